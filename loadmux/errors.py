@@ -1,0 +1,117 @@
+"""Whose fault it was: the one vocabulary in which loadmux says that something is wrong.
+
+Three owners, never mixed up: the author of a scenario (`ScenarioError`, `UsageError`: nothing was
+sent), the target (`Fault`: it counts against the verdict), and loadmux or its machine
+(`DriverFault`: the run is inconclusive, the target is not blamed). Everything below imports this
+module; it imports nothing of loadmux.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class LoadmuxError(Exception):
+    """Base of all that loadmux raises on purpose; `str()` is a line fit for a user."""
+
+
+class UsageError(LoadmuxError):
+    """The command line asks for something that cannot be done (exit code 2)."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """A place in a scenario file: line and column count from 1."""
+
+    path: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}:{self.column}"
+
+
+class ScenarioError(LoadmuxError):
+    """One mistake in a scenario file: `FILE:LINE:COL: what is wrong`."""
+
+    def __init__(self, where: Position, message: str) -> None:
+        super().__init__(f"{where}: {message}")
+        self.where = where
+        self.message = message
+
+
+class ScenarioErrors(LoadmuxError):
+    """All the mistakes of one file, in the file's order; `str()` has a line for each."""
+
+    def __init__(self, errors: list[ScenarioError]) -> None:
+        self.errors = sorted(errors, key=lambda error: error.where)
+        super().__init__("\n".join(map(str, self.errors)))
+
+
+class DriverFault(LoadmuxError):
+    """loadmux or its machine cannot go on (out of descriptors or ports, a crash): no verdict."""
+
+
+class Kind(StrEnum):
+    """What a target did wrong; the values are the words of the report and of `--json-file`."""
+
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    CONNECT_TIMEOUT = "connect_timeout"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    RESET = "reset"
+    SEND_STALLED = "send_stalled"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    DUPLICATE = "duplicate"
+    REORDERED = "reordered"
+    CROSSTALK = "crosstalk"
+    SURPLUS = "surplus"
+    MISMATCH = "mismatch"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of a transcript: what happened on the socket, when (seconds since the run began)."""
+
+    at: float
+    what: str
+    data: bytes = b""
+    size: int = 0
+
+
+@dataclass(slots=True)
+class Evidence:
+    """All that is known of one fault; picklable, bounded in size, fit for every reporter.
+
+    `offset` counts from the first byte of the reply. `expected` and `received` are excerpts (at
+    most `EXCERPT` bytes) that both begin at `excerpt_at` of the reply. `at` is in seconds since the
+    run began. User and iteration count from 0.
+    """
+
+    kind: Kind
+    message: str
+    offset: int | None = None
+    expected: bytes | None = None
+    received: bytes | None = None
+    excerpt_at: int = 0
+    belongs_to: str | None = None
+    step: str = ""
+    user: int = -1
+    iteration: int = -1
+    socket: str = ""
+    at: float = 0.0
+    transcript: list[Moment] = field(default_factory=list)
+
+
+EXCERPT = 256
+
+
+class Fault(LoadmuxError):
+    """The target did something wrong: raised by the driver, recorded by the user that met it."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        super().__init__(evidence.message)
+        self.evidence = evidence

@@ -1,0 +1,334 @@
+"""What a scenario file means, as frozen values: the contract between the loader and all the rest.
+
+Every name is resolved, every unit converted (durations in seconds, sizes in bytes, rates in events
+a second) and every mistake already reported, so whoever reads these values never validates again.
+Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`group[0]`,
+`group[1]`). Values only: how a file is read stands in `loader`, how it is carried out in `script`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from loadmux.errors import Position
+
+OnError = Literal["reconnect", "stop_user", "abort"]
+
+
+# --- payloads -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`${name}` in a text, replaced when the step runs."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """UTF-8 text with `${name}`s; adjacent strings are joined: a constant has one part or none."""
+
+    parts: tuple[str | Variable, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Constant bytes: what `hex`, `base64` and `file` yield when the scenario is loaded."""
+
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Random:
+    """`size` fresh bytes each time, from the seed."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    payload: Payload
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    payloads: tuple[Payload, ...]
+
+
+Payload = Text | Data | Random | Repeated | Joined
+
+
+# --- replies ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """Exactly these bytes (never holds a `Random`)."""
+
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class ByRule:
+    """What a rule makes of what was sent; `rule` None is the target's own rule."""
+
+    rule: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Until:
+    """Up to and with the delimiter (at least one byte)."""
+
+    delimiter: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The server closes in order (FIN)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset:
+    """The server resets the connection (RST)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Nothing arrives for `seconds`."""
+
+    seconds: float
+
+
+Reply = Exactly | ByRule | Length | Until | Closed | WasReset | Silence
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """`pieces`: sizes in bytes; the last one repeats until the payload ends; empty sends it whole.
+
+    `gap`: seconds between pieces.
+    """
+
+    payload: Payload
+    pieces: tuple[int, ...] = ()
+    gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    reply: Reply
+    save: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A send, an expect, or both (at least one is not None).
+
+    `within` is in seconds; None means the scenario's `timeout`.
+    """
+
+    where: Position
+    name: str
+    sockets: tuple[int, ...]
+    send: Send | None
+    expect: Expect | None
+    within: float | None = None
+
+
+SocketAction = Literal["connect", "half_close", "close", "reset", "stop_reading", "resume_reading"]
+
+
+@dataclass(frozen=True, slots=True)
+class OnSockets:
+    """An action on sockets that sends and expects nothing."""
+
+    where: Position
+    name: str
+    action: SocketAction
+    sockets: tuple[int, ...]
+    within: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uniform:
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    mean: float
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """Draws below zero count as zero."""
+
+    mean: float
+    deviation: float
+
+
+Distribution = Fixed | Uniform | Exponential | Normal
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    where: Position
+    name: str
+    time: Distribution
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    where: Position
+    name: str
+    times: int
+    do: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """`do` once for each value of `values`, which `${variable}` then names."""
+
+    where: Position
+    name: str
+    variable: str
+    values: tuple[Text, ...]
+    do: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Set:
+    where: Position
+    name: str
+    values: Mapping[str, Text]
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default."""
+
+    name: str
+    nodelay: bool = True
+    receive_buffer: int | None = None
+    send_buffer: int | None = None
+    source: str | None = None
+    linger: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """Where a server listens: `tcp` with host and port, or `unix` with a path."""
+
+    scheme: Literal["tcp", "unix"]
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"tcp://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Either `url` or `bundled` is set; `options` are the bundled target's own, `--NAME VALUE`."""
+
+    url: Url | None = None
+    bundled: str | None = None
+    rule: str | None = None
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Closed load. `spawn_rate` in users a second (None: all at once), times in seconds.
+
+    Ends at `run_time` or when every user has done its `iterations`, whichever comes first; the
+    loader sets `iterations` to 1 where neither was given.
+    """
+
+    users: int = 1
+    spawn_rate: float | None = None
+    run_time: float | None = None
+    iterations: int | None = None
+    pacing: float | None = None
+    graceful_stop: float = 5.0
+
+
+Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """`[STEP:] METRIC OP VALUE`. `step` None is the whole run, "connect" the connects.
+
+    `value` is in the metric's own unit: seconds, errors, a fraction (`error_rate`), or a second.
+    `quantile` is 0..1, for metric "p" only. `text` is as the user wrote it. `implied`: the loader's
+    own `errors == 0`, there because no threshold of the user's counts the whole run's errors.
+    """
+
+    text: str
+    step: str | None
+    metric: Metric
+    op: Literal["==", "!=", "<", "<=", ">", ">="]
+    value: float
+    quantile: float = 0.0
+    implied: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    path: str
+    name: str
+    description: str
+    target: Target | None
+    variables: Mapping[str, str]
+    sockets: tuple[Socket, ...]
+    before: tuple[Step, ...]
+    steps: tuple[Step, ...]
+    after: tuple[Step, ...]
+    load: Load
+    thresholds: tuple[Threshold, ...]
+    timeout: float = 5.0
+    on_error: OnError = "reconnect"
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says instead of the file; None leaves the file's word."""
+
+    target: str | None = None
+    reply: str | None = None
+    users: int | None = None
+    spawn_rate: str | None = None
+    run_time: str | None = None
+    iterations: int | None = None
+    seed: int | None = None
+    thresholds: tuple[str, ...] = ()

@@ -1,0 +1,91 @@
+"""Reads durations, sizes and rates as scenario files and options write them.
+
+Pure text in, numbers out: seconds, bytes, events a second. Every unit must be written, so that a
+file never depends on a reader's guess whether `10` meant seconds or milliseconds; only sizes go
+without. Arithmetic is decimal, so `250us` is exactly the float 0.00025. Each function raises
+ValueError with one line that says what is wrong and which forms are right.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+SECONDS = {
+    "us": Decimal("0.000001"),
+    "ms": Decimal("0.001"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+}
+BYTES = {
+    "": 1,
+    "B": 1,
+    "KB": 1000,
+    "MB": 1000**2,
+    "GB": 1000**3,
+    "KiB": 1024,
+    "MiB": 1024**2,
+    "GiB": 1024**3,
+}
+PERIODS = {"s": Decimal(1), "m": Decimal(60)}
+
+# 24 days of milliseconds overflow the 32-bit time-out of poll(2) and epoll_wait(2).
+LONGEST = 20 * 24 * 3600
+LARGEST = 2**50
+
+DURATION_FORMS = "write a number with a unit such as 250us, 10ms, 5s, 2m, 1h"
+SIZE_FORMS = "write a number of bytes such as 64, 64KiB, 1MB"
+RATE_FORMS = "write a number a second or a minute such as 500/s, 30/m"
+
+_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
+_DURATION = re.compile(_NUMBER + r"(us|ms|s|m|h)")
+_SIZE = re.compile(_NUMBER + r"(|B|[KMG]i?B)")
+_RATE = re.compile(_NUMBER + r"/([sm])")
+
+
+def quoted(text: str) -> str:
+    """`text` as one short printable line, for messages."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def duration(text: str) -> float:
+    """Seconds: `250us`, `10ms`, `1.5s`, `2m`, `1h`."""
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{quoted(text)} is not a duration; {DURATION_FORMS}")
+    seconds = Decimal(match[1]) * SECONDS[match[2]]
+    if seconds > LONGEST:
+        raise ValueError(f"{quoted(text)} is too long; at most {LONGEST // 3600}h")
+    return float(seconds)
+
+
+def size(text: str) -> int:
+    """Bytes: `64`, `64B`, `64KiB` (1024), `1MB` (1000²), `1.5KiB`."""
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{quoted(text)} is not a size; {SIZE_FORMS}")
+    count = Decimal(match[1]) * BYTES[match[2]]
+    if count != int(count):
+        raise ValueError(f"{quoted(text)} is not a whole number of bytes; {SIZE_FORMS}")
+    if count > LARGEST:
+        raise ValueError(f"{quoted(text)} is too large; at most {LARGEST} bytes")
+    return int(count)
+
+
+def rate(text: str) -> float:
+    """Events a second: `500/s`, `30/m`."""
+    match = _RATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{quoted(text)} is not a rate; {RATE_FORMS}")
+    return float(Decimal(match[1]) / PERIODS[match[2]])
+
+
+def plain_rate(text: str) -> float:
+    """A rate, or a plain number of events a second: `500/s`, `30/m`, `10`, `0.5`."""
+    return rate(text + "/s" if re.fullmatch(_NUMBER, text) else text)
+
+
+def plain_duration(text: str) -> float:
+    """A duration, or a plain number of seconds: `10s`, `10`."""
+    return duration(text + "s" if re.fullmatch(_NUMBER, text) else text)

@@ -1,0 +1,180 @@
+"""Statistics: percentiles against sorted lists, and that merging loses and invents nothing."""
+
+from __future__ import annotations
+
+import pickle
+from fractions import Fraction
+from itertools import pairwise
+from math import ceil, fsum
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from samples import fault, measured, wrong_byte
+
+from loadmux.errors import Kind
+from loadmux.stats import EXAMPLES, Histogram, Stats, StepStats
+
+LATENCIES = st.floats(min_value=1e-9, max_value=1e5)
+SAMPLES = st.lists(LATENCIES, min_size=1, max_size=300)
+HUNDREDTHS = st.integers(min_value=0, max_value=10_000)
+HALF_BUCKET = 1 / 256
+SINGLE_PRECISION = 1e-7
+
+
+def filled(samples: list[float]) -> Histogram:
+    histogram = Histogram()
+    histogram.add(samples)
+    return histogram
+
+
+def nearest_rank(samples: list[float], hundredths: int) -> float:
+    """The definition, in exact arithmetic, on the whole list."""
+    rank = max(1, ceil(Fraction(hundredths, 10_000) * len(samples)))
+    return sorted(samples)[rank - 1]
+
+
+@given(SAMPLES, HUNDREDTHS)
+@example([float(number) for number in range(1, 101)], 700)
+@example([float(number) for number in range(1, 101)], 5500)
+def test_percentiles_are_within_half_a_bucket(samples: list[float], hundredths: int) -> None:
+    exact = nearest_rank(samples, hundredths)
+    told = filled(samples).percentile(hundredths / 10_000)
+    assert abs(told - exact) <= exact * (HALF_BUCKET + SINGLE_PRECISION)
+    assert min(samples) <= told <= max(samples)
+
+
+@given(SAMPLES)
+def test_what_is_kept_exactly(samples: list[float]) -> None:
+    histogram = filled(samples)
+    assert (histogram.low, histogram.high) == (min(samples), max(samples))
+    assert histogram.count == histogram.counts.total() == len(samples)
+    assert histogram.mean == pytest.approx(fsum(samples) / len(samples))
+    assert histogram.percentile(1.0) == max(samples)
+
+
+@given(SAMPLES)
+def test_percentiles_never_fall(samples: list[float]) -> None:
+    histogram = filled(samples)
+    told = [histogram.percentile(step / 20) for step in range(21)]
+    assert all(low <= high for low, high in pairwise(told))
+
+
+@given(st.lists(st.lists(LATENCIES, max_size=50), max_size=6))
+def test_merged_parts_are_the_whole(parts: list[list[float]]) -> None:
+    merged = Histogram()
+    for part in parts:
+        merged.merge(filled(part))
+    whole = filled([sample for part in parts for sample in part])
+    assert merged.counts == whole.counts
+    assert (merged.count, merged.low, merged.high) == (whole.count, whole.low, whole.high)
+    assert merged.total == pytest.approx(whole.total)
+
+
+def test_nothing_measured_is_zero_and_a_time_of_zero_is_a_sample() -> None:
+    assert (Histogram().percentile(0.99), Histogram().mean, Histogram().count) == (0.0, 0.0, 0)
+    zero = filled([0.0, 0.0])
+    assert (zero.percentile(0.5), zero.low, zero.high, zero.count) == (0.0, 0.0, 0.0, 2)
+
+
+def test_memory_does_not_grow_with_the_number_of_samples() -> None:
+    samples = [10 ** (exponent / 1000) for exponent in range(-5000, 2000)]
+    histogram = filled(samples)
+    buckets = len(histogram.counts)
+    for _ in range(10):
+        histogram.add(samples)
+    assert len(histogram.counts) == buckets <= 7 * 128 * 3.33 + 2
+
+
+def test_folding_empties_the_list_that_the_hot_path_holds() -> None:
+    row = StepStats("ask", "exchange")
+    record = row.samples.append
+    record(0.5)
+    row.fold()
+    record(0.25)
+    row.fold()
+    assert (row.samples, row.count, row.histogram.total) == ([], 2, 0.75)
+
+
+def test_attempts_are_the_right_ones_and_the_wrong_ones() -> None:
+    stats = fault("ask", times=2, stats=measured({"ask": [0.1, 0.2, 0.3]}))
+    stats.row("ask").pass_untimed()
+    assert (stats.row("ask").right, stats.row("ask").count) == (4, 6)
+
+
+def test_faults_are_grouped_and_only_the_first_are_kept_whole() -> None:
+    stats = fault("ask", Kind.TIMEOUT, EXAMPLES + 2, fault("connect", Kind.REFUSED))
+    assert {key: group.count for key, group in stats.faults.items()} == {
+        (Kind.REFUSED, "connect"): 1,
+        (Kind.TIMEOUT, "ask"): EXAMPLES + 2,
+    }
+    assert len(stats.faults[Kind.TIMEOUT, "ask"].examples) == EXAMPLES
+    assert (stats.errors, stats.connects.errors, stats.row("ask").errors) == (6, 1, 5)
+
+
+def worked(errors: int) -> Stats:
+    stats = fault("ask", times=errors, stats=measured({"ask": [0.1], "tell": [0.2]}, [0.001]))
+    stats.row("ask").pass_untimed()
+    stats.iterations, stats.interrupted, stats.dropped = 1, 2, 3
+    stats.started, stats.served, stats.slow_connects = 4, 5, 6
+    return stats
+
+
+def told(stats: Stats) -> dict[str, object]:
+    """All that can be compared of statistics."""
+    return {
+        "rows": [
+            (row.name, row.kind, row.right, row.errors, row.histogram)
+            for row in (*stats.steps.values(), stats.connects)
+        ],
+        "faults": [(group.kind, group.step, group.count) for group in stats.faults.values()],
+        "examples": [len(group.examples) for group in stats.faults.values()],
+        "counts": (stats.iterations, stats.interrupted, stats.dropped),
+        "users": (stats.started, stats.served, stats.slow_connects),
+    }
+
+
+def test_merging_adds_every_field() -> None:
+    stats = worked(errors=2)
+    stats.merge(worked(errors=4))
+    assert (stats.row("ask").right, stats.row("ask").errors, stats.row("tell").right) == (4, 6, 2)
+    assert (stats.connects.right, stats.errors, stats.total.count) == (2, 6, 12)
+    assert (stats.iterations, stats.interrupted, stats.dropped) == (2, 4, 6)
+    assert (stats.started, stats.served, stats.slow_connects) == (8, 10, 12)
+    assert told(stats)["examples"] == [EXAMPLES]
+
+
+def test_merging_into_nothing_gives_the_same_in_the_same_order() -> None:
+    empty = Stats()
+    empty.merge(worked(errors=1))
+    assert told(empty) == told(worked(errors=1))
+
+
+def test_what_was_taken_adds_up_and_crosses_to_another_process() -> None:
+    """A worker tells what it measured since it last told; the sum is as if it had told once."""
+    stats, total = worked(errors=1), Stats()
+    record = stats.row("ask").samples.append
+    total.merge(pickle.loads(pickle.dumps(stats.take())))
+    record(0.4)
+    stats.record_fault(wrong_byte())
+    total.merge(pickle.loads(pickle.dumps(stats.take())))
+
+    whole = worked(errors=1)
+    whole.row("ask").samples.append(0.4)
+    whole.record_fault(wrong_byte())
+    whole.fold()
+    assert told(total) == told(whole)
+    assert stats.take().errors == 0
+    assert told(stats)["rows"] == [
+        ("ask", "exchange", 0, 0, Histogram()),
+        ("tell", "exchange", 0, 0, Histogram()),
+        ("connect", "connect", 0, 0, Histogram()),
+    ]
+
+
+def test_the_total_is_of_exchanges_or_of_sends_where_there_are_none() -> None:
+    stats = measured({"ask": [0.1], "push": [0.2, 0.3]}, connects=[0.5])
+    stats.row("push").kind = "send"
+    assert (stats.total.count, stats.total.kind) == (1, "exchange")
+    del stats.steps["ask"]
+    assert (stats.total.count, stats.total.kind) == (2, "send")
