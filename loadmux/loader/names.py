@@ -1,0 +1,144 @@
+"""Which `${name}`s a step may use: what the file defines, in the order in which a user meets it.
+
+A name is known from its definition on: `variables` everywhere, what `save` and `set` define in
+all the steps that follow, a `for`'s variable inside its `do`. A use before the definition cannot
+be told from a misspelling until the whole file is read, so unknown names are judged at the end
+(`finish`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from loadmux.errors import Position
+from loadmux.loader.reader import Mistakes, suggestion
+from loadmux.scenario import Text, Variable
+from loadmux.units import quoted
+
+SENT = "sent"
+BUILT_INS = ("user", "iteration", "socket", "uuid", SENT)
+
+_NAME = re.compile(r"[^\W\d]\w*")
+_COLUMN = re.compile(r"([^\W\d]\w*)\.\w+")
+_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    where: Position
+    name: str
+
+
+class Names:
+    """The names known so far; all is called in the order of the steps.
+
+    `incomplete`: something that may define names could not be read; an unknown one proves nothing.
+    """
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self.lists: dict[str, tuple[Text, ...]] = {}
+        self._mistakes = mistakes
+        self._known: dict[str, None] = {}
+        self._defined: dict[str, Position] = {}
+        self._loops: set[str] = set()
+        self._unknown: list[_Use] = []
+        self.incomplete = False
+
+    def give_up(self) -> None:
+        """From here on unknown names are no mistakes: see `incomplete`."""
+        self.incomplete = True
+
+    def check(self, where: Position, name: str, what: str) -> bool:
+        """Whether `name` may be given to something of the scenario's own."""
+        if _NAME.fullmatch(name) is None:
+            message = (
+                f"{what} {quoted(name)} is not a name; use letters, digits and '_', no digit first"
+            )
+            self._mistakes.add(where, message)
+        elif name in BUILT_INS:
+            self._mistakes.add(where, f"{what} {quoted(name)} is built in; choose another name")
+        elif name in self.lists:
+            message = f"{what} {quoted(name)} is a list in 'variables' already; choose another name"
+            self._mistakes.add(where, message)
+        else:
+            return True
+        return False
+
+    def define(self, where: Position, name: str) -> None:
+        """`name` is known from here on."""
+        self._known[name] = None
+        self._defined.setdefault(name, where)
+
+    def begin_loop(self, name: str) -> bool:
+        """`name` is known until `end_loop`, which takes what this returns."""
+        outer = name in self._known
+        self._known[name] = None
+        self._loops.add(name)
+        return outer
+
+    def end_loop(self, name: str, outer: bool) -> None:
+        if not outer and name not in self._defined:
+            self._known.pop(name, None)
+
+    def text(self, where: Position, text: str, *, sent: bool = False) -> Text:
+        """A text with its `${name}`s; `sent` says whether `${sent}` has a meaning here."""
+        parts: list[str | Variable] = []
+        literal, end = "", 0
+        for match in _REFERENCE.finditer(text):
+            literal += text[end : match.start()]
+            end = match.end()
+            if match[1] is None:
+                literal += "${"
+                continue
+            self._use(where, match, sent)
+            parts += [literal, Variable(match[1])] if literal else [Variable(match[1])]
+            literal = ""
+        literal += text[end:]
+        return Text((*parts, literal) if literal else tuple(parts))
+
+    def constant(self, where: Position, text: str) -> str:
+        """A text of `variables`, in which nothing is replaced; `$${` is a literal `${` here too."""
+        for match in _REFERENCE.finditer(text):
+            if match[1] is not None:
+                message = f"{quoted(match[0])} is not replaced in 'variables'"
+                message += "; write it in a step, or $${ for a literal '${'"
+                self._mistakes.add(where, message)
+                return text
+        return text.replace("$${", "${")
+
+    def _use(self, where: Position, match: re.Match[str], sent: bool) -> None:
+        name = match[1]
+        if not match[2]:
+            message = "'${' without '}'; write ${NAME}, or $${ for a literal '${'"
+            self._mistakes.add(where, message)
+        elif _COLUMN.fullmatch(name):
+            if not self.incomplete:
+                self._mistakes.not_yet(where, f"a column such as {quoted('${' + name + '}')}")
+        elif _NAME.fullmatch(name) is None:
+            message = f"{quoted('${' + name + '}')} holds no name; use letters, digits and '_'"
+            self._mistakes.add(where, f"{message}, or write $${{ for a literal '${{'")
+        elif name == SENT and not sent:
+            message = "'${sent}' has a value only in the 'expect' of a step that sends"
+            self._mistakes.add(where, message)
+        elif name in self.lists:
+            message = f"'{name}' is a list; go through it with 'for: {{item: \"${{{name}}}\"}}'"
+            self._mistakes.add(where, message)
+        elif name not in BUILT_INS and name not in self._known:
+            self._unknown.append(_Use(where, name))
+
+    def finish(self) -> None:
+        """Reports the names that no step before their use defines."""
+        if self.incomplete:
+            return
+        everything = [*self._known, *BUILT_INS, *self.lists]
+        for use in self._unknown:
+            name = quoted("${" + use.name + "}")
+            if use.name in self._defined:
+                line = self._defined[use.name].line
+                message = f"{name} has no value yet here; it is set only later, at line {line}"
+            elif use.name in self._loops:
+                message = f"{name} has a value only inside the 'do' of its 'for'"
+            else:
+                message = f"unknown name {name}{suggestion(use.name, everything, 'known are')}"
+            self._mistakes.add(use.where, message)

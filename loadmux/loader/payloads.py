@@ -1,0 +1,333 @@
+"""What a step sends and expects: the PAYLOAD and REPLY forms of the language.
+
+A mapping has exactly one form; anything else in it is a mistake. `file`s are read here, so that a
+missing one is known before anything is sent. Constants that could not be held in memory are
+refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import stat
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from loadmux.errors import Position
+from loadmux.loader import reader
+from loadmux.loader.names import Names
+from loadmux.loader.reader import Mistakes, kind_of, suggestion
+from loadmux.scenario import (
+    ByRule,
+    Closed,
+    Data,
+    Exactly,
+    Joined,
+    Length,
+    Payload,
+    Random,
+    Repeated,
+    Reply,
+    Silence,
+    Text,
+    Until,
+    Variable,
+    WasReset,
+)
+from loadmux.units import quoted
+from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
+
+LARGEST_PAYLOAD = 2**30
+LARGEST_DELIMITER = 2**16
+
+PAYLOAD_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
+REPLY_FORMS = ("rule", "length", "until", "closed", "reset", "silence")
+NOT_YET = {"frame": "'frame' (framing)", "regex": "'regex'"}
+
+
+class Payloads:
+    """Reads payloads and replies; `folder` is where the scenario's `file`s are looked for."""
+
+    def __init__(
+        self,
+        mistakes: Mistakes,
+        names: Names,
+        folder: Path,
+        rules: Collection[str],
+        has_rule: bool,
+    ) -> None:
+        self._mistakes = mistakes
+        self._names = names
+        self._folder = folder
+        self._rules = rules
+        self._has_rule = has_rule
+
+    # --- what a step may ask for ------------------------------------------------------------
+
+    def to_send(self, node: Node) -> Payload | None:
+        """A payload with at least one byte to send."""
+        payload = self._payload(node, "a payload")
+        if payload is None or not self._bounded(node.where, payload):
+            return None
+        if _is_empty(payload):
+            self._mistakes.add(
+                node.where, "there is nothing to send; 'send' needs at least one byte"
+            )
+            return None
+        return payload
+
+    def to_expect(self, node: Node, *, sent: bool) -> Reply | None:
+        """A reply; `sent` says whether the step sends, so that `${sent}` has a value."""
+        if isinstance(node, ScalarNode) and node.value == "reply":
+            return self._by_rule(node.where)
+        if isinstance(node, ScalarNode) and node.value == "closed":
+            return Closed()
+        if not isinstance(node, MappingNode):
+            return self._exactly(node.where, self._payload(node, "a reply", sent=sent))
+        form = self._form(node, "a reply", (*REPLY_FORMS, *PAYLOAD_FORMS))
+        if form is None:
+            return None
+        if form.key in REPLY_FORMS:
+            return self._reply_form(form)
+        return self._exactly(node.where, self._payload_form(node, form, sent))
+
+    # --- replies ----------------------------------------------------------------------------
+
+    def _reply_form(self, form: Entry) -> Reply | None:
+        key, node = form.key, form.value
+        if key == "rule":
+            rule = reader.choice(self._mistakes, node, "rule", self._rules)
+            return None if rule is None else ByRule(rule)
+        if key == "length":
+            size = reader.size(self._mistakes, node, "'length'")
+            return None if size is None else Length(size)
+        if key == "silence":
+            seconds = reader.positive_duration(self._mistakes, node, "'silence'")
+            return None if seconds is None else Silence(seconds)
+        if key == "until":
+            return self._until(node)
+        if isinstance(node, ScalarNode) and node.value is True:
+            return Closed() if key == "closed" else WasReset()
+        self._mistakes.add(node.where, f"'{key}' can only be true, not {kind_of(node)}")
+        return None
+
+    def _by_rule(self, where: Position) -> Reply | None:
+        if self._has_rule:
+            return ByRule(None)
+        self._mistakes.add(
+            where,
+            "'reply' needs to know the target's rule; write 'reply: RULE' in the target, or give"
+            f" --reply RULE (one of {', '.join(self._rules)})",
+        )
+        return None
+
+    def _until(self, node: Node) -> Reply | None:
+        payload = self._payload(node, "'until'")
+        if payload is None or not self._bounded(node.where, payload, LARGEST_DELIMITER):
+            return None
+        delimiter = _constant(payload)
+        if delimiter is None:
+            self._mistakes.add(
+                node.where, "'until' needs constant bytes, without ${...} or 'random'"
+            )
+        elif not delimiter:
+            self._mistakes.add(node.where, "'until' needs at least one byte")
+        else:
+            return Until(delimiter)
+        return None
+
+    def _exactly(self, where: Position, payload: Payload | None) -> Reply | None:
+        if payload is None or not self._bounded(where, payload):
+            return None
+        if _holds_random(payload):
+            message = "'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'"
+            self._mistakes.add(where, message)
+        elif _is_empty(payload):
+            message = "there is nothing to expect; for silence write {silence: DURATION}"
+            self._mistakes.add(where, message)
+        else:
+            return Exactly(payload)
+        return None
+
+    # --- payloads ---------------------------------------------------------------------------
+
+    def _payload(self, node: Node, what: str, *, sent: bool = False) -> Payload | None:
+        if isinstance(node, ScalarNode):
+            text = reader.text(self._mistakes, node, what)
+            return None if text is None else self._names.text(node.where, text, sent=sent)
+        if not isinstance(node, MappingNode):
+            message = f"{what} must be a text or a mapping, not a list; write {{join: [...]}}"
+            self._mistakes.add(node.where, message)
+            return None
+        form = self._form(node, what, PAYLOAD_FORMS)
+        return None if form is None else self._payload_form(node, form, sent)
+
+    def _payload_form(self, node: MappingNode, form: Entry, sent: bool) -> Payload | None:
+        if form.key == "repeat":
+            return self._repeated(node, form, sent)
+        if form.key == "join":
+            return self._joined(form.value, sent)
+        if form.key == "text":
+            text = reader.text(self._mistakes, form.value, "'text'")
+            return None if text is None else self._names.text(form.value.where, text, sent=sent)
+        if form.key == "random":
+            size = reader.size(self._mistakes, form.value, "'random'", LARGEST_PAYLOAD)
+            return None if size is None else Random(size)
+        data = self._data(form)
+        return None if data is None else Data(data)
+
+    def _form(self, node: MappingNode, what: str, forms: Collection[str]) -> Entry | None:
+        """The one form that a mapping is, after its other keys were judged."""
+        found = [entry for entry in node.entries if entry.key in forms]
+        refused = [entry for entry in node.entries if entry.key in NOT_YET]
+        if refused:
+            self._mistakes.not_yet(refused[0].where, NOT_YET[refused[0].key])
+            self._names.give_up()
+            return None
+        repeats = any(entry.key == "repeat" for entry in found)
+        known = (*forms, "times") if repeats else tuple(forms)
+        strange = [entry for entry in node.entries if entry.key not in known]
+        for entry in strange:
+            hint = suggestion(entry.key, known, "its forms are")
+            self._mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
+        if len(found) == 1:
+            return found[0]
+        if found:
+            keys = " and ".join(f"'{entry.key}'" for entry in found)
+            self._mistakes.add(found[1].where, f"{what} has one form, this one has {keys}")
+        elif not strange and not node.incomplete:
+            self._mistakes.add(node.where, f"{what} needs a form, one of {', '.join(forms)}")
+        return None
+
+    def _repeated(self, node: MappingNode, form: Entry, sent: bool) -> Payload | None:
+        payload = self._payload(form.value, "a payload", sent=sent)
+        fields = {entry.key: entry.value for entry in node.entries}
+        if "times" not in fields:
+            if len(fields) > 1:
+                return None
+            self._mistakes.add(form.where, "'repeat' needs 'times'; write {repeat: ..., times: N}")
+            return None
+        times = reader.count(self._mistakes, fields["times"], "'times'")
+        return None if payload is None or times is None else Repeated(payload, times)
+
+    def _joined(self, node: Node, sent: bool) -> Payload | None:
+        nodes = reader.items(self._mistakes, node, "'join'")
+        if nodes is None:
+            return None
+        payloads = [self._payload(item, "a payload", sent=sent) for item in nodes]
+        whole = tuple(payload for payload in payloads if payload is not None)
+        return Joined(whole) if len(whole) == len(payloads) else None
+
+    def _data(self, form: Entry) -> bytes | None:
+        """`hex`, `base64` and `file`: bytes known when the file is loaded."""
+        node = form.value
+        if not isinstance(node, ScalarNode) or node.value is None or isinstance(node.value, bool):
+            self._mistakes.add(node.where, f"'{form.key}' must be a text, not {kind_of(node)}")
+            return None
+        convert: dict[str, Callable[[str], bytes]] = {
+            "hex": _hex,
+            "base64": _base64,
+            "file": self._file,
+        }
+        try:
+            return convert[form.key](node.text)
+        except ValueError as error:
+            self._mistakes.add(node.where, str(error))
+            return None
+
+    def _file(self, name: str) -> bytes:
+        if "\0" in name:
+            raise ValueError(f"{quoted(name)} is not the name of a file")
+        try:
+            path = self._folder / name
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise ValueError(f"{quoted(name)} is not a regular file")
+            if status.st_size > LARGEST_PAYLOAD:
+                raise ValueError(f"{quoted(name)} is larger than {LARGEST_PAYLOAD} bytes")
+            return path.read_bytes()
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            message = (
+                f"cannot read {quoted(name)}: {reason}; files are looked for beside the scenario"
+            )
+            raise ValueError(message) from None
+
+    def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
+        if _size(payload) <= most:
+            return True
+        self._mistakes.add(where, f"too large: more than {most} bytes")
+        return False
+
+
+def _hex(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        message = f"{quoted(text)} is not hex; write pairs of 0-9 and a-f such as 'de ad be ef'"
+        raise ValueError(message) from None
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError(f"{quoted(text)} is not base64; write it as in 'aGVsbG8='") from None
+
+
+# --- what a payload comes to --------------------------------------------------------------------
+
+
+def _size(payload: Payload) -> int:
+    """Bytes, the values of variables not counted."""
+    match payload:
+        case Text(parts):
+            return sum(len(part.encode()) for part in parts if isinstance(part, str))
+        case Data(data):
+            return len(data)
+        case Random(size):
+            return size
+        case Repeated(inner, times):
+            return _size(inner) * times
+        case Joined(payloads):
+            return sum(map(_size, payloads))
+
+
+def _is_empty(payload: Payload) -> bool:
+    """Whether it can never hold a byte."""
+    return _size(payload) == 0 and not _any_leaf(payload, _has_variable)
+
+
+def _holds_random(payload: Payload) -> bool:
+    return _any_leaf(payload, lambda leaf: isinstance(leaf, Random))
+
+
+def _has_variable(leaf: Payload) -> bool:
+    return isinstance(leaf, Text) and any(isinstance(part, Variable) for part in leaf.parts)
+
+
+def _any_leaf(payload: Payload, holds: Callable[[Payload], bool]) -> bool:
+    match payload:
+        case Repeated(inner, _):
+            return _any_leaf(inner, holds)
+        case Joined(payloads):
+            return any(_any_leaf(inner, holds) for inner in payloads)
+    return holds(payload)
+
+
+def _constant(payload: Payload) -> bytes | None:
+    """Its bytes, None where they are not the same each time."""
+    match payload:
+        case Text(parts):
+            texts = [part for part in parts if isinstance(part, str)]
+            return "".join(texts).encode() if len(texts) == len(parts) else None
+        case Data(data):
+            return data
+        case Random():
+            return None
+        case Repeated(inner, times):
+            unit = _constant(inner)
+            return None if unit is None else unit * times
+        case Joined(payloads):
+            units_ = [_constant(inner) for inner in payloads]
+            return None if None in units_ else b"".join(u for u in units_ if u is not None)

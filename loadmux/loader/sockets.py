@@ -1,0 +1,226 @@
+"""The sockets of a user: their names, groups and options, and what `on` and its kin refer to."""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+from dataclasses import dataclass
+
+from loadmux.loader import reader
+from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
+from loadmux.scenario import Socket
+from loadmux.units import quoted
+from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
+
+ALL = "all"
+DEFAULT = "main"
+MOST_SOCKETS = 100_000
+# setsockopt(2) takes an int.
+LARGEST_BUFFER = 2**31 - 1
+
+OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger")
+NOT_YET = {
+    "to": "'to' (several targets)",
+    "framing": "'framing'",
+    "tls": "'tls'",
+}
+
+_NAME = re.compile(r"[\w.-]+")
+_MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """Sockets by their place in `Scenario.sockets`, and how the file calls them."""
+
+    sockets: tuple[int, ...]
+    label: str
+
+
+class Sockets:
+    """The declared sockets; `known` is False where a mistake hides some: none is unknown then."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self.flat: list[Socket] = []
+        self.known = True
+        self._mistakes = mistakes
+        self._places: dict[str, tuple[int, ...]] = {}
+        self._groups: set[str] = set()
+
+    # --- declaration ------------------------------------------------------------------------
+
+    def declare_all(self, node: Node | None) -> None:
+        """Reads the key `sockets`; None declares the one socket `main`."""
+        if node is None:
+            self._declare(DEFAULT, Socket(DEFAULT), None)
+        elif isinstance(node, ListNode):
+            for item in node.items:
+                self._declare_name(item)
+        elif isinstance(node, MappingNode):
+            self.known = not node.incomplete
+            for entry in node.entries:
+                name = self._checked(entry.key, ScalarNode(entry.where, entry.key, entry.key))
+                self._declare_with_options(name, entry.value)
+        else:
+            message = f"'sockets' must be a list of names or a mapping, not {kind_of(node)}"
+            self._mistakes.add(node.where, f"{message}; write [first, second]")
+            self.known = False
+        if node is not None and not self.flat and self.known:
+            self._mistakes.add(
+                node.where, "'sockets' names no socket; name at least one, or leave it out"
+            )
+            self.known = False
+
+    def _declare_name(self, item: Node) -> None:
+        if isinstance(item, MappingNode):
+            message = (
+                "a list of sockets holds names; to give options, write 'sockets: {NAME: {...}}'"
+            )
+            self._mistakes.add(item.where, message)
+            self.known = False
+            return
+        found = reader.text(self._mistakes, item, "a socket's name")
+        name = None if found is None else self._checked(found, item)
+        if name is None:
+            self.known = False
+        elif name in self._places:
+            self._mistakes.add(item.where, f"the socket {quoted(name)} is named twice")
+        else:
+            self._declare(name, Socket(name), None)
+
+    def _checked(self, name: str, node: Node) -> str | None:
+        if _NAME.fullmatch(name) is None:
+            message = (
+                f"{quoted(name)} is no name for a socket; use letters, digits, '_', '-' and '.'"
+            )
+        elif name == ALL:
+            message = "'all' means every socket; choose another name"
+        else:
+            return name
+        self._mistakes.add(node.where, message)
+        return None
+
+    def _declare(self, name: str, socket: Socket, count: int | None) -> None:
+        begin = len(self.flat)
+        if count is None:
+            self.flat.append(socket)
+        else:
+            self._groups.add(name)
+            self.flat += [dataclasses.replace(socket, name=f"{name}[{i}]") for i in range(count)]
+        self._places[name] = tuple(range(begin, len(self.flat)))
+
+    def _declare_with_options(self, name: str | None, node: Node) -> None:
+        """One `NAME: options`; a name that is wrong (None) still has its options checked."""
+        options, count = Socket(name or ""), None
+        if isinstance(node, MappingNode):
+            fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
+            options, count = self._options(options, fields), self._count(fields)
+            if "count" in fields and count is None:
+                self.known = False
+        elif not (isinstance(node, ScalarNode) and node.value is None):
+            message = f"a socket's options must be a mapping, not {kind_of(node)}"
+            self._mistakes.add(node.where, f"{message}; write {{nodelay: false}} or nothing")
+        if name is None:
+            self.known = False
+        else:
+            self._declare(name, options, count)
+
+    def _count(self, fields: Fields) -> int | None:
+        node = fields.value("count")
+        count = None if node is None else reader.count(self._mistakes, node, "'count'")
+        if node is not None and count is not None and len(self.flat) + count > MOST_SOCKETS:
+            self._mistakes.add(node.where, f"more than {MOST_SOCKETS} sockets for each user")
+            return None
+        return count
+
+    def _options(self, socket: Socket, fields: Fields) -> Socket:
+        return dataclasses.replace(
+            socket,
+            nodelay=fields.read("nodelay", reader.boolean) is not False,
+            receive_buffer=fields.read("receive_buffer", _buffer),
+            send_buffer=fields.read("send_buffer", _buffer),
+            source=fields.read("source", _source),
+            linger=fields.read("linger", reader.duration),
+        )
+
+    # --- reference --------------------------------------------------------------------------
+
+    def refer(self, node: Node, what: str) -> Reference | None:
+        """A socket, a group, one of a group, `all`, or a list of these."""
+        nodes = node.items if isinstance(node, ListNode) else (node,)
+        if not nodes:
+            self._mistakes.add(node.where, f"{what} names no socket")
+            return None
+        found = [self._one(item, what) for item in nodes]
+        places: dict[int, None] = {}
+        labels: list[str] = []
+        for item, reference in zip(nodes, found, strict=True):
+            if reference is None:
+                return None
+            again = next((place for place in reference.sockets if place in places), None)
+            if again is not None:
+                name = quoted(self.flat[again].name)
+                self._mistakes.add(item.where, f"{what} names the socket {name} twice")
+                return None
+            places.update(dict.fromkeys(reference.sockets))
+            labels.append(reference.label)
+        return Reference(tuple(places), ",".join(labels))
+
+    def _one(self, node: Node, what: str) -> Reference | None:
+        name = reader.text(self._mistakes, node, what)
+        if name is None or not self.known:
+            return None
+        if name == ALL:
+            return Reference(tuple(range(len(self.flat))), name)
+        if name in self._places:
+            return Reference(self._places[name], name)
+        member = _MEMBER.fullmatch(name)
+        if member is not None and member[1] in self._places:
+            return self._member(node, member[1], int(member[2]), name)
+        hint = suggestion(name, [*self._places, ALL], "sockets are")
+        self._mistakes.add(node.where, f"unknown socket {quoted(name)}{hint}")
+        return None
+
+    def _member(self, node: Node, group: str, number: int, name: str) -> Reference | None:
+        if group not in self._groups:
+            message = f"{quoted(group)} is one socket, not a group; write {quoted(group)}"
+        elif number >= len(self._places[group]):
+            last = len(self._places[group]) - 1
+            message = f"the group {quoted(group)} has only {group}[0] to {group}[{last}]"
+        else:
+            return Reference((self._places[group][number],), name)
+        self._mistakes.add(node.where, message)
+        return None
+
+    def default(self) -> Reference | None:
+        """What a step without `on` means: `main`, or the only socket or group; None if neither."""
+        if DEFAULT in self._places:
+            return Reference(self._places[DEFAULT], DEFAULT)
+        if len(self._places) == 1:
+            name, places = next(iter(self._places.items()))
+            return Reference(places, name)
+        return None
+
+    def listed(self) -> str:
+        return ", ".join(list(self._places)[:30])
+
+
+def _buffer(mistakes: Mistakes, node: Node, what: str) -> int | None:
+    return reader.size(mistakes, node, what, LARGEST_BUFFER)
+
+
+def _source(mistakes: Mistakes, node: Node, what: str) -> str | None:
+    """An IP address to bind from."""
+    found = reader.text(mistakes, node, what)
+    if found is None:
+        return None
+    try:
+        return str(ipaddress.ip_address(found))
+    except ValueError:
+        if "/" in found:
+            mistakes.not_yet(node.where, f"a CIDR block as {what}")
+        else:
+            message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
+            mistakes.add(node.where, message)
+    return None

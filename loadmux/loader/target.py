@@ -1,0 +1,247 @@
+"""Where the server is: the key `target`, and what `--target` and `--reply` put in its place."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from loadmux.errors import Position, UsageError
+from loadmux.loader import reader
+from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
+from loadmux.scenario import Target, Url
+from loadmux.units import quoted
+from loadmux.yamltree import MappingNode, Node, ScalarNode
+
+# What a bundled target answers when nobody says otherwise.
+DEFAULT_RULE = "echo"
+URL_FORMS = "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH"
+TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
+# Any key of a bundled target may be an option of its own; one this like `reply` is a slip.
+LIKE_REPLY = 0.85
+# sun_path holds 108 bytes with its closing zero (unix(7)).
+LONGEST_UNIX_PATH = 107
+
+_HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:/@]*)):([0-9]{1,9})")
+_HOST = re.compile(r"[\w.-]+")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_MODEL = re.compile(r"[A-Za-z0-9_]+")
+
+
+class NotYet(ValueError):
+    """A URL that the language has and this version has not."""
+
+
+def parse_url(text: str) -> Url:
+    """`tcp://HOST:PORT`, `tcp://[::1]:PORT` or `unix:///PATH`; raises ValueError, for one line."""
+    scheme, separator, rest = text.partition("://")
+    scheme = scheme.lower()
+    if not separator:
+        raise ValueError(f"{quoted(text)} is not a URL; {URL_FORMS}")
+    if scheme in ("tls", "udp"):
+        raise NotYet(f"a URL with {scheme}:// is not supported yet")
+    if scheme == "tcp":
+        return _tcp(text, rest)
+    if scheme != "unix":
+        raise ValueError(f"unknown scheme {quoted(scheme)} in {quoted(text)}; {URL_FORMS}")
+    if not rest.startswith("/") or rest.endswith("/") or "\0" in rest:
+        raise ValueError(f"{quoted(text)} needs an absolute path to a socket; write unix:///PATH")
+    if len(rest.encode()) > LONGEST_UNIX_PATH:
+        raise ValueError(f"the path of a unix socket has at most {LONGEST_UNIX_PATH} bytes")
+    return Url("unix", path=rest)
+
+
+def _tcp(text: str, rest: str) -> Url:
+    match = _HOST_AND_PORT.fullmatch(rest)
+    if match is None:
+        hint = "; an IPv6 address stands in brackets" if rest.count(":") > 1 else ""
+        raise ValueError(f"{quoted(text)} needs a host and a port{hint}; {URL_FORMS}")
+    port = int(match[3])
+    if not 1 <= port <= 65535:
+        raise ValueError(f"the port in {quoted(text)} must be 1 to 65535")
+    if match[1] is not None:
+        try:
+            return Url("tcp", str(ipaddress.IPv6Address(match[1])), port)
+        except ValueError:
+            raise ValueError(f"{quoted(match[1])} is not an IPv6 address; {URL_FORMS}") from None
+    host = match[2]
+    if _HOST.fullmatch(host) is None:
+        raise ValueError(f"{quoted(text)} needs a host and a port; {URL_FORMS}")
+    if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError(f"{quoted(host)} is not an IPv4 address; {URL_FORMS}") from None
+    return Url("tcp", host, port)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the file says. `judged` is False where a mistake hides it."""
+
+    target: Target | None
+    judged: bool = True
+
+
+# --- the file -----------------------------------------------------------------------------------
+
+
+def read(
+    mistakes: Mistakes, node: Node | None, models: Collection[str], rules: Collection[str]
+) -> Found:
+    """The key `target`; None where the file has none."""
+    if node is None:
+        return Found(None)
+    before = len(mistakes)
+    if isinstance(node, ScalarNode):
+        target = _scalar(mistakes, node, models)
+    elif isinstance(node, MappingNode):
+        target = _mapping(mistakes, node, models, rules)
+    else:
+        target = None
+        mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
+    return Found(target, target is not None and len(mistakes) == before)
+
+
+def _scalar(mistakes: Mistakes, node: ScalarNode, models: Collection[str]) -> Target | None:
+    if isinstance(node.value, str) and node.value in models:
+        message = f"{quoted(node.value)} is a model, not a URL; write {{bundled: {node.value}}}"
+        mistakes.add(node.where, message)
+        return None
+    if not isinstance(node.value, str):
+        mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
+        return None
+    url = _url(mistakes, node)
+    return None if url is None else Target(url=url)
+
+
+def _url(mistakes: Mistakes, node: Node) -> Url | None:
+    found = reader.text(mistakes, node, "'url'")
+    if found is None:
+        return None
+    try:
+        return parse_url(found)
+    except ValueError as error:
+        mistakes.add(node.where, str(error))
+        return None
+
+
+def _mapping(
+    mistakes: Mistakes, node: MappingNode, models: Collection[str], rules: Collection[str]
+) -> Target | None:
+    values = {entry.key: entry.value for entry in node.entries}
+    if "bundled" in values and "url" in values:
+        mistakes.add(node.where, "a target has 'url' or 'bundled', not both")
+        return None
+    if "bundled" not in values and "url" not in values:
+        _neither(mistakes, node)
+        return None
+    rule = None
+    if "reply" in values:
+        rule = reader.choice(mistakes, values["reply"], "rule", rules)
+    if "url" in values:
+        Fields(mistakes, node, "a target with a 'url'", ("url", "reply"), {"tls": "'tls'"})
+        url = _url(mistakes, values["url"])
+        return None if url is None else Target(url=url, rule=rule)
+    model = _model(mistakes, values["bundled"], models)
+    options = _options(mistakes, node)
+    if model is None:
+        return None
+    return Target(bundled=model, rule=rule or DEFAULT_RULE, options=options)
+
+
+def _neither(mistakes: Mistakes, node: MappingNode) -> None:
+    """Neither `url` nor `bundled`: misspelt, or the language's map of several targets."""
+    values = [entry.value for entry in node.entries]
+    misspelt = [entry for entry in node.entries if nearest(entry.key, ("bundled", "url"))]
+    if any(isinstance(value, MappingNode) for value in values):
+        mistakes.not_yet(node.entries[0].where, "a map of several targets")
+    elif misspelt:
+        hint = suggestion(misspelt[0].key, ("bundled", "url"), "it has")
+        mistakes.add(misspelt[0].where, f"unknown key {quoted(misspelt[0].key)} in a target{hint}")
+    elif values and all(isinstance(v, ScalarNode) and "://" in v.text for v in values):
+        mistakes.not_yet(node.entries[0].where, "a map of several targets")
+    elif not node.incomplete:
+        mistakes.add(node.where, f"a target needs 'url' or 'bundled'; {TARGET_FORMS}")
+
+
+def _model(mistakes: Mistakes, node: Node, models: Collection[str]) -> str | None:
+    found = reader.text(mistakes, node, "'bundled'")
+    if found is None:
+        return None
+    if models and found not in models:
+        hint = suggestion(found, sorted(models), "models are")
+        mistakes.add(node.where, f"unknown model {quoted(found)}{hint}")
+        return None
+    if _MODEL.fullmatch(found) is None:
+        mistakes.add(node.where, f"{quoted(found)} is not the name of a model such as epoll")
+        return None
+    return found
+
+
+def _options(mistakes: Mistakes, node: MappingNode) -> dict[str, str]:
+    """The target's own options: `workers: 4` is handed to it as `--workers 4`."""
+    options: dict[str, str] = {}
+    for entry in node.entries:
+        if entry.key in ("bundled", "reply"):
+            continue
+        misspelt = SequenceMatcher(None, entry.key[:20], "reply").ratio() >= LIKE_REPLY
+        if misspelt or _OPTION.fullmatch(entry.key) is None:
+            hint = "did you mean 'reply'?" if misspelt else "options are named as in 'workers'"
+            mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in a target; {hint}")
+        elif isinstance(entry.value, ScalarNode) and entry.value.value is True:
+            options[entry.key] = ""
+        elif not isinstance(entry.value, ScalarNode) or entry.value.value is None:
+            message = f"the target's option {quoted(entry.key)} must not be {kind_of(entry.value)}"
+            mistakes.add(entry.value.where, f"{message}; write a text, a number or true")
+        elif entry.value.value is not False:
+            options[entry.key] = entry.value.text
+    return options
+
+
+# --- the command line ---------------------------------------------------------------------------
+
+
+def checked_target(text: str, models: Collection[str]) -> Target:
+    """What `--target` says; raises UsageError."""
+    if "://" in text:
+        try:
+            return Target(url=parse_url(text))
+        except ValueError as error:
+            raise UsageError(f"--target: {error}") from None
+    if _MODEL.fullmatch(text) is None:
+        raise UsageError(f"--target: {quoted(text)} is neither a model nor a URL; {URL_FORMS}")
+    if models and text not in models:
+        hint = suggestion(text, sorted(models), "models are")
+        raise UsageError(f"--target: unknown model {quoted(text)}{hint}")
+    return Target(bundled=text)
+
+
+def checked_rule(text: str, rules: Collection[str]) -> str:
+    """What `--reply` says; raises UsageError."""
+    if text in rules:
+        return text
+    hint = suggestion(text, rules, "it is one of")
+    raise UsageError(f"--reply: unknown rule {quoted(text)}{hint}")
+
+
+def overridden(file: Target | None, line: Target | None, rule: str | None) -> Target | None:
+    """The target in force.
+
+    Another target keeps the file's rule (what the scenario expects does not change with who
+    answers), but not the options of a bundled target of another model.
+    """
+    target = line or file
+    if target is None:
+        return None
+    kept = None if file is None else file.rule
+    rule = rule or kept or (DEFAULT_RULE if target.bundled else None)
+    options = file.options if file is not None and file.bundled == target.bundled else {}
+    return Target(target.url, target.bundled, rule, options)
+
+
+def require(mistakes: Mistakes, path: str) -> None:
+    """Says that nobody named a target."""
+    mistakes.add(Position(path, 1, 1), f"no target; {TARGET_FORMS} as 'target', or give --target")

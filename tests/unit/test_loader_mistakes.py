@@ -1,0 +1,1464 @@
+"""The loader on wrong files: the exact line for each mistake, its place, and no line too many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadmux.errors import ScenarioErrors
+from loadmux.loader import load
+
+MODELS = ("select", "poll", "epoll", "selectors", "threads")
+TARGET = "target: tcp://127.0.0.1:9\n"
+STEPS_LINE = "steps: [{send: a}]\n"
+
+
+def mistakes_of(text: str) -> list[str]:
+    """`LINE:COL: what is wrong` of each mistake, in the file's order."""
+    with pytest.raises(ScenarioErrors) as caught:
+        load("s.yaml", text=text, models=MODELS)
+    lines = str(caught.value).split("\n")
+    assert len(lines) == len(caught.value.errors)
+    return [line.removeprefix("s.yaml:") for line in lines]
+
+
+WHOLE_FILES = [
+    (
+        "target: unix:///" + "x" * 107 + "\n" + STEPS_LINE,
+        "1:9: the path of a unix socket has at most 107 bytes",
+    ),
+    (
+        "target: tcp://:80\n" + STEPS_LINE,
+        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tcp://[::1]:PORT or"
+        " unix:///PATH",
+    ),
+    (
+        "target: {ulr: 'tcp://h:1'}\n" + STEPS_LINE,
+        "1:10: unknown key 'ulr' in a target; did you mean 'url'?",
+    ),
+    (
+        "target: {curl: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
+        "1:10: a map of several targets is not supported yet",
+    ),
+    ("a: &a []\n*a : 1\n", "1:4: a key must be a text, not a list or a mapping"),
+    (
+        TARGET + STEPS_LINE + "k" * 101 + ": 1\n",
+        "3:1: unknown key '" + "k" * 57 + "...' in a scenario; its keys are name, description,"
+        " target, variables, sockets, before, steps, after, load, thresholds, timeout, on_error,"
+        " seed",
+    ),
+    (
+        TARGET + "sockets: {a: {source: 5}}\n" + STEPS_LINE,
+        "2:23: 'source' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "",
+        "1:1: the scenario is empty; it needs at least a 'target:' and 'steps:'",
+    ),
+    (
+        "# c\n",
+        "1:1: the scenario is empty; it needs at least a 'target:' and 'steps:'",
+    ),
+    (
+        "null\n",
+        "1:1: the scenario is empty; it needs at least a 'target:' and 'steps:'",
+    ),
+    (
+        "- a\n- b\n",
+        "1:1: a scenario is a mapping with keys such as 'steps:', not a list",
+    ),
+    (
+        "hello\n",
+        "1:1: a scenario is a mapping with keys such as 'steps:', not the text 'hello'",
+    ),
+    (
+        "a: [1\n",
+        "1:6: not valid YAML: expected ',' or ']', but got '<stream end>' while parsing a "
+        "flow sequence that began at line 1, column 4",
+    ),
+    (
+        "a:\n\tb: 1\n",
+        "2:1: not valid YAML: found character '\\t' that cannot start any token; indent with "
+        "spaces, not tabs",
+    ),
+    (
+        "steps: {on: g[0]}\n",
+        "1:14: not valid YAML: expected ',' or '}', but got '[' while parsing a flow mapping "
+        "that began at line 1, column 8; inside {...} and [...] write texts such as "
+        "'group[0]' and '${name}' in quotes",
+    ),
+    (
+        "a: 1\n---\nb: 2\n",
+        "2:1: a second document; a scenario file holds one, without '---'",
+    ),
+    (
+        "x: !!python/object:os.system {}\n",
+        "1:4: the tag '!!python/object:os.system' is not allowed; write a plain value",
+    ),
+    (
+        "x: !mine 3\n",
+        "1:4: the tag '!mine' is not allowed; write a plain value",
+    ),
+    (
+        "x: !!int abc\n",
+        "1:4: 'abc' is not a !!int",
+    ),
+    (
+        "x: &a [*a]\n",
+        "1:8: the alias '*a' is inside what it stands for",
+    ),
+    (
+        "x: *nope\n",
+        "1:4: unknown alias '*nope'; no '&' defines it before",
+    ),
+    (
+        "%YAML 1.1\n---\na: 1\n",
+        "1:1: %YAML 1.1 is not supported; scenario files are YAML 1.2",
+    ),
+    (
+        "? [a]\n: b\n",
+        "1:3: a key must be a text, not a list or a mapping",
+    ),
+    (
+        "send: a: b\n",
+        "1:8: not valid YAML: mapping values are not allowed here; write a text that holds "
+        "': ' in quotes",
+    ),
+    (
+        "x: @a\n",
+        "1:4: not valid YAML: found character '@' that cannot start any token; write a text "
+        "that begins so in quotes",
+    ),
+    (
+        'x: "abc\n',
+        "1:8: not valid YAML: found unexpected end of stream while scanning a quoted scalar "
+        "that began at line 1, column 4",
+    ),
+    (
+        'x: "\\ud800"\n',
+        "1:4: half of a surrogate pair is no character; write the whole one, or use {hex}",
+    ),
+    (
+        'x: "\\UFFFFFFFF"\n',
+        "1:2: not valid YAML: an escape after this place stands for no character",
+    ),
+    (
+        "x: a\0b\n",
+        "1:5: the character U+0000 cannot stand here; write it as an escape in double quotes",
+    ),
+    (
+        "x: a\x85b\n",
+        "1:5: the character U+0085 cannot stand here; write it as an escape in double quotes",
+    ),
+    (
+        "x: "
+        "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\n",
+        "1:67: nested more than 64 levels deep",
+    ),
+    (
+        "<<: {a: 1}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:1: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+    ),
+    (
+        "steps: [{send: a}]\n",
+        "1:1: no target; write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: "
+        "RULE} as 'target', or give --target",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\n",
+        "1:1: no steps; write 'steps:' and under it a list such as '- send: hello'",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nstep: [{send: a}]\n",
+        "2:1: unknown key 'step' in a scenario; did you mean 'steps'?",
+    ),
+    (
+        "taget: x\nsteps: [{send: a}]\n",
+        "1:1: unknown key 'taget' in a scenario; did you mean 'target'?",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps: []\n",
+        "2:8: 'steps' needs at least one step",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps: {send: a}\n",
+        "2:8: 'steps' must be a list, not a mapping; write [A, B] or lines that begin with '- '",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps: send\n",
+        "2:8: 'steps' must be a list, not the text 'send'; write [A, B] or lines that begin "
+        "with '- '",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps:\n",
+        "2:7: 'steps' has no value; write [A, B] or lines that begin with '- '",
+    ),
+    (
+        "target: 5\nsteps: [{send: a}]\n",
+        "1:9: 'target' must not be the number '5'; write a URL, {url: URL, reply: RULE} or "
+        "{bundled: MODEL, reply: RULE}",
+    ),
+    (
+        "target: [a]\nsteps: [{send: a}]\n",
+        "1:9: 'target' must not be a list; write a URL, {url: URL, reply: RULE} or {bundled: "
+        "MODEL, reply: RULE}",
+    ),
+    (
+        "target: epoll\nsteps: [{send: a}]\n",
+        "1:9: 'epoll' is a model, not a URL; write {bundled: epoll}",
+    ),
+    (
+        "target: localhost:80\nsteps: [{send: a}]\n",
+        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+    ),
+    (
+        "target: tcp://localhost\nsteps: [{send: a}]\n",
+        "1:9: 'tcp://localhost' needs a host and a port; write tcp://HOST:PORT, "
+        "tcp://[::1]:PORT or unix:///PATH",
+    ),
+    (
+        "target: tcp://localhost:0\nsteps: [{send: a}]\n",
+        "1:9: the port in 'tcp://localhost:0' must be 1 to 65535",
+    ),
+    (
+        "target: tcp://localhost:70000\nsteps: [{send: a}]\n",
+        "1:9: the port in 'tcp://localhost:70000' must be 1 to 65535",
+    ),
+    (
+        "target: tcp://::1:80\nsteps: [{send: a}]\n",
+        "1:9: 'tcp://::1:80' needs a host and a port; an IPv6 address stands in brackets; "
+        "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+    ),
+    (
+        "target: tcp://[::zz]:80\nsteps: [{send: a}]\n",
+        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "unix:///PATH",
+    ),
+    (
+        "target: tcp://256.0.0.1:80\nsteps: [{send: a}]\n",
+        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "unix:///PATH",
+    ),
+    (
+        "target: tcp://h:80/x\nsteps: [{send: a}]\n",
+        "1:9: 'tcp://h:80/x' needs a host and a port; write tcp://HOST:PORT, "
+        "tcp://[::1]:PORT or unix:///PATH",
+    ),
+    (
+        "target: http://h:80\nsteps: [{send: a}]\n",
+        "1:9: unknown scheme 'http' in 'http://h:80'; write tcp://HOST:PORT, "
+        "tcp://[::1]:PORT or unix:///PATH",
+    ),
+    (
+        "target: tls://h:80\nsteps: [{send: a}]\n",
+        "1:9: a URL with tls:// is not supported yet",
+    ),
+    (
+        "target: udp://h:80\nsteps: [{send: a}]\n",
+        "1:9: a URL with udp:// is not supported yet",
+    ),
+    (
+        "target: unix://a/b\nsteps: [{send: a}]\n",
+        "1:9: 'unix://a/b' needs an absolute path to a socket; write unix:///PATH",
+    ),
+    (
+        "target: {bundled: selct}\nsteps: [{send: a}]\n",
+        "1:19: unknown model 'selct'; did you mean 'select'?",
+    ),
+    (
+        "target: {bundled: zzz}\nsteps: [{send: a}]\n",
+        "1:19: unknown model 'zzz'; models are epoll, poll, select, selectors, threads",
+    ),
+    (
+        "target: {bundled: epoll, reply: ecko}\nsteps: [{send: a}]\n",
+        "1:33: unknown rule 'ecko'; did you mean 'echo'?",
+    ),
+    (
+        "target: {bundled: epoll, replly: echo}\nsteps: [{send: a}]\n",
+        "1:26: unknown key 'replly' in a target; did you mean 'reply'?",
+    ),
+    (
+        "target: {bundled: epoll, url: 'tcp://h:1'}\nsteps: [{send: a}]\n",
+        "1:9: a target has 'url' or 'bundled', not both",
+    ),
+    (
+        "target: {url: 'tcp://h:1', rply: echo}\nsteps: [{send: a}]\n",
+        "1:28: unknown key 'rply' in a target with a 'url'; did you mean 'reply'?",
+    ),
+    (
+        "target: {bundeled: epoll}\nsteps: [{send: a}]\n",
+        "1:10: unknown key 'bundeled' in a target; did you mean 'bundled'?",
+    ),
+    (
+        "target: {reply: echo}\nsteps: [{send: a}]\n",
+        "1:9: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or "
+        "{bundled: MODEL, reply: RULE}",
+    ),
+    (
+        "target: {a: {bundled: epoll}, b: 'tcp://h:1'}\nsteps: [{send: a}]\n",
+        "1:10: a map of several targets is not supported yet",
+    ),
+    (
+        "target: {bundled: epoll, workers: [1]}\nsteps: [{send: a}]\n",
+        "1:35: the target's option 'workers' must not be a list; write a text, a number or true",
+    ),
+    (
+        "target: {bundled: epoll, workers: }\nsteps: [{send: a}]\n",
+        "1:34: the target's option 'workers' must not be nothing; write a text, a number or true",
+    ),
+    (
+        "target: {bundled: 5}\nsteps: [{send: a}]\n",
+        "1:19: 'bundled' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "target: {url: 5}\nsteps: [{send: a}]\n",
+        "1:15: 'url' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "target: {bundled: epoll, a b: 5}\nsteps: [{send: a}]\n",
+        "1:26: unknown key 'a b' in a target; options are named as in 'workers'",
+    ),
+    (
+        "variables: [a]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:12: 'variables' must be a mapping, not a list; write {NAME: VALUE}",
+    ),
+    (
+        "variables: {my-var: 1}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:13: the variable 'my-var' is not a name; use letters, digits and '_', no digit first",
+    ),
+    (
+        "variables: {user: 1}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:13: the variable 'user' is built in; choose another name",
+    ),
+    (
+        "variables: {a: }\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:15: a variable must be a text, a number, true or false, not nothing; write '' for "
+        "an empty text",
+    ),
+    (
+        "variables: {a: {csv: f, pick: random}}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - "
+        "send: ${a.b}\n",
+        "1:17: 'csv' (a feeder) is not supported yet",
+    ),
+    (
+        "variables: {a: {x: 1}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:16: a variable must be a constant or a list, not a mapping",
+    ),
+    (
+        'variables: {a: "${b}"}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n',
+        "1:16: '${b}' is not replaced in 'variables'; write it in a step, or $${ for a "
+        "literal '${'",
+    ),
+    (
+        "variables: {a: [[1]]}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:17: an item of a list must be a text, a number, true or false, not a list",
+    ),
+    (
+        "variables: {a: [1]}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - send: x${a}\n",
+        "4:11: 'a' is a list; go through it with 'for: {item: \"${a}\"}'",
+    ),
+    (
+        "variables: {a: [1]}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - set: {a: 1}\n",
+        "4:11: the variable 'a' is a list in 'variables' already; choose another name",
+    ),
+    (
+        "sockets: main\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:10: 'sockets' must be a list of names or a mapping, not the text 'main'; write "
+        "[first, second]",
+    ),
+    (
+        "sockets: []\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:10: 'sockets' names no socket; name at least one, or leave it out",
+    ),
+    (
+        "sockets: [a, a]\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: a, send: x}\n",
+        "1:14: the socket 'a' is named twice",
+    ),
+    (
+        "sockets: [1]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:11: a socket's name must be a text, not the number '1'; write it in quotes",
+    ),
+    (
+        "sockets: [a b]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:11: 'a b' is no name for a socket; use letters, digits, '_', '-' and '.'",
+    ),
+    (
+        "sockets: [all]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:11: 'all' means every socket; choose another name",
+    ),
+    (
+        "sockets: [{a: {count: 2}}]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:11: a list of sockets holds names; to give options, write 'sockets: {NAME: {...}}'",
+    ),
+    (
+        "sockets: {a: 5}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:14: a socket's options must be a mapping, not the number '5'; write {nodelay: "
+        "false} or nothing",
+    ),
+    (
+        "sockets: {a: {cont: 5}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:15: unknown key 'cont' in a socket; did you mean 'count'?",
+    ),
+    (
+        "sockets: {a: {count: 0}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:22: 'count' must be at least 1, not '0'",
+    ),
+    (
+        "sockets: {a: {count: 1000000000}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:22: more than 100000 sockets for each user",
+    ),
+    (
+        "sockets: {a: {nodelay: yes}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:24: 'nodelay' must be true or false, not the text 'yes'",
+    ),
+    (
+        "sockets: {a: {receive_buffer: 0}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:31: 'receive_buffer' must be at least 1 byte",
+    ),
+    (
+        "sockets: {a: {send_buffer: 4 KiB}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:28: '4 KiB' is not a size; write a number of bytes such as 64, 64KiB, 1MB",
+    ),
+    (
+        "sockets: {a: {send_buffer: 4GiB}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:28: 'send_buffer' must be at most 2147483647 bytes",
+    ),
+    (
+        "sockets: {a: {source: 10.0.0.0/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: a CIDR block as 'source' is not supported yet",
+    ),
+    (
+        "sockets: {a: {source: here}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: 'here' is not an IP address; write one such as 127.0.0.2",
+    ),
+    (
+        "sockets: {a: {linger: 5}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '5' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "sockets: [a, b]\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "3:9: no socket is called 'main', so a step must say 'on:' with one or more of a, b, "
+        "or all",
+    ),
+    (
+        "sockets: [first, b]\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: frist, send: x}\n",
+        "4:10: unknown socket 'frist'; did you mean 'first'?",
+    ),
+    (
+        "sockets: [a, b]\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: [a, a], send: x}\n",
+        "4:14: 'on' names the socket 'a' twice",
+    ),
+    (
+        "sockets: [a, b]\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: [], send: x}\n",
+        "4:10: 'on' names no socket",
+    ),
+    (
+        "sockets: [a, b]\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: 5, send: x}\n",
+        "4:10: 'on' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "sockets: {g: {count: 2}, a: }\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: 'g[2]', "
+        "send: x}\n",
+        "4:10: the group 'g' has only g[0] to g[1]",
+    ),
+    (
+        "sockets: {g: {count: 2}, a: }\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: 'a[0]', "
+        "send: x}\n",
+        "4:10: 'a' is one socket, not a group; write 'a'",
+    ),
+    (
+        "sockets: {g: {count: 2}, a: }\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: [g, "
+        "'g[1]'], send: x}\n",
+        "4:14: 'on' names the socket 'g[1]' twice",
+    ),
+    (
+        "sockets: {g: {count: 2}, a: }\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {on: [all, "
+        "a], send: x}\n",
+        "4:16: 'on' names the socket 'a' twice",
+    ),
+    (
+        "variables: {name: x}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - send: 'a ${nam} b'\n",
+        "4:11: unknown name '${nam}'; did you mean 'name'?",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps:\n - send: ${x}\n - expect: {length: 5}\n   save: x\n",
+        "3:10: '${x}' has no value yet here; it is set only later, at line 5",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps:\n - for: {x: [1, 2]}\n   do: [{send: 'a${x}'}]\n "
+        "- send: ${x}\n",
+        "5:10: '${x}' has a value only inside the 'do' of its 'for'",
+    ),
+    (
+        "variables: {parts: [a]}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - {for: {x: "
+        "'${prts}'}, do: [{send: a}]}\n",
+        "4:15: 'for' goes through a list, and '${prts}' is none; did you mean '${parts}'?",
+    ),
+    (
+        "target: tcp://127.0.0.1:9\nsteps:\n  - {wait: 1s, name: think}\nthresholds: "
+        "['think: mean < 2s']\n",
+        "4:14: the step 'think' is not timed; a threshold needs a step on a socket",
+    ),
+]
+
+KEYS = [
+    ("<<: {}", "3:1: merge keys ('<<') are not part of YAML 1.2; write the keys out"),
+    (
+        "timeout: 1s\ntimeout: 2s",
+        "4:1: duplicate key 'timeout'; it stands at line 3 already",
+    ),
+    (
+        "foo: 1",
+        "3:1: unknown key 'foo' in a scenario; its keys are name, description, target, "
+        "variables, sockets, before, steps, after, load, thresholds, timeout, on_error, seed",
+    ),
+    (
+        "weight: 1",
+        "3:1: 'weight' is not supported yet",
+    ),
+    (
+        "name: 5",
+        "3:7: 'name' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "name: ''",
+        "3:7: 'name' must be one line of printable text, not ''",
+    ),
+    (
+        'name: "a\\nb"',
+        "3:7: 'name' must be one line of printable text, not 'a\\nb'",
+    ),
+    (
+        "description: [a]",
+        "3:14: 'description' must be a text, not a list",
+    ),
+    (
+        "timeout: 10",
+        "3:10: '10' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "timeout: 0s",
+        "3:10: 'timeout' must be more than zero",
+    ),
+    (
+        "timeout: 5 s",
+        "3:10: '5 s' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "timeout: 999999h",
+        "3:10: '999999h' is too long; at most 480h",
+    ),
+    (
+        "timeout: [1s]",
+        "3:10: 'timeout' must not be a list; write a number with a unit such as 250us, 10ms, "
+        "5s, 2m, 1h",
+    ),
+    (
+        "timeout:",
+        "3:9: 'timeout' has no value; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "on_error: retry",
+        "3:11: unknown on_error 'retry'; it is one of reconnect, stop_user, abort",
+    ),
+    (
+        "on_error: abrt",
+        "3:11: unknown on_error 'abrt'; did you mean 'abort'?",
+    ),
+    (
+        "seed: -1",
+        "3:7: 'seed' must be at least 0, not '-1'",
+    ),
+    (
+        "seed: x",
+        "3:7: 'seed' must be a whole number, not the text 'x'",
+    ),
+    (
+        "seed: '7'",
+        "3:7: 'seed' must be a whole number, not the text '7'; write it without quotes",
+    ),
+    (
+        "seed: 1.5",
+        "3:7: 'seed' must be a whole number, not the number '1.5'",
+    ),
+    (
+        "seed: 99999999999999999999",
+        "3:7: 'seed' must be less than 2^63, not '99999999999999999999'",
+    ),
+    (
+        "load: 5",
+        "3:7: 'load' must be a mapping, not the number '5'; write {users: 50, run_time: 10s}",
+    ),
+    (
+        "load: {users: 0}",
+        "3:15: 'users' must be at least 1, not '0'",
+    ),
+    (
+        "load: {users: '5'}",
+        "3:15: 'users' must be a whole number, not the text '5'; write it without quotes",
+    ),
+    (
+        "load: {users: 0..500}",
+        "3:15: a ramp such as '0..500' is not supported yet",
+    ),
+    (
+        "load: {user: 5}",
+        "3:8: unknown key 'user' in a load; did you mean 'users'?",
+    ),
+    (
+        "load: {phases: []}",
+        "3:8: 'phases' is not supported yet",
+    ),
+    (
+        "load: {run_time: 10}",
+        "3:18: '10' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "load: {run_time: 0s}",
+        "3:18: 'run_time' must be more than zero",
+    ),
+    (
+        "load: {iterations: 0}",
+        "3:20: 'iterations' must be at least 1, not '0'",
+    ),
+    (
+        "load: {spawn_rate: 0}",
+        "3:20: 'spawn_rate' must be more than zero",
+    ),
+    (
+        "load: {spawn_rate: fast}",
+        "3:20: 'fast' is not a rate; write a number a second or a minute such as 500/s, 30/m",
+    ),
+    (
+        "load: {spawn_rate: 1/s..5/s}",
+        "3:20: a ramp such as '1/s..5/s' is not supported yet",
+    ),
+    (
+        "load: {pacing: 1}",
+        "3:16: '1' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "load: {graceful_stop: x}",
+        "3:23: 'x' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "thresholds: errors == 0",
+        "3:13: 'thresholds' must be a list, not the text 'errors == 0'; write [A, B] or "
+        "lines that begin with '- '",
+    ),
+    (
+        "thresholds: [5]",
+        "3:14: a threshold must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "thresholds:\n - 'login': p(95) < 20ms",
+        "4:4: a threshold must be a text; put the whole of it in quotes, as in \"'login': "
+        'p(95) < 20ms"',
+    ),
+]
+
+STEPS = [
+    (
+        "",
+        "3:4: a step must be a mapping, not nothing; write 'send: ...' or another of send,"
+        " expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
+        " for, set",
+    ),
+    ("expect: {until: 5}", "3:21: 'until' must be a text, not the number '5'; write it in quotes"),
+    ("expect: {until: {repeat: a, times: 70000}}", "3:21: too large: more than 65536 bytes"),
+    (
+        "expect: {closed: true, reset: true}",
+        "3:28: a reply has one form, this one has 'closed' and 'reset'",
+    ),
+    ("send: {hex: true}", "3:17: 'hex' must be a text, not 'true'"),
+    ("send: {file: }", "3:17: 'file' must be a text, not nothing"),
+    ('send: {file: "a\\0"}', "3:18: 'a\\x00' is not the name of a file"),
+    (
+        "{for: {x: {csv: f}}, do: [{send: a}]}",
+        "3:15: what 'for' goes through must be a list, not a mapping; write [A, B] or lines that"
+        " begin with '- '",
+    ),
+    (
+        "{for: {}, do: [{send: a}]}",
+        "3:11: 'for' must be a mapping, not one with more or less than one name; write"
+        " {NAME: [...]}",
+    ),
+    (
+        "send",
+        "3:5: a step must be a mapping, not the text 'send'; write 'send: ...' or another of "
+        "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, "
+        "wait, repeat, for, set",
+    ),
+    (
+        "{}",
+        "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
+        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+    ),
+    (
+        "{on: main}",
+        "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
+        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+    ),
+    (
+        "{expct: x}",
+        "3:6: unknown key 'expct' in a step; did you mean 'expect'?",
+    ),
+    (
+        "{send: a, expct: x}",
+        "3:15: unknown key 'expct' in a step; did you mean 'expect'?",
+    ),
+    (
+        "{send: a, wait: 1s}",
+        "3:15: a step has one action, this one has 'send' and 'wait'; split it",
+    ),
+    (
+        "{send: a, expect: b, wait: 1s}",
+        "3:26: a step has one action, this one has 'send' and 'expect' and 'wait'; split it",
+    ),
+    (
+        "{together: [[{send: a}]]}",
+        "3:6: 'together' is not supported yet",
+    ),
+    (
+        "barrier: a",
+        "3:5: 'barrier' is not supported yet",
+    ),
+    (
+        "call: 'a:b'",
+        "3:5: 'call' is not supported yet",
+    ),
+    (
+        "{expect: a, pieces: 3}",
+        "3:17: 'pieces' belongs to a 'send'",
+    ),
+    (
+        "{send: a, save: x}",
+        "3:15: 'save' belongs to an 'expect'",
+    ),
+    (
+        "{send: a, do: []}",
+        "3:15: 'do' belongs to a 'repeat' or a 'for'",
+    ),
+    (
+        "{send: a, gap: 1ms}",
+        "3:15: 'gap' needs 'pieces': it is the time between them",
+    ),
+    (
+        "{wait: 1s, on: main}",
+        "3:16: 'on' belongs to a 'send' or an 'expect'",
+    ),
+    (
+        "{wait: 1s, within: 1s}",
+        "3:16: 'within' belongs to an action on a socket",
+    ),
+    (
+        "{connect: main, on: main}",
+        "3:21: 'connect' names its sockets itself; write 'connect: SOCKET' without 'on'",
+    ),
+    (
+        "connect:",
+        "3:13: 'connect' has no value; write a text",
+    ),
+    (
+        "close: man",
+        "3:12: unknown socket 'man'; did you mean 'main'?",
+    ),
+    (
+        "{send: a, name: connect}",
+        "3:21: 'connect' is the name of the row of all connects; choose another name",
+    ),
+    (
+        "{send: a, within: 10}",
+        "3:23: '10' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "send:",
+        "3:10: a payload has no value; write a text",
+    ),
+    (
+        "send: ''",
+        "3:11: there is nothing to send; 'send' needs at least one byte",
+    ),
+    (
+        "send: 5",
+        "3:11: a payload must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "send: true",
+        "3:11: a payload must be a text, not 'true'; write it in quotes",
+    ),
+    (
+        "send: [a]",
+        "3:11: a payload must be a text or a mapping, not a list; write {join: [...]}",
+    ),
+    (
+        "send: {}",
+        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join",
+    ),
+    (
+        "send: {txt: a}",
+        "3:12: unknown key 'txt' in a payload; did you mean 'text'?",
+    ),
+    (
+        "send: {text: a, hex: 00}",
+        "3:21: a payload has one form, this one has 'text' and 'hex'",
+    ),
+    (
+        "send: {text: 5}",
+        "3:18: 'text' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "send: {hex: abc}",
+        "3:17: 'abc' is not hex; write pairs of 0-9 and a-f such as 'de ad be ef'",
+    ),
+    (
+        "send: {hex: ''}",
+        "3:11: there is nothing to send; 'send' needs at least one byte",
+    ),
+    (
+        "send: {base64: '***'}",
+        "3:20: '***' is not base64; write it as in 'aGVsbG8='",
+    ),
+    (
+        "send: {file: nope.bin}",
+        "3:18: cannot read 'nope.bin': no such file or directory; files are looked for "
+        "beside the scenario",
+    ),
+    (
+        "send: {file: .}",
+        "3:18: '.' is not a regular file",
+    ),
+    (
+        "send: {random: 0}",
+        "3:20: 'random' must be at least 1 byte",
+    ),
+    (
+        "send: {random: 10XB}",
+        "3:20: '10XB' is not a size; write a number of bytes such as 64, 64KiB, 1MB",
+    ),
+    (
+        "send: {repeat: a}",
+        "3:12: 'repeat' needs 'times'; write {repeat: ..., times: N}",
+    ),
+    (
+        "send: {repeat: a, times: 0}",
+        "3:30: 'times' must be at least 1, not '0'",
+    ),
+    (
+        "send: {repeat: a, times: x}",
+        "3:30: 'times' must be a whole number, not the text 'x'",
+    ),
+    (
+        "send: {repeat: a, tmes: 2}",
+        "3:23: unknown key 'tmes' in a payload; did you mean 'times'?",
+    ),
+    (
+        "send: {text: a, times: 2}",
+        "3:21: unknown key 'times' in a payload; its forms are text, hex, base64, file, "
+        "random, repeat, join",
+    ),
+    (
+        "send: {repeat: aaaaaaaaaaaaaaaaaaaaa, times: 100000000}",
+        "3:11: too large: more than 1073741824 bytes",
+    ),
+    (
+        "send: {join: a}",
+        "3:18: 'join' must be a list, not the text 'a'; write [A, B] or lines that begin with '- '",
+    ),
+    (
+        "send: {join: []}",
+        "3:11: there is nothing to send; 'send' needs at least one byte",
+    ),
+    (
+        "send: {frame: a}",
+        "3:12: 'frame' (framing) is not supported yet",
+    ),
+    (
+        "{send: a, pieces: 0}",
+        "3:23: a piece must be at least 1 byte",
+    ),
+    (
+        "{send: a, pieces: each_bite}",
+        "3:23: 'each_bite' are no pieces; did you mean 'each_byte'?",
+    ),
+    (
+        "{send: a, pieces: []}",
+        "3:23: 'pieces' holds no size; write a number of bytes such as 64, 64KiB, 1MB",
+    ),
+    (
+        "{send: a, pieces: [1, x]}",
+        "3:27: 'x' is not a size; write a number of bytes such as 64, 64KiB, 1MB",
+    ),
+    (
+        "{send: a, pieces: 2, gap: 5}",
+        "3:31: '5' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "send: 'a ${nam} b'",
+        "3:11: unknown name '${nam}'; known are user, iteration, socket, uuid, sent",
+    ),
+    (
+        "send: 'a ${b'",
+        "3:11: '${' without '}'; write ${NAME}, or $${ for a literal '${'",
+    ),
+    (
+        "send: '${}'",
+        "3:11: '${}' holds no name; use letters, digits and '_', or write $${ for a literal '${'",
+    ),
+    (
+        "send: '${a.b}'",
+        "3:11: a column such as '${a.b}' is not supported yet",
+    ),
+    (
+        "send: '${sent}'",
+        "3:11: '${sent}' has a value only in the 'expect' of a step that sends",
+    ),
+    (
+        "expect: '${sent}'",
+        "3:13: '${sent}' has a value only in the 'expect' of a step that sends",
+    ),
+    (
+        "send: '${a b}'",
+        "3:11: '${a b}' holds no name; use letters, digits and '_', or write $${ for a "
+        "literal '${'",
+    ),
+    (
+        "{expect: {length: 5}, save: user}",
+        "3:33: the name 'user' is built in; choose another name",
+    ),
+    (
+        "{expect: {length: 5}, save: 5}",
+        "3:33: 'save' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "expect: reply",
+        "3:13: 'reply' needs to know the target's rule; write 'reply: RULE' in the target, "
+        "or give --reply RULE (one of echo, upper, ok, received, upper_sb, hello, sink)",
+    ),
+    (
+        "expect: {rule: ecko}",
+        "3:20: unknown rule 'ecko'; did you mean 'echo'?",
+    ),
+    (
+        "expect: {lenght: 5}",
+        "3:14: unknown key 'lenght' in a reply; did you mean 'length'?",
+    ),
+    (
+        "expect: {length: 0}",
+        "3:22: 'length' must be at least 1 byte",
+    ),
+    (
+        "expect: {until: ''}",
+        "3:21: 'until' needs at least one byte",
+    ),
+    (
+        "expect: {until: '${user}'}",
+        "3:21: 'until' needs constant bytes, without ${...} or 'random'",
+    ),
+    (
+        "expect: {until: {random: 5}}",
+        "3:21: 'until' needs constant bytes, without ${...} or 'random'",
+    ),
+    (
+        "expect: {closed: false}",
+        "3:22: 'closed' can only be true, not 'false'",
+    ),
+    (
+        "expect: {reset: 1}",
+        "3:21: 'reset' can only be true, not the number '1'",
+    ),
+    (
+        "expect: {silence: 0s}",
+        "3:23: 'silence' must be more than zero",
+    ),
+    (
+        "expect: {silence: 5}",
+        "3:23: '5' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "expect: {frame: a}",
+        "3:14: 'frame' (framing) is not supported yet",
+    ),
+    (
+        "expect: {regex: a}",
+        "3:14: 'regex' is not supported yet",
+    ),
+    (
+        "expect: {random: 5}",
+        "3:13: 'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'",
+    ),
+    (
+        "expect: ''",
+        "3:13: there is nothing to expect; for silence write {silence: DURATION}",
+    ),
+    (
+        "expect: {length: 5, until: a}",
+        "3:25: a reply has one form, this one has 'length' and 'until'",
+    ),
+    (
+        "expect:",
+        "3:12: a reply has no value; write a text",
+    ),
+    (
+        "expect: [a]",
+        "3:13: a reply must be a text or a mapping, not a list; write {join: [...]}",
+    ),
+    (
+        "expect: true",
+        "3:13: a reply must be a text, not 'true'; write it in quotes",
+    ),
+    (
+        "wait: 5",
+        "3:11: '5' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "wait: [1s, 2s]",
+        "3:11: 'wait' must be a duration or a mapping, not a list; write {uniform: [A, B]}",
+    ),
+    (
+        "wait: {unifrm: [1s, 2s]}",
+        "3:12: unknown key 'unifrm' in a 'wait'; did you mean 'uniform'?",
+    ),
+    (
+        "wait: {uniform: [2s, 1s]}",
+        "3:21: 'uniform' goes from the shorter to the longer time",
+    ),
+    (
+        "wait: {uniform: 1s}",
+        "3:21: 'uniform' must be a list of two; write {uniform: [A, B]}",
+    ),
+    (
+        "wait: {exponential: 0s}",
+        "3:25: 'exponential' must be more than zero",
+    ),
+    (
+        "wait: {normal: [1s, 2]}",
+        "3:25: '2' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "wait: {}",
+        "3:11: 'wait' needs a duration or one of uniform, exponential, normal",
+    ),
+    (
+        "wait: {uniform: [1s, 2s], exponential: 1s}",
+        "3:11: 'wait' needs a duration or one of uniform, exponential, normal",
+    ),
+    (
+        "wait: -5s",
+        "3:11: '-5s' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "wait:",
+        "3:10: 'wait' has no value; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "repeat: 3",
+        "3:5: 'repeat' needs 'do: [steps]' beside it",
+    ),
+    (
+        "{repeat: 0, do: [{send: a}]}",
+        "3:14: 'repeat' must be at least 1, not '0'",
+    ),
+    (
+        "{repeat: x, do: [{send: a}]}",
+        "3:14: 'repeat' must be a whole number, not the text 'x'",
+    ),
+    (
+        "{repeat: 2, do: []}",
+        "3:21: 'do' needs at least one step",
+    ),
+    (
+        "{repeat: 2, do: {send: a}}",
+        "3:21: 'do' must be a list, not a mapping; write [A, B] or lines that begin with '- '",
+    ),
+    (
+        "{for: [a], do: [{send: a}]}",
+        "3:11: 'for' must be a mapping, not a list; write {NAME: [...]}",
+    ),
+    (
+        "{for: {x: [a], y: [b]}, do: [{send: a}]}",
+        "3:11: 'for' must be a mapping, not one with more or less than one name; write"
+        " {NAME: [...]}",
+    ),
+    (
+        "{for: {x: a}, do: [{send: a}]}",
+        "3:15: 'for' goes through a list, and 'a' is none; write {NAME: [A, B]}",
+    ),
+    (
+        "{for: {user: [a]}, do: [{send: a}]}",
+        "3:12: the variable 'user' is built in; choose another name",
+    ),
+    (
+        "{for: {x: [a, {}]}, do: [{send: a}]}",
+        "3:19: a value must be a text, a number, true or false, not a mapping",
+    ),
+    (
+        "set: a",
+        "3:10: 'set' must be a mapping, not the text 'a'; write {NAME: VALUE}",
+    ),
+    (
+        "set: {}",
+        "3:10: 'set' must be a mapping, not an empty one; write {NAME: VALUE}",
+    ),
+    (
+        "set: {user: 1}",
+        "3:11: the variable 'user' is built in; choose another name",
+    ),
+    (
+        "set: {1a: 1}",
+        "3:11: the variable '1a' is not a name; use letters, digits and '_', no digit first",
+    ),
+    (
+        "set: {a: [1]}",
+        "3:14: a value must be a text, a number, true or false, not a list",
+    ),
+    (
+        "{for: {x: ${a}}, do: [{send: a}]}",
+        "3:16: not valid YAML: expected ',' or '}', but got '{' while parsing a flow mapping "
+        "that began at line 3, column 11; inside {...} and [...] write texts such as "
+        "'group[0]' and '${name}' in quotes",
+    ),
+]
+
+THRESHOLDS = [
+    (
+        "errors",
+        "'errors' is not a threshold; write [STEP:] METRIC OP VALUE, such as 'errors == 0' "
+        "or 'p(99) < 250ms'",
+    ),
+    (
+        "errors = 0",
+        "unknown operator '='; operators are == != < <= > >=",
+    ),
+    (
+        "errors == 0.5",
+        "'0.5' is not a count; compare 'errors' with a whole number",
+    ),
+    (
+        "errors == x",
+        "'x' is not a count; compare 'errors' with a whole number",
+    ),
+    (
+        "error_rate < 2",
+        "'2' is not a share; write a percentage such as 1%, or 0.01",
+    ),
+    (
+        "error_rate < 200%",
+        "'200%' is not a share; write a percentage such as 1%, or 0.01",
+    ),
+    (
+        "p < 5ms",
+        "'p' needs a percentile above 0 and up to 100; write it as in 'p(99)'",
+    ),
+    (
+        "p(0) < 5ms",
+        "'p' needs a percentile above 0 and up to 100; write it as in 'p(99)'",
+    ),
+    (
+        "p(101) < 5ms",
+        "'p' needs a percentile above 0 and up to 100; write it as in 'p(99)'",
+    ),
+    (
+        "p99 < 5ms",
+        "unknown metric 'p99'; did you mean 'p(99)'?",
+    ),
+    (
+        "p(99) < 5",
+        "'5' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
+    ),
+    (
+        "mean(5) < 1s",
+        "'mean' takes nothing in brackets; write 'mean'",
+    ),
+    (
+        "avg < 5ms",
+        "unknown metric 'avg'; metrics are errors, error_rate, p(99), min, mean, max, rate, "
+        "iterations, dropped",
+    ),
+    (
+        "men < 5ms",
+        "unknown metric 'men'; did you mean 'mean'?",
+    ),
+    (
+        "rate > 1000",
+        "'1000' is not a rate; write a number a second or a minute such as 500/s, 30/m",
+    ),
+    (
+        "iterations >= x",
+        "'x' is not a count; compare 'iterations' with a whole number",
+    ),
+    (
+        "send main #1: iterations > 5",
+        "'iterations' counts the whole run; write it without a step",
+    ),
+    (
+        "send main #2: p(99) < 5ms",
+        "unknown step 'send main #2' in the threshold; did you mean 'send main #1'?",
+    ),
+    (
+        ": p(99) < 5ms",
+        "': p(99) < 5ms' has no step before the ':'; write [STEP:] METRIC OP VALUE, such as "
+        "'errors == 0' or 'p(99) < 250ms'",
+    ),
+    (
+        "x: connect p(99) < 5ms",
+        "'x: connect p(99) < 5ms' names both a step and 'connect'; write one of them",
+    ),
+    (
+        "",
+        "'' is not a threshold; write [STEP:] METRIC OP VALUE, such as 'errors == 0' or "
+        "'p(99) < 250ms'",
+    ),
+    (
+        "dropped =< 0",
+        "unknown operator '=<'; operators are == != < <= > >=",
+    ),
+    (
+        "errors == 0 0",
+        "'errors == 0 0' is not a threshold; write [STEP:] METRIC OP VALUE, such as 'errors "
+        "== 0' or 'p(99) < 250ms'",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), WHOLE_FILES)
+def test_whole_files(text: str, mistake: str) -> None:
+    assert mistakes_of(text) == [mistake]
+
+
+@pytest.mark.parametrize(("line", "mistake"), KEYS)
+def test_top_level_keys(line: str, mistake: str) -> None:
+    """After two lines that are right."""
+    assert mistakes_of(f"{TARGET}{STEPS_LINE}{line}\n") == [mistake]
+
+
+@pytest.mark.parametrize(("step", "mistake"), STEPS)
+def test_steps(step: str, mistake: str) -> None:
+    assert mistakes_of(f"{TARGET}steps:\n  - {step}\n") == [mistake]
+
+
+@pytest.mark.parametrize(("threshold", "mistake"), THRESHOLDS)
+def test_thresholds(threshold: str, mistake: str) -> None:
+    text = f"{TARGET}{STEPS_LINE}thresholds: [{threshold!r}]\n"
+    assert mistakes_of(text) == [f"3:14: {mistake}"]
+
+
+# --- all at once --------------------------------------------------------------------------------
+
+
+def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
+    text = (
+        "nme: x\n"
+        "target: {bundled: epol, reply: ecko}\n"
+        "variables: {user: 1, a: }\n"
+        "sockets: [a, b]\n"
+        "before:\n"
+        "  - {onn: a, send: 5}\n"
+        "  - repeat: 0\n"
+        "    do: [{on: c, expct: x}, {wait: 5}]\n"
+        "steps:\n"
+        "  - send: x\n"
+        "  - {on: a, send: {join: [5, {hx: 00}]}, expect: {regex: x}, save: user}\n"
+        "  - {together: [], barrier: x}\n"
+        "load: {users: no, run_time: 5, phases: []}\n"
+        "thresholds: [errs == 0, nobody: max < 1s, 5]\n"
+        "on_error: abrt\n"
+        "on_error: stop_user\n"
+    )
+    duration = "is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h"
+    assert mistakes_of(text) == [
+        "1:1: unknown key 'nme' in a scenario; did you mean 'name'?",
+        "2:19: unknown model 'epol'; did you mean 'epoll'?",
+        "2:32: unknown rule 'ecko'; did you mean 'echo'?",
+        "3:13: the variable 'user' is built in; choose another name",
+        "3:24: a variable must be a text, a number, true or false, not nothing; write '' for an"
+        " empty text",
+        "6:6: unknown key 'onn' in a step; did you mean 'on'?",
+        "6:20: a payload must be a text, not the number '5'; write it in quotes",
+        "7:13: 'repeat' must be at least 1, not '0'",
+        "8:18: unknown key 'expct' in a step; did you mean 'expect'?",
+        f"8:36: '5' {duration}",
+        "10:5: no socket is called 'main', so a step must say 'on:' with one or more of a, b, or"
+        " all",
+        "11:27: a payload must be a text, not the number '5'; write it in quotes",
+        "11:31: unknown key 'hx' in a payload; did you mean 'hex'?",
+        "11:51: 'regex' is not supported yet",
+        "11:68: the name 'user' is built in; choose another name",
+        "12:6: 'together' is not supported yet",
+        "12:20: 'barrier' is not supported yet",
+        "13:15: 'users' must be a whole number, not the text 'no'",
+        f"13:29: '5' {duration}",
+        "13:32: 'phases' is not supported yet",
+        "14:14: unknown metric 'errs'; did you mean 'errors'?",
+        "14:25: a threshold must be a text; put the whole of it in quotes, as in"
+        " \"'login': p(95) < 20ms\"",
+        "14:43: a threshold must be a text, not the number '5'; write it in quotes",
+        "15:11: unknown on_error 'abrt'; did you mean 'abort'?",
+        "16:1: duplicate key 'on_error'; it stands at line 15 already",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "mistake"),
+    [
+        (
+            TARGET + "sockts: [a]\nsteps: [{on: a, send: x}]\n",
+            "2:1: unknown key 'sockts' in a scenario; did you mean 'sockets'?",
+        ),
+        (
+            TARGET + "varables: {a: 1}\nsteps: [{send: '${a}'}]\n",
+            "2:1: unknown key 'varables' in a scenario; did you mean 'variables'?",
+        ),
+        (
+            TARGET + "befor: [{expect: {length: 1}, save: a}]\nsteps: [{send: '${a}'}]\n",
+            "2:1: unknown key 'befor' in a scenario; did you mean 'before'?",
+        ),
+        (
+            TARGET + "steps: [{expect: {length: 1}, sav: a}, {send: '${a}'}]\n",
+            "2:31: unknown key 'sav' in a step; did you mean 'save'?",
+        ),
+        (
+            TARGET + "steps: [{expect: {regex: '(?P<a>.)'}}, {send: '${a}'}]\n",
+            "2:19: 'regex' is not supported yet",
+        ),
+        (
+            TARGET + "variables: {users: {csv: f}}\nsteps: [{send: '${users.name}'}]\n",
+            "2:21: 'csv' (a feeder) is not supported yet",
+        ),
+        (
+            TARGET + "sockets: {a: {count: 0}, b: }\nsteps: [{on: 'a[3]', send: x}]\n",
+            "2:22: 'count' must be at least 1, not '0'",
+        ),
+        (
+            TARGET + "sockets: [a, b c]\nsteps: [{on: b c, send: x}]\n",
+            "2:14: 'b c' is no name for a socket; use letters, digits, '_', '-' and '.'",
+        ),
+        (
+            TARGET + "sockets: [a, b]\nsteps: [{onn: a, send: x}]\n",
+            "3:10: unknown key 'onn' in a step; did you mean 'on'?",
+        ),
+        (
+            TARGET + "steps: [{send: a, peces: 1, gap: 1ms}]\n",
+            "2:19: unknown key 'peces' in a step; did you mean 'pieces'?",
+        ),
+        (
+            TARGET + "steps: [{repeat: 2, doo: [{send: a}]}]\n",
+            "2:21: unknown key 'doo' in a step; did you mean 'do'?",
+        ),
+        (
+            TARGET + "steps: [{send: a, nam: x}]\nthresholds: ['x: max < 1s']\n",
+            "2:19: unknown key 'nam' in a step; did you mean 'name'?",
+        ),
+        (
+            TARGET + "steps: [&a {send: a}, {<<: *a, name: x}]\n",
+            "2:24: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "sockets: {<<: {}, a: }\nsteps: [{on: b, send: x}]\n",
+            "2:11: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "sockets: {a b: }\nsteps: [{on: b, send: x}]\n",
+            "2:11: 'a b' is no name for a socket; use letters, digits, '_', '-' and '.'",
+        ),
+        (
+            "target: {<<: {bundled: epoll}}\nsteps: [{expect: reply}]\n",
+            "1:10: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "variables: {<<: {a: 1}}\nsteps: [{send: '${a}'}]\n",
+            "2:13: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "steps: [{set: {<<: {a: 1}}}, {send: '${a}'}]\n",
+            "2:16: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "steps: [{for: {<<: {a: [1]}}, do: [{send: '${a}'}]}]\n",
+            "2:16: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "steps: [{send: {<<: {text: a}}}]\n",
+            "2:17: merge keys ('<<') are not part of YAML 1.2; write the keys out",
+        ),
+        (
+            TARGET + "varables: {a: [1]}\nsteps: [{for: {b: '${a}'}, do: [{send: '${b}'}]}]\n",
+            "2:1: unknown key 'varables' in a scenario; did you mean 'variables'?",
+        ),
+        (
+            "target: {bundled: epol}\nsteps: [{expect: reply}]\n",
+            "1:19: unknown model 'epol'; did you mean 'epoll'?",
+        ),
+        (
+            "steps: [{expect: reply}]\n",
+            "1:1: no target; write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
+            " as 'target', or give --target",
+        ),
+        (
+            TARGET + "steps: [&a {send: 5}, *a, *a]\n",
+            "2:19: a payload must be a text, not the number '5'; write it in quotes",
+        ),
+    ],
+)
+def test_one_mistake_gives_one_line(text: str, mistake: str) -> None:
+    """Even where other lines would make no sense because of it."""
+    assert mistakes_of(text) == [mistake]
+
+
+def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
+    text = (
+        "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
+        "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
+        "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
+        "steps:\n"
+        "  - together: [[{send: a}], [{send: b}]]\n"
+        "  - barrier: here\n"
+        "  - call: 'package.module:function'\n"
+        "  - send: {frame: a}\n"
+        "  - expect: {frame: a}\n"
+        "  - expect: {until: a, regex: b}\n"
+        "load: {users: 0..500, spawn_rate: 1/s..9/s, rate: 100/s..2000/s, max_users: 9,"
+        " phases: [{users: 1}]}\n"
+    )
+    assert mistakes_of(text) == [
+        f"{where}: {what} is not supported yet"
+        for where, what in [
+            ("1:10", "a map of several targets"),
+            ("2:20", "'csv' (a feeder)"),
+            ("3:18", "'to' (several targets)"),
+            ("3:25", "'framing'"),
+            ("3:40", "'tls'"),
+            ("3:70", "a CIDR block as 'source'"),
+            ("5:5", "'together'"),
+            ("6:5", "'barrier'"),
+            ("7:5", "'call'"),
+            ("8:12", "'frame' (framing)"),
+            ("9:14", "'frame' (framing)"),
+            ("10:24", "'regex'"),
+            ("11:15", "a ramp such as '0..500'"),
+            ("11:35", "a ramp such as '1/s..9/s'"),
+            ("11:45", "'rate' (open load)"),
+            ("11:66", "'max_users' (open load)"),
+            ("11:80", "'phases'"),
+        ]
+    ]
+
+
+def test_a_file_of_more_than_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "huge").open("wb") as file:
+        file.truncate(2**30 + 1)
+    text = TARGET + "steps: [{send: {file: huge}}]\n"
+    with pytest.raises(ScenarioErrors) as caught:
+        load(tmp_path / "s.yaml", text=text)
+    assert caught.value.errors[0].message == "'huge' is larger than 1073741824 bytes"
+
+
+def test_an_alias_bomb_is_refused_at_once() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    for level in range(1, 20):
+        aliases = ", ".join([f"*a{level - 1}"] * 9)
+        lines.append(f"a{level}: &a{level} [{aliases}]")
+    assert mistakes_of("\n".join(lines)) == [
+        "6:5: too large: more than 200000 values once the aliases are written out"
+    ]

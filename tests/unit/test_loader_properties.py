@@ -1,0 +1,153 @@
+"""The loader on anything: no text does more than raise mistakes, each at a place in the file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from loadmux.errors import ScenarioErrors, UsageError
+from loadmux.loader import load
+from loadmux.scenario import Overrides, Scenario
+
+VOCABULARY = """
+name description target variables sockets before steps after load thresholds timeout on_error seed
+url bundled reply echo tcp://h:1 unix:///s main all a b group[0] count nodelay receive_buffer
+send_buffer source linger framing send expect connect close reset wait repeat for set do on within
+pieces each_byte gap save text hex base64 file random times join frame rule length until closed
+silence regex uniform exponential normal together barrier call users spawn_rate run_time iterations
+pacing graceful_stop rate phases 5s 10ms 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
+errors==0 a:p(99)<5ms 00ff aGk= csv epoll abort
+"""
+WORDS = VOCABULARY.split()
+PLAIN = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.sampled_from(WORDS),
+    st.text(max_size=9),
+)
+KEYS = st.sampled_from(WORDS) | st.text(max_size=5)
+
+
+def grown(children: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    return st.lists(children, max_size=4) | st.dictionaries(KEYS, children, max_size=4)
+
+
+TREES = st.recursive(PLAIN, grown, max_leaves=25)
+
+STEP_KEYS = st.sampled_from(WORDS[WORDS.index("send") : WORDS.index("text")])
+STEPS = st.lists(st.dictionaries(STEP_KEYS, TREES, max_size=3), max_size=4)
+OTHER_KEYS = ("variables", "sockets", "before", "after", "load", "thresholds", "timeout")
+SCENARIOS = st.fixed_dictionaries(
+    {"target": st.just({"bundled": "epoll"}) | TREES, "steps": STEPS},
+    optional=dict.fromkeys(OTHER_KEYS, TREES),
+)
+INDICATORS = [*":,[]{}&*!|>-?#%@`'\"\\", ": ", "- ", "? ", "&a ", "*a", "<<: ", "---", "|\n  x\n"]
+BREAKS = ["\n", "\n  ", "\r\n", "\r", "\t", "\x00", "\x85", "\u2028", "\ufeff"]
+TAGS = ["!!int ", "!!python/none ", "%YAML 1.1\n"]
+SCALARS = ['"\\ud800"', '"\\UFFFFFFFF"', "0x1F", ".nan", "~", "9" * 5000]
+YAML_BITS = st.sampled_from([*WORDS, *INDICATORS, *BREAKS, *TAGS, *SCALARS])
+MIXED = st.lists(YAML_BITS | st.text(max_size=3), max_size=40).map("".join)
+
+TWO_LINES = "target: tcp://h:1\nsteps: [{send: a}]\n"
+
+QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def check(text: str) -> None:
+    """`text` is a scenario or has mistakes; each is one line and points into the text."""
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    result = outcome(text)
+    if isinstance(result, Scenario):
+        assert result.steps
+        assert result.target is not None
+        assert result.thresholds
+        return
+    assert result.errors
+    for error in result.errors:
+        assert error.where.path == "s.yaml"
+        assert 1 <= error.where.line <= len(lines)
+        assert 1 <= error.where.column <= len(lines[error.where.line - 1]) + 1
+        assert str(error).isprintable()
+
+
+def outcome(text: str) -> Scenario | ScenarioErrors:
+    try:
+        return load("s.yaml", text=text, models=("epoll", "poll"))
+    except ScenarioErrors as errors:
+        return errors
+
+
+@QUICK
+@given(st.text(max_size=200))
+def test_any_text(text: str) -> None:
+    check(text)
+
+
+@QUICK
+@given(MIXED)
+@example("a: *a\n")
+@example("&a [*a]\n")
+@example("- " * 100)
+@example("[" * 10_000)
+@example("? " * 10_000)
+@example("'")
+@example("a: |\n  \ufeff\n\u00e9: 'x")
+def test_pieces_of_yaml(text: str) -> None:
+    check(text)
+
+
+@QUICK
+@given(TREES)
+def test_any_tree(tree: object) -> None:
+    """JSON is YAML 1.2; what JSON has not (NaN, Infinity) is a text there."""
+    check(json.dumps(tree, ensure_ascii=True))
+
+
+@QUICK
+@given(SCENARIOS, st.sampled_from([None, 1]))
+def test_trees_like_scenarios(tree: object, indent: int | None) -> None:
+    check(json.dumps(tree, indent=indent))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=60))
+@example("target: é".encode("latin-1"))
+@example("target: é".encode("utf-16"))
+def test_any_bytes(data: bytes) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "s.yaml"
+        path.write_bytes(data)
+        with pytest.raises(ScenarioErrors) as caught:
+            load(path)
+    for error in caught.value.errors:
+        assert 1 <= error.where.line <= data.count(b"\n") + data.count(b"\r") + 1
+        assert 1 <= error.where.column <= len(data) + 1
+        assert error.message.isprintable()
+
+
+@QUICK
+@given(
+    st.builds(
+        Overrides,
+        target=st.none() | st.sampled_from(WORDS) | st.text(max_size=9),
+        reply=st.none() | st.sampled_from(["echo", "ok", "x"]),
+        users=st.none() | st.integers(-2, 9),
+        spawn_rate=st.none() | st.sampled_from(WORDS),
+        run_time=st.none() | st.sampled_from(WORDS),
+        thresholds=st.lists(st.text(max_size=9) | st.sampled_from(WORDS), max_size=1).map(tuple),
+    )
+)
+def test_any_override_is_taken_or_refused_in_one_line(overrides: Overrides) -> None:
+    try:
+        told = str(load("s.yaml", overrides, text=TWO_LINES).load.users)
+    except UsageError as error:
+        told = str(error)
+    assert told == str(overrides.users or 1) or told.startswith("--")
+    assert told.isprintable()
