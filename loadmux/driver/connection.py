@@ -1,0 +1,637 @@
+"""One socket of one user: connect, send, await checked replies, close. The hot path is `exchange`.
+
+What makes it fast, and what must stay so:
+- Edge-triggered readiness is kept in `ready`, so `exchange` goes from `send` straight to waiting
+  without the `recv` that would only say EAGAIN; a read shorter than asked for says that the socket
+  is drained (epoll(7), Q&A 9). GONE bits stay set: they mean "always try".
+- A reply that arrives as one piece is compared with the reply that was worked out beforehand
+  (`likely`). Anything else, right or wrong, goes to the verifier, which may take its time.
+- `dirty` is one flag for all that needs care: not connected, bytes left over, a rule that is owed
+  more, reading stopped. Whoever calls `exchange` looks at it, and at `ready`, first.
+
+One reader for a connection: the coroutine of its user. A failed check raises `Fault` with evidence
+gathered here and judged by `diagnosis`. Bytes that nobody asked for are noticed by `check_surplus`.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import os
+import resource
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import coroutine
+
+from loadmux.driver import evidence
+from loadmux.driver.loop import Loop, Task, sleep_until, wait_io
+from loadmux.driver.poller import GONE, READ, READABLE, WRITABLE, WRITE
+from loadmux.errors import DriverFault, Fault, Kind, Moment
+from loadmux.rules import RuleVerifier, Verifier
+
+SMALL = 16 * 1024
+LARGE = 256 * 1024
+KEPT = 64 * 1024
+TRY = READ | GONE
+GATHER = 0.1
+LINGER = 0.5
+QUIET = 0.05
+NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
+
+Clock = Callable[[], float]
+
+LOCAL_LIMITS = {
+    errno.EMFILE: "this process may open no more descriptors (limit {limit}): raise it with"
+    " `ulimit -n`, use fewer users, or more --workers",
+    errno.ENFILE: "the whole system may open no more descriptors: raise fs.file-max",
+    errno.ENOBUFS: "the kernel has no buffers left for sockets",
+    errno.ENOMEM: "the kernel has no memory left for sockets",
+    errno.EADDRNOTAVAIL: "no free port is left for this target: connections were closed faster than"
+    " TIME_WAIT ends; widen net.ipv4.ip_local_port_range, give another `source`, or slow down",
+}
+CONNECT_KINDS = {
+    errno.ECONNREFUSED: Kind.REFUSED,
+    errno.ETIMEDOUT: Kind.CONNECT_TIMEOUT,
+    errno.ECONNRESET: Kind.RESET,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where and how to connect: `address` as the socket's family takes it, buffers in bytes."""
+
+    family: int
+    address: tuple[str, int] | tuple[str, int, int, int] | str
+    url: str
+    nodelay: bool = True
+    receive_buffer: int | None = None
+    send_buffer: int | None = None
+    source: str | None = None
+    linger: float | None = None
+
+
+@dataclass(slots=True)
+class Plan:
+    """What `exchange` needs of a step: `judge` makes the verifier of a reply that came in pieces.
+
+    `likely` is the reply if it comes in one piece, `size` one byte more than that: a read that gets
+    it whole has emptied the socket. `record` takes the latency in seconds; `timeout` is the longest
+    wait without progress.
+    """
+
+    likely: bytes
+    judge: Callable[[], Verifier]
+    record: Callable[[float], None]
+    timeout: float
+    size: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = len(self.likely) + 1
+
+
+class Connection:
+    """See the module. `label` names it in reports: the socket's name and the user's number."""
+
+    __slots__ = (
+        "_recv",
+        "_send",
+        "awaited",
+        "began",
+        "dirty",
+        "endpoint",
+        "eof",
+        "fd",
+        "inbox",
+        "last",
+        "last_at",
+        "loop",
+        "moments",
+        "name",
+        "opened_at",
+        "outstanding",
+        "paused",
+        "payload",
+        "ready",
+        "resume",
+        "rule_verifier",
+        "sock",
+        "task",
+        "user",
+        "verifier",
+        "want",
+    )
+
+    def __init__(self, task: Task, endpoint: Endpoint, name: str, user: int) -> None:
+        self.task = task
+        self.loop: Loop = task.loop
+        self.endpoint = endpoint
+        self.name = name
+        self.user = user
+        self.sock: socket.socket | None = None
+        self._clear()
+
+    def _clear(self) -> None:
+        self.fd = -1
+        self.dirty = True
+        self.moments: deque[Moment] | None = None
+        self.ready = self.want = self.outstanding = 0
+        self.eof = self.paused = False
+        self.inbox = self.payload = self.awaited = self.last = b""
+        self.began = self.last_at = self.opened_at = 0.0
+        self.verifier: Verifier | None = None
+        self.rule_verifier: RuleVerifier | None = None
+
+    @property
+    def label(self) -> str:
+        return f"user {self.user}, socket {self.name}"
+
+    @property
+    def connected(self) -> bool:
+        return self.sock is not None
+
+    def note(self, what: str, data: bytes = b"") -> None:
+        """Write a line into the transcript, which keeps the last few."""
+        if self.moments is None:
+            self.moments = deque(maxlen=evidence.MOMENTS)
+        at = perf_counter() - self.loop.epoch
+        self.moments.append(Moment(at, what, data[: evidence.SHOWN], len(data)))
+
+    def update_dirty(self) -> None:
+        self.dirty = bool(
+            self.sock is None
+            or self.inbox
+            or self.eof
+            or self.paused
+            or self.outstanding
+            or self.rule_verifier is not None
+        )
+
+    # --- the hot path ---------------------------------------------------------------------------
+
+    @coroutine
+    def exchange(
+        self, plan: Plan, payload: bytes, clock: Clock = perf_counter
+    ) -> Generator[None, bool, None]:
+        """Send `payload`, await its reply and record the time; only if not `dirty`, nothing `TRY`.
+
+        Raises Fault.
+        """
+        self.payload = payload
+        self.awaited = likely = plan.likely
+        self.began = began = clock()
+        try:
+            sent = self._send(payload)
+        except OSError as error:
+            sent = self._send_failed(error)
+        deadline = began + plan.timeout
+        if sent != len(payload):
+            yield from self.send_rest(payload, sent, plan.timeout)
+            deadline = clock() + plan.timeout
+        else:
+            self.want = READABLE
+            task = self.task
+            task.deadline = deadline
+            if deadline < task.alarm:
+                self.loop.push_alarm(task, deadline)
+            if not (yield):
+                try:
+                    data: bytes | None = self._recv(plan.size)
+                except OSError as error:
+                    data = self._receive_failed(error)
+                if data == likely:
+                    self.ready &= ~READ
+                    self.last = data
+                    self.last_at = now = clock()
+                    plan.record(now - began)
+                    return
+                self._keep(data, plan.size)
+                deadline = clock() + plan.timeout
+        self.want = 0
+        awaited = Awaited(self, plan.judge(), began, deadline)
+        yield from await_replies(self.task, [awaited], plan.timeout)
+        plan.record(awaited.took)
+
+    # --- connecting -----------------------------------------------------------------------------
+
+    def _open(self) -> socket.socket:
+        endpoint = self.endpoint
+        try:
+            sock = socket.socket(endpoint.family, socket.SOCK_STREAM | NONBLOCK)
+        except OSError as error:
+            raise local_limit(error) from None
+        if not NONBLOCK:
+            sock.setblocking(False)
+        if endpoint.family != socket.AF_UNIX and endpoint.nodelay:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if endpoint.receive_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, endpoint.receive_buffer)
+        if endpoint.send_buffer is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, endpoint.send_buffer)
+        if endpoint.linger is not None:
+            linger = struct.pack("ii", 1, math.ceil(endpoint.linger))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if endpoint.source is not None:
+            bind(sock, endpoint.source)
+        return sock
+
+    async def connect(self, timeout: float) -> float:
+        """Open the socket; the time it took in seconds. Raises Fault, or DriverFault for limits."""
+        self._clear()
+        began = perf_counter()
+        sock = self._open()
+        code = sock.connect_ex(self.endpoint.address)
+        while code == errno.EAGAIN and perf_counter() - began < timeout:
+            # A Unix listener's queue is full; there is nothing to wait on, unix(7).
+            await sleep_until(self.task, perf_counter() + 0.001)
+            code = sock.connect_ex(self.endpoint.address)
+        self.sock, self.fd = sock, sock.fileno()
+        self.opened_at = began
+        self.resume = self.task.resume
+        try:
+            self.loop.poller.add(self.fd)
+            self.loop.connections[self.fd] = self
+            if code == errno.EINPROGRESS:
+                code = await self._connecting(began + timeout)
+            if code:
+                raise self._connect_failed(code, timeout)
+        except BaseException:
+            self.abandon()
+            raise
+        self._send, self._recv = sock.send, sock.recv
+        self.dirty = False
+        return perf_counter() - began
+
+    async def _connecting(self, due: float) -> int:
+        assert self.sock is not None
+        self.arm(WRITE)
+        self.want = WRITABLE
+        self.task.set_deadline(due)
+        timed_out = await wait_io(self.task)
+        self.want = 0
+        self.ready &= TRY
+        if timed_out:
+            return errno.ETIMEDOUT
+        self.arm(READ)
+        return self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def _connect_failed(self, code: int, timeout: float) -> Exception:
+        if code in LOCAL_LIMITS:
+            return local_limit(OSError(code, os.strerror(code)))
+        kind = CONNECT_KINDS.get(code, Kind.UNREACHABLE)
+        text = os.strerror(code)
+        if code in (errno.ETIMEDOUT, errno.EAGAIN):
+            kind, text = Kind.CONNECT_TIMEOUT, f"no answer within {timeout:g} s"
+        return self.fault(kind, f"cannot connect to {self.endpoint.url}: {text}")
+
+    # --- bytes in and out -----------------------------------------------------------------------
+
+    def arm(self, mask: int) -> None:
+        """Tell a level-triggered poller what to report of this socket from now on."""
+        if self.loop.poller.level:
+            self.loop.poller.arm(self.fd, mask)
+
+    def disarm(self, event: int) -> None:
+        """A level-triggered poller reported what nobody waits for: silence it, `ready` has it."""
+        self.loop.poller.arm(self.fd, 0 if event & (READ | GONE) else READ)
+
+    def _took(self, data: bytes, size: int) -> None:
+        if not data:
+            self.eof = self.dirty = True
+            self.note("closed by the server")
+        elif len(data) < size:
+            if self.ready & READ:
+                self.arm(READ)
+            self.ready &= ~READ
+
+    def _keep(self, data: bytes | None, size: int) -> None:
+        """Put a first read of up to `size` bytes that was not just the reply into the inbox."""
+        if data is not None:
+            self._took(data, size)
+            self.inbox = data
+            if data:
+                self.note("received", data)
+
+    def take(self) -> bytes | None:
+        """What has arrived: bytes, b"" at the end of the stream, None when there is nothing yet.
+
+        Raises Fault when the connection is lost.
+        """
+        if self.inbox:
+            data, self.inbox = bytes(self.inbox), b""
+            return data
+        if self.eof:
+            return b""
+        if not self.ready & TRY:
+            return None
+        return self._read()
+
+    def _read(self) -> bytes | None:
+        try:
+            data = self._recv(LARGE)
+        except OSError as error:
+            return self._receive_failed(error)
+        self._took(data, LARGE)
+        if data:
+            self.note("received", data)
+        return data
+
+    def _receive_failed(self, error: OSError) -> bytes | None:
+        """Nothing there after all (None), or Fault."""
+        if not isinstance(error, BlockingIOError):
+            raise self.fault(Kind.RESET, f"the connection was lost: {error.strerror}") from None
+        self.ready = 0
+        self.arm(READ)
+        return None
+
+    def _send_failed(self, error: OSError) -> int:
+        if isinstance(error, BlockingIOError):
+            return 0
+        kind, text = Kind.RESET, f"the connection was lost while sending: {error.strerror}"
+        if isinstance(error, BrokenPipeError) and (self.eof or self._at_end()):
+            kind, text = Kind.CLOSED, "the server had closed the connection before this was sent"
+        raise self.fault(kind, text) from None
+
+    def _at_end(self) -> bool:
+        try:
+            return self._recv(1) == b""
+        except OSError:
+            return False
+
+    async def send_rest(self, payload: bytes, sent: int, timeout: float) -> None:
+        """Send `payload` from offset `sent` on, and take in meanwhile what arrives.
+
+        Without the latter an echo larger than both sockets' buffers would stop both sides for good.
+        Raises Fault: `send_stalled` when the kernel took nothing for `timeout` seconds.
+        """
+        view = memoryview(payload)
+        due = perf_counter() + timeout
+        while sent < len(payload):
+            try:
+                count = self._send(view[sent : sent + LARGE])
+            except OSError as error:
+                count = self._send_failed(error)
+            if count:
+                sent += count
+                due = perf_counter() + timeout
+                continue
+            self.drain()
+            reading = 0 if self.paused or self.eof else READ
+            self.arm(WRITE | reading)
+            self.want = WRITABLE | (reading and READABLE)
+            self.task.set_deadline(due)
+            late = await wait_io(self.task)
+            self.want = 0
+            if late:
+                text = (
+                    f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
+                )
+                raise self.fault(Kind.SEND_STALLED, text)
+            self.drain()
+
+    def drain(self) -> None:
+        """Move what the kernel holds into the inbox (unless reading is stopped)."""
+        if self.paused:
+            return
+        chunks = []
+        while self.ready & TRY and not self.eof and (data := self._read()):
+            chunks.append(data)
+        if chunks:
+            self.inbox = b"".join((self.inbox, *chunks))
+            self.dirty = True
+
+    # --- replies --------------------------------------------------------------------------------
+
+    async def check_surplus(self) -> None:
+        """Before a send or a close: Fault if bytes or an end lie here that nobody asked for."""
+        self.drain()
+        if self.inbox:
+            self.inbox = self.unexplained(bytes(self.inbox))
+            self.update_dirty()
+        if self.inbox and not self.outstanding:
+            extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
+            raise evidence.surplus(self, extra)
+        if self.eof and not self.inbox:
+            raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
+
+    def unexplained(self, data: bytes) -> bytes:
+        """What is left of bytes that came after a reply, once its rule has taken what it may."""
+        verifier = self.rule_verifier
+        return data if verifier is None or not verifier.done else verifier.feed(data)
+
+    def settle(self, verifier: Verifier) -> None:
+        """A reply is complete and right: keep it, and what its rule may still bring."""
+        self.last = bytes(verifier.received[:KEPT])
+        self.last_at = 0.0
+        self.verifier = None
+        if isinstance(verifier, RuleVerifier):
+            self.rule_verifier = None if verifier.idle else verifier
+            self.outstanding = 0
+        else:
+            self.outstanding = max(self.outstanding - 1, 0)
+            self._explain(verifier)
+        self.update_dirty()
+
+    def _explain(self, verifier: Verifier) -> None:
+        """A reply that was checked in another way settles what the socket's rule can make of it."""
+        rule = self.rule_verifier
+        if rule is None:
+            return
+        rule.restart()
+        rest = rule.feed(bytes(verifier.received))
+        if rest or rule.wrong_at is not None or rule.idle:
+            self.rule_verifier = None
+
+    def fault(self, kind: Kind, message: str, verifier: Verifier | None = None) -> Fault:
+        return evidence.fault(self, kind, message, verifier)
+
+    # --- closing --------------------------------------------------------------------------------
+
+    def half_close(self) -> None:
+        """Shut the sending side down (FIN). Raises Fault when the connection is lost already."""
+        assert self.sock is not None
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError as error:
+            raise self.fault(Kind.RESET, f"half_close: {error.strerror}") from None
+        self.note("half-closed")
+
+    async def close(self) -> None:
+        """Close in order. Raises Fault (the socket is closed all the same) on surplus bytes."""
+        try:
+            if not self.eof and not self.paused:
+                self.ready |= READ
+                self.drain()
+            if self.inbox:
+                self.outstanding = 0
+                await self.check_surplus()
+        finally:
+            self.abandon()
+
+    def reset(self) -> None:
+        """Close with a RST, socket(7): SO_LINGER of zero seconds."""
+        assert self.sock is not None
+        linger = struct.pack("ii", 1, 0)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.abandon()
+
+    def say_goodbye(self) -> bool:
+        """Send FIN; false if the connection is gone already."""
+        assert self.sock is not None
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            return False
+        self.ready |= READ
+        return True
+
+    def ended(self) -> bool:
+        """Throw away what has arrived; true once the server's side has ended too."""
+        try:
+            while data := self._recv(LARGE):
+                if len(data) < LARGE:
+                    self.ready &= ~READ
+            return True
+        except BlockingIOError:
+            self.ready = 0
+            self.arm(READ)
+            return False
+        except OSError:
+            return True
+
+    def abandon(self) -> None:
+        """Give the descriptor back, whatever state the connection is in."""
+        if self.sock is None:
+            return
+        if self.loop.connections.get(self.fd) is self:
+            self.loop.poller.remove(self.fd)
+            del self.loop.connections[self.fd]
+        self.loop.close_later(self.sock)
+        self.sock = None
+        self.dirty = True
+        self.want = 0
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A reply under way: `began` and `due` in `perf_counter` seconds; `took` is its latency."""
+
+    connection: Connection
+    verifier: Verifier
+    began: float
+    due: float
+    took: float = 0.0
+
+    def advance(self, timeout: float) -> bool:
+        """Check what has come; true when the reply is complete and right."""
+        connection, verifier = self.connection, self.verifier
+        while not verifier.done:
+            data = connection.take()
+            if data is None:
+                return False
+            if not data:
+                raise evidence.closed(connection, verifier)
+            connection.inbox = verifier.feed(data)
+            if verifier.wrong_at is not None:
+                return False
+            self.due = perf_counter() + timeout
+        self.took = perf_counter() - self.began
+        connection.settle(verifier)
+        return True
+
+
+async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> None:
+    """Take the replies of several sockets as they come, until all are complete.
+
+    `timeout` (seconds) is the longest wait without progress, for each reply. Raises Fault for the
+    first one that is wrong, late or lost.
+    """
+    for one in waiting:
+        one.connection.verifier = one.verifier
+    while waiting := [one for one in waiting if not one.advance(timeout)]:
+        for one in waiting:
+            if one.verifier.wrong_at is not None:
+                enough = len(one.verifier.expected()) + len(one.connection.last)
+                missing = enough - len(one.verifier.received)
+                one.verifier.received += await gather(task, one.connection, missing)
+                raise evidence.wrong(one.connection, one.verifier)
+        for one in waiting:
+            one.connection.want = READABLE
+        task.set_deadline(min(one.due for one in waiting))
+        timed_out = await wait_io(task)
+        for one in waiting:
+            one.connection.want = 0
+        if timed_out:
+            late = min(waiting, key=lambda one: one.due)
+            raise evidence.late(late.connection, late.verifier, timeout)
+
+
+async def gather(task: Task, connection: Connection, size: int) -> bytes:
+    """After a wrong byte: read on for `size` bytes, to an end, or to GATHER seconds of quiet.
+
+    What follows tells a flipped bit from a lost, repeated or foreign stretch.
+    """
+    got = b""
+    while len(got) < size:
+        try:
+            data = connection.take()
+        except Fault:
+            break
+        if data == b"":
+            break
+        if data is not None:
+            got += data
+            continue
+        connection.want = READABLE
+        task.set_deadline(perf_counter() + GATHER)
+        timed_out = await wait_io(task)
+        connection.want = 0
+        if timed_out:
+            break
+    return got
+
+
+async def drop(task: Task, connections: Sequence[Connection]) -> None:
+    """Give up connections without a RST: FIN, read what still comes for LINGER seconds, close.
+
+    A close with unread bytes would reset the connection, and could upset a server that is then
+    blamed for it.
+    """
+    going = [one for one in connections if one.connected and one.say_goodbye()]
+    due = perf_counter() + LINGER
+    while going := [one for one in going if not one.ended()]:
+        for one in going:
+            one.want = READABLE
+        task.set_deadline(due)
+        timed_out = await wait_io(task)
+        for one in going:
+            one.want = 0
+        if timed_out:
+            break
+    for one in connections:
+        one.abandon()
+
+
+def bind(sock: socket.socket, source: str) -> None:
+    """Bind to a source address, the port left to connect(): it may serve several targets, ip(7)."""
+    option: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", None)
+    if option is not None:
+        sock.setsockopt(socket.IPPROTO_IP, option, 1)
+    try:
+        sock.bind((source, 0))
+    except OSError as error:
+        sock.close()
+        raise DriverFault(
+            f"cannot bind to source address {source}: {error.strerror}; it must be an address of"
+            " this machine, of the target's family"
+        ) from None
+
+
+def local_limit(error: OSError) -> DriverFault:
+    """A limit of this machine, told with its remedy; the target is not to blame."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    text = LOCAL_LIMITS.get(error.errno or 0, str(error.strerror))
+    return DriverFault(f"cannot open a socket: {text.format(limit=limit)}")

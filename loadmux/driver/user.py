@@ -1,0 +1,265 @@
+"""A virtual user: one coroutine that owns some sockets and walks through a script, again and again.
+
+The script is a list of operations, each with a `run(user)` that can be awaited; what they do is not
+known here. A fault ends the iteration, is recorded with user, iteration and step, and then
+`on_error` decides. When a connect fails the user backs off (50 ms, doubled up to 1 s): a server
+that is down would otherwise be hammered by a loop of refusals.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Protocol
+
+from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
+from loadmux.driver.loop import NEVER, Loop, Task, sleep_until, wait_io
+from loadmux.errors import Fault, Kind
+from loadmux.stats import Stats
+
+SLOW_CONNECT = 0.9
+BACKOFF_FIRST = 0.05
+BACKOFF_MOST = 1.0
+GIVE_WAY_EVERY = 32
+NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT})
+
+
+class Interrupted(Exception):
+    """Thrown into a user whose time is up: what it had begun counts as interrupted."""
+
+
+class Operation(Protocol):
+    """A compiled step; `name` is its row in the report."""
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, user: VirtualUser) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What every user does. `last_rows[i]` is the row that a late surplus on socket i is for."""
+
+    before: Sequence[Operation]
+    steps: Sequence[Operation]
+    after: Sequence[Operation]
+    endpoints: Sequence[Endpoint]
+    names: Sequence[str]
+    last_rows: Sequence[str]
+    timeout: float
+    on_error: str
+    seed: int
+
+
+@dataclass(slots=True)
+class Control:
+    """What the users of a loop share: when to stop, and where to count.
+
+    `active` counts users that were spawned and are not done; `ended` is when the last user so far
+    left off iterating (`perf_counter` seconds), and `unreachable` is the first failed connect's
+    text as long as no connect has ever succeeded.
+    """
+
+    stats: Stats
+    iterations: int | None = None
+    pacing: float | None = None
+    stopping: bool = False
+    aborted: bool = False
+    reached: bool = False
+    unreachable: str | None = None
+    active: int = 0
+    ended: float = 0.0
+
+
+class VirtualUser(Task):
+    """User `number` (from 0, unique over all workers) of a test."""
+
+    __slots__ = (
+        "_random",
+        "connections",
+        "control",
+        "failures",
+        "interrupted",
+        "iterating",
+        "iteration",
+        "number",
+        "prepared",
+        "resting",
+        "script",
+        "served",
+        "started",
+        "streak",
+        "variables",
+    )
+
+    def __init__(self, loop: Loop, control: Control, script: Script, number: int) -> None:
+        super().__init__(loop)
+        self.control = control
+        self.script = script
+        self.number = number
+        self.iteration = self.streak = 0
+        self.iterating = False
+        self.failures = 0
+        self.prepared = False
+        self.served = False
+        self.started = False
+        self.interrupted = False
+        self.resting = False
+        self.variables: dict[str, bytes] | None = None
+        self._random: random.Random | None = None
+        self.connections = [
+            Connection(self, endpoint, name, number)
+            for endpoint, name in zip(script.endpoints, script.names, strict=True)
+        ]
+
+    @property
+    def random(self) -> random.Random:
+        """The user's own source of chance, from seed and number (2.5 KB: made when first used)."""
+        if self._random is None:
+            self._random = random.Random(f"{self.script.seed}/{self.number}")
+        return self._random
+
+    def set(self, name: str, value: bytes) -> None:
+        """Define a variable of this user."""
+        if self.variables is None:
+            self.variables = {}
+        self.variables[name] = value
+
+    def get(self, name: str, default: bytes) -> bytes:
+        """A variable's value; `default` where no step has set it yet."""
+        return default if self.variables is None else self.variables.get(name, default)
+
+    async def run(self) -> None:
+        control = self.control
+        self.started = True
+        control.stats.started += 1
+        try:
+            alive = True
+            while alive and not control.stopping and self._iterations_left():
+                started = perf_counter()
+                self.iterating = True
+                alive = await self._iterate()
+                self.iterating = False
+                self.iteration += 1
+                if control.pacing is not None and alive:
+                    await self._rest(started + control.pacing)
+            control.ended = perf_counter()
+            if alive and self.prepared:
+                await self._walk(self.script.after)
+            await self._part()
+        except Interrupted:
+            control.ended = perf_counter()
+            control.stats.interrupted += self.iterating
+            await drop(self, self.connections)
+        finally:
+            control.active -= 1
+
+    def _iterations_left(self) -> bool:
+        limit = self.control.iterations
+        return limit is None or self.iteration < limit
+
+    async def _iterate(self) -> bool:
+        """One iteration (the first time after `before`); false if the user has to stop after it."""
+        if not self.prepared:
+            self.prepared = await self._walk(self.script.before)
+            if not self.prepared:
+                return self.script.on_error == "reconnect" and not self.control.unreachable
+        try:
+            for operation in self.script.steps:
+                await operation.run(self)
+        except Fault as fault:
+            return await self._failed(fault, operation.name)
+        stats = self.control.stats
+        stats.iterations += 1
+        if not self.served:
+            self.served = True
+            stats.served += 1
+        return True
+
+    async def _walk(self, operations: Sequence[Operation]) -> bool:
+        """Steps outside the iterations, `before` or `after`; true if none failed."""
+        try:
+            for operation in operations:
+                await operation.run(self)
+        except Fault as fault:
+            await self._failed(fault, operation.name)
+            return False
+        return True
+
+    async def connect(self, connection: Connection, timeout: float | None = None) -> float:
+        """Connect and record it; the seconds it took. Raises Fault."""
+        control = self.control
+        try:
+            took = await connection.connect(self.script.timeout if timeout is None else timeout)
+        except Fault as fault:
+            fault.evidence.step = "connect"
+            if not control.reached and fault.evidence.kind in NOT_REACHED:
+                control.unreachable = control.unreachable or str(fault)
+            raise
+        control.reached, control.unreachable = True, None
+        self.failures = 0
+        control.stats.connects.samples.append(took)
+        if took > SLOW_CONNECT:
+            control.stats.slow_connects += 1
+        return took
+
+    async def _failed(self, fault: Fault, step: str) -> bool:
+        control = self.control
+        self._record(fault, step)
+        if control.unreachable:
+            self.loop.stop()
+            return False
+        if self.script.on_error == "abort":
+            control.aborted = control.stopping = True
+        await drop(self, self.connections)
+        if self.script.on_error != "reconnect":
+            return False
+        if fault.evidence.step == "connect":
+            pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
+            self.failures += 1
+            await self._rest(perf_counter() + pause)
+        return True
+
+    def _record(self, fault: Fault, step: str) -> None:
+        evidence = fault.evidence
+        evidence.step = evidence.step or step
+        evidence.user, evidence.iteration = self.number, self.iteration
+        evidence.at = perf_counter() - self.loop.epoch
+        self.control.stats.record_fault(evidence)
+
+    async def _rest(self, until: float) -> None:
+        """Sleep between iterations; `wake` ends it early when the run stops."""
+        self.resting = True
+        while not self.control.stopping and perf_counter() < until:
+            self.set_deadline(until)
+            await wait_io(self)
+        self.deadline = NEVER
+        self.resting = False
+
+    async def give_way(self) -> None:
+        """Let the others have a turn now and then: called by steps that may end without waiting."""
+        self.streak += 1
+        if self.streak >= GIVE_WAY_EVERY:
+            self.streak = 0
+            self.deadline = NEVER
+            self.loop.wake(self)
+            await wait_io(self)
+
+    def wake(self) -> None:
+        """The run is stopping: do not sleep on between two iterations."""
+        if self.resting:
+            self.set_deadline(perf_counter())
+
+    async def _part(self) -> None:
+        """The last look for bytes that nobody asked for, after a short quiet; then close."""
+        going = [one for one in self.connections if one.connected]
+        if going:
+            await sleep_until(self, perf_counter() + QUIET)
+        for connection in going:
+            try:
+                await connection.close()
+            except Fault as fault:
+                self._record(fault, self.script.last_rows[self.connections.index(connection)])
