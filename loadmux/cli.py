@@ -1,0 +1,197 @@
+"""The command line: options become an `Overrides` and `Settings`, a verdict becomes the exit code.
+
+The only module that exits. Whatever is wrong with the input is told in one line on standard error
+(a line for each mistake of a scenario file) and ends with code 2; a target that cannot be started
+or reached ends with 4. Traceback-free by construction: every error that a user can cause is a
+`LoadmuxError`.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from loadmux import __version__
+from loadmux.driver.poller import POLLERS
+from loadmux.errors import LoadmuxError, UsageError
+from loadmux.loader import load
+from loadmux.report import jsonfile, terminal
+from loadmux.report.live import live_view
+from loadmux.run import Settings, run
+from loadmux.scenario import Overrides, Scenario
+from loadmux.target import TargetFailed, bundled, command, describe, models
+from loadmux.verdict import ExitCode
+
+app = typer.Typer(
+    help="Load tests for socket servers: several sockets a user, every byte checked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Files = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
+]
+
+
+def find(name: str) -> Path:
+    """The scenario file that a user means: a path, or the name of a bundled one."""
+    path = Path(name)
+    if path.exists() or path.suffix or os.sep in name:
+        return path
+    found = bundled("scenarios") / f"{name}.yaml"
+    if not found.is_file():
+        names = ", ".join(sorted(one.stem for one in bundled("scenarios").glob("*.yaml")))
+        raise UsageError(f"{name}: no such file, and no bundled scenario; bundled: {names}")
+    return found
+
+
+def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:
+    if len(files) > 1:
+        raise UsageError("several scenario files in one run are not supported yet: give one")
+    return load(find(files[0]), overrides, models=models())
+
+
+def repeat_command(seed: int) -> str:
+    """The command line of this run, with the seed that was drawn."""
+    words = ["loadmux", *sys.argv[1:]]
+    if not any(word == "--seed" or word.startswith("--seed=") for word in words):
+        words += ["--seed", str(seed)]
+    return shlex.join(words)
+
+
+@app.command("run")
+def run_command(
+    files: Files,
+    target: Annotated[
+        str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
+    ] = None,
+    reply: Annotated[
+        str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
+    ] = None,
+    users: Annotated[int | None, typer.Option("-u", "--users", min=1)] = None,
+    spawn_rate: Annotated[
+        str | None, typer.Option("-r", "--spawn-rate", metavar="RATE", help="Users a second: 50/s.")
+    ] = None,
+    run_time: Annotated[
+        str | None, typer.Option("-t", "--run-time", metavar="DURATION", help="Such as 10s or 2m.")
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="For each user.")] = None,
+    rate: Annotated[str | None, typer.Option(hidden=True)] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")] = None,
+    poller: Annotated[
+        str | None, typer.Option(metavar="|".join(POLLERS), help="Instead of the best one here.")
+    ] = None,
+    threshold: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
+    ] = None,
+) -> None:
+    """Run a scenario against its target and judge the target."""
+    if rate is not None:
+        raise UsageError("--rate: open load is not supported yet; use --users")
+    overrides = Overrides(
+        target, reply, users, spawn_rate, run_time, iterations, seed, tuple(threshold or ())
+    )
+    scenario = scenario_of(files, overrides)
+    if json_file is not None:
+        jsonfile.check_writable(json_file)
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    shown = scenario.target
+    assert shown is not None
+    with live_view(err, quiet, scenario.name, str(shown.url or shown.bundled)) as view:
+        report = run(scenario, Settings(workers, poller, repeat_command), view.update)
+    terminal.render(report, out, quiet=quiet)
+    if json_file is not None:
+        jsonfile.write(report, json_file)
+    raise typer.Exit(report.verdict.code)
+
+
+@app.command()
+def check(files: Files) -> None:
+    """Validate scenario files without sending anything."""
+    failed = False
+    for name in files:
+        try:
+            load(find(name), Overrides(), models=models())
+        except LoadmuxError as error:
+            failed = True
+            print(error, file=sys.stderr)
+    if failed:
+        raise typer.Exit(ExitCode.INVALID)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def serve(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(help="A name that `loadmux targets` lists.")],
+) -> None:
+    """Run a bundled target server; what follows MODEL is its own (try --help)."""
+    words = command(model, context.args)
+    os.execv(words[0], words)
+
+
+@app.command()
+def targets() -> None:
+    """List the bundled target servers."""
+    console = Console(highlight=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("model", "what waits where", "connections", "here"):
+        table.add_column(heading, overflow="fold")
+    for model in models():
+        told: dict[str, Any] = describe(model)
+        here = "yes" if told["available"] else f"no: {told['reason']}"
+        table.add_row(*map(Text, (model, told["summary"], told["limit"], here)))
+    console.print(table)
+
+
+def version(wanted: bool) -> None:
+    if wanted:
+        print(f"loadmux {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool, typer.Option("--version", callback=version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def fail(error: Exception, code: ExitCode) -> NoReturn:
+    print(f"loadmux: {error}" if isinstance(error, UsageError) else error, file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """The console script."""
+    try:
+        app(prog_name="loadmux")
+    except TargetFailed as error:
+        fail(error, ExitCode.UNREACHABLE)
+    except LoadmuxError as error:
+        fail(error, ExitCode.INVALID)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has left; say nothing more to a closed pipe, not at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.FAIL)

@@ -1,0 +1,302 @@
+"""The report as JSON, for programs: version 1 of the schema, which later versions only add keys to.
+
+`SCHEMA` (JSON Schema 2020-12) states every key; in short:
+
+- `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold` or
+  `interrupted`; `exit_code`; `reason`: one line for a person.
+- `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
+  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`.
+- `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
+  faults, those of connects too; `rate`: right ones a second}.
+- `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
+  `latency`}; `latency` is null where none was measured.
+- `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
+  `served`: completed an iteration without a fault}.
+- `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
+- `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
+  `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
+  `offset` is the first wrong byte of the reply, `at` counts from the start of the run.
+- `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
+  `workers`}.
+
+Times are in seconds, rates a second, shares from 0 to 1, memory in bytes; users and iterations
+count from 0. No number is ever NaN or infinite.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from loadmux.errors import Evidence, Kind, Moment, UsageError
+from loadmux.report.model import Report, WorkerReport
+from loadmux.stats import FaultGroup, Histogram, StepStats
+from loadmux.verdict import ExitCode, ThresholdResult
+
+SCHEMA_VERSION = 1
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
+WORDS: dict[ExitCode, str] = {
+    code: code.name.lower() for code in ExitCode if code is not ExitCode.INVALID
+}
+
+
+def as_json(report: Report) -> dict[str, Any]:
+    """The report as values that `json.dumps` takes, in the shape of `SCHEMA`."""
+    stats, verdict = report.stats, report.verdict
+    total, duration = stats.total, report.duration
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "verdict": WORDS[verdict.code],
+        "exit_code": verdict.code.value,
+        "reason": verdict.reason,
+        "seed": report.seed,
+        "command": report.command,
+        "duration": duration,
+        "scenario": {"name": report.scenario.name, "path": report.scenario.path},
+        "target": {"url": report.target, "model": report.model, "reply": report.rule},
+        "exchanges": {
+            "count": total.count,
+            "errors": stats.errors,
+            "rate": _rate(total, duration),
+        },
+        "steps": [_row(row, duration) for row in stats.steps.values()],
+        "connects": _row(stats.connects, duration),
+        "iterations": stats.iterations,
+        "interrupted": stats.interrupted,
+        "dropped": stats.dropped,
+        "users": {"started": stats.started, "served": stats.served},
+        "thresholds": [_threshold(result) for result in verdict.thresholds],
+        "faults": [_group(group) for group in stats.faults.values()],
+        "generator": _generator(report.poller, report.workers),
+        "notes": list(report.notes),
+    }
+
+
+def write(report: Report, path: str | Path) -> None:
+    """Write the report to `path`, whole or not at all; UsageError where that cannot be done.
+
+    A file is written beside it and renamed, so a reader never sees half of one. What is there and
+    is no regular file (`/dev/stdout`, a pipe) is written to directly.
+    """
+    text = json.dumps(as_json(report), indent=2, allow_nan=False) + "\n"
+    try:
+        if _special(Path(path)):
+            Path(path).write_text(text, encoding="utf-8")
+        else:
+            _replace(Path(os.path.realpath(path)), text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """UsageError when `write` could not write there: to be known before a run, not after it."""
+    folder = Path(os.path.realpath(path)).parent
+    if Path(path).is_dir():
+        raise UsageError(f"cannot write {path}: Is a directory")
+    if not _special(Path(path)) and not folder.is_dir():
+        raise UsageError(f"cannot write {path}: No such directory: {folder}")
+    if not os.access(path if _special(Path(path)) else folder, os.W_OK):
+        raise UsageError(f"cannot write {path}: Permission denied")
+
+
+def _special(place: Path) -> bool:
+    try:
+        return not stat.S_ISREG(place.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _replace(place: Path, text: str) -> None:
+    beside = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(place)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _row(row: StepStats, duration: float) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "count": row.count,
+        "errors": row.errors,
+        "rate": _rate(row, duration),
+        "latency": _latency(row.histogram),
+    }
+
+
+def _rate(row: StepStats, duration: float) -> float:
+    return row.right / duration if duration > 0 else 0.0
+
+
+def _latency(histogram: Histogram) -> dict[str, float] | None:
+    if not histogram.count:
+        return None
+    exact = {"min": histogram.low, "mean": histogram.mean, "max": histogram.high}
+    return exact | {name: histogram.percentile(share) for name, share in PERCENTILES.items()}
+
+
+def _threshold(result: ThresholdResult) -> dict[str, Any]:
+    threshold = result.threshold
+    return {
+        "text": threshold.text,
+        "step": threshold.step,
+        "metric": threshold.metric,
+        "measured": result.measured,
+        "met": result.met,
+    }
+
+
+def _group(group: FaultGroup) -> dict[str, Any]:
+    return {
+        "kind": group.kind.value,
+        "step": group.step,
+        "count": group.count,
+        "examples": [_example(evidence) for evidence in group.examples],
+    }
+
+
+def _example(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "message": evidence.message,
+        "user": evidence.user,
+        "iteration": evidence.iteration,
+        "socket": evidence.socket,
+        "at": evidence.at,
+        "offset": evidence.offset,
+        "excerpt_at": evidence.excerpt_at,
+        "expected": None if evidence.expected is None else evidence.expected.hex(),
+        "received": None if evidence.received is None else evidence.received.hex(),
+        "belongs_to": evidence.belongs_to,
+        "transcript": [_moment(moment) for moment in evidence.transcript],
+    }
+
+
+def _moment(moment: Moment) -> dict[str, Any]:
+    return {
+        "at": moment.at,
+        "what": moment.what,
+        "size": max(moment.size, len(moment.data)),
+        "data": moment.data.hex(),
+    }
+
+
+def _generator(poller: str, workers: tuple[WorkerReport, ...]) -> dict[str, Any]:
+    return {
+        "poller": poller,
+        "busy": max((worker.busy for worker in workers), default=0.0),
+        "limited": any(worker.limited for worker in workers),
+        "late_p99": max((worker.late for worker in workers), default=0.0),
+        "workers": [
+            {
+                "number": worker.number,
+                "users": worker.users,
+                "busy": worker.busy,
+                "late_p99": worker.late,
+                "cpu": worker.cpu,
+                "memory": worker.memory,
+                "lost": worker.lost,
+            }
+            for worker in workers
+        ],
+    }
+
+
+# --- the schema ---------------------------------------------------------------------------------
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    """All keys are there in version 1; more may come, so others are allowed."""
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_TEXT: dict[str, Any] = {"type": "string"}
+_BOOL: dict[str, Any] = {"type": "boolean"}
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+_NUMBER: dict[str, Any] = {"type": "number"}
+_AMOUNT: dict[str, Any] = {"type": "number", "minimum": 0}
+_HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+_ROW = _object(
+    name=_TEXT,
+    kind={"enum": ["exchange", "send", "connect", "other"]},
+    count=_COUNT,
+    errors=_COUNT,
+    rate=_AMOUNT,
+    latency=_or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT))),
+)
+_EXAMPLE = _object(
+    message=_TEXT,
+    user={"type": "integer"},
+    iteration={"type": "integer"},
+    socket=_TEXT,
+    at=_NUMBER,
+    offset=_or_null(_COUNT),
+    excerpt_at=_COUNT,
+    expected=_or_null(_HEX),
+    received=_or_null(_HEX),
+    belongs_to=_or_null(_TEXT),
+    transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
+)
+_WORKER = _object(
+    number=_COUNT,
+    users=_COUNT,
+    busy=_AMOUNT,
+    late_p99=_AMOUNT,
+    cpu=_AMOUNT,
+    memory=_COUNT,
+    lost=_or_null(_TEXT),
+)
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "A loadmux report, version 1",
+} | _object(
+    schema_version={"const": SCHEMA_VERSION},
+    verdict={"enum": list(WORDS.values())},
+    exit_code={"enum": [code.value for code in WORDS]},
+    reason=_TEXT,
+    seed={"type": "integer"},
+    command=_TEXT,
+    duration=_AMOUNT,
+    scenario=_object(name=_TEXT, path=_TEXT),
+    target=_object(url=_TEXT, model=_or_null(_TEXT), reply=_or_null(_TEXT)),
+    exchanges=_object(count=_COUNT, errors=_COUNT, rate=_AMOUNT),
+    steps=_list(_ROW),
+    connects=_ROW,
+    iterations=_COUNT,
+    interrupted=_COUNT,
+    dropped=_COUNT,
+    users=_object(started=_COUNT, served=_COUNT),
+    thresholds=_list(
+        _object(
+            text=_TEXT, step=_or_null(_TEXT), metric=_TEXT, measured=_or_null(_NUMBER), met=_BOOL
+        )
+    ),
+    faults=_list(
+        _object(
+            kind={"enum": [kind.value for kind in Kind]},
+            step=_TEXT,
+            count=_COUNT,
+            examples=_list(_EXAMPLE),
+        )
+    ),
+    generator=_object(
+        poller=_TEXT, busy=_AMOUNT, limited=_BOOL, late_p99=_AMOUNT, workers=_list(_WORKER)
+    ),
+    notes=_list(_TEXT),
+)

@@ -1,0 +1,79 @@
+"""A finished run as one value: what every reporter (terminal, JSON, later ones) reads, and nothing
+else.
+
+Times are in seconds, rates in events a second. Made by `run` from merged statistics and the
+verdict; reporters never compute a verdict of their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from loadmux.scenario import Scenario
+from loadmux.stats import Stats
+from loadmux.verdict import Verdict
+
+BUSY_LIMIT = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """How one generator process fared.
+
+    `busy` is the share (0..1) of the time that its loop was not waiting; `lost` says how it died,
+    or that it stopped answering, None where it ended in order. `late` is the 99th percentile
+    (seconds) by which timers fired after they were due.
+    """
+
+    number: int
+    users: int
+    busy: float = 0.0
+    late: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    lost: str | None = None
+
+    @property
+    def limited(self) -> bool:
+        """Whether the rate is what this process can send, whatever the target could answer."""
+        return self.busy > BUSY_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`target` is the URL that was driven; `model` the bundled target's name, None for the user's
+    own.
+
+    `duration` is from the first user's start to the last one's stop. `command` repeats the run.
+    `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
+    """
+
+    scenario: Scenario
+    target: str
+    model: str | None
+    rule: str | None
+    poller: str
+    duration: float
+    stats: Stats
+    verdict: Verdict
+    seed: int
+    command: str
+    workers: tuple[WorkerReport, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A running test, for the live view: totals since the start, and the last interval's rates.
+
+    `time_left` is None when the run ends by iterations. `p50` and `p99` are of the last interval.
+    """
+
+    elapsed: float
+    time_left: float | None
+    users: int
+    exchanges: int
+    rate: float
+    errors: int
+    p50: float
+    p99: float

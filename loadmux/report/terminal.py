@@ -1,0 +1,425 @@
+"""The report for a person who has never seen the tool: the verdict first, then what led to it.
+
+Every line is laid out here and printed as it is, never wrapped or cut by the console, so that a
+file, a narrow terminal and a pipe get the same whole lines; only where a row of figures does not
+fit beside its name, the name takes a line of its own. Colours repeat what the text says already and
+are never the only sign. What comes from files and servers passes `figures.plain_for` first and is
+never read as markup. The amount is bounded whatever went wrong: so many groups of faults, examples,
+lines and bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from loadmux.errors import Evidence, Kind, Moment
+from loadmux.report import figures
+from loadmux.report.model import Report, WorkerReport
+from loadmux.stats import FaultGroup, StepStats
+from loadmux.verdict import ExitCode, ThresholdResult, measured_by
+
+GROUPS_OF_A_KIND = 6
+EXAMPLES_IN_FULL = (2, 1)
+WORKERS = 16
+DUMP_WIDTH = 8
+ROWS_BEFORE = 2
+ROWS = 6
+WIDEST = 120
+LABEL = 12
+
+WORDS = {
+    ExitCode.PASS: ("PASS", "bold white on green"),
+    ExitCode.FAIL: ("FAIL", "bold white on red"),
+    ExitCode.INVALID: ("INVALID", "bold white on red"),
+    ExitCode.INCONCLUSIVE: ("INCONCLUSIVE", "bold black on yellow"),
+    ExitCode.UNREACHABLE: ("UNREACHABLE", "bold white on red"),
+    ExitCode.THRESHOLD: ("THRESHOLD", "bold white on red"),
+    ExitCode.INTERRUPTED: ("INTERRUPTED", "bold black on yellow"),
+}
+HEADINGS = ("step", "count", "rate", "errors", "min", "mean", "p50", "p95", "p99", "max")
+DIRECTIONS = {"sent": "->", "received": "<-"}
+
+
+def render(report: Report, console: Console, quiet: bool = False) -> None:
+    """Print the whole report, or the verdict only (`quiet`).
+
+    Never raises on what names, messages or bytes hold.
+    """
+    page = _Page(console)
+    _verdict(page, report)
+    if quiet:
+        return
+    _summary(page, report)
+    _thresholds(page, report.verdict.thresholds)
+    _steps(page, report)
+    _faults(page, report)
+    _generator(page, report)
+    _remarks(page, report)
+    _ending(page, report)
+
+
+class _Page:
+    """Prints lines made of (text, style) parts, safe for the console's encoding."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.plain = figures.plain_for(console.encoding)
+        self.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
+
+    def line(self, *parts: str | tuple[str, str]) -> None:
+        text = Text()
+        for part in parts:
+            content, style = (part, "") if isinstance(part, str) else part
+            text.append(self.plain(content), style)
+        text.rstrip()
+        self.console.print(text, soft_wrap=True, highlight=False)
+
+    def heading(self, title: str) -> None:
+        self.line()
+        self.line((title, "bold"))
+
+    def field(self, label: str, *parts: str | tuple[str, str]) -> None:
+        self.line((label.ljust(LABEL), "dim"), *parts)
+
+    def paragraph(self, label: str, text: str, style: str = "") -> None:
+        """A field whose text is broken between words where the line is full."""
+        words = self.plain(text).split(" ")
+        lines = [words[0]]
+        for word in words[1:]:
+            if cell_len(lines[-1]) + 1 + cell_len(word) > self.width - LABEL:
+                lines.append(word)
+            else:
+                lines[-1] += " " + word
+        for number, line in enumerate(lines):
+            self.field("" if number else label, (line, style))
+
+
+def _verdict(page: _Page, report: Report) -> None:
+    word, style = WORDS[report.verdict.code]
+    page.line((f" {word} ", style), " ", (report.verdict.reason, "bold"))
+
+
+def _summary(page: _Page, report: Report) -> None:
+    stats = report.stats
+    page.line()
+    description = report.scenario.description
+    page.field("scenario", report.scenario.name, f" ({report.scenario.path})")
+    if description:
+        page.paragraph("", " ".join(description.split()), "dim")
+    about = [f"bundled {report.model}"] if report.model else []
+    about += [f"reply rule: {report.rule}"] if report.rule else []
+    page.field("target", report.target, f" ({', '.join(about)})" if about else "")
+    page.field(
+        "load",
+        f"{figures.plural(stats.started, 'user')}, {figures.time(report.duration)}, "
+        f"{figures.plural(stats.iterations, 'iteration')}",
+    )
+    total = measured_by(stats)
+    per_second = figures.rate(_per_second(total, report.duration))
+    errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
+    page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
+
+
+def _per_second(row: StepStats, duration: float) -> float:
+    return row.right / duration if duration > 0 else 0.0
+
+
+# --- thresholds ---------------------------------------------------------------------------------
+
+
+def _thresholds(page: _Page, results: Sequence[ThresholdResult]) -> None:
+    if not results:
+        return
+    page.heading("Thresholds")
+    texts = [page.plain(result.threshold.text) for result in results]
+    width = max(map(cell_len, texts))
+    for text, result in zip(texts, results, strict=True):
+        style = "green" if result.met else "bold red"
+        word = "met" if result.met else "crossed"
+        page.line(
+            "  ", ("✓" if result.met else "✗", style), " ", _padded(text, width), "  ",
+            (word.ljust(7), style), "  ", _measured(result),
+        )  # fmt: skip
+
+
+def _measured(result: ThresholdResult) -> str:
+    """The measured value in the unit that the threshold speaks of."""
+    measured = result.measured
+    if measured is None:
+        return "no samples"
+    metric = result.threshold.metric
+    if metric in ("errors", "iterations", "dropped"):
+        return f"measured {measured:,.0f}"
+    if metric == "error_rate":
+        return f"measured {measured:.3%}"
+    return f"measured {figures.rate(measured) if metric == 'rate' else figures.time(measured)}"
+
+
+# --- steps --------------------------------------------------------------------------------------
+
+
+def _steps(page: _Page, report: Report) -> None:
+    """One row for each step, all of them where there are several, and the connects apart."""
+    stats, total = report.stats, report.stats.total
+    rows = [_cells(page, row, report.duration) for row in stats.steps.values()]
+    if sum(row.kind == total.kind for row in stats.steps.values()) > 1:
+        rows.append([f"all {total.kind}s", *_cells(page, total, report.duration)[1:]])
+    connects = stats.connects.count > 0
+    if connects:
+        rows.append(_cells(page, stats.connects, report.duration))
+    if not rows:
+        return
+    page.line()
+    table = [list(HEADINGS), *rows]
+    widths = [max(cell_len(row[column]) for row in table) for column in range(len(HEADINGS))]
+    beside = 2 + sum(widths) + 2 * (len(widths) - 1) <= page.width
+    for number, row in enumerate(table):
+        if connects and number == len(table) - 1:
+            page.line()
+        _row(page, row, widths, beside, "bold" if number == 0 else "")
+
+
+def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
+    """A row's figures as text; `-` where there is no sample."""
+    cells = [page.plain(row.name), f"{row.count:,}", "-", f"{row.errors:,}", *["-"] * 6]
+    if row.right:
+        cells[2] = figures.rate(_per_second(row, duration))
+    histogram = row.histogram
+    if histogram.count:
+        times = (histogram.low, histogram.mean, *map(histogram.percentile, (0.5, 0.95, 0.99)))
+        cells[4:] = [page.plain(figures.time(time)) for time in (*times, histogram.high)]
+    return cells
+
+
+def _row(page: _Page, cells: list[str], widths: list[int], beside: bool, style: str) -> None:
+    """A row on one line; where names leave no room, the name above its figures."""
+    figured = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+    errors_style = "bold red" if cells[3] not in ("0", HEADINGS[3]) else style
+    name = _padded(cells[0], widths[0]) + "  " if beside else ""
+    if not beside:
+        page.line("  ", (cells[0], style or "bold"))
+    page.line(
+        "  ", (name, style), ("  ".join(figured[:2]), style), "  ", (figured[2], errors_style),
+        "  ", ("  ".join(figured[3:]), style),
+    )  # fmt: skip
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+# --- faults -------------------------------------------------------------------------------------
+
+
+def _faults(page: _Page, report: Report) -> None:
+    """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
+    kinds = _by_kind(report.stats.faults.values())
+    if kinds:
+        page.heading("Faults")
+    for number, groups in enumerate(kinds):
+        if number:
+            page.line()
+        for place, group in enumerate(groups[:GROUPS_OF_A_KIND]):
+            if 0 < place <= len(EXAMPLES_IN_FULL):
+                page.line()
+            title = f"{group.kind} at step '{group.step}'"
+            page.line("  ", (title, "bold red"), f": {figures.plural(group.count, 'time')}")
+            if place < len(EXAMPLES_IN_FULL):
+                _examples(page, group, EXAMPLES_IN_FULL[place])
+        rest = groups[GROUPS_OF_A_KIND:]
+        if rest:
+            steps = figures.plural(len(rest), "more step")
+            times = figures.plural(sum(group.count for group in rest), "time")
+            page.line("  ", (f"{groups[0].kind} at {steps}", "bold red"), f": {times}")
+
+
+def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
+    """The groups of each kind together, kinds and groups with the most faults first."""
+    kinds: dict[Kind, list[FaultGroup]] = {}
+    for group in groups:
+        kinds.setdefault(group.kind, []).append(group)
+    for of_kind in kinds.values():
+        of_kind.sort(key=lambda group: -group.count)
+    return sorted(kinds.values(), key=lambda found: -sum(group.count for group in found))
+
+
+def _examples(page: _Page, group: FaultGroup, most: int) -> None:
+    shown = group.examples[:most]
+    for number, evidence in enumerate(shown, 1):
+        if len(shown) > 1:
+            page.line()
+            page.line("    ", (f"example {number}", "bold"))
+        _evidence(page, evidence)
+    if shown and group.count > len(shown):
+        page.line()
+        page.line(f"    and {group.count - len(shown):,} more like this")
+
+
+def _evidence(page: _Page, evidence: Evidence) -> None:
+    page.line("    ", evidence.message)
+    where = f"user {evidence.user}, iteration {evidence.iteration}, socket '{evidence.socket}'"
+    page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
+    if evidence.belongs_to is not None:
+        page.line("    the bytes belong to ", (evidence.belongs_to, "bold"))
+    wrong = _first_wrong(evidence)
+    if wrong is not None:
+        page.line("    ", (_wrongness(evidence, wrong), "bold"))
+    if evidence.expected or evidence.received:
+        _dump(page, evidence, wrong)
+    if evidence.transcript:
+        _transcript(page, evidence)
+
+
+def _first_wrong(evidence: Evidence) -> int | None:
+    """The offset in the reply: as diagnosed, or where received bytes leave the expected ones."""
+    if evidence.offset is not None or evidence.expected is None or evidence.received is None:
+        return evidence.offset
+    pairs = zip_longest(evidence.expected, evidence.received)
+    places = (place for place, (wanted, came) in enumerate(pairs) if wanted != came)
+    place = next(places, None)
+    return None if place is None else evidence.excerpt_at + place
+
+
+def _wrongness(evidence: Evidence, wrong: int) -> str:
+    place = wrong - evidence.excerpt_at
+    if evidence.received is not None and place >= len(evidence.received):
+        return f"nothing came from byte {wrong:,} of the reply on"
+    if evidence.expected is not None and place >= len(evidence.expected):
+        return f"nothing was expected from byte {wrong:,} of the reply on"
+    return f"the first wrong byte is byte {wrong:,} of the reply (the first one is byte 0)"
+
+
+def _dump(page: _Page, evidence: Evidence, wrong: int | None) -> None:
+    """Expected beside received, rows around the first wrong byte, which stands in [brackets]."""
+    expected, received = evidence.expected or b"", evidence.received or b""
+    start = evidence.excerpt_at
+    length = max(len(expected), len(received), (wrong - start + 1) if wrong is not None else 0)
+    marked_row = (wrong - start) // DUMP_WIDTH if wrong is not None and wrong >= start else 0
+    first = max(0, marked_row - ROWS_BEFORE)
+    last = min(first + ROWS, -(-length // DUMP_WIDTH))
+    digits = max(4, len(str(start + length)))
+    half = DUMP_WIDTH * 4 + 5
+    page.line()
+    page.line((f"  {'at':>{digits}}  {'expected':{half}}received", "dim"))
+    for row in range(first, last):
+        at = start + row * DUMP_WIDTH
+        mark = wrong - at if wrong is not None and 0 <= wrong - at < DUMP_WIDTH else None
+        low, high = row * DUMP_WIDTH, (row + 1) * DUMP_WIDTH
+        page.line(
+            ("> " if mark is not None else "  ", "bold red"), (f"{at:>{digits}} ", "dim"),
+            *_half(expected[low:high], mark, "bold green"), "   ",
+            *_half(received[low:high], mark, "bold red"),
+        )  # fmt: skip
+    page.line()
+
+
+def _half(data: bytes, mark: int | None, style: str) -> list[str | tuple[str, str]]:
+    """One side of a dump's row, in DUMP_WIDTH * 4 + 2 columns: hex, then text; `--` is no byte."""
+    cells = [f"{value:02x}" for value in data]
+    blank = "--" if mark is not None and mark >= len(data) else "  "
+    cells += [blank if place == mark else "  " for place in range(len(data), DUMP_WIDTH)]
+    text = "".join(chr(value) if 0x20 <= value < 0x7F else "." for value in data)
+    text = text.ljust(DUMP_WIDTH)
+    if mark is None:
+        return [" " + " ".join(cells) + "  " + text]
+    before, after = cells[:mark], cells[mark + 1 :]
+    return [
+        "".join(" " + cell for cell in before),
+        (f"[{cells[mark]}]", style),
+        " ".join(after) + ("  " if after else " "),
+        text[:mark], (text[mark], style), text[mark + 1 :],
+    ]  # fmt: skip
+
+
+def _transcript(page: _Page, evidence: Evidence) -> None:
+    moments = evidence.transcript
+    page.line("    ", (f"what happened on socket '{evidence.socket}'", "dim"))
+    previous: float | None = None
+    for moment in moments:
+        _moment(page, moment, previous)
+        previous = moment.at
+
+
+def _moment(page: _Page, moment: Moment, previous: float | None) -> None:
+    """Seconds since the start, time since the line before, direction, size, bytes."""
+    step = "" if previous is None else f"+{figures.time(moment.at - previous)}"
+    beginning = (
+        f"    {moment.at:10.6f} s {step:>8}  {DIRECTIONS.get(moment.what, '  ')} {moment.what}"
+    )
+    if not moment.data and not moment.size:
+        page.line(beginning)
+        return
+    size = max(moment.size, len(moment.data))
+    beginning = f"{beginning:<38}{figures.size(size):>9}  "
+    data = figures.shortened(moment.data, max(24, page.width - len(beginning) - 4))
+    page.line(beginning, data, " …" if size > len(moment.data) else "")
+
+
+# --- generator and the rest ---------------------------------------------------------------------
+
+
+def _generator(page: _Page, report: Report) -> None:
+    workers = report.workers
+    page.line()
+    if not workers:
+        page.field("generator", f"{report.poller}, no workers")
+        return
+    busiest = max(workers, key=lambda worker: worker.busy)
+    late = max(worker.late for worker in workers)
+    page.field(
+        "generator",
+        f"{report.poller}, {figures.plural(len(workers), 'worker')}, "
+        f"{'the busiest ' if len(workers) > 1 else ''}{busiest.busy:.0%} busy; "
+        f"99% of timers no more than {figures.time(late)} late",
+    )
+    if len(workers) > 1:
+        _workers(page, workers)
+    for worker in workers:
+        if worker.lost is not None:
+            lost = f"worker {worker.number} was lost: {worker.lost}; "
+            users = figures.plural(worker.users, "user")
+            page.paragraph("", f"{lost}its {users} may be missing from the figures", "bold red")
+    if busiest.limited:
+        page.paragraph(
+            "",
+            "The generator itself was the limit: the rate is what this generator can do, the "
+            "target may be faster, and latencies hold time spent waiting for the generator: "
+            "add --workers.",
+            "bold yellow",
+        )
+
+
+def _workers(page: _Page, workers: Sequence[WorkerReport]) -> None:
+    shown = sorted(workers, key=lambda worker: (worker.lost is None, -worker.busy))[:WORKERS]
+    for worker in sorted(shown, key=lambda worker: worker.number):
+        users = figures.plural(worker.users, "user")
+        page.field("", f"worker {worker.number:<3} {users:>12}  {worker.busy:>4.0%} busy")
+    if len(workers) > len(shown):
+        page.field("", f"and {len(workers) - len(shown)} more")
+
+
+def _remarks(page: _Page, report: Report) -> None:
+    """What does not show in the figures: iterations cut off or never begun, and the notes."""
+    stats = report.stats
+    remarks = []
+    if stats.interrupted:
+        iterations = figures.plural(stats.interrupted, "iteration")
+        remarks.append(f"{iterations} cut off when the run ended: not counted as right or wrong")
+    if stats.dropped:
+        iterations = figures.plural(stats.dropped, "iteration")
+        remarks.append(f"{iterations} dropped: no user was free at the planned time")
+    for number, remark in enumerate((*remarks, *report.notes)):
+        page.paragraph("" if number else "notes", remark)
+
+
+def _ending(page: _Page, report: Report) -> None:
+    page.field("seed", str(report.seed))
+    page.field("repeat", report.command)
+    if report.stats.faults:
+        word, style = WORDS[report.verdict.code]
+        page.field("exit code", f"{report.verdict.code.value} ", (f"({word})", style))

@@ -1,0 +1,396 @@
+"""The compiled steps: what a virtual user awaits, one class for each kind of step.
+
+`Exchange.run` is the door to the hot path: for one socket, with the whole message in one piece and
+a reply that can be worked out beforehand, it hands over to `Connection.exchange` at once;
+everything else (several sockets, pieces, saves, a connection that needs care) goes through
+`_carefully`. Both check the same bytes with the same verifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+
+from loadmux.driver import evidence
+from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
+from loadmux.driver.loop import sleep_until, wait_io
+from loadmux.driver.poller import READABLE
+from loadmux.driver.user import Operation, VirtualUser
+from loadmux.errors import Fault, Kind
+from loadmux.rules import Exact, Rule, RuleVerifier, Verifier
+from loadmux.scenario import SocketAction
+
+Render = Callable[[VirtualUser, str, bytes], bytes]
+"""Bytes for a user, the name of a socket, and what the same step sent."""
+
+Record = Callable[[float], None]
+"""Takes a latency in seconds."""
+
+Judged = tuple[bytes | None, Callable[[], Verifier]]
+"""The reply if it is known and comes in one piece; what makes the verifier for any other case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a step sends: `constant`, or what `render` makes of the moment.
+
+    `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
+    seconds. `rule` is the socket's reply rule, where a later step will check by it what this one
+    sends alone; `expected` says that some step reads this socket at all.
+    """
+
+    constant: bytes | None
+    render: Render
+    pieces: tuple[int, ...] = ()
+    gap: float = 0.0
+    rule: Rule | None = None
+    expected: bool = True
+
+    def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
+        return self.render(user, socket, b"") if self.constant is None else self.constant
+
+    def cut(self, payload: bytes) -> list[bytes]:
+        if not self.pieces:
+            return [payload]
+        cut, at, sizes, size = [], 0, iter(self.pieces), self.pieces[-1]
+        while at < len(payload):
+            size = next(sizes, size)
+            cut.append(payload[at : at + size])
+            at += size
+        return cut
+
+
+class Reply:
+    """What a step expects in answer to a payload."""
+
+    def known(self, payload: bytes) -> Judged | None:
+        """The same for every user, or None where it varies."""
+        raise NotImplementedError
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        judged = self.known(payload)
+        assert judged is not None
+        return judged
+
+
+@dataclass(frozen=True, slots=True)
+class ExactReply(Reply):
+    constant: bytes | None
+    render: Render
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None if self.constant is None else (self.constant, partial(Exact, self.constant))
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        expected = self.constant
+        if expected is None:
+            expected = self.render(user, socket, payload)
+        return expected, partial(Exact, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReply(Reply):
+    rule: Rule
+
+    def known(self, payload: bytes) -> Judged | None:
+        return self.rule.likely(payload), partial(lockstep, self.rule, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class FormReply(Reply):
+    """A reply known by its form (`length`, `until`), whatever was sent."""
+
+    make: Callable[[], Verifier]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None, self.make
+
+
+def lockstep(rule: Rule, payload: bytes) -> RuleVerifier:
+    """The verifier of the reply to one message, sent in one piece with nothing else under way."""
+    verifier = rule.verifier()
+    verifier.sent(payload, True)
+    return verifier
+
+
+async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
+    """The user's connections with these numbers, each of them open. Raises Fault."""
+    connections = [user.connections[index] for index in sockets]
+    for connection in connections:
+        if not connection.connected:
+            await user.connect(connection)
+    return connections
+
+
+async def send(
+    user: VirtualUser, connection: Connection, message: Message, payload: bytes, timeout: float
+) -> None:
+    """Send a message in its pieces; what is owed for it is written down first. Raises Fault."""
+    await connection.check_surplus()
+    if message.rule is not None:
+        rule = connection.rule_verifier
+        alone = not message.pieces and not connection.outstanding and (rule is None or rule.idle)
+        if rule is None:
+            rule = connection.rule_verifier = message.rule.verifier()
+        rule.sent(payload, alone)
+    if message.expected:
+        connection.outstanding += 1
+    due = perf_counter()
+    for number, piece in enumerate(message.cut(payload)):
+        if number and message.gap:
+            due = max(due + message.gap, perf_counter())
+            await sleep_until(user, due)
+        connection.note("sent", piece)
+        await connection.send_rest(piece, 0, timeout)
+    connection.update_dirty()
+
+
+@dataclass(slots=True)
+class Send:
+    """Send only; the latency is until the kernel took every byte."""
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        for connection in await opened(user, self.sockets):
+            payload = self.message.bytes_for(user, connection.name)
+            began = perf_counter()
+            await send(user, connection, self.message, payload, self.timeout)
+            self.record(perf_counter() - began)
+            await user.give_way()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Send (or not), then await a checked reply, on one socket or several at once."""
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message | None
+    reply: Reply
+    timeout: float
+    record: Record
+    save: str | None = None
+    direct: bool = field(init=False)
+    plan: Plan | None = field(init=False, default=None)
+    payload: bytes = field(init=False, default=b"")
+
+    def __post_init__(self) -> None:
+        message = self.message
+        whole = message is not None and not message.pieces
+        self.direct = whole and len(self.sockets) == 1 and self.save is None
+        if message is None or message.constant is None:
+            return
+        judged = self.reply.known(message.constant)
+        if judged is not None and judged[0] and len(judged[0]) < SMALL:
+            self.payload = message.constant
+            self.plan = Plan(judged[0], judged[1], self.record, self.timeout)
+
+    def run(self, user: VirtualUser) -> Awaitable[None]:
+        if self.direct:
+            connection = user.connections[self.sockets[0]]
+            if not (connection.dirty or connection.ready & TRY):
+                if self.plan is not None:
+                    return connection.exchange(self.plan, self.payload)
+                return self._rendered(user, connection)
+        return self._carefully(user)
+
+    def _rendered(self, user: VirtualUser, connection: Connection) -> Awaitable[None]:
+        assert self.message is not None
+        payload = self.message.bytes_for(user, connection.name)
+        likely, judge = self.reply.judged(user, connection.name, payload)
+        if likely and payload and len(likely) < SMALL:
+            plan = Plan(likely, judge, self.record, self.timeout)
+            return connection.exchange(plan, payload)
+        return self._carefully(user, payload)
+
+    async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
+        connections = await opened(user, self.sockets)
+        waiting = [await self._begin(user, one, rendered) for one in connections]
+        due = perf_counter() + self.timeout
+        for one in waiting:
+            one.due = due
+        await await_replies(user, list(waiting), self.timeout)
+        for one in waiting:
+            self.record(one.took)
+            if self.save is not None:
+                user.set(self.save, bytes(one.verifier.received))
+        await user.give_way()
+
+    async def _begin(
+        self, user: VirtualUser, connection: Connection, rendered: bytes | None
+    ) -> Awaited:
+        payload = rendered or b""
+        message = self.message
+        if message is not None and rendered is None:
+            payload = message.bytes_for(user, connection.name)
+        began = perf_counter()
+        if message is not None:
+            await send(user, connection, message, payload, self.timeout)
+        verifier = self._verifier(user, connection, payload)
+        return Awaited(connection, verifier, began, began + self.timeout)
+
+    def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
+        if isinstance(self.reply, RuleReply) and connection.rule_verifier is not None:
+            connection.rule_verifier.restart()
+            return connection.rule_verifier
+        return self.reply.judged(user, connection.name, payload)[1]()
+
+
+@dataclass(slots=True)
+class End:
+    """Send (or not), then await an end instead of a reply: closed, reset, or `silence` seconds."""
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message | None
+    wanted: Kind | None
+    timeout: float
+    record: Record
+    passed: Callable[[], None]
+
+    async def run(self, user: VirtualUser) -> None:
+        for connection in await opened(user, self.sockets):
+            began = perf_counter()
+            if self.message is not None:
+                payload = self.message.bytes_for(user, connection.name)
+                await send(user, connection, self.message, payload, self.timeout)
+            kind = await self._end(user, connection)
+            if kind != self.wanted:
+                raise self._unwanted(connection, kind)
+            if self.wanted is None:
+                self.passed()
+                continue
+            self.record(perf_counter() - began)
+            connection.abandon()
+        await user.give_way()
+
+    async def _end(self, user: VirtualUser, connection: Connection) -> Kind | None:
+        """How the connection ended; None if `timeout` seconds passed in silence."""
+        due = perf_counter() + self.timeout
+        while True:
+            try:
+                data = connection.take()
+            except Fault as fault:
+                if self.wanted is Kind.RESET and fault.evidence.kind is Kind.RESET:
+                    return Kind.RESET
+                raise
+            if data == b"":
+                return Kind.CLOSED
+            if data is not None:
+                if extra := connection.unexplained(data):
+                    raise evidence.surplus(connection, extra)
+                continue
+            connection.want = READABLE
+            user.set_deadline(due)
+            timed_out = await wait_io(user)
+            connection.want = 0
+            if timed_out:
+                return None
+
+    def _unwanted(self, connection: Connection, kind: Kind | None) -> Fault:
+        if kind is None:
+            text = f"the server did not end the connection within {self.timeout:g} s"
+            return connection.fault(Kind.TIMEOUT, f"{text} ({self.wanted} was expected)")
+        wanted = "silence" if self.wanted is None else f"a {self.wanted} connection"
+        return connection.fault(kind, f"{wanted} was expected; the server closed in order")
+
+
+@dataclass(slots=True)
+class OnSockets:
+    """connect, half_close, close, reset, stop_reading, resume_reading."""
+
+    name: str
+    action: SocketAction
+    sockets: tuple[int, ...]
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        for index in self.sockets:
+            connection = user.connections[index]
+            if self.action in ("close", "reset"):
+                await self._end(connection)
+                continue
+            if not connection.connected:
+                took = await user.connect(connection, self.timeout)
+                if self.action == "connect":
+                    self.record(took)
+            if self.action == "half_close":
+                connection.half_close()
+            elif self.action == "stop_reading":
+                connection.paused = connection.dirty = True
+            elif self.action == "resume_reading":
+                connection.paused = False
+                connection.update_dirty()
+        await user.give_way()
+
+    async def _end(self, connection: Connection) -> None:
+        if not connection.connected:
+            return
+        if self.action == "close":
+            await connection.close()
+        else:
+            connection.reset()
+
+
+@dataclass(slots=True)
+class Wait:
+    name: str
+    draw: Callable[[VirtualUser], float]
+
+    async def run(self, user: VirtualUser) -> None:
+        await sleep_until(user, perf_counter() + self.draw(user))
+        await user.give_way()
+
+
+async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
+    """Steps within a step; a fault bears the name of the innermost one."""
+    for step in steps:
+        try:
+            await step.run(user)
+        except Fault as fault:
+            fault.evidence.step = fault.evidence.step or step.name
+            raise
+
+
+@dataclass(slots=True)
+class Repeat:
+    name: str
+    times: int
+    do: Sequence[Operation]
+
+    async def run(self, user: VirtualUser) -> None:
+        for _ in range(self.times):
+            await walk(user, self.do)
+
+
+@dataclass(slots=True)
+class For:
+    name: str
+    variable: str
+    values: Sequence[Render]
+    do: Sequence[Operation]
+
+    async def run(self, user: VirtualUser) -> None:
+        for value in self.values:
+            user.set(self.variable, value(user, "", b""))
+            await walk(user, self.do)
+
+
+@dataclass(slots=True)
+class Set:
+    name: str
+    values: Mapping[str, Render]
+
+    async def run(self, user: VirtualUser) -> None:
+        values = {name: value(user, "", b"") for name, value in self.values.items()}
+        for name, value in values.items():
+            user.set(name, value)
+        await user.give_way()

@@ -1,0 +1,172 @@
+"""Target servers as processes: where the bundled ones are, starting one, ending it whatever
+happens.
+
+A target is any command that prints `listening URL` on its first line; nothing of it is imported
+here, so that a mistake cannot be shared between what checks and what is checked.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+from types import TracebackType
+from typing import Any
+
+from loadmux.errors import LoadmuxError, UsageError
+from loadmux.loader.target import parse_url
+from loadmux.scenario import Target, Url
+
+READY_WITHIN = 15.0
+ENDED_WITHIN = 3.0
+SUFFIX = "_server.py"
+PR_SET_PDEATHSIG = 1
+
+
+class TargetFailed(LoadmuxError):
+    """A target that was to be started did not come up (exit code 4)."""
+
+
+def bundled(kind: str) -> Path:
+    """The folder of the shipped `targets` or `scenarios`: in the package, or beside it."""
+    package = Path(__file__).resolve().parent
+    installed = package / "bundled" / kind
+    return installed if installed.is_dir() else package.parent / kind
+
+
+def models() -> list[str]:
+    """Names of the bundled target servers."""
+    return sorted(path.name.removesuffix(SUFFIX) for path in bundled("targets").glob(f"*{SUFFIX}"))
+
+
+def command(model: str, arguments: Sequence[str]) -> list[str]:
+    """The command line that runs a bundled target. Raises UsageError for an unknown model."""
+    path = bundled("targets") / f"{model}{SUFFIX}"
+    if not path.is_file():
+        raise UsageError(f"no bundled target is called {model!r}; there are: {', '.join(models())}")
+    return [sys.executable, str(path), *arguments]
+
+
+def describe(model: str) -> dict[str, Any]:
+    """What a bundled target says of itself (its `--describe`)."""
+    done = subprocess.run(
+        command(model, ["--describe"]), capture_output=True, text=True, timeout=READY_WITHIN
+    )
+    if done.returncode:
+        raise TargetFailed(f"target {model}: {last_line(done.stderr)}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def last_line(text: str) -> str:
+    lines = text.strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def arguments(target: Target) -> list[str]:
+    words = ["--reply", target.rule or "echo"]
+    for name, value in target.options.items():
+        words += [f"--{name}", value] if value else [f"--{name}"]
+    return words
+
+
+def _die_with_parent() -> None:
+    """In the child: have the kernel send SIGTERM when loadmux dies, even by SIGKILL; prctl(2)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+class TargetProcess:
+    """A bundled target while the `with` block lasts; `url` is where it listens."""
+
+    def __init__(self, target: Target) -> None:
+        assert target.bundled is not None
+        self.model = target.bundled
+        self._command = command(self.model, arguments(target))
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._ended: str | None = None
+
+    def __enter__(self) -> TargetProcess:
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=True,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+        try:
+            self.url = self._listening()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _listening(self) -> Url:
+        assert self._process.stdout is not None
+        line = read_line(self._process.stdout.fileno(), READY_WITHIN)
+        word, _, url = line.partition(" ")
+        if word != "listening":
+            self._process.poll()
+            raise TargetFailed(f"target {self.model} did not start: {self.log() or line!r}")
+        return parse_url(url.strip())
+
+    def log(self) -> str:
+        """The last line that the target wrote to its standard error."""
+        self._log.seek(0)
+        text = self._log.read().decode(errors="replace").strip()
+        return last_line(text) if text else ""
+
+    def died(self) -> str | None:
+        """How the target ended on its own, None while it runs."""
+        code = self._process.poll()
+        if code is None or self._ended is not None:
+            return self._ended
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        self._ended = f"target {self.model} {how}" + (f": {self.log()}" if self.log() else "")
+        return self._ended
+
+    def stop(self) -> None:
+        """End the process: SIGTERM, and SIGKILL to it and its children if it does not obey."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(ENDED_WITHIN)
+            except subprocess.TimeoutExpired:
+                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._log.close()
+
+
+def read_line(fd: int, within: float) -> str:
+    """One line from a pipe, at most `within` seconds from now; what came, if it ends before."""
+    due, line = monotonic() + within, b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(fd, selectors.EVENT_READ)
+        while not line.endswith(b"\n") and selector.select(max(0.0, due - monotonic())):
+            byte = os.read(fd, 1)
+            if not byte:
+                break
+            line += byte
+    return line.decode(errors="replace").strip()

@@ -1,0 +1,223 @@
+"""Judges a run: thresholds against what was measured, and one exit code that says the outcome.
+
+Pure: statistics in, `Verdict` out. The precedence, strongest first: interrupted (130), target not
+reached (4), errors beyond what a threshold allows (1), nothing measured or the generator lost (3),
+another threshold crossed (99), pass (0).
+
+Errors. A fault counts against the thresholds on `errors` or `error_rate` of its own step and those
+of the whole run. The implied `errors == 0` stands in for what the user left unsaid, so it counts
+only the steps that no threshold of their own judges: `'login': errors < 5` is not overruled by it
+(by an `errors == 0` that the user wrote, it is). A fault that no threshold counts is a failure as
+well, and so is a target whose process ended in mid-run.
+
+Samples. A run is measured by its exchanges; by its sends where nothing is expected; by its connects
+where nothing is sent either. When none of them succeeded, nothing was measured. A threshold over no
+samples is crossed, with nothing measured: over a whole run without samples that is inconclusive;
+over one step without samples it is a threshold crossed (99), even one on `errors`, as no reply was
+wrong.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+from loadmux.scenario import Threshold
+from loadmux.stats import Stats, StepStats
+
+OPERATORS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+ERROR_METRICS = frozenset({"errors", "error_rate"})
+NAMED = 3
+
+
+class ExitCode(IntEnum):
+    PASS = 0
+    FAIL = 1
+    INVALID = 2
+    INCONCLUSIVE = 3
+    UNREACHABLE = 4
+    THRESHOLD = 99
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """`measured` is in the metric's unit, None where there was no sample (then it is crossed)."""
+
+    threshold: Threshold
+    measured: float | None
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is one line for a person, without the word for the code itself."""
+
+    code: ExitCode
+    reason: str
+    thresholds: tuple[ThresholdResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run was like beside its statistics; each text is None where it did not happen."""
+
+    duration: float
+    interrupted: bool = False
+    unreachable: str | None = None
+    generator_failed: str | None = None
+    target_died: str | None = None
+
+
+def judge(stats: Stats, thresholds: Sequence[Threshold], outcome: Outcome) -> Verdict:
+    """The verdict on a run whose statistics are complete (folded and merged)."""
+    results = tuple(_result(stats, threshold, thresholds, outcome) for threshold in thresholds)
+    code, reason = _conclusion(stats, results, outcome)
+    return Verdict(code, reason, results)
+
+
+def _conclusion(
+    stats: Stats, results: Sequence[ThresholdResult], outcome: Outcome
+) -> tuple[ExitCode, str]:
+    """The first rule that applies, in the order of the module's docstring."""
+    crossed = [result for result in results if not result.met]
+    if outcome.interrupted:
+        so_far = f"{_amount(stats)}, {_errors(stats)}"
+        return ExitCode.INTERRUPTED, f"stopped early, after {outcome.duration:.1f} s: {so_far}"
+    if outcome.unreachable is not None:
+        return ExitCode.UNREACHABLE, outcome.unreachable
+    if outcome.target_died is not None:
+        return ExitCode.FAIL, f"{outcome.target_died}; {_amount(stats)}, {_errors(stats)}"
+    if _failed(stats, results):
+        return ExitCode.FAIL, f"{_errors(stats)} in {_amount(stats)}"
+    if outcome.generator_failed is not None:
+        return ExitCode.INCONCLUSIVE, f"the load generator failed: {outcome.generator_failed}"
+    if not measured_by(stats).right:
+        return (
+            ExitCode.INCONCLUSIVE,
+            f"nothing was measured: no {measured_by(stats).kind} succeeded",
+        )
+    if crossed:
+        texts = ", ".join(result.threshold.text for result in crossed[:NAMED])
+        texts += f", and {len(crossed) - NAMED} more" if len(crossed) > NAMED else ""
+        share = f"{len(crossed)} of {_plural(len(results), 'threshold')}"
+        return ExitCode.THRESHOLD, f"{share} crossed: {texts}"
+    if stats.errors:
+        return ExitCode.PASS, f"{_amount(stats)}, {_errors(stats)}: as many as the thresholds allow"
+    return ExitCode.PASS, f"{_amount(stats)}, every check held"
+
+
+def _failed(stats: Stats, results: Sequence[ThresholdResult]) -> bool:
+    """Whether an errors threshold is crossed by what was measured, or a fault escapes them all."""
+    judging = [result for result in results if result.threshold.metric in ERROR_METRICS]
+    if any(not result.met and result.measured is not None for result in judging):
+        return True
+    if any(result.threshold.step is None for result in judging):
+        return False
+    judged = _scopes([result.threshold for result in judging])
+    return any(group.step not in judged for group in stats.faults.values())
+
+
+def measured_by(stats: Stats) -> StepStats:
+    """The row that the whole run is measured by: all exchanges, all sends, or the connects."""
+    kinds = {row.kind for row in stats.steps.values()}
+    return stats.total if kinds & {"exchange", "send"} else stats.connects
+
+
+def _result(
+    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold], outcome: Outcome
+) -> ThresholdResult:
+    if threshold.metric in ERROR_METRICS:
+        measured = _measured_errors(stats, threshold, thresholds)
+    else:
+        measured = _measured(stats, threshold, outcome.duration)
+    met = measured is not None and OPERATORS[threshold.op](measured, threshold.value)
+    return ThresholdResult(threshold, measured, bool(met))
+
+
+def _measured_errors(
+    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold]
+) -> float | None:
+    """How many faults the threshold counts, or which share of the attempts they are.
+
+    Attempts of the whole run are those of the row that it is measured by, and the faults met
+    elsewhere (connects that failed, surplus bytes at a close). None where there was no attempt.
+    """
+    groups = stats.faults.values()
+    if threshold.step is not None:
+        row = _row(stats, threshold.step)
+        attempts = row.count if row else 0
+        errors = sum(group.count for group in groups if group.step == threshold.step)
+    else:
+        row = measured_by(stats)
+        attempts = row.right + stats.errors
+        judged = _scopes(thresholds) if threshold.implied else frozenset()
+        errors = sum(group.count for group in groups if group.step not in judged)
+    if not attempts:
+        return None
+    return float(errors) if threshold.metric == "errors" else errors / attempts
+
+
+def _scopes(thresholds: Sequence[Threshold]) -> frozenset[str]:
+    """The steps that have a threshold on errors of their own."""
+    return frozenset(
+        threshold.step
+        for threshold in thresholds
+        if threshold.step is not None and threshold.metric in ERROR_METRICS
+    )
+
+
+def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | None:
+    """A metric other than of errors: seconds, right ones a second, or a count of iterations."""
+    if threshold.metric in ("iterations", "dropped"):
+        count = stats.iterations if threshold.metric == "iterations" else stats.dropped
+        return float(count) if measured_by(stats).right else None
+    row = measured_by(stats) if threshold.step is None else _row(stats, threshold.step)
+    if row is None:
+        return None
+    if threshold.metric == "rate":
+        return row.right / duration if row.right and duration > 0 else None
+    histogram = row.histogram
+    if not histogram.count:
+        return None
+    times: dict[str, Callable[[], float]] = {
+        "p": lambda: histogram.percentile(threshold.quantile),
+        "min": lambda: histogram.low,
+        "mean": lambda: histogram.mean,
+        "max": lambda: histogram.high,
+    }
+    return times[threshold.metric]()
+
+
+def _row(stats: Stats, step: str) -> StepStats | None:
+    return stats.connects if step == "connect" else stats.steps.get(step)
+
+
+def _amount(stats: Stats) -> str:
+    row = measured_by(stats)
+    return _plural(row.count, row.kind)
+
+
+def _errors(stats: Stats) -> str:
+    """`3 errors (2 corrupt, 1 timeout)`, the most frequent kind first."""
+    if not stats.errors:
+        return "no errors"
+    kinds: Counter[str] = Counter()
+    for group in stats.faults.values():
+        kinds[group.kind] += group.count
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    return f"{_plural(stats.errors, 'error')} ({listed})"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

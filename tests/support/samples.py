@@ -1,0 +1,97 @@
+"""Reports made by hand, for the tests of what is told about a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loadmux.errors import Evidence, Kind, Moment
+from loadmux.report.model import Report, WorkerReport
+from loadmux.scenario import Load, Scenario, Socket, Threshold
+from loadmux.stats import Stats
+from loadmux.verdict import Outcome, judge
+
+ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
+IMPLIED = Threshold("errors == 0", None, "errors", "==", 0, implied=True)
+EXPECTED = b"Server received b'This is '"
+RECEIVED = b"Server received b'Th\x1bs is '"
+
+
+def measured(rows: Mapping[str, Sequence[float]], connects: Sequence[float] = ()) -> Stats:
+    """Statistics with these latencies (seconds) at exchanges of these names."""
+    stats = Stats()
+    for name, latencies in rows.items():
+        row = stats.row(name)
+        row.kind = "exchange"
+        row.samples.extend(latencies)
+    stats.connects.samples.extend(connects)
+    stats.fold()
+    return stats
+
+
+def fault(
+    step: str, kind: Kind = Kind.CORRUPT, times: int = 1, stats: Stats | None = None
+) -> Stats:
+    """Add so many faults of a kind at a step."""
+    stats = stats or Stats()
+    for _ in range(times):
+        stats.record_fault(Evidence(kind, f"{kind} it was", step=step, user=0, iteration=0))
+    return stats
+
+
+def wrong_byte(step: str = "ask") -> Evidence:
+    """One wrong byte, an ESC at offset 20, with its transcript."""
+    return Evidence(
+        Kind.CORRUPT,
+        "byte 20 should be 'i'",
+        offset=20,
+        expected=EXPECTED,
+        received=RECEIVED,
+        step=step,
+        user=7,
+        iteration=3,
+        socket="first",
+        at=1.25,
+        transcript=[
+            Moment(0.5, "connected"),
+            Moment(1.0, "sent", b"This is ", 8),
+            Moment(1.25, "received", RECEIVED, len(RECEIVED)),
+        ],
+    )
+
+
+def report(
+    stats: Stats,
+    thresholds: Sequence[Threshold] = (IMPLIED,),
+    outcome: Outcome | None = None,
+    name: str = "talk",
+    workers: tuple[WorkerReport, ...] = (WorkerReport(0, 2, busy=0.5, late=0.001),),
+    notes: tuple[str, ...] = (),
+) -> Report:
+    outcome = outcome or Outcome(2.0)
+    scenario = Scenario(
+        path="talk.yaml",
+        name=name,
+        description="",
+        target=None,
+        variables={},
+        sockets=(Socket("main"),),
+        before=(),
+        steps=(),
+        after=(),
+        load=Load(),
+        thresholds=tuple(thresholds),
+    )
+    return Report(
+        scenario=scenario,
+        target="tcp://127.0.0.1:8001",
+        model="epoll",
+        rule="received",
+        poller="epoll",
+        duration=outcome.duration,
+        stats=stats,
+        verdict=judge(stats, thresholds, outcome),
+        seed=42,
+        command="loadmux run talk.yaml --seed 42",
+        workers=workers,
+        notes=notes,
+    )

@@ -1,0 +1,232 @@
+"""The JSON file holds what was measured, follows its own schema, and is written whole or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from samples import EXPECTED, IMPLIED, RECEIVED, fault, measured, report, wrong_byte
+
+from loadmux.errors import Kind, UsageError
+from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
+from loadmux.report.model import Report, WorkerReport
+from loadmux.scenario import Threshold
+from loadmux.verdict import Outcome
+
+
+def full() -> Report:
+    """A report in which nothing is empty."""
+    stats = measured({"ask": [0.010, 0.020, 0.030], "never": []}, connects=[0.001])
+    stats.record_fault(wrong_byte())
+    fault("connect", Kind.REFUSED, stats=stats)
+    stats.iterations, stats.interrupted, stats.dropped = 3, 1, 2
+    stats.started, stats.served = 2, 1
+    return report(
+        stats,
+        [IMPLIED, Threshold("'never': p(99) < 1s", "never", "p", "<", 1.0, 0.99)],
+        workers=(
+            WorkerReport(0, 1, busy=0.99, late=0.002, cpu=1.5, memory=4096),
+            WorkerReport(1, 1, busy=0.1, lost="killed by signal 9"),
+        ),
+        notes=("the rule is weak",),
+    )
+
+
+def valid(document: object) -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    Draft202012Validator(SCHEMA).validate(document)
+
+
+def unknown_keys(document: object, schema: dict[str, Any], at: str = "") -> list[str]:
+    """Keys that the schema does not describe: it allows them, but this version writes none."""
+    for option in schema.get("anyOf", ()):
+        if option.get("type") != "null" and document is not None:
+            return unknown_keys(document, option, at)
+    if isinstance(document, list):
+        return [key for item in document for key in unknown_keys(item, schema["items"], at)]
+    if not isinstance(document, dict):
+        return []
+    properties = schema["properties"]
+    unknown = [f"{at}.{key}" for key in document if key not in properties]
+    for key in document.keys() & properties.keys():
+        unknown += unknown_keys(document[key], properties[key], f"{at}.{key}")
+    return unknown
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        full(),
+        report(measured({"ask": [0.1]})),
+        report(measured({}), outcome=Outcome(0.0, unreachable="nobody listens"), workers=()),
+        report(measured({"ask": []}), outcome=Outcome(0.0, interrupted=True)),
+    ],
+    ids=["full", "pass", "unreachable", "interrupted"],
+)
+def test_every_report_follows_the_schema(made: Report) -> None:
+    document = json.loads(json.dumps(as_json(made), allow_nan=False))
+    valid(document)
+    assert unknown_keys(document, SCHEMA) == []
+
+
+def test_the_top_level_says_the_outcome() -> None:
+    document = as_json(full())
+    assert {key: document[key] for key in ("schema_version", "verdict", "exit_code")} == {
+        "schema_version": 1,
+        "verdict": "fail",
+        "exit_code": 1,
+    }
+    assert document["reason"] == "2 errors (1 corrupt, 1 refused) in 4 exchanges"
+    assert (document["seed"], document["duration"]) == (42, 2.0)
+    assert document["exchanges"] == {"count": 4, "errors": 2, "rate": 1.5}
+    assert document["scenario"] == {"name": "talk", "path": "talk.yaml"}
+    assert document["target"] == {
+        "url": "tcp://127.0.0.1:8001",
+        "model": "epoll",
+        "reply": "received",
+    }
+    assert (document["iterations"], document["interrupted"], document["dropped"]) == (3, 1, 2)
+    assert document["users"] == {"started": 2, "served": 1}
+    assert document["notes"] == ["the rule is weak"]
+    assert document["command"] == "loadmux run talk.yaml --seed 42"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word", "code"),
+    [
+        (Outcome(1.0), "pass", 0),
+        (Outcome(1.0, target_died="gone"), "fail", 1),
+        (Outcome(1.0, generator_failed="no memory"), "inconclusive", 3),
+        (Outcome(1.0, unreachable="nobody listens"), "unreachable", 4),
+        (Outcome(1.0, interrupted=True), "interrupted", 130),
+    ],
+)
+def test_the_words_of_the_verdicts(outcome: Outcome, word: str, code: int) -> None:
+    document = as_json(report(measured({"ask": [0.1]}), outcome=outcome))
+    assert (document["verdict"], document["exit_code"]) == (word, code)
+
+
+def test_rows_of_steps_and_connects() -> None:
+    ask, never = as_json(full())["steps"]
+    assert {key: ask[key] for key in ("name", "kind", "count", "errors", "rate")} == {
+        "name": "ask",
+        "kind": "exchange",
+        "count": 4,
+        "errors": 1,
+        "rate": 1.5,
+    }
+    latency = ask["latency"]
+    assert (latency["min"], latency["max"]) == (0.010, 0.030)
+    assert latency["mean"] == pytest.approx(0.020)
+    assert latency["p50"] == pytest.approx(0.020, rel=0.008)
+    assert {latency[name] for name in ("p95", "p99", "p99_9")} == {0.030}
+    assert never == {
+        "name": "never",
+        "kind": "exchange",
+        "count": 0,
+        "errors": 0,
+        "rate": 0.0,
+        "latency": None,
+    }
+    connects = as_json(full())["connects"]
+    assert (connects["name"], connects["count"], connects["errors"]) == ("connect", 2, 1)
+
+
+def test_a_fault_keeps_its_evidence() -> None:
+    corrupt, refused = as_json(full())["faults"]
+    assert (corrupt["kind"], corrupt["step"], corrupt["count"]) == ("corrupt", "ask", 1)
+    [example] = corrupt["examples"]
+    assert example["offset"] == 20
+    assert bytes.fromhex(example["expected"]) == EXPECTED
+    assert bytes.fromhex(example["received"]) == RECEIVED
+    assert (example["user"], example["iteration"], example["socket"]) == (7, 3, "first")
+    assert example["transcript"][1] == {
+        "at": 1.0,
+        "what": "sent",
+        "size": 8,
+        "data": b"This is ".hex(),
+    }
+    assert refused["examples"][0]["expected"] is None
+
+
+def test_thresholds_and_the_generator() -> None:
+    document = as_json(full())
+    assert document["thresholds"] == [
+        {"text": "errors == 0", "step": None, "metric": "errors", "measured": 2.0, "met": False},
+        {
+            "text": "'never': p(99) < 1s",
+            "step": "never",
+            "metric": "p",
+            "measured": None,
+            "met": False,
+        },
+    ]
+    generator = document["generator"]
+    assert (generator["poller"], generator["busy"], generator["limited"]) == ("epoll", 0.99, True)
+    assert generator["late_p99"] == 0.002
+    assert [worker["lost"] for worker in generator["workers"]] == [None, "killed by signal 9"]
+    assert as_json(report(measured({"ask": [0.1]})))["generator"]["limited"] is False
+
+
+def test_a_written_file_replaces_an_older_one_whole(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text("x" * 100_000)
+    write(full(), path)
+    valid(json.loads(path.read_text(encoding="utf-8")))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_text_that_no_encoding_has_is_written_all_the_same(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9 \x1b[31m")
+    path = tmp_path / "report.json"
+    write(report(measured({name: [0.1]}), name=name), str(path))
+    assert json.loads(path.read_text(encoding="ascii"))["steps"][0]["name"] == name
+
+
+def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
+    link = tmp_path / "latest.json"
+    link.symlink_to("real.json")
+    write(full(), link)
+    assert link.is_symlink()
+    valid(json.loads((tmp_path / "real.json").read_text(encoding="utf-8")))
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    texts: list[str] = []
+    reader = threading.Thread(target=lambda: texts.append(pipe.read_text()), daemon=True)
+    reader.start()
+    check_writable(pipe)
+    write(full(), pipe)
+    reader.join(timeout=10)
+    valid(json.loads(texts[0]))
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [("missing/report.json", "No such"), ("folder", "Is a directory"), ("file/x", "Not a dir|No")],
+)
+def test_a_place_that_cannot_be_written_is_a_clear_error(
+    tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    path = tmp_path / place
+    with pytest.raises(UsageError, match=rf"cannot write {path}: .*({reason})"):
+        write(full(), path)
+    with pytest.raises(UsageError, match=rf"cannot write {path}: .*({reason})"):
+        check_writable(path)
+
+
+def test_a_place_that_can_be_written_is_left_untouched_by_the_check(tmp_path: Path) -> None:
+    check_writable(tmp_path / "report.json")
+    check_writable("report.json")
+    check_writable("/dev/null")
+    assert list(tmp_path.iterdir()) == []

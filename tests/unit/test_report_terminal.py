@@ -1,0 +1,376 @@
+"""What a person reads: whole lines with the facts, on every width and encoding, from any bytes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from samples import EXPECTED, IMPLIED, fault, measured, report, wrong_byte
+
+from loadmux.errors import Evidence, Kind, Moment
+from loadmux.report import figures
+from loadmux.report.live import live_view
+from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
+from loadmux.scenario import Threshold
+from loadmux.stats import Stats
+from loadmux.verdict import Outcome
+
+
+def printed(
+    made: Report, encoding: str = "utf-8", width: int | None = None, quiet: bool = False
+) -> str:
+    """What arrives in a file of this encoding; with a width, on a terminal so wide."""
+    raw = io.BytesIO()
+    file = io.TextIOWrapper(raw, encoding, errors="strict")
+    console = Console(file=file, force_terminal=width is not None, width=width, color_system=None)
+    render(made, console, quiet)
+    file.flush()
+    return raw.getvalue().decode(encoding)
+
+
+def lines(made: Report, encoding: str = "utf-8", width: int | None = None) -> list[str]:
+    return [line.rstrip() for line in printed(made, encoding, width).splitlines()]
+
+
+def faulty(*evidence: Evidence) -> Report:
+    stats = measured({"ask": [0.010, 0.020]}, connects=[0.001])
+    for one in evidence:
+        stats.record_fault(one)
+    return report(stats)
+
+
+def test_the_verdict_stands_first_and_alone_when_quiet() -> None:
+    made = report(measured({"ask": [0.1]}))
+    assert lines(made)[0] == " PASS  1 exchange, every check held"
+    assert printed(made, quiet=True).rstrip() == lines(made)[0]
+    failed = report(fault("ask", stats=measured({"ask": [0.1]})))
+    assert lines(failed)[0] == " FAIL  1 error (1 corrupt) in 2 exchanges"
+
+
+def test_a_pass_from_the_first_line_to_the_last() -> None:
+    stats = measured({"ask": [0.010, 0.020], "tell": [0.0005]}, connects=[0.00025])
+    stats.started = stats.served = stats.iterations = 2
+    threshold = Threshold("p(99) < 50ms", None, "p", "<", 0.05, 0.99)
+    assert lines(report(stats, [IMPLIED, threshold])) == [
+        " PASS  3 exchanges, every check held",
+        "",
+        "scenario    talk (talk.yaml)",
+        "target      tcp://127.0.0.1:8001 (bundled epoll, reply rule: received)",
+        "load        2 users, 2.00s, 2 iterations",
+        "exchanges   3 right, 1.50/s; 0 errors",
+        "",
+        "Thresholds",
+        "  ✓ errors == 0   met      measured 0",
+        "  ✓ p(99) < 50ms  met      measured 20.0ms",
+        "",
+        "  step           count    rate  errors     min    mean     p50     p95     p99     max",
+        "  ask                2  1.00/s       0  10.0ms  15.0ms  10.0ms  20.0ms  20.0ms  20.0ms",
+        "  tell               1  0.50/s       0   500µs   500µs   500µs   500µs   500µs   500µs",
+        "  all exchanges      3  1.50/s       0   500µs  10.2ms  9.98ms  20.0ms  20.0ms  20.0ms",
+        "",
+        "  connect            1  0.50/s       0   250µs   250µs   250µs   250µs   250µs   250µs",
+        "",
+        "generator   epoll, 1 worker, 50% busy; 99% of timers no more than 1.00ms late",
+        "seed        42",
+        "repeat      loadmux run talk.yaml --seed 42",
+    ]
+
+
+def test_a_crossed_threshold_and_one_without_samples() -> None:
+    thresholds = [
+        Threshold("max < 1ms", None, "max", "<", 0.001),
+        Threshold("'never': rate > 1/s", "never", "rate", ">", 1),
+        Threshold("error_rate < 1%", None, "error_rate", "<", 0.01),
+    ]
+    text = printed(report(measured({"ask": [0.1], "never": []}), thresholds))
+    assert " THRESHOLD  2 of 3 thresholds crossed: max < 1ms, 'never': rate > 1/s" in text
+    assert "  ✗ max < 1ms            crossed  measured 100ms" in text
+    assert "  ✗ 'never': rate > 1/s  crossed  no samples" in text
+    assert "  ✓ error_rate < 1%      met      measured 0.000%" in text
+    assert re.search(r"never +0 +- +0 +- +- +- +- +- +-\n", text)
+
+
+def test_a_wrong_byte_is_shown_beside_the_right_one() -> None:
+    shown = lines(faulty(wrong_byte()))
+    begin = shown.index("Faults")
+    assert shown[begin : shown.index("", begin + 12)] == [
+        "Faults",
+        "  corrupt at step 'ask': 1 time",
+        "    byte 20 should be 'i'",
+        "    user 7, iteration 3, socket 'first', 1.250 s after the start",
+        "    the first wrong byte is byte 20 of the reply (the first one is byte 0)",
+        "",
+        "    at  expected                             received",
+        "     0  53 65 72 76 65 72 20 72  Server r    53 65 72 76 65 72 20 72  Server r",
+        "     8  65 63 65 69 76 65 64 20  eceived     65 63 65 69 76 65 64 20  eceived",
+        ">   16  62 27 54 68[69]73 20 69  b'This i    62 27 54 68[1b]73 20 69  b'Th.s i",
+        "    24  73 20 27                 s '         73 20 27                 s '",
+        "",
+        "    what happened on socket 'first'",
+        "      0.500000 s              connected",
+        '      1.000000 s   +500ms  -> sent          8 B  "This is "',
+        "      1.250000 s   +250ms  <- received     27 B  \"Server received b'Th\\x1bs is '\"",
+    ]
+    assert shown[-1] == "exit code   1 (FAIL)"
+
+
+@pytest.mark.parametrize("place", range(8))
+def test_the_brackets_move_no_column(place: int) -> None:
+    wrong = bytes(8 * [0x61])
+    evidence = Evidence(Kind.CORRUPT, "m", place, bytes(8), wrong, step="ask")
+    [row] = [line for line in lines(faulty(evidence)) if line.startswith(">")]
+    cells = ["00"] * 8
+    expected = " " + " ".join(cells) + " "
+    begin, end = 3 * place, 3 * place + 4
+    expected = expected[:begin] + "[00]" + expected[end:]
+    received = expected.replace("00", "61")
+    assert row == f">    0 {expected} {'.' * 8}   {received} {'a' * 8}"
+
+
+def test_an_end_that_came_too_early_or_too_late_is_marked() -> None:
+    short = Evidence(Kind.TRUNCATED, "m", None, EXPECTED, EXPECTED[:10], step="ask")
+    text = printed(faulty(short))
+    assert "nothing came from byte 10 of the reply on" in text
+    assert ">    8  65 63[65]69 76 65 64 20  eceived     65 63[--]" in text
+    long = Evidence(Kind.SURPLUS, "m", 1_000_004, b"abcd", b"abcdXY", 1_000_000, step="ask")
+    text = printed(faulty(long))
+    assert "nothing was expected from byte 1,000,004 of the reply on" in text
+    assert "> 1000000  61 62 63 64[--]          abcd        61 62 63 64[58]59        abcdXY" in text
+
+
+def test_whose_bytes_they_were_is_told() -> None:
+    evidence = wrong_byte()
+    evidence.kind, evidence.belongs_to = Kind.CROSSTALK, "user 4, socket second"
+    assert "    the bytes belong to user 4, socket second\n" in printed(faulty(evidence))
+
+
+def test_only_rows_around_the_wrong_byte_are_shown() -> None:
+    evidence = Evidence(Kind.CORRUPT, "m", 128, bytes(256), bytes(128) + bytes([1] * 128))
+    shown = [line[:6] for line in lines(faulty(evidence)) if re.match(r"[> ] +\d+ [ \[]0", line)]
+    assert shown == ["   112", "   120", ">  128", "   136", "   144", "   152"]
+
+
+def test_the_amount_is_bounded_and_the_rest_is_counted() -> None:
+    stats = measured({"ask": [0.01]})
+    for number in range(GROUPS_OF_A_KIND + 5):
+        fault(f"step {number}", Kind.TIMEOUT, 7, stats)
+    fault("step 3", Kind.CLOSED, 1, stats)
+    text = printed(report(stats))
+    assert text.count("timeout it was") == sum(EXAMPLES_IN_FULL) == 3
+    assert text.count("    and 5 more like this\n") == text.count("    and 6 more like this\n") == 1
+    assert text.count("timeout at step '") == GROUPS_OF_A_KIND
+    assert "  timeout at 5 more steps: 35 times\n" in text
+    assert text.count("closed it was") == 1
+
+
+def test_the_most_frequent_kind_stands_first() -> None:
+    stats = fault("a", Kind.RESET, 2, measured({"ask": [0.01]}))
+    fault("b", Kind.TIMEOUT, 1, stats)
+    fault("c", Kind.TIMEOUT, 4, stats)
+    titles = re.findall(r"^  (\w+ at step '\w+')", printed(report(stats)), re.MULTILINE)
+    assert titles == ["timeout at step 'c'", "timeout at step 'b'", "reset at step 'a'"]
+
+
+def test_a_long_transcript_line_keeps_both_ends_and_its_size() -> None:
+    data = b"begin" + bytes(54) + b"cut"
+    evidence = Evidence(Kind.TIMEOUT, "m", transcript=[Moment(1.0, "sent", data, 1 << 20)])
+    [line] = [line for line in lines(faulty(evidence), width=80) if "sent" in line]
+    assert len(line) <= 80
+    assert re.fullmatch(r' +1\.000000 s +-> sent +1\.00 MiB  "begin(\\x00)+" … ".*cut" …', line)
+
+
+def test_the_generator_says_that_it_was_the_limit_and_who_was_lost() -> None:
+    workers = (
+        WorkerReport(0, 5, busy=0.97, late=0.003),
+        WorkerReport(1, 5, busy=0.2, lost="killed by signal 9"),
+    )
+    made = report(measured({"ask": [0.1]}), workers=workers, notes=("mind the gap",))
+    made.stats.interrupted = 1
+    text = " ".join(printed(made).split())
+    assert "epoll, 2 workers, the busiest 97% busy; 99% of timers no more than 3.00ms late" in text
+    assert "worker 0 5 users 97% busy worker 1 5 users 20% busy" in text
+    assert "worker 1 was lost: killed by signal 9; its 5 users may be missing" in text
+    assert "The generator itself was the limit" in text
+    assert "add --workers" in text
+    assert "notes 1 iteration cut off when the run ended: not counted as right or wrong" in text
+    assert "mind the gap" in text
+    assert "itself was the limit" not in printed(report(measured({"ask": [0.1]})))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_figures_and_dumps_fit_the_terminal(width: int) -> None:
+    stats = measured({"a step with quite a long name": [0.1] * 1000, "ask": [0.1]}, [0.1])
+    stats.record_fault(wrong_byte())
+    shown = lines(report(stats), width=width)
+    assert max(map(len, shown)) <= width
+    beside = [line for line in shown if re.match(r"  a step with .* 1,000 ", line)]
+    assert len(beside) == (width == 120)
+
+
+def test_an_ascii_file_gets_the_same_facts() -> None:
+    made = faulty(wrong_byte())
+    plain, rich = lines(made, "ascii"), lines(made)
+    assert len(plain) == len(rich)
+    assert "  x errors == 0  crossed  measured 1" in plain
+    assert "+ max" in printed(
+        report(measured({"a": [1e-5]}), [Threshold("max < 1s", None, "max", "<", 1.0)]), "ascii"
+    )
+
+
+def test_no_run_at_all_is_reported_too() -> None:
+    made = report(Stats(), outcome=Outcome(0.0, unreachable="nobody listens"), workers=())
+    assert lines(made)[0] == " UNREACHABLE  nobody listens"
+
+
+def test_names_are_neither_markup_nor_control_sequences() -> None:
+    name = "[red]ask[/red] \x1b[31m\n\u202e" + os.fsdecode(b"\xff")
+    text = printed(report(fault(name, stats=measured({name: [0.1]})), name=name))
+    assert "  [red]ask[/red] \\x1b[31m\\n\\u202e\\udcff " in text
+    assert "\x1b" not in text
+
+
+@given(
+    name=st.text(st.characters(codec=None), max_size=20),
+    message=st.text(st.characters(codec=None), max_size=40),
+    expected=st.none() | st.binary(max_size=40),
+    received=st.none() | st.binary(max_size=40),
+    offset=st.none() | st.integers(0, 100),
+    start=st.integers(0, 60),
+    encoding=st.sampled_from(["utf-8", "ascii", "latin-1"]),
+    width=st.sampled_from([None, 20, 80]),
+)
+def test_nothing_that_a_server_sends_breaks_the_report(
+    name: str,
+    message: str,
+    expected: bytes | None,
+    received: bytes | None,
+    offset: int | None,
+    start: int,
+    encoding: str,
+    width: int | None,
+) -> None:
+    moments = [Moment(0.0, message, received or b"", 70), Moment(0.0, "sent", expected or b"")]
+    evidence = Evidence(
+        Kind.CORRUPT,
+        message,
+        offset,
+        expected,
+        received,
+        start,
+        name,
+        name,
+        0,
+        0,
+        name,
+        0.0,
+        moments,
+    )
+    stats = measured({name: [0.1]})
+    stats.record_fault(evidence)
+    text = printed(report(stats, name=name), encoding, width)
+    assert text.startswith(" FAIL ")
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+# --- figures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "0s"),
+        (-1e-9, "0s"),
+        (1.5e-9, "0.00µs"),
+        (9.994e-6, "9.99µs"),
+        (9.996e-6, "10.0µs"),
+        (99.96e-6, "100µs"),
+        (999.4e-6, "999µs"),
+        (999.6e-6, "1.00ms"),
+        (0.0123456, "12.3ms"),
+        (0.9996, "1.00s"),
+        (75.0, "75.0s"),
+        (1234.5, "1234s"),
+    ],
+)
+def test_times_have_three_digits_and_the_unit_that_fits(seconds: float, text: str) -> None:
+    assert figures.time(seconds) == text
+
+
+def test_rates_and_sizes() -> None:
+    assert [figures.rate(rate) for rate in (0, 0.5, 12.34, 99.96, 12345.6)] == [
+        "0.00/s",
+        "0.50/s",
+        "12.3/s",
+        "100/s",
+        "12,346/s",
+    ]
+    assert [figures.size(size) for size in (0, 1023, 1024, 1 << 20, 5 << 30)] == [
+        "0 B",
+        "1023 B",
+        "1.00 KiB",
+        "1.00 MiB",
+        "5120 MiB",
+    ]
+
+
+@given(st.binary(max_size=200), st.integers(24, 120))
+def test_shortened_bytes_fit_and_keep_the_beginning(data: bytes, width: int) -> None:
+    text = figures.shortened(data, width)
+    assert len(text) <= width
+    whole = figures.quoted(data)
+    assert text == whole or (" … " in text and whole.startswith(text.split(" … ")[0][:-1]))
+
+
+# --- while it runs ------------------------------------------------------------------------------
+
+
+def progress(elapsed: float, left: float | None = 8.0) -> Progress:
+    return Progress(elapsed, left, 50, int(elapsed * 1000), 1000.0, 1, 0.001, 0.0025)
+
+
+def seen(elapsed: list[float], quiet: bool = False, width: int | None = None) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=width is not None, width=width, color_system=None)
+    with live_view(console, quiet, "talk [b]\x1b", "tcp://127.0.0.1:8001") as view:
+        for moment in elapsed:
+            view.update(progress(moment))
+    return file.getvalue()
+
+
+def test_plain_lines_come_after_a_second_and_then_every_five() -> None:
+    text = seen([0.5, 1.0, 1.5, 4.9, 5.1, 9.9, 16.0, 19.9, 20.0])
+    assert text.splitlines()[0] == "talk [b]\\x1b against tcp://127.0.0.1:8001"
+    assert [int(line[:5]) for line in text.splitlines()[1:]] == [1, 5, 16, 20]
+    assert text.splitlines()[1] == (
+        "    1s  50 users  1,000/s  p50 1.00ms  p99 2.50ms  1 error  1,000 exchanges  8s left"
+    )
+
+
+def test_quiet_shows_nothing() -> None:
+    assert seen([1.0, 6.0], quiet=True) == seen([1.0], quiet=True, width=80) == ""
+
+
+def test_a_terminal_is_redrawn_and_left_clean() -> None:
+    text = seen([1.0, 2.0], width=80)
+    assert "50 users  1,000/s  p50 1.00ms  p99 2.50ms  1 error  2,000 exchanges" in text
+    assert "8s left" in text
+    assert "talk [b]\\x1b against" in text
+    assert text.endswith("\x1b[2K")
+    assert text.index("\x1b[?25l") < text.rindex("\x1b[?25h")
+
+
+def test_the_cursor_comes_back_when_the_run_breaks_off() -> None:
+    file = io.StringIO()
+    view = live_view(Console(file=file, force_terminal=True), False, "talk", "unix:///s")
+    with suppress(KeyboardInterrupt), view:
+        view.update(progress(1.0, left=None))
+        raise KeyboardInterrupt
+    assert "1s elapsed" in file.getvalue()
+    assert "\x1b[?25h" in file.getvalue()
