@@ -1,0 +1,44 @@
+"""The built wheel, away from the checkout: it brings its scenarios and targets with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from commands import ROOT, loadmux
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to put on PYTHONPATH that holds what the wheel installs, and nothing else."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    wheel = [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(wheel, check=True, stderr=subprocess.DEVNULL)
+    (built,) = folder.glob("*.whl")
+    site = folder / "site"
+    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
+    return site
+
+
+def test_it_claims_one_top_level_name(installed: Path) -> None:
+    names = {path.name for path in installed.iterdir() if not path.name.endswith(".dist-info")}
+    assert names - {"bin"} == {"loadmux"}
+
+
+def test_it_runs_a_bundled_scenario_against_a_bundled_target(
+    installed: Path, tmp_path: Path
+) -> None:
+    words = ("run", "parts", "-t", "500ms", "-u", "5")
+    done = loadmux(*words, cwd=tmp_path, env={"PYTHONPATH": str(installed)})
+    assert done.code == 0, done.out + done.err
+    assert str(installed) in done.out
+
+
+def test_it_lists_its_targets(installed: Path, tmp_path: Path) -> None:
+    done = loadmux("targets", cwd=tmp_path, env={"PYTHONPATH": str(installed)})
+    assert done.code == 0, done.err
+    for model in ("select", "poll", "epoll", "selectors", "threads"):
+        assert model in done.out

@@ -1,0 +1,386 @@
+"""`loadmux run` as a user types it: verdicts, exit codes, and what is printed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from commands import LOADMUX, ROOT, loadmux, program, run, started, target
+from driving import Server, answering
+
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+MODELS = ("select", "poll", "epoll", "selectors", "threads")
+
+ECHO = """
+steps:
+  - {name: talk, send: "hello ${user} ${iteration}", expect: reply}
+load: {users: 4, iterations: 25}
+timeout: 1s
+"""
+
+
+@pytest.fixture
+def echo(tmp_path: Path) -> Path:
+    path = tmp_path / "echo.yaml"
+    path.write_text(ECHO)
+    return path
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda path: path.stem)
+def test_every_shipped_scenario_passes(scenario: Path, tmp_path: Path) -> None:
+    done = run(scenario, "-t", "2s", folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["verdict"] == "pass"
+    assert done.told["exchanges"]["count"] > 0
+    assert done.told["exchanges"]["errors"] == 0
+    assert done.told["faults"] == []
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("scenario", ["parts", "stagger", "half_close", "byte_by_byte"])
+def test_scenarios_pass_on_every_model(model: str, scenario: str, tmp_path: Path) -> None:
+    done = run(scenario, "--target", model, "-u", "5", "-t", "500ms", folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["target"]["model"] == model
+
+
+@pytest.mark.parametrize("poller", ["epoll", "poll", "select"])
+def test_pollers_by_name(poller: str, echo: Path, tmp_path: Path) -> None:
+    done = run(echo, "--target", "epoll", "--poller", poller, folder=tmp_path)
+    assert done.code == 0
+    assert done.told["generator"]["poller"] == poller
+    assert done.told["exchanges"]["count"] == 100
+
+
+def test_the_count_is_exact_over_workers(echo: Path, tmp_path: Path) -> None:
+    done = run(echo, "--target", "epoll", "-u", "7", "--workers", "3", folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["exchanges"]["count"] == 175
+    assert done.told["iterations"] == 175
+    assert done.told["users"] == {"started": 7, "served": 7}
+    assert [worker["users"] for worker in done.told["generator"]["workers"]] == [3, 2, 2]
+
+
+def test_user_numbers_are_unique_over_workers(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    lock = threading.Lock()
+
+    def note(chunk: bytes) -> bytes:
+        with lock:
+            seen.append(chunk)
+        return chunk
+
+    scenario = tmp_path / "numbers.yaml"
+    scenario.write_text(
+        'steps: [{send: "${user}", expect: "${sent}"}]\nload: {users: 9, iterations: 1}\n'
+    )
+    with Server(answering(note)) as server:
+        done = run(scenario, "--target", server.url, "--workers", "2", folder=tmp_path)
+    assert done.code == 0, done.out
+    assert sorted(map(int, seen)) == list(range(9))
+
+
+def test_a_unix_socket(echo: Path, tmp_path: Path) -> None:
+    with target("epoll", "--unix", str(tmp_path / "s")) as (_, url):
+        done = run(echo, "--target", url, "--reply", "echo", folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["target"]["url"] == f"unix://{tmp_path}/s"
+
+
+def test_three_mistakes_are_three_lines_and_nothing_is_sent(tmp_path: Path) -> None:
+    scenario = tmp_path / "wrong.yaml"
+    scenario.write_text(
+        "target: {bundled: epol}\n"
+        "steps:\n"
+        '  - {send: "x", expct: reply}\n'
+        "load: {users: 5, run_time: 10}\n"
+    )
+    done = loadmux("run", scenario)
+    assert done.code == 2
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 3, done.err
+    assert all(re.match(rf"{re.escape(str(scenario))}:\d+:\d+: ", line) for line in lines)
+    assert "did you mean 'epoll'?" in lines[0]
+    assert "did you mean 'expect'?" in lines[1]
+    assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--users", "0"], "users"),
+        (["--poller", "devpoll"], "'devpoll' is no poller"),
+        (["--poller", "select", "-u", "2000"], "FD_SETSIZE"),
+        (["--target", "tcp://127.0.0.1:99999"], "99999"),
+        (["--target", "epol"], "epol"),
+        (["--threshold", "p(99) <"], "p(99) <"),
+        (["--run-time", "soon"], "soon"),
+        (["--rate", "100/s"], "not supported yet"),
+        (["--json-file", "no/such/folder/x.json"], "no/such/folder"),
+    ],
+)
+def test_wrong_options_end_with_2(words: list[str], said: str, echo: Path) -> None:
+    done = loadmux("run", echo, "--reply", "echo", "--target", "epoll", *words)
+    assert done.code == 2, done.out + done.err
+    assert said in done.err
+    assert "Traceback" not in done.err
+
+
+def test_more_descriptors_than_the_limit_is_refused_before_anything_is_sent(echo: Path) -> None:
+    words = [*LOADMUX, "run", str(echo), "--target", "epoll", "-u", "500"]
+    limited = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", *words]
+    done = subprocess.run(limited, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 2
+    assert "the hard limit is 256" in done.stderr
+
+
+def test_a_missing_scenario(tmp_path: Path) -> None:
+    done = loadmux("run", tmp_path / "none.yaml")
+    assert done.code == 2
+    assert done.err.startswith(f"{tmp_path}/none.yaml:1:1: ")
+    done = loadmux("run", "partz")
+    assert done.code == 2
+    assert "parts" in done.err
+
+
+def test_nobody_listens_ends_with_4(echo: Path, tmp_path: Path) -> None:
+    url = f"tcp://127.0.0.1:{free_port()}"
+    done = run(echo, "--target", url, "--reply", "echo", "-t", "30s", folder=tmp_path)
+    assert done.code == 4, done.out
+    assert done.told["verdict"] == "unreachable"
+    assert "refused" in done.out
+
+
+def test_a_target_that_does_not_start_ends_with_4(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll, nonsense: 1}\nsteps: [{send: x, expect: reply}]\n"
+    )
+    done = loadmux("run", scenario)
+    assert done.code == 4
+    assert "nonsense" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_one_wrong_byte_in_100_000_exchanges(tmp_path: Path) -> None:
+    replies = 0
+
+    def flip_one(chunk: bytes) -> bytes:
+        nonlocal replies
+        replies += 1
+        return chunk if replies != 60_000 else chunk[:5] + bytes([chunk[5] ^ 0x20]) + chunk[6:]
+
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "steps: [{name: talk, send: 'hello world', expect: reply}]\n"
+        "load: {users: 1, iterations: 100000}\n"
+    )
+    with Server(answering(flip_one)) as server:
+        done = run(scenario, "--target", server.url, "--reply", "echo", folder=tmp_path)
+    assert done.code == 1
+    assert done.told["exchanges"]["count"] == 100_000
+    (fault,) = done.told["faults"]
+    assert (fault["kind"], fault["count"]) == ("corrupt", 1)
+    example = fault["examples"][0]
+    assert (example["offset"], example["iteration"]) == (5, 59_999)
+    assert "byte 5" in done.out
+
+
+def test_a_server_killed_in_mid_run(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(ECHO.replace("iterations: 25", "run_time: 3s"))
+    with target("epoll") as (process, url):
+        words = ["run", str(scenario), "--target", url, "--reply", "echo"]
+        told = tmp_path / "told.json"
+        with started([*LOADMUX, *words, "--json-file", told], cwd=ROOT) as running:
+            assert running.stderr is not None
+            running.stderr.readline()
+            first = running.stderr.readline()  # the first line of progress: it is at work
+            assert "exchanges" in first or "/s" in first
+            os.killpg(process.pid, signal.SIGKILL)
+            out, err = running.communicate(timeout=30)
+    assert running.returncode == 1, out
+    assert "Traceback" not in err
+    kinds = {fault["kind"] for fault in json.loads(told.read_text())["faults"]}
+    assert "refused" in kinds
+    assert kinds <= {"refused", "reset", "closed"}
+
+
+def test_a_bundled_target_that_dies_ends_the_run(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
+    )
+    with started([*LOADMUX, "run", scenario], cwd=ROOT) as running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        running.stderr.readline()
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        (server,) = [pid for pid in children if "epoll_server" in command_line(pid)]
+        os.kill(int(server), signal.SIGKILL)
+        out, err = running.communicate(timeout=30)
+    assert running.returncode == 1, out
+    assert "was killed by SIGKILL" in out
+    assert "Traceback" not in err
+
+
+def command_line(pid: str) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_a_worker_that_dies_makes_the_run_inconclusive(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
+    )
+    with started([*LOADMUX, "run", scenario, "--workers", "2"], cwd=ROOT) as running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        running.stderr.readline()
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        workers = [pid for pid in children if "loadmux.worker" in command_line(pid)]
+        assert len(workers) == 2
+        os.kill(int(workers[1]), signal.SIGKILL)
+        out, err = running.communicate(timeout=30)
+    assert running.returncode == 3, out
+    assert "was killed by SIGKILL" in out
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_reports_what_was_measured(number: int, tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
+    )
+    told = tmp_path / "told.json"
+    with started([*LOADMUX, "run", scenario, "--json-file", told], cwd=ROOT) as running:
+        assert running.stderr is not None
+        running.stderr.readline()
+        running.stderr.readline()
+        os.killpg(running.pid, number)
+        out, err = running.communicate(timeout=30)
+    assert running.returncode == 130, out + err
+    found = json.loads(told.read_text())
+    assert found["verdict"] == "interrupted"
+    assert found["exchanges"]["count"] > 0
+    assert "Traceback" not in err
+
+
+def test_a_crossed_threshold_ends_with_99(echo: Path, tmp_path: Path) -> None:
+    done = run(echo, "--target", "epoll", "--threshold", "p(99) < 1us", folder=tmp_path)
+    assert done.code == 99
+    assert done.told["verdict"] == "threshold"
+    assert "✗ p(99) < 1us" in done.out
+
+
+def test_allowed_errors_pass(tmp_path: Path, echo: Path) -> None:
+    replies = 0
+    lock = threading.Lock()
+
+    def every_tenth(chunk: bytes) -> bytes:
+        nonlocal replies
+        with lock:
+            replies += 1
+            return b"?" * len(chunk) if replies % 10 == 0 else chunk
+
+    with Server(answering(every_tenth)) as server:
+        words = ["--target", server.url, "--reply", "echo", "--threshold", "error_rate < 50%"]
+        done = run(echo, *words, folder=tmp_path)
+    assert done.told["exchanges"]["errors"] > 0
+    assert done.code == 0, done.out
+
+
+def test_no_sample_is_inconclusive(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\nsteps: [{wait: 10ms}]\nload: {users: 1, iterations: 3}\n"
+    )
+    done = run(scenario, folder=tmp_path)
+    assert done.code == 3, done.out
+    assert done.told["thresholds"][0]["met"] is False
+
+
+def test_a_run_repeats_itself_from_its_seed(tmp_path: Path) -> None:
+    seen: list[bytes] = []
+
+    def note(chunk: bytes) -> bytes:
+        seen.append(chunk)
+        return chunk
+
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "steps: [{send: {random: 32}, expect: '${sent}'}, {send: '${uuid}', expect: '${sent}'}]\n"
+        "load: {users: 1, iterations: 3}\n"
+    )
+    with Server(answering(note)) as server:
+        first = run(scenario, "--target", server.url, folder=tmp_path)
+        before, seen[:] = list(seen), []
+        again = run(
+            scenario, "--target", server.url, "--seed", str(first.told["seed"]), folder=tmp_path
+        )
+        assert seen == before
+        seen.clear()
+        run(
+            scenario, "--target", server.url, "--seed", str(first.told["seed"] + 1), folder=tmp_path
+        )
+        assert seen != before
+    assert again.told["seed"] == first.told["seed"]
+    assert f"--seed {first.told['seed']}" in first.out
+
+
+def test_what_is_still_running_at_the_end_is_interrupted(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n"
+        "steps: [{send: x, expect: reply}, {wait: 30s}]\n"
+        "load: {users: 3, run_time: 300ms, graceful_stop: 200ms}\n"
+    )
+    done = run(scenario, folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["interrupted"] == 3
+    assert done.told["iterations"] == 0
+    assert done.told["exchanges"]["count"] == 3
+
+
+def test_redis_answers_a_scenario_of_ones_own(tmp_path: Path) -> None:
+    port = free_port()
+    words = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    scenario = tmp_path / "redis.yaml"
+    scenario.write_text(
+        f"target: tcp://127.0.0.1:{port}\n"
+        "variables: {key: counter}\n"
+        "steps:\n"
+        '  - {send: "PING\\r\\n", expect: "+PONG\\r\\n"}\n'
+        '  - {send: "SET ${key}-${user} ${iteration}\\r\\n", expect: "+OK\\r\\n"}\n'
+        '  - {send: "GET ${key}-${user}\\r\\n", expect: {until: "\\r\\n"}, save: size}\n'
+        '  - {expect: "${iteration}\\r\\n"}\n'
+        "load: {users: 10, iterations: 20}\n"
+    )
+    with started(words, cwd=tmp_path) as server:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if "Ready to accept connections" in line:
+                break
+        done = run(scenario, folder=tmp_path)
+    assert done.code == 0, done.out
+    assert done.told["exchanges"]["count"] == 800
+
+
+def test_quiet_prints_one_line(echo: Path) -> None:
+    done = loadmux("run", echo, "--target", "epoll", "--quiet")
+    assert done.code == 0
+    assert len(done.out.strip().splitlines()) == 1
+    assert done.err == ""

@@ -1,0 +1,152 @@
+"""Runs a scenario in this process, on any poller, and servers that say what a test wants said.
+
+`drive` is the generator process's own code (`worker.Worker`) without the process, so that kqueue's
+path can run through the emulation, and that a test sees the statistics themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing import Pipe
+
+import kqueue_emulation
+
+from loadmux.errors import Evidence
+from loadmux.loader import load
+from loadmux.scenario import Overrides, Scenario
+from loadmux.stats import Stats
+from loadmux.worker import Job, Update, Worker
+
+POLLERS = ("epoll", "kqueue", "poll", "select")
+
+Handler = Callable[[socket.socket, int], None]
+"""Serves one connection; the number counts them from 0 in the order of their arrival."""
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What `drive` measured."""
+
+    stats: Stats
+    unreachable: str | None
+
+    @property
+    def faults(self) -> list[Evidence]:
+        return [one for group in self.stats.faults.values() for one in group.examples]
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for group in self.stats.faults.values():
+            counts[group.kind.value] = counts.get(group.kind.value, 0) + group.count
+        return counts
+
+
+@contextlib.contextmanager
+def emulated(poller: str | None) -> Iterator[None]:
+    needed = poller == "kqueue" and not hasattr(select, "kqueue")
+    if needed:
+        kqueue_emulation.install()
+    try:
+        yield
+    finally:
+        if needed:
+            kqueue_emulation.uninstall()
+
+
+def scenario_for(text: str, url: str, rule: str | None = None) -> Scenario:
+    return load("test.yaml", Overrides(target=url, reply=rule), text=text)
+
+
+def drive(text: str, url: str, poller: str | None = None, rule: str | None = None) -> Driven:
+    """Run the scenario in `text` against `url`; `rule` is what the server is told to reply by."""
+    scenario = scenario_for(text, url, rule)
+    if scenario.seed is None:
+        scenario = replace(scenario, seed=1)
+    assert scenario.target is not None
+    assert scenario.target.url is not None
+    ours, theirs = Pipe()
+    stats = Stats()
+    with ours, theirs, emulated(poller):
+        users = scenario.load.users
+        job = Job(scenario, scenario.target.url, scenario.target.rule, 1, poller, 0, 1, users)
+        worker = Worker(job, theirs)
+        final = worker.run()
+        worker.loop.close()
+        while ours.poll():
+            update = ours.recv()
+            assert isinstance(update, Update)
+            stats.merge(update.stats)
+        stats.merge(final.update.stats)
+    return Driven(stats, final.unreachable)
+
+
+class Server:
+    """A server on a free port of 127.0.0.1, a thread a connection, each running `handler`."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self._connections: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._accepting = threading.Thread(target=self._accept)
+        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Server:
+        self._accepting.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop_listening()
+        for connection in self._connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for connection in self._connections:
+            connection.close()
+
+    def stop_listening(self) -> None:
+        """From now on connects are refused."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            thread = threading.Thread(target=self._serve, args=(connection, len(self._threads)))
+            self._connections.append(connection)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            self._handler(connection, number)
+
+
+def reset(connection: socket.socket) -> None:
+    """Close with a RST instead of a FIN."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+
+
+def answering(reply: Callable[[bytes], bytes]) -> Handler:
+    """Replies to each chunk that it reads with what `reply` makes of it, until the client ends."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            connection.sendall(reply(chunk))
+        connection.shutdown(socket.SHUT_WR)
+
+    return handler

@@ -1,0 +1,116 @@
+"""The directions of dependency, and what must not happen at import; read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LAYERS = [
+    {"errors"},
+    {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
+    {"driver", "loader"},
+    {"steps", "script", "target", "worker", "report"},
+    {"run"},
+    {"cli", "__main__"},
+]
+"""A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
+
+MAY_EXIT = {"cli"}
+
+
+def modules(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    """The name below loadmux/ that the layers speak of: a module's or a package's."""
+    return path.relative_to(ROOT / "loadmux").parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names that a file imports, those for type checkers only left out."""
+    names = set()
+    for node in ast.walk(without_type_checking(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def without_type_checking(tree: ast.Module) -> ast.Module:
+    tree.body = [
+        node
+        for node in tree.body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
+    ]
+    return tree
+
+
+def layer(name: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if name in names)
+
+
+@pytest.mark.parametrize("path", modules("loadmux"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path: Path) -> None:
+    if part(path) == "__init__":
+        assert not imported(path)
+        return
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
+    ours.discard("__version__")
+    assert all(layer(name) <= layer(part(path)) for name in ours), ours
+
+
+@pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
+def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis"}
+    ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
+    assert ours <= allowed
+
+
+def test_targets_and_loadmux_never_import_each_other() -> None:
+    for path in modules("targets"):
+        assert not any(name.split(".")[0] == "loadmux" for name in imported(path)), path
+    bundled = {path.stem for path in modules("targets")}
+    for path in modules("loadmux"):
+        assert not any(name.split(".")[0] in bundled | {"targets"} for name in imported(path)), path
+
+
+def test_no_target_shadows_the_standard_library() -> None:
+    assert not {path.stem for path in modules("targets")} & set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", modules("loadmux"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_command_line_exits(path: Path) -> None:
+    calls = {
+        ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    }
+    assert part(path) in MAY_EXIT or not calls & {"sys.exit", "exit", "quit", "os._exit"}
+
+
+@pytest.mark.parametrize(
+    "path", modules("loadmux") + modules("targets"), ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_every_module_states_its_contract(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    assert ast.get_docstring(tree) or not tree.body
+
+
+def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing() -> None:
+    code = (
+        "import signal, sys, threading\n"
+        "before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
+        "import loadmux.cli, loadmux.worker\n"
+        "assert not {'locust', 'gevent'} & set(sys.modules)\n"
+        "assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
+        "assert threading.active_count() == 1\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
