@@ -12,6 +12,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -61,6 +62,14 @@ def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:
     return load(find(files[0]), overrides, models=models())
 
 
+def lying(scenario: Scenario, fault: str) -> Scenario:
+    """The scenario with a bundled target that lies in this way. Raises UsageError for any other."""
+    target = scenario.target
+    if target is None or target.bundled is None:
+        raise UsageError("--fault: only a bundled target can be told to lie")
+    return replace(scenario, target=replace(target, options={**target.options, "fault": fault}))
+
+
 def repeat_command(seed: int) -> str:
     """The command line of this run, with the seed that was drawn."""
     words = ["loadmux", *sys.argv[1:]]
@@ -87,6 +96,9 @@ def run_command(
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="For each user.")] = None,
     rate: Annotated[str | None, typer.Option(hidden=True)] = None,
+    fault: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")] = None,
     poller: Annotated[
@@ -107,6 +119,8 @@ def run_command(
         target, reply, users, spawn_rate, run_time, iterations, seed, tuple(threshold or ())
     )
     scenario = scenario_of(files, overrides)
+    if fault is not None:
+        scenario = lying(scenario, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
@@ -151,13 +165,16 @@ def serve(
 def targets() -> None:
     """List the bundled target servers."""
     console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("model", "what waits where", "connections", "here"):
-        table.add_column(heading, overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for model in models():
         told: dict[str, Any] = describe(model)
-        here = "yes" if told["available"] else f"no: {told['reason']}"
-        table.add_row(*map(Text, (model, told["summary"], told["limit"], here)))
+        table.add_row(model, Text(told["summary"]))
+        for name, key in (("waits", "waits"), ("connections", "limit"), ("runs on", "platforms")):
+            table.add_row("", Text(f"{name}: {told[key]}", style="dim"))
+        if not told["available"]:
+            table.add_row("", Text(f"not here: {told['reason']}", style="yellow"))
     console.print(table)
 
 

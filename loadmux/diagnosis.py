@@ -10,6 +10,8 @@ how much a story explains, then how likely it is by accident:
    from ours in one byte only (replies that tell user numbers apart), a flipped bit may have made
    it: then crosstalk must be the likelier of the two, see `_likelier_than_a_flip`. Replies below
    EVIDENCE bytes prove nothing: with enough sockets, somebody awaits any byte.
+   Nor is it one if it begins with the whole previous reply, which may have been cut short to be
+   kept.
 3. `corrupt`: same length, one byte changed. No other story is as short.
 4. Bytes came in between, or are missing, and *all* the rest lines up. What came in between names
    the kind: `duplicate` if it is a stretch of this or the previous reply, `crosstalk` if another
@@ -142,6 +144,8 @@ def _previous_whole(case: _Case) -> Finding | None:
 
 
 def _other_whole(case: _Case) -> Finding | None:
+    if len(case.previous) >= case.at + PROBE and case.received.startswith(case.previous):
+        return None
     matches = [
         (who, reply)
         for who, reply in case.others

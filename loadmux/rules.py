@@ -543,6 +543,9 @@ class UpperSuffixed(RuleVerifier):
     BETWEEN chunks. Underscores in the payload make further states; each stretch without one is
     compared at once. `_spare` is what came after the reply was complete: one of the states explains
     it, but it may yet turn out to be surplus.
+
+    A payload of nothing but suffixes has a state for each, and costs the square of its length (6 KB
+    of them: 3 s); any other costs about its length.
     """
 
     __slots__ = ("_spare", "_states", "_upper")

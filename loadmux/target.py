@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from loadmux.errors import LoadmuxError, UsageError
 from loadmux.loader.target import parse_url
@@ -29,6 +29,7 @@ READY_WITHIN = 15.0
 ENDED_WITHIN = 3.0
 SUFFIX = "_server.py"
 PR_SET_PDEATHSIG = 1
+INVALID = 2
 
 
 class TargetFailed(LoadmuxError):
@@ -126,9 +127,19 @@ class TargetProcess:
         line = read_line(self._process.stdout.fileno(), READY_WITHIN)
         word, _, url = line.partition(" ")
         if word != "listening":
-            self._process.poll()
-            raise TargetFailed(f"target {self.model} did not start: {self.log() or line!r}")
+            self._refuse(line)
         return parse_url(url.strip())
+
+    def _refuse(self, line: str) -> NoReturn:
+        """It printed something else, or nothing: its own word for bad options is exit code 2."""
+        try:
+            code: int | None = self._process.wait(ENDED_WITHIN)
+        except subprocess.TimeoutExpired:
+            code = None
+        told = self.log() or f"its first line was {line!r}"
+        if code == INVALID:
+            raise UsageError(f"target {self.model}: {told}")
+        raise TargetFailed(f"target {self.model} did not start: {told}")
 
     def log(self) -> str:
         """The last line that the target wrote to its standard error."""

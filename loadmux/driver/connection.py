@@ -506,6 +506,7 @@ class Connection:
         """Give the descriptor back, whatever state the connection is in."""
         if self.sock is None:
             return
+        evidence.remember(self)
         if self.loop.connections.get(self.fd) is self:
             self.loop.poller.remove(self.fd)
             del self.loop.connections[self.fd]

@@ -24,6 +24,7 @@ SHOWN = 64
 STORM = 50
 ELSEWHERE = 20_000
 ELSEWHERE_IN_STORM = 500
+FAILED_BYTES = 64 * 1024
 ELSEWHERE_BYTES = 4 * 1024 * 1024
 READ = 0x001
 
@@ -40,14 +41,20 @@ def fault(
     connection.loop.faults += 1
     found = Evidence(kind, message, offset, belongs_to=belongs_to, socket=connection.name)
     if verifier is not None:
-        received = bytes(verifier.received)
+        received, expected = bytes(verifier.received), verifier.expected()
         at = len(received) if offset is None else offset
-        found.excerpt_at, found.expected, found.received = diagnosis.excerpt(
-            verifier.expected(), received, at
-        )
+        found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
     found.transcript = transcript(connection)
     found.user = connection.user
     return Fault(found)
+
+
+def remember(connection: Connection) -> None:
+    """A socket is given up in the middle of a reply: keep what it was owed for a while."""
+    if connection.verifier is not None:
+        expected = connection.verifier.expected()
+        if len(expected) <= FAILED_BYTES:
+            connection.loop.failed.append((connection.label, expected))
 
 
 def transcript(connection: Connection) -> list[Moment]:
@@ -67,13 +74,15 @@ def transcript(connection: Connection) -> list[Moment]:
 
 
 def owed_elsewhere(connection: Connection) -> list[tuple[str, bytes]]:
-    """What other sockets of this process await or got last, the same user's first."""
+    """What other sockets of this process failed to get, await, or got last."""
     storm = connection.loop.faults > STORM
     others = [one for one in connection.loop.connections.values() if one is not connection]
     others.sort(key=lambda one: one.user != connection.user)
-    owed: list[tuple[str, bytes]] = []
+    owed = [one for one in connection.loop.failed if one[0] != connection.label]
     room = ELSEWHERE_BYTES
     for other in islice(others, ELSEWHERE_IN_STORM if storm else ELSEWHERE):
+        if room <= 0:
+            break
         awaited = other.verifier.expected() if other.verifier is not None else b""
         if other.want and not awaited:
             awaited = other.awaited

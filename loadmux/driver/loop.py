@@ -34,6 +34,7 @@ NEVER = float("inf")
 IDLE_WAIT = 0.1
 SPIN_BELOW = 0.001
 LATE_SAMPLES = 4096
+FAILED_KEPT = 256
 
 
 class Task:
@@ -75,7 +76,9 @@ class Loop:
     """Runs tasks until none is left or `stop()` is called.
 
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
-    deadline included. `late` collects by how much sleeps ended late (seconds).
+    deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
+    with their sockets: what one of two swapped sockets was owed is needed when the other's turn
+    comes. `late` collects by how much sleeps ended late (seconds).
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -83,6 +86,7 @@ class Loop:
         self.connections: dict[int, Connection] = {}
         self.epoch = perf_counter()
         self.faults = 0
+        self.failed: deque[tuple[str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
         self._tasks: set[Task] = set()
@@ -132,7 +136,9 @@ class Loop:
         now = clock()
         while self._tasks and not self._stopped:
             for _ in range(len(self._ready)):
-                self._step(self._ready.popleft(), None)
+                task = self._ready.popleft()
+                if not task.done:
+                    self._step(task, None)
             timeout = IDLE_WAIT
             if alarms and alarms[0][0] - now < IDLE_WAIT:
                 timeout = self._fire(now)

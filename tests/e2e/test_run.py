@@ -163,14 +163,27 @@ def test_nobody_listens_ends_with_4(echo: Path, tmp_path: Path) -> None:
     assert "refused" in done.out
 
 
-def test_a_target_that_does_not_start_ends_with_4(tmp_path: Path) -> None:
+def test_an_option_that_the_target_does_not_have_ends_with_2(tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(
         "target: {bundled: epoll, nonsense: 1}\nsteps: [{send: x, expect: reply}]\n"
     )
     done = loadmux("run", scenario)
-    assert done.code == 4
+    assert done.code == 2
     assert "nonsense" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_target_that_cannot_listen_ends_with_4(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        scenario.write_text(
+            f"target: {{bundled: epoll, port: {port}}}\nsteps: [{{send: x, expect: reply}}]\n"
+        )
+        done = loadmux("run", scenario)
+    assert done.code == 4
+    assert str(port) in done.err
     assert "Traceback" not in done.err
 
 

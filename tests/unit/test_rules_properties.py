@@ -224,7 +224,8 @@ class Client:
             assert self.inbox == b""
         alone = verifier.idle
         verifier.sent(message, alone)
-        self.server.whole = len(message) if alone else 0
+        if alone:
+            self.server.whole = len(message)
         self.server.unread += message
 
     def take(self, data: bytes) -> None:
