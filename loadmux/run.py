@@ -26,7 +26,7 @@ from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
 from loadmux.script import draw_seed, flat
 from loadmux.stats import Stats
-from loadmux.target import TargetProcess
+from loadmux.target import TargetFailed, TargetProcess, describe
 from loadmux.verdict import Outcome, judge
 from loadmux.worker import GO, STOP, Failed, Final, Job, Ready, Update
 
@@ -109,6 +109,32 @@ def check_limits(scenario: Scenario, settings: Settings) -> None:
         )
 
 
+def fitted(target: Target, scenario: Scenario) -> Target:
+    """A bundled target that can serve all the scenario's connections at once.
+
+    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model cannot
+    serve so many: a right server would be blamed for clients that wait in its backlog. Raises
+    TargetFailed where the model cannot run on this machine.
+    """
+    assert target.bundled is not None
+    told = describe(target.bundled)
+    if not told["available"]:
+        raise TargetFailed(f"target {target.bundled} cannot run here: {told['reason']}")
+    users, sockets = scenario.load.users, len(scenario.sockets)
+    connections = users * sockets
+    most = told["at_once"] or told["pool"]
+    if most is None or "workers" in target.options:
+        return target
+    if connections > most:
+        raise UsageError(
+            f"target {target.bundled} serves at most {most} connections at once, this scenario opens"
+            f" {connections} ({users} users with {sockets} sockets): use fewer --users or another model"
+        )
+    if told["at_once"]:
+        return target
+    return replace(target, options={**target.options, "workers": str(connections)})
+
+
 def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]) -> Report:
     """Run a scenario to its verdict; `show` is called a few times a second.
 
@@ -122,7 +148,8 @@ def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]
     with ExitStack() as stack:
         process = None
         if scenario.target.bundled is not None:
-            process = stack.enter_context(TargetProcess(scenario.target))
+            target = fitted(scenario.target, scenario)
+            process = stack.enter_context(TargetProcess(target))
         url = process.url if process is not None else scenario.target.url
         assert url is not None
         workers = stack.enter_context(started(scenario, url, seed, settings))

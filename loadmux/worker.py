@@ -29,7 +29,7 @@ GO = "go"
 STOP = "stop"
 TICK = 0.1
 UPDATE_EVERY = 0.5
-SLICE = 50
+SLICE = 100
 SLICE_EVERY = 0.002
 
 

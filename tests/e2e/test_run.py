@@ -16,7 +16,6 @@ from commands import LOADMUX, ROOT, loadmux, program, run, started, target
 from driving import Server, answering
 
 SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
-MODELS = ("select", "poll", "epoll", "selectors", "threads")
 
 ECHO = """
 steps:
@@ -46,14 +45,6 @@ def test_every_shipped_scenario_passes(scenario: Path, tmp_path: Path) -> None:
     assert done.told["exchanges"]["count"] > 0
     assert done.told["exchanges"]["errors"] == 0
     assert done.told["faults"] == []
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("scenario", ["parts", "stagger", "half_close", "byte_by_byte"])
-def test_scenarios_pass_on_every_model(model: str, scenario: str, tmp_path: Path) -> None:
-    done = run(scenario, "--target", model, "-u", "5", "-t", "500ms", folder=tmp_path)
-    assert done.code == 0, done.out
-    assert done.told["target"]["model"] == model
 
 
 @pytest.mark.parametrize("poller", ["epoll", "poll", "select"])

@@ -1,0 +1,69 @@
+"""One process for each connection, which blocks in recv() and sendall().
+
+fork(2) gives each client a process of its own: what one does to its memory, or a crash, cannot
+harm another, and there is no interpreter lock between them. Each connection costs a fork and the
+pages that the child writes to (in CPython also reference counts, so nearly all it touches).
+
+Two things are easily forgotten. The parent must close its copy of the connection, and the child
+its copy of the listener, or neither is ever really closed. And a child that has ended stays as a
+zombie until the parent asks for its exit status; SIGCHLD says when. Because the parent waits for
+two things, clients and signals, it waits with select() and not in accept().
+"""
+
+import select
+import signal
+import socket
+
+from connections import Conversation
+from serving import Model, Service, reap, run
+
+MODEL = Model(
+    name="fork",
+    summary="one process a connection, each blocks in recv() and sendall()",
+    waits="every connection in a process of its own",
+    limit="processes that the system allows, clients beyond are reset; above 1 MB of memory each",
+)
+
+
+def serve(service: Service) -> None:
+    """Accept and fork; reap the children that have ended."""
+    service.hear_children()
+    children: set[int] = set()
+    arrived: set[int] = set()
+    while not arrived & {signal.SIGINT, signal.SIGTERM}:
+        ready, _, _ = select.select([service.listener, service.stop], [], [])
+        if service.stop in ready:
+            arrived = service.signals()
+            reap(children)
+        elif (sock := service.accept()) is not None:
+            start_child(service, sock, children)
+    service.listener.close()
+    service.unlink()
+    service.end_children(children)
+
+
+def start_child(service: Service, sock: socket.socket, children: set[int]) -> None:
+    """Fork a child that serves this client."""
+    try:
+        pid = service.fork()
+    except OSError:
+        service.refuse(sock, "no more processes")
+        return
+    if pid == 0:
+        with service.child_exit():
+            service.listener.close()
+            service.stop_in_thread()
+            converse(service, sock)
+    children.add(pid)
+    sock.close()
+
+
+def converse(service: Service, sock: socket.socket) -> None:
+    """Serve one client until it ends."""
+    with Conversation(service, sock) as client:
+        while chunk := client.receive():
+            client.answer(chunk)
+
+
+if __name__ == "__main__":
+    run(MODEL, serve, __doc__)

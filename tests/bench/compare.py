@@ -1,0 +1,258 @@
+"""Sets loadmux beside other clients of one server: `python tests/bench/compare.py [NAME...]`.
+
+Each comparison runs the peer and loadmux in turn (A B A B ...), because on a shared machine only
+neighbours in time can be compared: read the ratios pair by pair and the median over them, not the
+rates of one run. Every client does the same exchange, Redis' inline `PING`, with its statistics on,
+on a core of its own; the server has another (`peers.py`). loadmux, the C client and Locust compare
+every byte of the replies; redis-benchmark only parses them. A ratio of 2 means that loadmux did
+twice as many exchanges a second as the peer. `memory` is no ratio: it is the memory of a worker
+with many users less that of one with a single user, for each of them.
+
+The floor is what loadmux is meant to reach on two idle cores. It is printed, never judged: being
+slower changes nothing in the exit code. 0: all was measured; 1: a measurement could not be made;
+2: a program is missing (the line names it) or the command line is wrong. The other comparisons go
+on in each case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import peers
+
+CROWD = 10_000
+KIB = 1024
+INSTALL = {
+    "redis-server": "Debian: apt install redis-server",
+    "redis-benchmark": "Debian: apt install redis-tools",
+    "cc": "Debian: apt install gcc libc6-dev",
+    "locust": "pip install -e '.[dev]'",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What every measurement is given.
+
+    For how many seconds to measure, how many connections a crowd has, and a folder for what is
+    compiled.
+    """
+
+    seconds: int
+    crowd: int
+    folder: Path
+
+    @property
+    def c_client(self) -> Path:
+        return peers.compile_c_client(self.folder)
+
+
+Measure = Callable[[Bench, int], float]
+"""Measures against the server at a port."""
+
+
+def ratio(peer: float, ours: float, _: Bench) -> float:
+    return ours / peer
+
+
+def kib_a_user(one: float, all_users: float, bench: Bench) -> float:
+    return (all_users - one) / (bench.crowd - 1) / KIB
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`figure` makes one number of a pair of measurements; `floor` says what it is meant to be."""
+
+    name: str
+    about: str
+    needs: tuple[str, ...]
+    peer: Measure
+    ours: Measure
+    floor: str
+    labels: tuple[str, str]
+    unit: str = "/s"
+    figure: Callable[[float, float, Bench], float] = ratio
+
+
+COMPARISONS = (
+    Comparison(
+        name="redis-benchmark",
+        about="50 connections, beside redis-benchmark -t ping_inline -P 1 -c 50",
+        needs=("redis-server", "redis-benchmark"),
+        peer=lambda b, port: peers.redis_benchmark(port, b.seconds, keep_alive=True),
+        ours=lambda b, port: peers.loadmux("ping.yaml", port, b.seconds),
+        floor=">= 1.15",
+        labels=("redis-benchmark", "loadmux"),
+    ),
+    Comparison(
+        name="c-client",
+        about="50 connections, beside a minimal C epoll client (epoll_client.c): the limit",
+        needs=("redis-server", "cc"),
+        peer=lambda b, port: peers.c_client(b.c_client, port, b.seconds),
+        ours=lambda b, port: peers.loadmux("ping.yaml", port, b.seconds),
+        floor=">= 0.70",
+        labels=("C client", "loadmux"),
+    ),
+    Comparison(
+        name="locust",
+        about="50 users, beside a Locust User on gevent sockets (locust_peer.py)",
+        needs=("redis-server", "locust"),
+        peer=lambda b, port: peers.locust(port, b.seconds),
+        ours=lambda b, port: peers.loadmux("ping.yaml", port, b.seconds),
+        floor=">= 2.5",
+        labels=("Locust", "loadmux"),
+    ),
+    Comparison(
+        name="churn",
+        about="a connection for each exchange, 50 at once, beside redis-benchmark -k 0",
+        needs=("redis-server", "redis-benchmark"),
+        peer=lambda b, port: peers.redis_benchmark(port, b.seconds, keep_alive=False),
+        ours=lambda b, port: peers.loadmux("churn.yaml", port, b.seconds),
+        floor=">= 2",
+        labels=("redis-benchmark -k 0", "loadmux"),
+    ),
+    Comparison(
+        name="churn-c-client",
+        about="the same beside the C client: what the kernel's share leaves to be reached",
+        needs=("redis-server", "cc"),
+        peer=lambda b, port: peers.c_client(b.c_client, port, b.seconds, "churn"),
+        ours=lambda b, port: peers.loadmux("churn.yaml", port, b.seconds),
+        floor="none",
+        labels=("C client", "loadmux"),
+    ),
+    Comparison(
+        name="crowd",
+        about="10,000 connections at once, beside the C client; counted by redis once all are open",
+        needs=("redis-server", "cc"),
+        peer=lambda b, port: peers.crowd_rate_of_c_client(b.c_client, port, b.crowd, b.seconds),
+        ours=lambda b, port: peers.crowd_rate_of_loadmux(port, b.crowd, b.seconds),
+        floor=">= 0.60",
+        labels=("C client", "loadmux"),
+    ),
+    Comparison(
+        name="memory",
+        about="KiB of the worker's resident memory for each of 10,000 connected one-socket users",
+        needs=("redis-server",),
+        peer=lambda b, port: peers.loadmux_memory(port, 1, 1),
+        ours=lambda b, port: peers.loadmux_memory(port, b.crowd, 1),
+        floor="<= 6 KiB",
+        labels=("1 user", "all users"),
+        unit=" B",
+        figure=kib_a_user,
+    ),
+)
+
+
+def missing(needs: Sequence[str]) -> list[str]:
+    """The programs that are not installed; Locust is run by this interpreter."""
+    return [
+        name
+        for name in needs
+        if not (importlib.util.find_spec(name) if name == "locust" else shutil.which(name))
+    ]
+
+
+def measured_apart(measure: Measure, bench: Bench) -> float:
+    """Against a server of its own: ports in TIME_WAIT are then no other measurement's burden."""
+    with peers.redis_server() as port:
+        return measure(bench, port)
+
+
+def compare(comparison: Comparison, bench: Bench, rounds: int) -> list[float]:
+    """Measure the pairs, print each as it is known, and give their figures."""
+    print(f"\n{comparison.name}: {comparison.about}", flush=True)
+    figures = []
+    for number in range(1, rounds + 1):
+        peer = measured_apart(comparison.peer, bench)
+        ours = measured_apart(comparison.ours, bench)
+        figures.append(comparison.figure(peer, ours, bench))
+        shown = zip(comparison.labels, (peer, ours), strict=True)
+        pair = "   ".join(f"{label} {value:>10,.0f}{comparison.unit}" for label, value in shown)
+        print(f"  {number}:  {pair}   {figures[-1]:.2f}", flush=True)
+    return figures
+
+
+def table(measured: dict[Comparison, list[float]]) -> str:
+    row = "{:<16} {:>5} {:>8} {:>15}   {}".format
+    lines = [row("name", "pairs", "median", "range", "floor")]
+    for comparison, figures in measured.items():
+        spread = f"{min(figures):.2f} .. {max(figures):.2f}"
+        middle = f"{statistics.median(figures):.2f}"
+        lines.append(row(comparison.name, len(figures), middle, spread, comparison.floor))
+    return "\n".join(lines)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    names = [comparison.name for comparison in COMPARISONS]
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
+    parser.add_argument("--list", action="store_true", help="say what is compared, measure nothing")
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="pairs (default 5)")
+    parser.add_argument(
+        "--seconds", type=positive, default=3, metavar="S", help="of each measurement (default 3)"
+    )
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(names):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    return given
+
+
+def positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def crowd_size() -> int:
+    """How many connections of a crowd the descriptor limit allows to the client and the server."""
+    limit = peers.raise_descriptor_limit()
+    size = min(CROWD, limit - 2 * peers.SPARE_DESCRIPTORS)
+    if size < CROWD:
+        print(f"crowd, memory: {size:,} connections, as the hard limit is {limit:,} descriptors")
+    return size
+
+
+def measure_all(chosen: Sequence[Comparison], bench: Bench, rounds: int) -> int:
+    """Print every comparison that can be made and the table of them; the exit code."""
+    code, measured = 0, {}
+    for comparison in chosen:
+        if lacking := missing(comparison.needs):
+            told = "; ".join(f"{name} is not installed ({INSTALL[name]})" for name in lacking)
+            print(f"\n{comparison.name}: not measured: {told}", file=sys.stderr)
+            code = 2
+            continue
+        try:
+            measured[comparison] = compare(comparison, bench, rounds)
+        except peers.PeerError as error:
+            print(f"\n{comparison.name}: not measured: {error}", file=sys.stderr)
+            code = code or 1
+    if measured:
+        print("\n" + table(measured))
+    return code
+
+
+def main() -> int:
+    given = arguments()
+    chosen = [one for one in COMPARISONS if not given.names or one.name in given.names]
+    if given.list:
+        print("\n".join(f"{one.name:<16} {one.floor:<9} {one.about}" for one in chosen))
+        return 0
+    if len(os.sched_getaffinity(0)) < 2:
+        print("one core only: server and client share it, which flatters neither")
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(given.seconds, crowd_size(), Path(folder))
+        return measure_all(chosen, bench, given.rounds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
