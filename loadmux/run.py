@@ -112,9 +112,9 @@ def check_limits(scenario: Scenario, settings: Settings) -> None:
 def fitted(target: Target, scenario: Scenario) -> Target:
     """A bundled target that can serve all the scenario's connections at once.
 
-    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model cannot
-    serve so many: a right server would be blamed for clients that wait in its backlog. Raises
-    TargetFailed where the model cannot run on this machine.
+    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
+    cannot serve so many: a right server would be blamed for clients that wait in its backlog.
+    Raises TargetFailed where the model cannot run on this machine.
     """
     assert target.bundled is not None
     told = describe(target.bundled)
@@ -127,8 +127,8 @@ def fitted(target: Target, scenario: Scenario) -> Target:
         return target
     if connections > most:
         raise UsageError(
-            f"target {target.bundled} serves at most {most} connections at once, this scenario opens"
-            f" {connections} ({users} users with {sockets} sockets): use fewer --users or another model"
+            f"target {target.bundled} serves {most} at once, and this scenario opens {connections}"
+            f" connections ({users} times {sockets}): use fewer --users, or another model"
         )
     if told["at_once"]:
         return target

@@ -106,7 +106,7 @@ def test_a_drip_is_right(model: str, tmp_path: Path) -> None:
 def test_more_connections_than_a_model_has_is_said() -> None:
     done = loadmux("run", "parts", "--target", "blocking")
     assert done.code == 2
-    assert "serves at most 1 connections at once" in done.err
+    assert "serves 1 at once, and this scenario opens 100 connections" in done.err
     done = loadmux("run", "idle", "--target", "process_pool")
     assert done.code == 2
     assert "256" in done.err
