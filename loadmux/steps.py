@@ -199,7 +199,14 @@ class Exchange:
                 if self.plan is not None:
                     return connection.exchange(self.plan, self.payload)
                 return self._rendered(user, connection)
+            if not connection.connected:
+                return self._connected(user, connection)
         return self._carefully(user)
+
+    async def _connected(self, user: VirtualUser, connection: Connection) -> None:
+        """The first exchange on a socket: connect, then as always."""
+        await user.connect(connection)
+        await self.run(user)
 
     def _rendered(self, user: VirtualUser, connection: Connection) -> Awaitable[None]:
         assert self.message is not None

@@ -179,9 +179,21 @@ class Worker:
             busy=self.loop.busy_share(now),
             cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
             late=late[int(len(late) * 0.99)] if late else 0.0,
-            memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            memory=resident_memory(),
             elapsed=self.control.ended - self.loop.epoch if not self.control.active else elapsed,
         )
+
+
+def resident_memory() -> int:
+    """Bytes that this process holds in memory now; 0 where the platform does not tell.
+
+    Not getrusage(2): its maximum survives exec() and would be that of the process before.
+    """
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def raise_descriptor_limit() -> int:

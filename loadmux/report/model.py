@@ -22,7 +22,8 @@ class WorkerReport:
 
     `busy` is the share (0..1) of the time that its loop was not waiting; `lost` says how it died,
     or that it stopped answering, None where it ended in order. `late` is the 99th percentile
-    (seconds) by which timers fired after they were due.
+    (seconds) by which timers fired after they were due. `memory` is what it held at the end, in
+    bytes.
     """
 
     number: int

@@ -233,6 +233,19 @@ def test_very_many_clients_at_once(case: Case) -> None:
         target.assert_holds(before)
 
 
+@CONCURRENT
+def test_a_crowd_that_arrives_at_once(case: Case) -> None:
+    with TargetProcess(case) as target, closing_all() as socks:
+        os.killpg(target.process.pid, signal.SIGSTOP)
+        try:
+            socks += [target.connect() for _ in range(200)]
+        finally:
+            os.killpg(target.process.pid, signal.SIGCONT)
+        for sock in socks:
+            sock.sendall(b"hello")
+        assert all(receive(sock, 5) == b"hello" for sock in socks)
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if c.at_once is not None], ids=str)
 def test_clients_beyond_the_workers_wait_for_their_turn(case: Case) -> None:
     assert case.at_once is not None
@@ -388,18 +401,34 @@ def test_a_signal_sends_what_is_owed_and_is_not_held_up_by_who_stalls(case: Case
             target.connect()
 
 
+def refuses(target: TargetProcess) -> bool:
+    """Whether it accepts no more."""
+    try:
+        target.connect().close()
+    except ConnectionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "case",
+    # where threads or processes share the work, one may answer while another begins to stop
+    [c for c in CASES if c.at_once is None and c.model not in ("threads", "fork", "epoll_oneshot")],
+    ids=str,
+)
+def test_a_server_that_stops_answers_no_more(case: Case) -> None:
+    with TargetProcess(case) as target, target.connect() as sock:
+        assert served(sock)
+        target.process.terminate()
+        eventually(lambda: refuses(target), "it goes on accepting")
+        sock.sendall(b"too late")
+        assert sock.recv(1) == b""
+
+
 @pytest.mark.parametrize("model", ["epoll", "threads", "asyncio", "signal"])
 def test_a_second_signal_ends_it_at_once(model: str) -> None:
     with TargetProcess(Case(model)) as target, target.connect() as stalled:
         send_until_blocked(stalled, bytes(1 << 23))
         target.process.terminate()
-
-        def refuses() -> bool:
-            try:
-                target.connect().close()
-            except ConnectionError:
-                return True
-            return False
-
-        eventually(refuses, "it goes on accepting")
+        eventually(lambda: refuses(target), "it goes on accepting")
         assert target.stop() == -signal.SIGTERM

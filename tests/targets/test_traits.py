@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 from pathlib import Path
 
@@ -41,6 +42,28 @@ def test_signal_looks_at_everything_when_the_queue_overflows() -> None:
             assert all(receive(sock, 8) == b"%08d" % number for sock in socks)
         with target.connect() as fresh:
             assert served(fresh)
+
+
+def epoll_events(target: TargetProcess) -> list[int]:
+    """The event masks of the server's epoll set, proc(5) on fdinfo."""
+    folder = Path(f"/proc/{target.process.pid}/fdinfo")
+    lines = [line.split() for file in folder.iterdir() for line in file.read_text().splitlines()]
+    return [int(words[3], 16) for words in lines if words and words[0] == "tfd:"]
+
+
+def test_epoll_oneshot_arms_again_for_one_event_and_for_what_is_wanted() -> None:
+    oneshot = select.EPOLLIN | select.EPOLLONESHOT | select.EPOLLERR | select.EPOLLHUP
+    with TargetProcess(Case("epoll_oneshot")) as target, closing_all() as socks:
+        socks += [target.connect() for _ in range(5)]
+        assert all(served(sock) for sock in socks)
+        eventually(lambda: epoll_events(target) == [oneshot] * 6, "not armed as it should be")
+
+
+def test_epoll_et_never_changes_what_it_registered() -> None:
+    edges = select.EPOLLIN | select.EPOLLOUT | select.EPOLLET | select.EPOLLERR | select.EPOLLHUP
+    with TargetProcess(Case("epoll_et")) as target, target.connect() as sock:
+        assert served(sock)
+        assert epoll_events(target).count(edges & 0xFFFFFFFF) == 1
 
 
 def test_fork_reaps_every_child() -> None:
