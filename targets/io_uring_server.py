@@ -28,7 +28,7 @@ from collections.abc import Callable
 from typing import Any
 
 from connections import UNSENT_LIMIT
-from serving import Model, Service, run, send_at_once
+from serving import Model, Service, pieces, run, send_at_once
 
 uring: Any = importlib.import_module("liburing") if importlib.util.find_spec("liburing") else None
 """The binding, or None; untyped, because it need not be installed."""
@@ -99,9 +99,8 @@ class Connection:
             except OSError:
                 self.lose()
                 return
-            if reply:
-                self.owed.append(reply)
-                self.unsent += len(reply)
+            self.owed.extend(pieces(reply, self.stride))
+            self.unsent += len(reply)
 
     def sent(self, result: int | OSError) -> None:
         """A send has completed; what it did not take comes first."""
@@ -118,9 +117,6 @@ class Connection:
     def next_send(self) -> bytes:
         """The bytes for the next send; they stay alive and as they are until it completes."""
         self.sending = self.owed.popleft()
-        if self.stride is not None and len(self.sending) > self.stride:
-            self.owed.appendleft(self.sending[self.stride :])
-            self.sending = self.sending[: self.stride]
         return self.sending
 
     def end(self) -> None:

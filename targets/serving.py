@@ -539,10 +539,9 @@ def reap(children: set[int]) -> set[int]:
 
 def pieces(reply: bytes, stride: int | None) -> Iterator[bytes]:
     """The reply, cut every `stride` bytes, or whole; nothing if it is empty."""
-    step = stride or len(reply)
-    while reply:
-        yield reply[:step]
-        reply = reply[step:]
+    step = stride or max(len(reply), 1)
+    for at in range(0, len(reply), step):
+        yield reply[at : at + step]
 
 
 def send_at_once(sock: socket.socket) -> None:
@@ -592,8 +591,8 @@ def parse_fault(text: str) -> Fault:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isdecimal() or int(text) < 1:
+    """A whole number from 1, small enough for the C library."""
+    if not text.isdecimal() or not 1 <= int(text) < 1 << 31:
         raise argparse.ArgumentTypeError(f"not a whole number from 1: {text!r}")
     return int(text)
 

@@ -104,11 +104,20 @@ COMPARISONS = (
     ),
     Comparison(
         name="locust",
-        about="50 users, beside a Locust User on gevent sockets (locust_peer.py)",
+        about="50 users, beside a Locust User on gevent sockets, one exchange a task",
         needs=("redis-server", "locust"),
-        peer=lambda b, port: peers.locust(port, b.seconds),
+        peer=lambda b, port: peers.locust(port, b.seconds, "PingUser"),
         ours=lambda b, port: peers.loadmux("ping.yaml", port, b.seconds),
         floor=">= 2.5",
+        labels=("Locust", "loadmux"),
+    ),
+    Comparison(
+        name="locust-batched",
+        about="the same with 100 exchanges a task, so that Locust's scheduling hardly counts",
+        needs=("redis-server", "locust"),
+        peer=lambda b, port: peers.locust(port, b.seconds, "BatchUser"),
+        ours=lambda b, port: peers.loadmux("ping.yaml", port, b.seconds),
+        floor="none",
         labels=("Locust", "loadmux"),
     ),
     Comparison(

@@ -221,11 +221,11 @@ def c_client(program: Path, port: int, seconds: int, *mode: str) -> float:
     return float(told.split()[1])
 
 
-def locust(port: int, seconds: int) -> float:
-    """A headless run of `locust_peer.py`, all users spawned at once."""
+def locust(port: int, seconds: int, user: str) -> float:
+    """A headless run of `locust_peer.py`'s class `user`, all users spawned at once."""
     words = f"--headless --only-summary --skip-log --json -u {USERS} -r {USERS} -t {seconds}s"
     where = ["-f", str(HERE / "locust_peer.py"), "--host", f"tcp://{HOST}:{port}"]
-    told = run([sys.executable, "-m", "locust", *where, *words.split()], seconds)
+    told = run([sys.executable, "-m", "locust", *where, *words.split(), user], seconds)
     (row,) = json.loads(told)
     if row["num_failures"]:
         raise PeerError(f"locust met {row['num_failures']} failures")

@@ -161,10 +161,8 @@ def test_reset_comes_instead_of_a_reply(case: Case) -> None:
         assert target.stderr == ""
 
 
-@EVERY_WAY
+@pytest.mark.parametrize("case", [c for c in CASES + VARIANTS if c.at_once != 1], ids=str)
 def test_swap_crosses_the_replies_of_two_clients(case: Case) -> None:
-    if case.at_once == 1:
-        pytest.skip("serves one client at a time: there are no two to swap")
     with lying(case, "swap:2") as (target, one), target.connect() as other:
         assert ask(one, b"first of one", 12) == b"first of one"
         assert ask(other, b"first of other", 14) == b"first of other"
