@@ -193,7 +193,14 @@ class _Compiler:
             passed = self.stats.row(step.name).pass_untimed
             return steps.End(step.name, step.sockets, message, wanted, timeout, record, passed)
         return steps.Exchange(
-            step.name, step.sockets, message, self._reply(reply), timeout, record, step.expect.save
+            step.name,
+            step.sockets,
+            message,
+            self._reply(reply),
+            timeout,
+            record,
+            step.expect.save,
+            step.within is not None,
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:

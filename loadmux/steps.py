@@ -15,7 +15,7 @@ from time import perf_counter
 
 from loadmux.driver import evidence
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
-from loadmux.driver.loop import sleep_until, wait_io
+from loadmux.driver.loop import NEVER, sleep_until, wait_io
 from loadmux.driver.poller import READABLE
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import Fault, Kind
@@ -168,7 +168,10 @@ class Send:
 
 @dataclass(slots=True)
 class Exchange:
-    """Send (or not), then await a checked reply, on one socket or several at once."""
+    """Send (or not), then await a checked reply, on one socket or several at once.
+
+    `timeout` (seconds) is counted anew from each arrival, unless `bounded`: then it is the whole time.
+    """
 
     name: str
     sockets: tuple[int, ...]
@@ -177,6 +180,7 @@ class Exchange:
     timeout: float
     record: Record
     save: str | None = None
+    bounded: bool = False
     direct: bool = field(init=False)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
@@ -184,7 +188,8 @@ class Exchange:
     def __post_init__(self) -> None:
         message = self.message
         whole = message is not None and not message.pieces
-        self.direct = whole and len(self.sockets) == 1 and self.save is None
+        simple = self.save is None and not self.bounded
+        self.direct = whole and len(self.sockets) == 1 and simple
         if message is None or message.constant is None:
             return
         judged = self.reply.known(message.constant)
@@ -223,6 +228,7 @@ class Exchange:
         due = perf_counter() + self.timeout
         for one in waiting:
             one.due = due
+            one.until = due if self.bounded else NEVER
         await await_replies(user, list(waiting), self.timeout)
         for one in waiting:
             self.record(one.took)
@@ -263,43 +269,52 @@ class End:
     passed: Callable[[], None]
 
     async def run(self, user: VirtualUser) -> None:
-        for connection in await opened(user, self.sockets):
-            began = perf_counter()
-            if self.message is not None:
+        connections = await opened(user, self.sockets)
+        began = perf_counter()
+        if self.message is not None:
+            for connection in connections:
                 payload = self.message.bytes_for(user, connection.name)
                 await send(user, connection, self.message, payload, self.timeout)
-            kind = await self._end(user, connection)
-            if kind != self.wanted:
-                raise self._unwanted(connection, kind)
-            if self.wanted is None:
-                self.passed()
-                continue
-            self.record(perf_counter() - began)
-            connection.abandon()
+        await self._ends(user, connections, began)
         await user.give_way()
 
-    async def _end(self, user: VirtualUser, connection: Connection) -> Kind | None:
-        """How the connection ended; None if `timeout` seconds passed in silence."""
+    async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
         due = perf_counter() + self.timeout
+        while waiting := [one for one in waiting if not self._ended(one, began)]:
+            for one in waiting:
+                one.want = READABLE
+            user.set_deadline(due)
+            timed_out = await wait_io(user)
+            for one in waiting:
+                one.want = 0
+            if timed_out and self.wanted is not None:
+                raise self._unwanted(waiting[0], None)
+            if timed_out:
+                for _ in waiting:
+                    self.passed()
+                return
+
+    def _ended(self, connection: Connection, began: float) -> bool:
+        """Whether the connection has ended as it should. Raises Fault for all that should not be."""
         while True:
             try:
                 data = connection.take()
             except Fault as fault:
-                if self.wanted is Kind.RESET and fault.evidence.kind is Kind.RESET:
-                    return Kind.RESET
-                raise
-            if data == b"":
-                return Kind.CLOSED
-            if data is not None:
-                if extra := connection.unexplained(data):
-                    raise evidence.surplus(connection, extra)
-                continue
-            connection.want = READABLE
-            user.set_deadline(due)
-            timed_out = await wait_io(user)
-            connection.want = 0
-            if timed_out:
-                return None
+                if self.wanted is not Kind.RESET or fault.evidence.kind is not Kind.RESET:
+                    raise
+                data = None
+                connection.abandon()
+            if not connection.connected or data == b"":
+                break
+            if data is None:
+                return False
+            if extra := connection.unexplained(data):
+                raise evidence.surplus(connection, extra)
+        if connection.connected and self.wanted is not Kind.CLOSED:
+            raise self._unwanted(connection, Kind.CLOSED)
+        self.record(perf_counter() - began)
+        connection.abandon()
+        return True
 
     def _unwanted(self, connection: Connection, kind: Kind | None) -> Fault:
         if kind is None:

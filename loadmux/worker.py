@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
-from loadmux.driver.loop import Loop, Task, sleep_until
+from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
-from loadmux.driver.user import Control, Interrupted, VirtualUser
+from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
 from loadmux.scenario import Scenario, Url
 from loadmux.script import compile_scenario

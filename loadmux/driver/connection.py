@@ -28,7 +28,7 @@ from time import perf_counter
 from types import coroutine
 
 from loadmux.driver import evidence
-from loadmux.driver.loop import Loop, Task, sleep_until, wait_io
+from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.driver.poller import GONE, READ, READABLE, WRITABLE, WRITE
 from loadmux.errors import DriverFault, Fault, Kind, Moment
 from loadmux.rules import RuleVerifier, Verifier
@@ -38,6 +38,7 @@ LARGE = 256 * 1024
 KEPT = 64 * 1024
 TRY = READ | GONE
 GATHER = 0.1
+GATHER_MOST = 0.5
 LINGER = 0.5
 QUIET = 0.05
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
@@ -249,7 +250,6 @@ class Connection:
             await sleep_until(self.task, perf_counter() + 0.001)
             code = sock.connect_ex(self.endpoint.address)
         self.sock, self.fd = sock, sock.fileno()
-        self.opened_at = began
         self.resume = self.task.resume
         try:
             self.loop.poller.add(self.fd)
@@ -263,7 +263,8 @@ class Connection:
             raise
         self._send, self._recv = sock.send, sock.recv
         self.dirty = False
-        return perf_counter() - began
+        self.opened_at = perf_counter()
+        return self.opened_at - began
 
     async def _connecting(self, due: float) -> int:
         assert self.sock is not None
@@ -518,12 +519,17 @@ class Connection:
 
 @dataclass(slots=True)
 class Awaited:
-    """A reply under way: `began` and `due` in `perf_counter` seconds; `took` is its latency."""
+    """A reply under way: `began`, `due` and the rest in `perf_counter` seconds.
+
+    `due` moves on with each arrival, up to `until`; `took` is the latency in seconds.
+    """
 
     connection: Connection
     verifier: Verifier
     began: float
     due: float
+    until: float = NEVER
+    heard: float = 0.0
     took: float = 0.0
 
     def advance(self, timeout: float) -> bool:
@@ -538,7 +544,8 @@ class Awaited:
             connection.inbox = verifier.feed(data)
             if verifier.wrong_at is not None:
                 return False
-            self.due = perf_counter() + timeout
+            self.heard = perf_counter()
+            self.due = min(self.heard + timeout, self.until)
         self.took = perf_counter() - self.began
         connection.settle(verifier)
         return True
@@ -567,16 +574,19 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
             one.connection.want = 0
         if timed_out:
             late = min(waiting, key=lambda one: one.due)
-            raise evidence.late(late.connection, late.verifier, timeout)
+            quiet = perf_counter() - max(late.heard, late.began)
+            raise evidence.late(late.connection, late.verifier, timeout, quiet)
 
 
 async def gather(task: Task, connection: Connection, size: int) -> bytes:
-    """After a wrong byte: read on for `size` bytes, to an end, or to GATHER seconds of quiet.
+    """After a wrong byte: read on for `size` bytes, an end, GATHER seconds of quiet, GATHER_MOST.
 
-    What follows tells a flipped bit from a lost, repeated or foreign stretch.
+    What follows tells a flipped bit from a lost, repeated or foreign stretch. That the run ends
+    meanwhile only ends the gathering: the fault in hand is not lost.
     """
     got = b""
-    while len(got) < size:
+    until = perf_counter() + GATHER_MOST
+    while len(got) < size and perf_counter() < until:
         try:
             data = connection.take()
         except Fault:
@@ -588,7 +598,10 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
             continue
         connection.want = READABLE
         task.set_deadline(perf_counter() + GATHER)
-        timed_out = await wait_io(task)
+        try:
+            timed_out = await wait_io(task)
+        except Interrupted:
+            timed_out = True
         connection.want = 0
         if timed_out:
             break

@@ -130,8 +130,11 @@ def closed(connection: Connection, verifier: Verifier) -> Fault:
     return fault(connection, Kind.CLOSED, text, verifier if got else None)
 
 
-def late(connection: Connection, verifier: Verifier, timeout: float) -> Fault:
-    """Nothing came for `timeout` seconds: silence, a cut reply, or a reply on the wrong socket."""
+def late(connection: Connection, verifier: Verifier, timeout: float, quiet: float) -> Fault:
+    """Time is up: silence, a reply too slow or cut short, or a reply on the wrong socket.
+
+    `timeout` is the limit, `quiet` how long nothing has come, in seconds.
+    """
     other = misdelivered(connection, verifier.expected())
     if other is not None:
         text = f"no reply within {timeout:g} s: it arrived on {other.label} instead"
@@ -140,7 +143,10 @@ def late(connection: Connection, verifier: Verifier, timeout: float) -> Fault:
     if not got:
         text = f"no reply within {timeout:g} s; owed: {verifier.owed()}"
         return fault(connection, Kind.TIMEOUT, text)
-    text = f"{got} bytes of the reply came, then nothing for {timeout:g} s; owed: {verifier.owed()}"
+    if quiet < timeout / 2:
+        text = f"only {got} bytes of the reply came within {timeout:g} s; owed: {verifier.owed()}"
+        return fault(connection, Kind.TIMEOUT, text, verifier, got)
+    text = f"{got} bytes of the reply came, then nothing for {quiet:.3g} s; owed: {verifier.owed()}"
     return fault(connection, Kind.TRUNCATED, text, verifier, got)
 
 

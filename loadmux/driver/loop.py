@@ -37,6 +37,10 @@ LATE_SAMPLES = 4096
 FAILED_KEPT = 256
 
 
+class Interrupted(Exception):
+    """Thrown into a task whose time is up: what it had begun counts as interrupted."""
+
+
 class Task:
     """A coroutine on a loop; `deadline` is in `perf_counter` seconds, NEVER where there is none."""
 

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
-from loadmux.driver.loop import NEVER, Loop, Task, sleep_until, wait_io
+from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.errors import Fault, Kind
 from loadmux.stats import Stats
 
@@ -24,10 +24,6 @@ BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
 GIVE_WAY_EVERY = 32
 NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT})
-
-
-class Interrupted(Exception):
-    """Thrown into a user whose time is up: what it had begun counts as interrupted."""
 
 
 class Operation(Protocol):
