@@ -1,6 +1,18 @@
-"""`python -m loadmux` is the command `loadmux`."""
+"""The console script, and `python -m loadmux`: an interrupt during the imports ends quietly."""
 
-from loadmux.cli import main
+import sys
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; ends the process."""
+    try:
+        from loadmux import cli
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    cli.main()
+
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -23,13 +23,13 @@ from rich.text import Text
 
 from loadmux import __version__
 from loadmux.driver.poller import POLLERS
-from loadmux.errors import LoadmuxError, UsageError
+from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.loader import load
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
 from loadmux.run import Settings, run
 from loadmux.scenario import Overrides, Scenario
-from loadmux.target import TargetFailed, bundled, command, describe, models
+from loadmux.target import bundled, command, describe, models
 from loadmux.verdict import ExitCode
 
 app = typer.Typer(
@@ -123,15 +123,40 @@ def run_command(
         scenario = lying(scenario, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
-    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    out, err = Output(highlight=False), Console(stderr=True, highlight=False)
     shown = scenario.target
     assert shown is not None
     with live_view(err, quiet, scenario.name, str(shown.url or shown.bundled)) as view:
         report = run(scenario, Settings(workers, poller, repeat_command), view.update)
-    terminal.render(report, out, quiet=quiet)
+    delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
-        jsonfile.write(report, json_file)
-    raise typer.Exit(report.verdict.code)
+        delivered &= deliver(lambda: jsonfile.write(report, json_file))
+    passed = report.verdict.code is ExitCode.PASS
+    raise typer.Exit(ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code)
+
+
+class Output(Console):
+    """Standard output; a reader that has left is told to `deliver` instead of ending the program."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def deliver(write: Callable[[], None]) -> bool:
+    """Print or write a report. A full disk must not hide the verdict: it is told, and False.
+
+    That whoever reads our output has left (`| head -1`) is no failure; no more is said to them.
+    """
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, UsageError) as error:
+        print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 @app.command()
@@ -207,8 +232,5 @@ def main() -> None:
     except LoadmuxError as error:
         fail(error, ExitCode.INVALID)
     except KeyboardInterrupt:
+        print("loadmux: interrupted, nothing is reported", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output has left; say nothing more to a closed pipe, not at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.FAIL)

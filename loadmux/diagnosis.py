@@ -120,7 +120,9 @@ def diagnose_surplus(extra: bytes, *, previous: bytes, owed_elsewhere: Owed = ()
             return Finding(Kind.CROSSTALK, 0, text, owners[0])
     if size >= EVIDENCE and previous.endswith(extra):
         return Finding(Kind.DUPLICATE, 0, f"the last {size} bytes of the previous reply came again")
-    return Finding(Kind.SURPLUS, 0, f"{size} bytes came that nobody asked for")
+    return Finding(
+        Kind.SURPLUS, 0, f"{size} {'byte' if size == 1 else 'bytes'} came that nobody asked for"
+    )
 
 
 def excerpt(

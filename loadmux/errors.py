@@ -20,6 +20,10 @@ class UsageError(LoadmuxError):
     """The command line asks for something that cannot be done (exit code 2)."""
 
 
+class TargetFailed(LoadmuxError):
+    """The target could not be started, or its name not be resolved (exit code 4)."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Position:
     """A place in a scenario file: line and column count from 1."""

@@ -260,17 +260,18 @@ class Counting(RuleVerifier):
     `_most` replies are right. `_first` and `_first_part` are where the current reply began.
     """
 
-    __slots__ = ("_count", "_first", "_first_part", "_least", "_most", "_part", "_word")
+    __slots__ = ("_count", "_first", "_first_part", "_least", "_most", "_one", "_part", "_word")
 
-    def __init__(self, word: bytes) -> None:
+    def __init__(self, word: bytes, one_chunk: int) -> None:
         super().__init__()
         self._word = word
+        self._one = one_chunk
         self._count = self._part = self._least = self._most = self._first = self._first_part = 0
 
     def sent(self, data: bytes, lockstep: bool) -> None:
         if not data:
             return
-        one = lockstep and self.idle and len(data) <= ONE_CHUNK
+        one = lockstep and self.idle and len(data) <= self._one
         begun = self._count + bool(self._part)
         self._least = max(self._least, begun + 1)
         self._most += 1 if one else len(data)
@@ -704,13 +705,13 @@ class Rule:
     weak: bool = False
 
 
-def _likely_word(word: bytes) -> Callable[[bytes], bytes | None]:
+def _counting(name: str, word: bytes, one_chunk: int = ONE_CHUNK) -> Rule:
     def likely(sent: bytes) -> bytes | None:
         if not sent:
             return b""
-        return word if len(sent) <= ONE_CHUNK else None
+        return word if len(sent) <= one_chunk else None
 
-    return likely
+    return Rule(name, likely, lambda: Counting(word, one_chunk), weak=True)
 
 
 def _likely_received(sent: bytes) -> bytes | None:
@@ -727,20 +728,27 @@ def _likely_upper_sb(sent: bytes) -> bytes | None:
     return None if len(sent) > LIKELY_MOST or upper.find(SUFFIX, 1) >= 0 else upper + SUFFIX
 
 
+WORDS = {"ok": b"ok", "hello": b"Hello Client!"}
 _ALL = (
     Rule("echo", bytes, lambda: ExactRule(bytes)),
     Rule("upper", bytes.upper, lambda: ExactRule(bytes.upper)),
-    Rule("ok", _likely_word(b"ok"), lambda: Counting(b"ok"), weak=True),
+    _counting("ok", WORDS["ok"]),
     Rule("received", _likely_received, Received),
     Rule("upper_sb", _likely_upper_sb, UpperSuffixed),
-    Rule("hello", _likely_word(b"Hello Client!"), lambda: Counting(b"Hello Client!"), weak=True),
+    _counting("hello", WORDS["hello"]),
     Rule("sink", lambda sent: b"", Sink),
 )
 RULES = tuple(each.name for each in _ALL)
 
 
-def rule(name: str) -> Rule:
-    """The rule of this name. Raises KeyError if it is not one of RULES."""
+def rule(name: str, one_chunk: int = ONE_CHUNK) -> Rule:
+    """The rule of this name. Raises KeyError if it is not one of RULES.
+
+    `one_chunk`: the size in bytes of a message that the server surely reads at once, for the rules
+    that count.
+    """
+    if name in WORDS and one_chunk != ONE_CHUNK:
+        return _counting(name, WORDS[name], one_chunk)
     return _BY_NAME[name]
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import resource
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -17,20 +18,24 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 
-from loadmux.errors import UsageError
+from loadmux.driver.poller import check_poller
+from loadmux.errors import Kind, TargetFailed, UsageError
 from loadmux.report.model import Progress, Report, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
-from loadmux.script import draw_seed, flat
+from loadmux.script import draw_seed, flat, resolve
 from loadmux.stats import Stats
-from loadmux.target import TargetFailed, TargetProcess, describe
+from loadmux.target import TargetProcess, describe
 from loadmux.verdict import Outcome, judge
 from loadmux.worker import GO, STOP, Failed, Final, Job, Ready, Update
 
-WORKER = "from loadmux.worker import main; main()"
+# Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
+WORKER = "import sys; sys.path.append(sys.argv[2]); from loadmux.worker import main; main()"
+PACKAGE_AT = str(Path(__file__).resolve().parents[1])
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024
 SILENT_AFTER = 5.0
@@ -94,19 +99,40 @@ class State:
 
 def check_limits(scenario: Scenario, settings: Settings) -> None:
     """Refuse before anything is sent what could only fail half-way. Raises UsageError."""
-    users = -(-scenario.load.users // settings.workers)
+    check_poller(settings.poller)
+    for one in scenario.sockets:
+        if one.source is not None:
+            check_source(one.source)
+    target = scenario.target
+    alone = target is not None and target.bundled is not None
+    users = scenario.load.users if alone else -(-scenario.load.users // settings.workers)
     needed = users * len(scenario.sockets) + SPARE_DESCRIPTORS
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if limit != resource.RLIM_INFINITY and needed > limit:
+        who = "the bundled target" if alone else "a worker"
         raise UsageError(
-            f"{users} users with {len(scenario.sockets)} sockets each need {needed} descriptors a"
-            f" worker, the hard limit is {limit}: raise it (`ulimit -Hn`), or use more --workers"
+            f"{users} users with {len(scenario.sockets)} sockets: {who} needs {needed} descriptors,"
+            f" the hard limit is {limit}: raise it (`ulimit -Hn`), or use fewer users"
+            + ("" if alone else " or more --workers")
         )
     if settings.poller == "select" and needed > SELECT_LIMIT:
         raise UsageError(
             f"--poller select: {needed} descriptors a worker are more than FD_SETSIZE"
             f" ({SELECT_LIMIT}); use --poller epoll or poll, fewer users, or more --workers"
         )
+
+
+def check_source(source: str) -> None:
+    """Raises UsageError where sockets cannot be bound to this address."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        try:
+            sock.bind((source, 0))
+        except OSError as error:
+            raise UsageError(
+                f"source: cannot bind to {source}: {error.strerror}; it must be an address of this"
+                " machine"
+            ) from None
 
 
 def fitted(target: Target, scenario: Scenario) -> Target:
@@ -152,6 +178,7 @@ def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]
             process = stack.enter_context(TargetProcess(target))
         url = process.url if process is not None else scenario.target.url
         assert url is not None
+        resolve(url)
         workers = stack.enter_context(started(scenario, url, seed, settings))
         stack.enter_context(interruptible(state))
         conduct(workers, process, scenario, state, show)
@@ -201,7 +228,7 @@ def spawn(number: int, users: int) -> Worker:
     ours, theirs = Pipe()
     with theirs:
         process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(theirs.fileno())],
+            [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
@@ -212,7 +239,7 @@ def await_ready(worker: Worker) -> None:
     """Raises UsageError with the worker's reason when it cannot begin."""
     try:
         said = worker.pipe.recv() if worker.pipe.poll(START_WITHIN) else None
-    except EOFError:
+    except (EOFError, OSError):
         said = None
     if isinstance(said, Failed):
         raise UsageError(said.reason)
@@ -252,11 +279,12 @@ def conduct(
         show_progress(workers, scenario, state, show)
         if process is not None and state.died is None and (died := process.died()) is not None:
             state.died = died
-        if stopping is None and (state.interrupted or state.failed or state.died):
+        aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
+        if stopping is None and (state.interrupted or state.failed or state.died or aborted):
             stopping = monotonic()
             for worker in running:
                 tell(worker, STOP)
-        give_up(running, scenario, state.began if stopping is None else None, stopping)
+        give_up(running, scenario, state, stopping)
 
 
 def tell(worker: Worker, word: str) -> None:
@@ -305,18 +333,21 @@ def look_for_silence(running: list[Worker]) -> None:
 
 
 def give_up(
-    running: list[Worker], scenario: Scenario, began: float | None, stopping: float | None
+    running: list[Worker], scenario: Scenario, state: State, stopping: float | None
 ) -> None:
-    """Kill workers that are long past their time."""
-    load = scenario.load
+    """End workers that are past their time and have fallen silent, or are long past it."""
+    load, now = scenario.load, monotonic()
     if stopping is not None:
-        due = stopping + CLOSING_TIME
-    elif load.run_time is not None and began is not None:
-        due = began + load.run_time + load.graceful_stop + scenario.timeout + CLOSING_TIME
+        due = stopping
+    elif load.run_time is not None:
+        due = state.began + load.run_time + load.graceful_stop
     else:
         return
-    if monotonic() > due:
-        for worker in running:
+    for worker in running:
+        silent = now - worker.heard
+        if now > due + scenario.timeout + CLOSING_TIME or (now > due and silent > SILENT_AFTER):
+            worker.lost = f"did not answer for {silent:.1f} s and was ended"
+            state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
             worker.process.kill()
 
 
@@ -391,6 +422,11 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
         yield state.died + "; the faults after that are its death, not as many bugs"
     if any(final.aborted for final in finals):
         yield "the first fault ended the run (on_error: abort)"
+    if not state.interrupted and (missing := scenario.load.users - stats.started) > 0:
+        yield (
+            f"{missing} of {scenario.load.users} users were never started, the run ended first:"
+            " give it a longer --run-time, a higher --spawn-rate, or more --workers"
+        )
     if stats.slow_connects:
         yield (
             f"{stats.slow_connects} connects took about 1 s or more: the target's accept queue was"
@@ -398,6 +434,12 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
         )
     if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
         yield f"{unserved} of {stats.started} users never completed an iteration"
+    kinds = {group.kind for group in stats.faults.values()}
+    if scenario.load.users > 1 and len(finals) > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
+        yield (
+            "bytes that belong to another worker's users cannot be recognized and count as corrupt"
+            " or mismatch: look again with --workers 1"
+        )
     for name in sorted(weak_rules(scenario, target)):
         yield (
             f"rule {name!r} only counts replies: where messages are sent without waiting for the"

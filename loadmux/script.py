@@ -16,7 +16,7 @@ from functools import partial
 from loadmux import rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
-from loadmux.errors import Kind, UsageError
+from loadmux.errors import Kind, TargetFailed
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -87,6 +87,7 @@ class _Compiler:
         self.rule = rule
         self.seed = seed
         self.stats = stats
+        self.one_chunk = one_chunk(scenario)
         everything = (*scenario.before, *scenario.steps, *scenario.after)
         self.changing: set[str] = set()
         self.reads: set[int] = set()
@@ -211,7 +212,7 @@ class _Compiler:
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule),
+            None if rule is None else rules.rule(rule, self.one_chunk),
             index in self.reads,
         )
 
@@ -220,7 +221,7 @@ class _Compiler:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply)))
+                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
             case Until(delimiter=delimiter):
@@ -295,6 +296,12 @@ def _unrecorded(seconds: float) -> None:
     pass
 
 
+def one_chunk(scenario: Scenario) -> int:
+    """The size of a message that the target reads at once: less if it was told to read little."""
+    told = scenario.target.options.get("read-size", "") if scenario.target is not None else ""
+    return min(rules.ONE_CHUNK, int(told)) if told.isdecimal() else rules.ONE_CHUNK
+
+
 def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
     """Draws a duration (seconds, not negative) from a user's own source of chance."""
     match time:
@@ -309,13 +316,16 @@ def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
 
 
 def resolve(url: Url) -> tuple[int, object]:
-    """The address family and address to connect to; the first that the system's resolver names."""
+    """The address family and address to connect to; the first that the system's resolver names.
+
+    Raises TargetFailed where there is none.
+    """
     if url.scheme == "unix":
         return socket.AF_UNIX, url.path
     try:
         found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise UsageError(f"cannot resolve the target's host {url.host!r}: {error}") from None
+        raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
     return found[0][0], found[0][4]
 
 

@@ -88,6 +88,9 @@ class StepStats:
 
     `kind` is exchange (a reply was checked), send, connect, or other. `untimed` counts what was
     right but has no latency (a silence that was kept).
+
+    `late` are those of `errors` that came to light after their exchange had been counted as right:
+    bytes too many at the end of a run.
     """
 
     name: str
@@ -95,6 +98,7 @@ class StepStats:
     histogram: Histogram = field(default_factory=Histogram)
     errors: int = 0
     untimed: int = 0
+    late: int = 0
     samples: list[float] = field(default_factory=list)
 
     def pass_untimed(self) -> None:
@@ -109,6 +113,7 @@ class StepStats:
         self.histogram.merge(other.histogram)
         self.errors += other.errors
         self.untimed += other.untimed
+        self.late += other.late
 
     @property
     def right(self) -> int:
@@ -118,7 +123,7 @@ class StepStats:
     @property
     def count(self) -> int:
         """Attempts: those that were right and those that were not."""
-        return self.right + self.errors
+        return self.right + self.errors - self.late
 
 
 @dataclass(slots=True)
@@ -153,10 +158,11 @@ class Stats:
     def row(self, name: str) -> StepStats:
         return self.steps.setdefault(name, StepStats(name))
 
-    def record_fault(self, evidence: Evidence) -> None:
+    def record_fault(self, evidence: Evidence, late: bool = False) -> None:
         """Count a fault at its step (`evidence.step`; "connect" for a connect)."""
         row = self.connects if evidence.step == "connect" else self.row(evidence.step)
         row.errors += 1
+        row.late += late
         key = (evidence.kind, evidence.step)
         group = self.faults.setdefault(key, FaultGroup(evidence.kind, evidence.step))
         group.count += 1
@@ -218,6 +224,6 @@ class Stats:
 
 
 def _moved(row: StepStats) -> StepStats:
-    moved = StepStats(row.name, row.kind, row.histogram, row.errors, row.untimed)
-    row.histogram, row.errors, row.untimed = Histogram(), 0, 0
+    moved = StepStats(row.name, row.kind, row.histogram, row.errors, row.untimed, row.late)
+    row.histogram, row.errors, row.untimed, row.late = Histogram(), 0, 0, 0
     return moved

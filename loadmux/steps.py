@@ -170,7 +170,7 @@ class Send:
 class Exchange:
     """Send (or not), then await a checked reply, on one socket or several at once.
 
-    `timeout` (seconds) is counted anew from each arrival, unless `bounded`: then it is the whole time.
+    `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
     """
 
     name: str
@@ -295,7 +295,7 @@ class End:
                 return
 
     def _ended(self, connection: Connection, began: float) -> bool:
-        """Whether the connection has ended as it should. Raises Fault for all that should not be."""
+        """Whether the connection has ended as it should. Raises Fault for anything else."""
         while True:
             try:
                 data = connection.take()

@@ -21,7 +21,7 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn
 
-from loadmux.errors import LoadmuxError, UsageError
+from loadmux.errors import TargetFailed, UsageError
 from loadmux.loader.target import parse_url
 from loadmux.scenario import Target, Url
 
@@ -30,10 +30,6 @@ ENDED_WITHIN = 3.0
 SUFFIX = "_server.py"
 PR_SET_PDEATHSIG = 1
 INVALID = 2
-
-
-class TargetFailed(LoadmuxError):
-    """A target that was to be started did not come up (exit code 4)."""
 
 
 def bundled(kind: str) -> Path:

@@ -105,7 +105,7 @@ def _conclusion(
     if not measured_by(stats).right:
         return (
             ExitCode.INCONCLUSIVE,
-            f"nothing was measured: no {measured_by(stats).kind} succeeded",
+            f"nothing was measured: {_nothing(stats)}",
         )
     if crossed:
         texts = ", ".join(result.threshold.text for result in crossed[:NAMED])
@@ -115,6 +115,13 @@ def _conclusion(
     if stats.errors:
         return ExitCode.PASS, f"{_amount(stats)}, {_errors(stats)}: as many as the thresholds allow"
     return ExitCode.PASS, f"{_amount(stats)}, every check held"
+
+
+def _nothing(stats: Stats) -> str:
+    row = measured_by(stats)
+    if row.kind == "connect" and not row.count:
+        return "the scenario sends and expects nothing"
+    return f"no {row.kind} succeeded"
 
 
 def _failed(stats: Stats, results: Sequence[ThresholdResult]) -> bool:

@@ -29,7 +29,8 @@ GO = "go"
 STOP = "stop"
 TICK = 0.1
 UPDATE_EVERY = 0.5
-SLICE = 100
+SPAWN_RATE = 10_000
+SLICE = 256
 SLICE_EVERY = 0.002
 
 
@@ -114,15 +115,24 @@ class Worker:
         self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)
 
     async def _spawn(self, task: Task) -> None:
-        """Start users at the spawn rate; or all, in slices that leave servers time to accept."""
+        """Start users at the spawn rate, or at SPAWN_RATE in all, in slices of at most SLICE.
+
+        The slices leave a server time to accept: a listen() queue is short, and what does not fit
+        is sent again by the kernel after a second.
+        """
         load, began = self.job.scenario.load, self.loop.epoch
-        for index, user in enumerate(self.users):
-            if load.spawn_rate is not None:
-                await sleep_until(task, began + user.number / load.spawn_rate)
-            elif index and index % SLICE == 0:
+        in_slice = 0
+        for user in self.users:
+            due = began + user.number / (load.spawn_rate or SPAWN_RATE)
+            if due > perf_counter():
+                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
+                in_slice = 0
+            elif in_slice == SLICE:
                 await sleep_until(task, perf_counter() + SLICE_EVERY)
+                in_slice = 0
             if self.control.stopping:
                 return
+            in_slice += 1
             self.control.active += 1
             self.loop.spawn(user, user.run())
             self.spawned += 1
@@ -137,7 +147,7 @@ class Worker:
             now = perf_counter()
             await sleep_until(task, min(now + TICK, end if end > now else now + TICK))
             now = perf_counter()
-            if self._told_to_stop():
+            if self.control.aborted or self._told_to_stop():
                 end, grace = now, 0.0
             if now >= end:
                 self._stop_users()

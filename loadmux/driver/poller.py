@@ -200,10 +200,13 @@ def available() -> list[str]:
 
 def make_poller(name: str | None = None) -> Poller:
     """The poller called `name`, or the platform's best; UsageError where it has no such one."""
+    check_poller(name)
+    return POLLERS[name or available()[0]]()
+
+
+def check_poller(name: str | None) -> None:
+    """Raises UsageError where the platform has no poller called `name`; None is the best one."""
     here = available()
-    if name is None:
-        return POLLERS[here[0]]()
-    if name not in here:
+    if name is not None and name not in here:
         what = "is not available on this platform" if name in POLLERS else "is no poller"
         raise UsageError(f"--poller: {name!r} {what}; here: {', '.join(here)}")
-    return POLLERS[name]()

@@ -219,12 +219,12 @@ class VirtualUser(Task):
             await self._rest(perf_counter() + pause)
         return True
 
-    def _record(self, fault: Fault, step: str) -> None:
+    def _record(self, fault: Fault, step: str, late: bool = False) -> None:
         evidence = fault.evidence
         evidence.step = evidence.step or step
-        evidence.user, evidence.iteration = self.number, self.iteration
+        evidence.user, evidence.iteration = self.number, max(0, self.iteration - late)
         evidence.at = perf_counter() - self.loop.epoch
-        self.control.stats.record_fault(evidence)
+        self.control.stats.record_fault(evidence, late)
 
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
@@ -258,4 +258,5 @@ class VirtualUser(Task):
             try:
                 await connection.close()
             except Fault as fault:
-                self._record(fault, self.script.last_rows[self.connections.index(connection)])
+                row = self.script.last_rows[self.connections.index(connection)]
+                self._record(fault, row, late=True)

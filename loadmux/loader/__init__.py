@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
-from loadmux.loader import options
+from loadmux.loader import flow, options
 from loadmux.loader.file import File
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.scenario import Overrides, Scenario
@@ -46,6 +46,8 @@ def load(
     if not isinstance(tree, MappingNode):
         raise ScenarioErrors([*errors, _no_mapping(name, tree)])
     scenario = File(name, tree, mistakes, checked).read()
+    if not mistakes.errors:
+        flow.check(scenario, mistakes)
     if mistakes.errors:
         raise ScenarioErrors(mistakes.errors)
     return scenario

@@ -114,9 +114,12 @@ def _summary(page: _Page, report: Report) -> None:
     about = [f"bundled {report.model}"] if report.model else []
     about += [f"reply rule: {report.rule}"] if report.rule else []
     page.field("target", report.target, f" ({', '.join(about)})" if about else "")
+    asked = report.scenario.load.users
+    of = f" of {asked:,}" if stats.started < asked else ""
     page.field(
         "load",
-        f"{figures.plural(stats.started, 'user')}, {figures.time(report.duration)}, "
+        f"{stats.started:,}{of} {'user' if stats.started == 1 else 'users'}, "
+        f"{figures.time(report.duration)}, "
         f"{figures.plural(stats.iterations, 'iteration')}",
     )
     total = measured_by(stats)

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -388,3 +389,79 @@ def test_quiet_prints_one_line(echo: Path) -> None:
     assert done.code == 0
     assert len(done.out.strip().splitlines()) == 1
     assert done.err == ""
+
+
+@pytest.mark.parametrize("name", ["select.py", "random.py", "loadmux.py"])
+def test_files_of_the_folder_that_one_stands_in_are_not_imported(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("raise SystemExit('imported by accident')\n")
+    script = Path(sys.executable).with_name("loadmux")
+    words = [str(script), "run", "parts", "-t", "300ms", "-u", "2"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_reader_that_leaves_early_does_not_change_the_verdict(echo: Path) -> None:
+    words = (
+        f"{sys.executable} -m loadmux run {echo} --target epoll | head -1; echo ${{PIPESTATUS[0]}}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", words], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "0", done
+    assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_told_and_is_no_pass(echo: Path) -> None:
+    words = [*LOADMUX, "run", str(echo), "--target", "epoll"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            words, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
+        )
+    assert done.returncode == 3
+    assert "the report could not be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_host_that_cannot_be_resolved_ends_with_4(echo: Path) -> None:
+    done = loadmux("run", echo, "--target", "tcp://no-such-host.invalid:80", "--reply", "echo")
+    assert done.code == 4
+    assert "no-such-host.invalid" in done.err
+
+
+def test_a_source_address_of_another_machine_ends_with_2(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: tcp://127.0.0.1:9\n"
+        "sockets: {main: {source: 192.0.2.1}}\n"
+        "steps: [{send: x, expect: x}]\n"
+    )
+    done = loadmux("run", scenario)
+    assert done.code == 2
+    assert "192.0.2.1" in done.err
+
+
+def test_a_send_after_a_half_close_is_the_scenarios_mistake(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n"
+        "steps:\n"
+        "  - {send: a, expect: a}\n"
+        "  - {half_close: main}\n"
+        "  - {send: b}\n"
+    )
+    done = loadmux("run", scenario)
+    assert done.code == 2
+    assert done.err.startswith(f"{scenario}:5:5: this sends on a socket that was half-closed")
+
+
+def test_users_that_were_never_started_are_told(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n"
+        "steps: [{send: x, expect: reply}, {wait: 10ms}]\n"
+        "load: {users: 10, spawn_rate: 5/s, run_time: 500ms}\n"
+    )
+    done = run(scenario, folder=tmp_path)
+    assert done.code == 0, done.out
+    assert f"{done.told['users']['started']} of 10 users" in done.out
+    assert "were never started" in done.out

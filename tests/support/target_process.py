@@ -211,9 +211,10 @@ class TargetProcess:
         """Time on a CPU until now, of all threads that exist."""
         spent = 0
         for pid in self.pids:
-            for task in Path(f"/proc/{pid}/task").iterdir():
-                with contextlib.suppress(OSError):
-                    spent += int((task / "schedstat").read_text().split()[0])
+            with contextlib.suppress(FileNotFoundError):  # the process has just ended
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    with contextlib.suppress(OSError):
+                        spent += int((task / "schedstat").read_text().split()[0])
         return spent / 1e9
 
     @property

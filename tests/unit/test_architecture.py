@@ -21,7 +21,7 @@ LAYERS = [
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 
-MAY_EXIT = {"cli"}
+MAY_EXIT = {"cli", "__main__"}
 
 
 def modules(folder: str) -> list[Path]:
