@@ -136,7 +136,7 @@ def run_command(
 
 
 class Output(Console):
-    """Standard output; a reader that has left is told to `deliver` instead of ending the program."""
+    """Standard output; a reader that has left is told to `deliver`; rich would end the program."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
