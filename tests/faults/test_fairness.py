@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -136,7 +137,7 @@ def test_a_server_that_reads_little_at_a_time(poller: str, rule: str, size: int)
     def received(chunk: bytes) -> bytes:
         return b"Server received " + repr(chunk).encode()
 
-    replies = {
+    replies: dict[str, Callable[[bytes], bytes]] = {
         "received": received,
         "upper_sb": lambda chunk: chunk.upper() + b"_SB",
         "echo": lambda chunk: chunk,
