@@ -123,16 +123,22 @@ def run_command(
         scenario = lying(scenario, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
+    code = perform(scenario, Settings(workers, poller, repeat_command), quiet, json_file)
+    raise typer.Exit(code)
+
+
+def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
+    """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
-    shown = scenario.target
-    assert shown is not None
-    with live_view(err, quiet, scenario.name, str(shown.url or shown.bundled)) as view:
-        report = run(scenario, Settings(workers, poller, repeat_command), view.update)
+    target = scenario.target
+    assert target is not None
+    with live_view(err, quiet, scenario.name, str(target.url or target.bundled)) as view:
+        report = run(scenario, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))
     passed = report.verdict.code is ExitCode.PASS
-    raise typer.Exit(ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code)
+    return ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code
 
 
 class Output(Console):
