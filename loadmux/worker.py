@@ -156,6 +156,7 @@ class Worker:
             if now - told >= UPDATE_EVERY:
                 self.pipe.send(self.update())
                 told = now
+        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
     def _all_done(self) -> bool:
         spawning = self.spawned < len(self.users) and not self.control.stopping

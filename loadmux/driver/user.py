@@ -204,6 +204,7 @@ class VirtualUser(Task):
 
     async def _failed(self, fault: Fault, step: str) -> bool:
         control = self.control
+        self.iterating = False
         self._record(fault, step)
         if control.unreachable:
             self.loop.stop()

@@ -454,6 +454,18 @@ def test_a_send_after_a_half_close_is_the_scenarios_mistake(tmp_path: Path) -> N
     assert done.err.startswith(f"{scenario}:5:5: this sends on a socket that was half-closed")
 
 
+def test_a_slow_spawn_rate_does_not_hold_the_end_up(tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "target: {bundled: epoll}\n"
+        "steps: [{send: x, expect: reply}, {wait: 10ms}]\n"
+        "load: {users: 3, spawn_rate: 1/m, run_time: 300ms}\n"
+    )
+    done = run(scenario, folder=tmp_path)  # the second user's time would come after a minute
+    assert done.code == 0, done.out
+    assert done.told["users"]["started"] == 1
+
+
 def test_users_that_were_never_started_are_told(tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(

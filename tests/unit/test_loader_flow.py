@@ -1,0 +1,47 @@
+"""Mistakes in the order of steps."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadmux.errors import ScenarioErrors
+from loadmux.loader import load
+from loadmux.scenario import Scenario
+
+HEAD = "target: tcp://127.0.0.1:1\nsockets: [a, b]\nsteps:\n"
+MISTAKE = "this sends on a socket that was half-closed before"
+
+
+def read(*steps: str, load_line: str = "") -> Scenario:
+    lines = "".join(f"  - {{{step}}}\n" for step in steps)
+    return load("s.yaml", text=HEAD + lines + load_line)
+
+
+@pytest.mark.parametrize(
+    ("steps", "line"),
+    [
+        (["half_close: a", "on: a, send: x"], 5),
+        (["half_close: all", "on: b, send: x, expect: x"], 5),
+        (["half_close: a", "on: [a, b], send: x"], 5),
+        (["half_close: a", "on: a, expect: x", "on: a, send: x"], 6),
+        (["repeat: 2, do: [{on: a, send: x}, {half_close: a}]"], 4),
+    ],
+)
+def test_a_send_after_a_half_close(steps: list[str], line: int) -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        read(*steps)
+    (error,) = caught.value.errors
+    assert error.message.startswith(MISTAKE)
+    assert error.where.line == line
+
+
+def test_the_next_iteration_sends_on_the_same_socket() -> None:
+    steps = ["on: a, send: x", "half_close: a"]
+    read(*steps)
+    with pytest.raises(ScenarioErrors, match=MISTAKE):
+        read(*steps, load_line="load: {iterations: 2}\n")
+
+
+@pytest.mark.parametrize("end", ["close: a", "reset: a", "on: a, expect: closed"])
+def test_a_socket_that_has_ended_connects_anew(end: str) -> None:
+    read("on: a, send: x", "half_close: a", end, load_line="load: {iterations: 2}\n")
