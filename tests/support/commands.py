@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 LOADMUX = [sys.executable, "-m", "loadmux"]
 ENOUGH = 60.0
@@ -84,7 +86,10 @@ def target(model: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], str
 
 
 def program(name: str) -> str:
-    """The path of a program that the tests need; a clear failure names what to install."""
+    """The path of a program that a test drives; without it the test is skipped, but not in CI."""
     found = shutil.which(name)
-    assert found is not None, f"{name} is not installed (Debian: apt-get install {name})"
+    if found is None:
+        missing = f"{name} is not installed (Debian: apt-get install {name})"
+        assert "CI" not in os.environ, missing
+        pytest.skip(missing)
     return found
