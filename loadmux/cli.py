@@ -42,6 +42,12 @@ app = typer.Typer(
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
 ]
+TargetOption = Annotated[
+    str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
+]
+ReplyOption = Annotated[
+    str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
+]
 
 
 def find(name: str) -> Path:
@@ -81,13 +87,9 @@ def repeat_command(seed: int) -> str:
 @app.command("run")
 def run_command(
     files: Files,
-    target: Annotated[
-        str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
-    ] = None,
-    reply: Annotated[
-        str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
-    ] = None,
-    users: Annotated[int | None, typer.Option("-u", "--users", min=1)] = None,
+    target: TargetOption = None,
+    reply: ReplyOption = None,
+    users: Annotated[int | None, typer.Option("-u", "--users", min=1, help="At once.")] = None,
     spawn_rate: Annotated[
         str | None, typer.Option("-r", "--spawn-rate", metavar="RATE", help="Users a second: 50/s.")
     ] = None,
@@ -166,12 +168,12 @@ def deliver(write: Callable[[], None]) -> bool:
 
 
 @app.command()
-def check(files: Files) -> None:
+def check(files: Files, target: TargetOption = None, reply: ReplyOption = None) -> None:
     """Validate scenario files without sending anything."""
     failed = False
     for name in files:
         try:
-            load(find(name), Overrides(), models=models())
+            load(find(name), Overrides(target, reply), models=models())
         except LoadmuxError as error:
             failed = True
             print(error, file=sys.stderr)

@@ -17,7 +17,10 @@ from pathlib import Path
 from time import monotonic
 
 RULES = ("echo", "upper", "ok", "received", "upper_sb", "hello", "sink")
-MODELS = ("select", "poll", "epoll", "selectors", "threads")
+MODELS = (
+    *("select", "poll", "epoll", "epoll_et", "epoll_oneshot", "selectors", "event_loop", "signal"),
+    *("threads", "thread_pool", "fork", "nonblocking", "io_uring", "asyncio", "gevent"),
+)
 POLLERS = ("epoll", "poll", "select")
 TEXTS = (
     "_SB",

@@ -454,6 +454,16 @@ def test_a_send_after_a_half_close_is_the_scenarios_mistake(tmp_path: Path) -> N
     assert done.err.startswith(f"{scenario}:5:5: this sends on a socket that was half-closed")
 
 
+def test_check_sends_nothing_and_tells_every_mistake(echo: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("target: {bundled: epoll}\nsteps: [{sned: x}]\n")
+    assert loadmux("check", "parts", "stagger").code == 0
+    assert loadmux("check", echo, "--target", "tcp://127.0.0.1:1", "--reply", "echo").code == 0
+    done = loadmux("check", "parts", wrong)
+    assert done.code == 2
+    assert done.err.startswith(f"{wrong}:2:9: ")
+
+
 def test_a_slow_spawn_rate_does_not_hold_the_end_up(tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(
