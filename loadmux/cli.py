@@ -190,6 +190,9 @@ def serve(
     model: Annotated[str, typer.Argument(help="A name that `loadmux targets` lists.")],
 ) -> None:
     """Run a bundled target server; what follows MODEL is its own (try --help)."""
+    if model in ("--help", "-h"):
+        print(context.get_help() + "\nThe target's own options: loadmux serve MODEL --help")
+        return
     words = command(model, context.args)
     os.execv(words[0], words)
 

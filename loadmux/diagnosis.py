@@ -104,7 +104,8 @@ def diagnose(
 def diagnose_surplus(extra: bytes, *, previous: bytes, owed_elsewhere: Owed = ()) -> Finding:
     """Judge bytes that came after all that was asked for; offsets count from the first of them."""
     size = len(extra)
-    if previous and extra.startswith(previous):
+    times = size // len(previous) if previous else 0
+    if times and (extra == previous * times or (_tells(previous) and extra.startswith(previous))):
         text = f"the previous reply ({len(previous)} bytes) came again"
         if size > len(previous):
             text += f", {size} bytes in all that nobody asked for"
@@ -123,6 +124,11 @@ def diagnose_surplus(extra: bytes, *, previous: bytes, owed_elsewhere: Owed = ()
     return Finding(
         Kind.SURPLUS, 0, f"{size} {'byte' if size == 1 else 'bytes'} came that nobody asked for"
     )
+
+
+def _tells(reply: bytes) -> bool:
+    """Long enough that other bytes do not begin like it by accident."""
+    return len(reply) >= EVIDENCE
 
 
 def excerpt(

@@ -45,6 +45,8 @@ ACCEPT_BATCH = 64
 """Clients accepted in a row before those already connected get their turn."""
 RETRY_ACCEPT = 0.05
 """Seconds until the next try when there is neither a descriptor nor a reserve."""
+LARGEST_READ = 16 * 1024 * 1024
+"""Bytes that a single read may ask for."""
 FD_SETSIZE = 1024
 """select(2) cannot watch a descriptor of this number or above; CPython raises ValueError."""
 
@@ -597,6 +599,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def read_size(text: str) -> int:
+    """A size of a buffer that every connection can have."""
+    if positive(text) > LARGEST_READ:
+        raise argparse.ArgumentTypeError(f"more than {LARGEST_READ} bytes: {text}")
+    return int(text)
+
+
+def path(text: str) -> str:
+    """A path; an empty one is most likely a variable that was not set."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path")
+    return text
+
+
 def port(text: str) -> int:
     """A TCP port; 0 lets the kernel choose."""
     if not text.isdecimal() or int(text) > 65535:
@@ -635,11 +651,12 @@ def parse(model: Model, documentation: str | None) -> Settings:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
-    add("--port", type=port, default=0, help="default: one that is free")
-    add("--unix", metavar="PATH", help="listen on a Unix socket instead")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--port", type=port, default=0, help="default: one that is free")
+    where.add_argument("--unix", type=path, metavar="PATH", help="listen on a Unix socket instead")
     add("--reply", choices=RULES, default="echo", metavar="RULE", help=", ".join(RULES))
     add("--backlog", type=positive, default=65535, help="the kernel lowers it to its own maximum")
-    add("--read-size", type=positive, default=65536, help="most bytes to read at once")
+    add("--read-size", type=read_size, default=65536, help="most bytes to read at once")
     add("--fault", type=parse_fault, metavar="NAME[:N]", help="answer wrongly, see below")
     add("--describe", action="store_true", help="print a line of JSON about the model and exit")
     for name, how in model.options.items():
@@ -672,7 +689,20 @@ def run(model: Model, serve: Callable[[Service], None], documentation: str | Non
         print(told, file=sys.stderr)
         sys.exit(2 if error.errno is None else 1)  # no errno: not even an address, socket(3)
     try:
-        print(f"listening {service.url}", flush=True)
+        announce(model, service)
         serve(service)
+    except RuntimeError as error:
+        # threading has no word of its own for pthread_create(3)'s EAGAIN; no other error is alike.
+        if "start new thread" not in str(error):
+            raise
+        sys.exit(f"{model.name}: the system allows no more threads: use fewer --workers")
     finally:
         service.unlink()
+
+
+def announce(model: Model, service: Service) -> None:
+    """Print the ready line; exit code 1 where nobody could read it."""
+    try:
+        print(f"listening {service.url}", flush=True)
+    except OSError as error:
+        sys.exit(f"{model.name}: cannot print the ready line: {error.strerror}")

@@ -461,7 +461,7 @@ def test_check_sends_nothing_and_tells_every_mistake(echo: Path, tmp_path: Path)
     assert loadmux("check", echo, "--target", "tcp://127.0.0.1:1", "--reply", "echo").code == 0
     done = loadmux("check", "parts", wrong)
     assert done.code == 2
-    assert done.err.startswith(f"{wrong}:2:9: ")
+    assert done.err.startswith(f"{wrong}:2:10: unknown key 'sned'")
 
 
 def test_a_slow_spawn_rate_does_not_hold_the_end_up(tmp_path: Path) -> None:

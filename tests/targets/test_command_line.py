@@ -113,7 +113,10 @@ def test_an_ipv6_address_is_bracketed() -> None:
         (["--fault", "flip:0"], "argument --fault: not a whole number from 1: '0'"),
         (["--read-size", "none"], "argument --read-size: not a whole number from 1: 'none'"),
         (["--workers", "3"], "unrecognized arguments: --workers 3"),
+        (["--read-size", str(1 << 30)], "more than 16777216 bytes"),
         (["--unix", "x" * 200], "AF_UNIX path too long"),
+        (["--unix", ""], "argument --unix: an empty path"),
+        (["--unix", "s", "--port", "8001"], "argument --port: not allowed with argument --unix"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments: list[str], complaint: str) -> None:
@@ -160,6 +163,30 @@ def test_kqueue_says_why_it_cannot_run() -> None:
     done = finished(*command)
     assert (done.returncode, done.stdout) == (1, "")
     assert one_line(done.stderr) == f"kqueue: cannot run here: {told['reason']}"
+
+
+def test_a_ready_line_that_cannot_be_printed_is_told_in_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, str(TARGETS / "epoll_server.py")],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert one_line(done.stderr).startswith("epoll: cannot print the ready line")
+
+
+@pytest.mark.parametrize("model", ["thread_pool", "epoll_oneshot"])
+def test_more_threads_than_the_system_allows_is_one_line(model: str) -> None:
+    limited = ["sh", "-c", 'ulimit -v 3000000; exec "$@"', "sh", sys.executable]
+    done = finished(*limited, str(TARGETS / f"{model}_server.py"), "--workers", "20000")
+    assert done.returncode == 1
+    assert one_line(done.stderr) == (
+        f"{model}: the system allows no more threads: use fewer --workers"
+    )
 
 
 @pytest.mark.parametrize(("model", "package"), [("io_uring", "liburing"), ("gevent", "gevent")])

@@ -343,3 +343,9 @@ def test_large_repetitive_replies(byte: bytes) -> None:
         Kind.CORRUPT
     )
     assert judged(mine, mine[: 1 << 19] + b"xyz" + mine[1 << 19 :]).kind is Kind.SURPLUS
+
+
+def test_a_previous_reply_of_one_byte_is_no_duplicate_by_accident() -> None:
+    assert diagnose_surplus(b"unasked", previous=b"u").kind is Kind.SURPLUS
+    assert diagnose_surplus(b"u", previous=b"u").kind is Kind.DUPLICATE
+    assert diagnose_surplus(b"okok", previous=b"ok").kind is Kind.DUPLICATE
