@@ -40,7 +40,7 @@ bsd: Any = select  # the type stubs hide kqueue's names where the platform lacks
 
 
 class Poller(Protocol):
-    """The contract; `loadmux.testing.check_poller` states it as a test."""
+    """The contract; `tests/contract/test_pollers.py` states it as tests."""
 
     name: ClassVar[str]
     level: ClassVar[bool]
