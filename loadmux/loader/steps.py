@@ -12,7 +12,7 @@ from typing import cast, get_args
 from loadmux.loader import reader
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
-from loadmux.loader.reader import Fields, Mistakes, kind_of
+from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
 from loadmux.loader.sockets import Reference, Sockets
 from loadmux.scenario import (
     Distribution,
@@ -50,6 +50,7 @@ MODIFIERS = {
     "within": ((*EXCHANGE, *SOCKET_ACTIONS), "'within' belongs to an action on a socket"),
 }
 KEYS = (*ACTIONS, "name", *MODIFIERS)
+DEFINING = frozenset({"save", "set", "for", "repeat", "do"})
 NOT_YET = {
     "together": "'together'",
     "barrier": "'barrier'",
@@ -101,14 +102,13 @@ class Steps:
                 f"a step must be a mapping, not {kind_of(node)}; write 'send: ...' or another of"
             )
             self._mistakes.add(node.where, f"{message} {', '.join(ACTIONS)}")
-            self._lose()
+            self.complete = False
             return None
         fields = Fields(self._mistakes, node, "a step", KEYS, NOT_YET)
-        if fields.refused:
-            self._lose()
         action = self._action(fields)
+        if fields.refused or action is None:
+            self._lose(node)
         if action is None:
-            self._lose()
             return None
         before = len(self._mistakes)
         self._check_modifiers(fields, action)
@@ -122,9 +122,10 @@ class Steps:
             self.complete = False
         return step
 
-    def _lose(self) -> None:
-        """A step that cannot be read may have defined names: no unknown name is a mistake then."""
-        self._names.give_up()
+    def _lose(self, node: Node) -> None:
+        """A step cannot be read: if it may have defined names, no unknown name is a mistake."""
+        if not isinstance(node, MappingNode) or node.incomplete or defines(node):
+            self._names.give_up()
         self.complete = False
 
     def _action(self, fields: Fields) -> str | None:
@@ -319,7 +320,8 @@ class Steps:
         """Something that defines names is none; where a merge key is why, that is known already."""
         if not (isinstance(node, MappingNode) and node.incomplete):
             self._mistakes.add(node.where, message)
-        self._lose()
+        self._names.give_up()
+        self.complete = False
 
     def _values(self, node: Node) -> tuple[Text, ...] | None:
         """What a `for` goes through: a list, or `${name}` of a list in `variables`."""
@@ -355,3 +357,9 @@ class Steps:
         """A text with `${name}`s, or a number or boolean as it is written."""
         constant = reader.constant(self._mistakes, node, "a value")
         return None if constant is None else self._names.text(node.where, constant)
+
+
+def defines(step: MappingNode) -> bool:
+    """Whether a step's keys, as they are or as they may have been meant, can define a name."""
+    keys = [entry.key for entry in step.entries]
+    return any(key in NOT_YET or key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys)

@@ -45,3 +45,17 @@ def test_the_next_iteration_sends_on_the_same_socket() -> None:
 @pytest.mark.parametrize("end", ["close: a", "reset: a", "on: a, expect: closed"])
 def test_a_socket_that_has_ended_connects_anew(end: str) -> None:
     read("on: a, send: x", "half_close: a", end, load_line="load: {iterations: 2}\n")
+
+
+def test_a_step_that_cannot_be_read_hides_no_unknown_name() -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        read("on: a, sned: x", "on: a, send: 'x ${nope}', expect: x")
+    lines = [error.where.line for error in caught.value.errors]
+    assert lines == [4, 5]
+    assert "'${nope}'" in caught.value.errors[1].message
+
+
+def test_a_step_that_may_have_meant_to_define_a_name_excuses_its_use() -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        read("on: a, sned: x, expect: x, savee: nope", "on: a, send: 'x ${nope}', expect: x")
+    assert {error.where.line for error in caught.value.errors} == {4}
