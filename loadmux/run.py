@@ -22,8 +22,9 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
+from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
-from loadmux.errors import Kind, TargetFailed, UsageError
+from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.report.model import Progress, Report, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
@@ -127,12 +128,9 @@ def check_source(source: str) -> None:
     family = socket.AF_INET6 if ":" in source else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as sock:
         try:
-            sock.bind((source, 0))
-        except OSError as error:
-            raise UsageError(
-                f"source: cannot bind to {source}: {error.strerror}; it must be an address of this"
-                " machine"
-            ) from None
+            bind(sock, source)
+        except DriverFault as fault:
+            raise UsageError(f"source: {fault}") from None
 
 
 def fitted(target: Target, scenario: Scenario) -> Target:

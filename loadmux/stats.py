@@ -17,7 +17,6 @@ from math import ceil
 
 from loadmux.errors import Evidence, Kind
 
-FOLD_AT = 4096
 EXAMPLES = 3
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 

@@ -114,10 +114,6 @@ class TargetProcess:
     ) -> None:
         self.stop()
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def _listening(self) -> Url:
         assert self._process.stdout is not None
         line = read_line(self._process.stdout.fileno(), READY_WITHIN)

@@ -327,7 +327,7 @@ class Connection:
         Raises Fault when the connection is lost.
         """
         if self.inbox:
-            data, self.inbox = bytes(self.inbox), b""
+            data, self.inbox = self.inbox, b""
             return data
         if self.eof:
             return b""
@@ -415,7 +415,7 @@ class Connection:
         """Before a send or a close: Fault if bytes or an end lie here that nobody asked for."""
         self.drain()
         if self.inbox:
-            self.inbox = self.unexplained(bytes(self.inbox))
+            self.inbox = self.unexplained(self.inbox)
             self.update_dirty()
         if self.inbox and not self.outstanding:
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from loadmux import diagnosis
+from loadmux.driver.poller import READ
 from loadmux.errors import Evidence, Fault, Kind, Moment
 from loadmux.rules import Verifier
 
@@ -26,7 +27,6 @@ ELSEWHERE = 20_000
 ELSEWHERE_IN_STORM = 500
 FAILED_BYTES = 64 * 1024
 ELSEWHERE_BYTES = 4 * 1024 * 1024
-READ = 0x001
 
 
 def fault(
@@ -157,10 +157,7 @@ def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
     for other in islice(connection.loop.connections.values(), ELSEWHERE_IN_STORM):
         if other is connection or other.outstanding or other.verifier is not None:
             continue
-        if (
-            bytes(other.inbox[: len(expected)]) == expected
-            or peek(other, len(expected)) == expected
-        ):
+        if other.inbox[: len(expected)] == expected or peek(other, len(expected)) == expected:
             return other
     return None
 

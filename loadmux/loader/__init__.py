@@ -15,12 +15,11 @@ from loadmux.errors import Position, ScenarioError, ScenarioErrors
 from loadmux.loader import flow, options
 from loadmux.loader.file import File
 from loadmux.loader.reader import Mistakes, kind_of
+from loadmux.rules import RULES
 from loadmux.scenario import Overrides, Scenario
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
 __all__ = ["RULES", "load"]
-
-RULES = ("echo", "upper", "ok", "received", "upper_sb", "hello", "sink")
 
 LARGEST_FILE = 2**24
 
