@@ -159,6 +159,14 @@ def fitted(target: Target, scenario: Scenario) -> Target:
     return replace(target, options={**target.options, "workers": str(connections)})
 
 
+def lying(scenario: Scenario, fault: str) -> Scenario:
+    """The scenario with a bundled target that lies in this way. Raises UsageError for any other."""
+    target = scenario.target
+    if target is None or target.bundled is None:
+        raise UsageError("--fault: only a bundled target can be told to lie")
+    return replace(scenario, target=replace(target, options={**target.options, "fault": fault}))
+
+
 def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]) -> Report:
     """Run a scenario to its verdict; `show` is called a few times a second.
 
@@ -438,6 +446,13 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
             "bytes that belong to another worker's users cannot be recognized and count as corrupt"
             " or mismatch: look again with --workers 1"
         )
+    yield from weak_rule_notes(scenario)
+
+
+def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
+    """A remark for each rule in use that cannot see every lost reply."""
+    target = scenario.target
+    assert target is not None
     for name in sorted(weak_rules(scenario, target)):
         yield (
             f"rule {name!r} only counts replies: where messages are sent without waiting for the"

@@ -12,6 +12,7 @@ import struct
 import sys
 from array import array
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -59,6 +60,12 @@ class Histogram:
     def mean(self) -> float:
         """Seconds; 0 over no samples."""
         return self.total / self.count if self.count else 0.0
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """A latency (seconds: the middle of a bucket, in the samples' own range) and its count."""
+        for bucket in sorted(self.counts):
+            low, high = _edges(bucket)
+            yield min(max((low + high) / 2, self.low), self.high), self.counts[bucket]
 
     def percentile(self, quantile: float) -> float:
         """The latency (seconds) that `quantile` (0..1) of all samples do not exceed, to 0.8%.

@@ -222,7 +222,7 @@ class Connection:
     def _open(self) -> socket.socket:
         endpoint = self.endpoint
         try:
-            sock = socket.socket(endpoint.family, socket.SOCK_STREAM | NONBLOCK)
+            sock = self.loop.socket(endpoint.family, socket.SOCK_STREAM | NONBLOCK)
         except OSError as error:
             raise local_limit(error) from None
         if not NONBLOCK:

@@ -56,7 +56,7 @@ class Control:
 
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
     left off iterating (`perf_counter` seconds), and `unreachable` is the first failed connect's
-    text as long as no connect has ever succeeded.
+    text as long as no connect has ever succeeded: it ends the run, unless `persistent` is true.
     """
 
     stats: Stats
@@ -65,13 +65,23 @@ class Control:
     stopping: bool = False
     aborted: bool = False
     reached: bool = False
+    persistent: bool = False
     unreachable: str | None = None
     active: int = 0
     ended: float = 0.0
 
+    @property
+    def given_up(self) -> bool:
+        """Whether the target was never reached and is not to be tried again."""
+        return self.unreachable is not None and not self.persistent
+
 
 class VirtualUser(Task):
-    """User `number` (from 0, unique over all workers) of a test."""
+    """User `number` (from 0, unique over all workers) of a test.
+
+    `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
+    the same number one after the other.
+    """
 
     __slots__ = (
         "_random",
@@ -81,6 +91,8 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "leaving",
+        "life",
         "number",
         "prepared",
         "resting",
@@ -97,7 +109,8 @@ class VirtualUser(Task):
         self.script = script
         self.number = number
         self.iteration = self.streak = 0
-        self.iterating = False
+        self.iterating = self.leaving = False
+        self.life = 0
         self.failures = 0
         self.prepared = False
         self.served = False
@@ -115,7 +128,8 @@ class VirtualUser(Task):
     def random(self) -> random.Random:
         """The user's own source of chance, from seed and number (2.5 KB: made when first used)."""
         if self._random is None:
-            self._random = random.Random(f"{self.script.seed}/{self.number}")
+            life = f"/{self.life}" if self.life else ""
+            self._random = random.Random(f"{self.script.seed}/{self.number}{life}")
         return self._random
 
     def set(self, name: str, value: bytes) -> None:
@@ -155,14 +169,14 @@ class VirtualUser(Task):
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
-        return limit is None or self.iteration < limit
+        return not self.leaving and (limit is None or self.iteration < limit)
 
     async def _iterate(self) -> bool:
         """One iteration (the first time after `before`); false if the user has to stop after it."""
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.unreachable
+                return self.script.on_error == "reconnect" and not self.control.given_up
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -206,7 +220,7 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
-        if control.unreachable:
+        if control.given_up:
             self.loop.stop()
             return False
         if self.script.on_error == "abort":
@@ -230,7 +244,7 @@ class VirtualUser(Task):
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
         self.resting = True
-        while not self.control.stopping and perf_counter() < until:
+        while not (self.control.stopping or self.leaving) and perf_counter() < until:
             self.set_deadline(until)
             await wait_io(self)
         self.deadline = NEVER

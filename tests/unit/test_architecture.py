@@ -12,12 +12,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors"},
+    {"errors", "catalog"},
     {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
     {"driver", "loader"},
     {"steps", "script", "target", "worker", "report"},
     {"run"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "locust"},
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 

@@ -1,0 +1,142 @@
+"""All that the workers of one test measured, kept where the verdict is spoken: master, or alone.
+
+Beside Locust's own statistics, which know neither evidence nor thresholds. One verdict and one
+report for each class of users; the worst verdict, in the order in which `verdict` judges, is that
+of the test.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+
+from rich.console import Console
+
+from loadmux.report import terminal
+from loadmux.report.model import Report, WorkerReport
+from loadmux.run import weak_rule_notes
+from loadmux.scenario import Scenario, Url
+from loadmux.stats import Stats
+from loadmux.verdict import ExitCode, Outcome, Verdict, judge
+
+WORST_FIRST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.UNREACHABLE,
+    ExitCode.FAIL,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.THRESHOLD,
+    ExitCode.PASS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a worker's loop fares: see `WorkerReport`."""
+
+    busy: float
+    late: float
+    cpu: float
+    memory: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """`stats` by class name, `workers` by client id; `failed` is why the generator could not go on.
+
+    `unreachable` holds, by class, the text of a worker's first failed connect.
+    """
+
+    scenarios: Mapping[str, Scenario]
+    urls: Mapping[str, Url]
+    poller: str
+    began: float = field(default_factory=monotonic)
+    ended: float | None = None
+    stats: dict[str, Stats] = field(default_factory=dict)
+    workers: dict[str, Health] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
+    failed: str | None = None
+    died: str | None = None
+    interrupted: bool = False
+
+    def add(self, name: str, stats: Stats) -> None:
+        self.stats.setdefault(name, Stats()).merge(stats)
+
+    @property
+    def duration(self) -> float:
+        return (self.ended or monotonic()) - self.began
+
+    def verdict(self, name: str) -> Verdict:
+        """The verdict on one class."""
+        stats = self.stats.get(name, Stats())
+        outcome = Outcome(
+            duration=self.duration,
+            interrupted=self.interrupted,
+            unreachable=None if stats.connects.right else self.unreachable.get(name),
+            generator_failed=self.failed,
+            target_died=self.died,
+        )
+        return judge(stats, self.scenarios[name].thresholds, outcome)
+
+    def took_part(self) -> list[str]:
+        """The classes that had a user; all of them where none had."""
+        names = [name for name in self.scenarios if self.stats.get(name, Stats()).started]
+        return names or list(self.scenarios)
+
+    def code(self) -> ExitCode:
+        """The worst of the verdicts."""
+        codes = {self.verdict(name).code for name in self.took_part()}
+        return next((code for code in WORST_FIRST if code in codes), ExitCode.INCONCLUSIVE)
+
+    def print(self, console: Console) -> None:
+        for name in self.took_part():
+            terminal.render(self.report(name), console)
+
+    def report(self, name: str) -> Report:
+        scenario, stats = self.scenarios[name], self.stats.get(name, Stats())
+        target = scenario.target
+        assert target is not None
+        return Report(
+            scenario=replace(scenario, name=f"{scenario.name} (class {name})"),
+            target=str(self.urls[name]),
+            model=target.bundled,
+            rule=target.rule,
+            poller=self.poller,
+            duration=self.duration,
+            stats=stats,
+            verdict=self.verdict(name),
+            seed=scenario.seed or 0,
+            command=shlex.join(["locust", *sys.argv[1:]]),
+            workers=tuple(self._workers()),
+            notes=tuple(self._notes(scenario, stats)),
+        )
+
+    def _workers(self) -> Sequence[WorkerReport]:
+        return [
+            WorkerReport(
+                number,
+                0,
+                health.busy,
+                health.late,
+                health.cpu,
+                health.memory,
+                "is gone" if client in self.lost else None,
+            )
+            for number, (client, health) in enumerate(sorted(self.workers.items()))
+        ]
+
+    def _notes(self, scenario: Scenario, stats: Stats) -> Sequence[str]:
+        notes = list(weak_rule_notes(scenario))
+        if self.died is not None:
+            notes.append(self.died + "; the faults after that are its death, not as many bugs")
+        if self.lost:
+            notes.append(
+                f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told"
+                " until then is in the figures"
+            )
+        if (unserved := stats.started - stats.served) > 0 and not self.interrupted:
+            notes.append(f"{unserved} of {stats.started} users never completed an iteration")
+        return notes
