@@ -8,8 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadmux.framing import UntilClose
 from loadmux.loader.reader import Mistakes
-from loadmux.scenario import Closed, Exchange, For, OnSockets, Repeat, Scenario, Step, WasReset
+from loadmux.scenario import (
+    Closed,
+    Exchange,
+    For,
+    Frame,
+    OnSockets,
+    Repeat,
+    Reply,
+    Scenario,
+    Step,
+    WasReset,
+)
 
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
@@ -54,5 +66,11 @@ class _Flow:
                 "this sends on a socket that was half-closed before; 'close' it first, or 'expect:"
                 " closed', and it connects anew",
             )
-        if step.expect is not None and isinstance(step.expect.reply, Closed | WasReset):
+        if step.expect is not None and _ends(step.expect.reply):
             self._shut.difference_update(step.sockets)
+
+
+def _ends(reply: Reply) -> bool:
+    """Whether the connection is over once this has come."""
+    by_end = isinstance(reply, Frame) and isinstance(reply.framing, UntilClose)
+    return by_end or isinstance(reply, Closed | WasReset)
