@@ -48,7 +48,7 @@ class IsExactly:
         if at == len(body):
             kind, text = Kind.TRUNCATED, f"the frame's body ends after {at} of {size} bytes"
         elif at == size:
-            kind, text = Kind.SURPLUS, f"the frame's body has {len(body) - size} bytes too many"
+            kind, text = Kind.SURPLUS, f"the frame's body has {len(body)} bytes, expected {size}"
         else:
             found = diagnosis.diagnose(self.expected, body, at)
             kind, at, text = found.kind, found.offset, f"in the frame's body, {found.message}"
@@ -64,8 +64,9 @@ class HasLength:
     def __call__(self, body: bytes) -> Judgement:
         if len(body) == self.size:
             return RIGHT
+        kind = Kind.TRUNCATED if len(body) < self.size else Kind.SURPLUS
         text = f"the frame's body has {len(body)} bytes, expected {self.size}"
-        return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
+        return Judgement(Problem(kind, text, None, None, body))
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class Delimited(Framing):
     def encode(self, body: bytes) -> bytes:
         frame = body + self.delimiter
         if frame.find(self.delimiter) != len(body):
-            raise ValueError(f"it holds the delimiter {self.delimiter!r} that ends a frame")
+            raise ValueError(f"the delimiter {self.delimiter!r} would end its frame early")
         return fitting(frame, self.max_size)
 
     def decoder(self) -> Decoder:

@@ -1317,11 +1317,11 @@ FRAMINGS = [
 ]
 
 FRAMED_STEPS = [
-    ("line", 'send: {frame: "a\\nb"}', "this body cannot be framed: it holds the delimiter"),
+    ("line", 'send: {frame: "a\\nb"}', "this body cannot be framed: the delimiter"),
     (
         "{delimiter: aa}",
         "send: {frame: a}",
-        "4:19: this body cannot be framed: it holds the delimiter b'aa' that ends a frame",
+        "4:19: this body cannot be framed: the delimiter b'aa' would end its frame early",
     ),
     (
         "{fixed: 4}",
@@ -1345,7 +1345,7 @@ FRAMED_STEPS = [
         "send: {frame: abcd}",
         "4:19: this body cannot be framed: its frame has 5 bytes, more than 'max' (4)",
     ),
-    ("line", "send: {frame: {frame: a}}", "4:19: this body cannot be framed: it holds the"),
+    ("line", "send: {frame: {frame: a}}", "4:19: this body cannot be framed: the"),
     ("until_close", "send: {frame: ''}", "4:11: there is nothing to send; 'send' needs at least"),
     ("line", "send: {frame: {random: x}}", "4:28: 'x' is not a size;"),
     ("line", "expect: {frame: {random: 4}}", "4:21: 'random' bytes cannot be foretold; expect"),
