@@ -89,16 +89,16 @@ class FrameReply(Reply):
     answers: bool
 
     def known(self, payload: bytes) -> Judged | None:
-        frame = encoded(self.framing, self.constant)
-        if self.constant is None or frame is None:
+        try:
+            return None if self.constant is None else exactly(self.framing, self.constant)
+        except ValueError:
             return None
-        return exactly(self.framing, frame, self.constant)
 
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
         sent = body_of(self.framing, payload) if self.answers else payload
         body = self.render(user, socket, sent)
         try:
-            return exactly(self.framing, self.framing.encode(body), body)
+            return exactly(self.framing, body)
         except ValueError as error:
             raise self.place.refuse(user, socket, body, error) from None
 
@@ -118,21 +118,20 @@ class FrameByRule(Reply):
             return None
 
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
-        body = body_of(self.framing, payload)
         try:
-            return self._judged(body)
+            return self._judged(body_of(self.framing, payload))
         except ValueError as error:
-            raise self.place.refuse(user, socket, body, error) from None
+            raise self.place.refuse(user, socket, payload, error) from None
 
     def _judged(self, body: bytes) -> Judged:
         if self.rule.name not in ANSWERS:
             raise ValueError(f"the rule {self.rule.name!r} does not answer a frame with a frame")
-        answer = ANSWERS[self.rule.name](body)
-        return exactly(self.framing, self.framing.encode(answer), answer)
+        return exactly(self.framing, ANSWERS[self.rule.name](body))
 
 
-def exactly(framing: Framing, frame: bytes, body: bytes) -> Judged:
-    """One frame with exactly this body."""
+def exactly(framing: Framing, body: bytes) -> Judged:
+    """One frame with exactly this body. Raises ValueError if no frame can carry it."""
+    frame = framing.encode(body) if framing.symmetric else b""
     if framing.canonical:
         return frame, partial(ExactFrame, frame, body)
     if isinstance(framing, UntilClose):

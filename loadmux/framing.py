@@ -5,9 +5,11 @@ The contract, which a framing of one's own implements too:
 - A `Framing` says how bodies are put on the wire. It is a value: stateless, comparable, picklable
   (it travels to the generator processes) and shared by all sockets that have it.
   `encode(body)` gives the bytes of one frame, or raises ValueError (one line that says why) for a
-  body that no frame can carry. `decoder()` makes a `Decoder` for *one* frame. `canonical` says
-  that a body has one frame only, what `encode` makes; an expected body is then compared byte by
-  byte as it comes, without a decoder.
+  body that no frame can carry. `decoder()` makes a `Decoder` for *one* frame of the server's.
+  `symmetric` says that the server's frames are like ours: decoding what `encode` made gives the
+  body back. (Not so where requests and responses differ, or clients mask what servers do not.)
+  `canonical` says besides that a body has one frame only, what `encode` makes; an expected body
+  is then compared byte by byte as it comes, without a decoder.
 - A `Decoder` is fed what arrives, cut anywhere (never an empty chunk), until it returns a `Frame`
   or raises `FrameError`; after either it is not used again. `feed` must give the same frame
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
@@ -17,8 +19,8 @@ The contract, which a framing of one's own implements too:
   to the next frame. A framing whose frames have structure (headers, a type) returns a subclass of
   Frame that says more; whoever reads only `body` need not know it.
 
-For every body that `encode` takes, `decoder().feed(encode(body))`, or `end()` after it, gives the
-body back. `max_size` bounds a whole frame in bytes, delimiter or prefix included, on both ways.
+All framings here are symmetric. Their `max_size` bounds a whole frame in bytes, delimiter or length
+included, both ways.
 
 `line` ends in LF, and a CR before it is a byte of the body like any other: a protocol with CRLF has
 `Delimited(b"\\r\\n")`.
@@ -77,6 +79,7 @@ class Framing:
 
     __slots__ = ()
 
+    symmetric: ClassVar[bool] = False
     canonical: ClassVar[bool] = False
 
     def encode(self, body: bytes) -> bytes:
@@ -135,6 +138,7 @@ class Delimited(Framing):
 
     delimiter: bytes
     max_size: int = MAX_FRAME
+    symmetric: ClassVar[bool] = True
     canonical: ClassVar[bool] = True
 
     def encode(self, body: bytes) -> bytes:
@@ -190,6 +194,7 @@ class LengthPrefixed(Framing):
     order: ByteOrder = "big"
     counts_itself: bool = False
     max_size: int = MAX_FRAME
+    symmetric: ClassVar[bool] = True
     canonical: ClassVar[bool] = True
 
     def encode(self, body: bytes) -> bytes:
@@ -238,6 +243,7 @@ class Fixed(Framing):
     """`{fixed: SIZE}`: every frame has `size` bytes, all of them body."""
 
     size: int
+    symmetric: ClassVar[bool] = True
     canonical: ClassVar[bool] = True
 
     def encode(self, body: bytes) -> bytes:
@@ -280,6 +286,7 @@ class UntilClose(Framing):
     """
 
     max_size: int = MAX_FRAME
+    symmetric: ClassVar[bool] = True
 
     def encode(self, body: bytes) -> bytes:
         return fitting(body, self.max_size)

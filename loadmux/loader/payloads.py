@@ -195,9 +195,14 @@ class Payloads:
         body = self._body(form.value, sent)
         if framing is None or body is None:
             return None
-        if isinstance(body, Exactly) and not self._fits(form.value.where, body.payload, framing):
+        if isinstance(body, Exactly) and framing.symmetric:
+            if not self._fits(form.value.where, body.payload, framing):
+                return None
+        elif isinstance(body, ByRule) and not framing.symmetric:
+            message = "with this framing a server's frames are not like ours; a rule cannot answer"
+            self._mistakes.add(form.value.where, message)
             return None
-        return Frame(body, framing, self.wire.answers)
+        return Frame(body, framing, self.wire.answers and framing.symmetric)
 
     def _body(self, node: Node, sent: bool) -> Exactly | ByRule | Length | Regex | None:
         """What a frame holds; it may be empty."""
