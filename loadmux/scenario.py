@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loadmux.errors import Position
+from loadmux.framing import Framing
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -59,7 +60,15 @@ class Joined:
     payloads: tuple[Payload, ...]
 
 
-Payload = Text | Data | Random | Repeated | Joined
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """Wrapped by the framing of the sockets that it is sent or expected on."""
+
+    payload: Payload
+    framing: Framing
+
+
+Payload = Text | Data | Random | Repeated | Joined | Framed
 
 
 # --- replies ------------------------------------------------------------------------------------
@@ -85,10 +94,31 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Regex:
+    """Matches wholly (re.fullmatch on the pattern's UTF-8 bytes); `groups` are its named ones."""
+
+    pattern: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Until:
-    """Up to and with the delimiter (at least one byte)."""
+    """Up to and with the delimiter (at least one byte), which `matches`, if there is one."""
 
     delimiter: bytes
+    matches: Regex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame with this body.
+
+    `answers`: the step sends one frame of the same framing; by a rule it must.
+    """
+
+    body: Exactly | ByRule | Length | Regex
+    framing: Framing
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +138,15 @@ class Silence:
     seconds: float
 
 
-Reply = Exactly | ByRule | Length | Until | Closed | WasReset | Silence
+Reply = Exactly | ByRule | Length | Until | Frame | Closed | WasReset | Silence
+
+
+def groups_of(reply: Reply) -> tuple[str, ...]:
+    """The names of what a reply's regex captures."""
+    matches = reply.matches if isinstance(reply, Until) else None
+    if isinstance(reply, Frame) and isinstance(reply.body, Regex):
+        matches = reply.body
+    return () if matches is None else matches.groups
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -237,6 +275,7 @@ class Socket:
     send_buffer: int | None = None
     source: str | None = None
     linger: float | None = None
+    framing: Framing | None = None
 
 
 @dataclass(frozen=True, slots=True)

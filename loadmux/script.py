@@ -13,10 +13,11 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from loadmux import rules, steps
+from loadmux import frame_steps, rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed
+from loadmux.framed import HasLength, Matches, match_until
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -28,12 +29,15 @@ from loadmux.scenario import (
     Exponential,
     Fixed,
     For,
+    Frame,
+    Framed,
     Joined,
     Length,
     Normal,
     OnSockets,
     Payload,
     Random,
+    Regex,
     Repeat,
     Repeated,
     Scenario,
@@ -48,6 +52,7 @@ from loadmux.scenario import (
     Variable,
     Wait,
     WasReset,
+    groups_of,
 )
 from loadmux.stats import Stats
 
@@ -82,6 +87,10 @@ def compile_scenario(
 
 
 class _Compiler:
+    """`place` is the step that is being compiled."""
+
+    place: frame_steps.Place
+
     def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
         self.scenario = scenario
         self.rule = rule
@@ -110,6 +119,7 @@ class _Compiler:
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:
             self.changing.add(expect.save)
+        self.changing.update(groups_of(expect.reply))
         self.reads.update(sockets)
         if isinstance(expect.reply, ByRule):
             for index in sockets:
@@ -179,6 +189,7 @@ class _Compiler:
         return row.samples.append
 
     def _exchange(self, step: Exchange) -> Operation:
+        self.place = frame_steps.Place(step.where, step.name)
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
         if step.expect is None:
@@ -202,6 +213,7 @@ class _Compiler:
             record,
             step.expect.save,
             step.within is not None,
+            bool(groups_of(reply)),
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
@@ -216,16 +228,37 @@ class _Compiler:
             index in self.reads,
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until) -> steps.Reply:
+    def _reply(self, reply: Exactly | ByRule | Length | Until | Frame) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
+            case Frame():
+                return self._frame(reply)
             case ByRule():
                 return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
-            case Until(delimiter=delimiter):
+            case Until(delimiter=delimiter, matches=None):
                 return steps.FormReply(partial(rules.UntilDelimiter, delimiter))
+            case Until(delimiter=delimiter, matches=Regex(pattern=pattern)):
+                compiled = frame_steps.compiled(pattern)
+                return steps.FormReply(partial(match_until, delimiter, compiled))
+        raise AssertionError(reply)
+
+    def _frame(self, reply: Frame) -> steps.Reply:
+        framing = reply.framing
+        match reply.body:
+            case Exactly(payload=payload):
+                constant, render = self._constant(payload), self._render(payload)
+                return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
+            case ByRule() as by:
+                rule = rules.rule(self._rule_name(by), self.one_chunk)
+                return frame_steps.FrameByRule(framing, rule, self.place)
+            case Length(size=size):
+                return steps.FormReply(frame_steps.verifiers(framing, HasLength(size)))
+            case Regex(pattern=pattern):
+                judge = Matches(frame_steps.compiled(pattern))
+                return steps.FormReply(frame_steps.verifiers(framing, judge))
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -259,6 +292,8 @@ class _Compiler:
                 found = [self._constant(part) for part in parts]
                 known = [one for one in found if one is not None]
                 return b"".join(known) if len(known) == len(found) else None
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.encoded(framing, self._constant(inner))
             case Text():
                 folded = self._fold(payload)
                 known = [part for part in folded if isinstance(part, bytes)]
@@ -277,6 +312,8 @@ class _Compiler:
             case Joined(payloads=parts):
                 renders = [self._render(part) for part in parts]
                 return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.wrapped(framing, self._render(inner), self.place)
             case Text():
                 pieces = [self._part(part) for part in self._fold(payload)]
                 return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)

@@ -171,6 +171,7 @@ class Exchange:
     """Send (or not), then await a checked reply, on one socket or several at once.
 
     `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
+    `captures`: the reply gives names to parts of itself.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Exchange:
     record: Record
     save: str | None = None
     bounded: bool = False
+    captures: bool = False
     direct: bool = field(init=False)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
@@ -188,7 +190,7 @@ class Exchange:
     def __post_init__(self) -> None:
         message = self.message
         whole = message is not None and not message.pieces
-        simple = self.save is None and not self.bounded
+        simple = self.save is None and not self.bounded and not self.captures
         self.direct = whole and len(self.sockets) == 1 and simple
         if message is None or message.constant is None:
             return
@@ -233,7 +235,10 @@ class Exchange:
         for one in waiting:
             self.record(one.took)
             if self.save is not None:
-                user.set(self.save, bytes(one.verifier.received))
+                user.set(self.save, one.verifier.kept())
+            if self.captures:
+                for name, value in one.verifier.captured().items():
+                    user.set(name, value)
         await user.give_way()
 
     async def _begin(

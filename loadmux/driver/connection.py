@@ -545,7 +545,7 @@ class Awaited:
             if data is None:
                 return False
             if not data:
-                raise evidence.closed(connection, verifier)
+                return self._end()
             connection.inbox = verifier.feed(data)
             if verifier.wrong_at is not None:
                 return False
@@ -553,6 +553,18 @@ class Awaited:
             self.due = min(self.heard + timeout, self.until)
         self.took = perf_counter() - self.began
         connection.settle(verifier)
+        return True
+
+    def _end(self) -> bool:
+        """The stream has ended: true if that completes the reply. Raises Fault if it does not."""
+        connection, verifier = self.connection, self.verifier
+        if not verifier.end():
+            raise evidence.closed(connection, verifier)
+        if verifier.wrong_at is not None:
+            return False
+        self.took = perf_counter() - self.began
+        connection.settle(verifier)
+        connection.abandon()
         return True
 
 

@@ -96,6 +96,11 @@ def owed_elsewhere(connection: Connection) -> list[tuple[str, bytes]]:
 def wrong(connection: Connection, verifier: Verifier) -> Fault:
     """The reply is wrong at `verifier.wrong_at`: say how."""
     assert verifier.wrong_at is not None
+    problem = verifier.problem()
+    if problem is not None:
+        found = fault(connection, problem.kind, problem.message, None, problem.offset)
+        _show(found, problem.expected, problem.received, problem.offset or 0)
+        return found
     finding = diagnosis.diagnose(
         verifier.expected(),
         bytes(verifier.received),
@@ -116,10 +121,15 @@ def surplus(connection: Connection, extra: bytes) -> Fault:
     found = fault(
         connection, finding.kind, finding.message, None, finding.offset, finding.belongs_to
     )
-    at, expected, received = diagnosis.excerpt(b"", extra, finding.offset)
-    found.evidence.excerpt_at = at
-    found.evidence.expected, found.evidence.received = expected, received
+    _show(found, b"", extra, finding.offset)
     return found
+
+
+def _show(found: Fault, expected: bytes | None, received: bytes, at: int) -> None:
+    """Put excerpts around byte `at` into the evidence."""
+    shown = found.evidence
+    shown.excerpt_at, right, shown.received = diagnosis.excerpt(expected or b"", received, at)
+    shown.expected = None if expected is None else right
 
 
 def closed(connection: Connection, verifier: Verifier) -> Fault:

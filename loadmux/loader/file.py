@@ -61,9 +61,9 @@ class File:
         """The scenario, of no worth where there are mistakes; UsageError for a `--threshold`."""
         target_in_force, rule_known = self._target()
         variables = self._variables()
-        self._declare_sockets()
         folder, rules = Path(self._path).parent, self._options.rules
         payloads = Payloads(self._mistakes, self._names, folder, rules, rule_known)
+        self._declare_sockets(payloads)
         steps = Steps(self._mistakes, self._sockets, self._names, payloads)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
@@ -151,8 +151,8 @@ class File:
         message = "a variable must be a constant or a list, not a mapping"
         self._mistakes.add(node.where, message)
 
-    def _declare_sockets(self) -> None:
-        self._sockets.declare_all(self._fields.value("sockets"))
+    def _declare_sockets(self, payloads: Payloads) -> None:
+        self._sockets.declare_all(self._fields.value("sockets"), payloads.constant)
         if "sockets" in self._fields.meant:
             self._sockets.known = False
 

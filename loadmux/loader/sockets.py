@@ -7,7 +7,9 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from loadmux.loader import reader
+from loadmux.framing import Framing
+from loadmux.loader import frames, reader
+from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
 from loadmux.units import quoted
@@ -19,10 +21,9 @@ MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
 
-OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger")
+OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger", "framing")
 NOT_YET = {
     "to": "'to' (several targets)",
-    "framing": "'framing'",
     "tls": "'tls'",
 }
 
@@ -47,11 +48,13 @@ class Sockets:
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
+        self._doubtful: set[str] = set()
 
     # --- declaration ------------------------------------------------------------------------
 
-    def declare_all(self, node: Node | None) -> None:
+    def declare_all(self, node: Node | None, constant: Constant) -> None:
         """Reads the key `sockets`; None declares the one socket `main`."""
+        self._constant = constant
         if node is None:
             self._declare(DEFAULT, Socket(DEFAULT), None)
         elif isinstance(node, ListNode):
@@ -116,6 +119,8 @@ class Sockets:
         if isinstance(node, MappingNode):
             fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
             options, count = self._options(options, fields), self._count(fields)
+            if options.framing is None and ("framing" in fields or "framing" in fields.meant):
+                self._doubtful.add(name or "")
             if "count" in fields and count is None:
                 self.known = False
         elif not (isinstance(node, ScalarNode) and node.value is None):
@@ -142,9 +147,30 @@ class Sockets:
             send_buffer=fields.read("send_buffer", _buffer),
             source=fields.read("source", _source),
             linger=fields.read("linger", reader.duration),
+            framing=fields.read("framing", self._framing),
         )
 
+    def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
+        return frames.read(mistakes, node, self._constant)
+
     # --- reference --------------------------------------------------------------------------
+
+    def wire(self, reference: Reference | None, send: Node | None) -> Wire:
+        """The framing that a step's sockets have in common; `send` is what it sends."""
+        answers = frames.sends_frame(send)
+        if reference is None:
+            return Wire(answers=answers)
+        sockets = [self.flat[place] for place in reference.sockets]
+        missing = next((one.name for one in sockets if one.framing is None), None)
+        if missing is not None:
+            name = missing.partition("[")[0]
+            known = name not in self._doubtful
+            reason = f"write 'sockets: {{{name}: {{framing: line}}}}' or another framing"
+            return Wire(None, reason if known else "", answers)
+        if any(one.framing != sockets[0].framing for one in sockets):
+            reason = "its sockets have different framings; write a step for each"
+            return Wire(None, reason, answers)
+        return Wire(sockets[0].framing, "", answers)
 
     def refer(self, node: Node, what: str) -> Reference | None:
         """A socket, a group, one of a group, `all`, or a list of these."""

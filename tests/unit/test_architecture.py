@@ -13,9 +13,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
     {"errors", "catalog"},
-    {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
+    {
+        *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("rules", "diagnosis", "framing", "framed"),
+    },
     {"driver", "loader"},
-    {"steps", "script", "target", "worker", "report"},
+    {"steps", "frame_steps", "script", "target", "worker", "report"},
     {"run"},
     {"cli", "__main__", "locust"},
 ]

@@ -794,7 +794,7 @@ STEPS = [
     ),
     (
         "send: {}",
-        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join",
+        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join, frame",
     ),
     (
         "send: {txt: a}",
@@ -856,7 +856,7 @@ STEPS = [
     (
         "send: {text: a, times: 2}",
         "3:21: unknown key 'times' in a payload; its forms are text, hex, base64, file, "
-        "random, repeat, join",
+        "random, repeat, join, frame",
     ),
     (
         "send: {repeat: aaaaaaaaaaaaaaaaaaaaa, times: 100000000}",
@@ -872,7 +872,8 @@ STEPS = [
     ),
     (
         "send: {frame: a}",
-        "3:12: 'frame' (framing) is not supported yet",
+        "3:12: 'frame' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing",
     ),
     (
         "{send: a, pieces: 0}",
@@ -978,11 +979,13 @@ STEPS = [
     ),
     (
         "expect: {frame: a}",
-        "3:14: 'frame' (framing) is not supported yet",
+        "3:14: 'frame' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing",
     ),
     (
         "expect: {regex: a}",
-        "3:14: 'regex' is not supported yet",
+        "3:14: 'regex' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing; or write 'until: BYTES' beside it",
     ),
     (
         "expect: {random: 5}",
@@ -1238,6 +1241,217 @@ def test_steps(step: str, mistake: str) -> None:
     assert mistakes_of(f"{TARGET}steps:\n  - {step}\n") == [mistake]
 
 
+FRAMINGS = [
+    ("lines", "2:27: unknown framing 'lines'; did you mean 'line'?"),
+    (
+        "json",
+        "2:27: unknown framing 'json'; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "fixed",
+        "2:27: 'fixed' needs a value; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "[line]",
+        "2:27: 'framing' must not be a list; write line, until_close, {delimiter: BYTES},"
+        " {length_prefix: {bytes: 4}} or {fixed: SIZE}",
+    ),
+    ("", "2:26: 'framing' has no value; write a text"),
+    ("5", "2:27: 'framing' must be a text, not the number '5'; write it in quotes"),
+    ("{delimitor: x}", "2:28: unknown key 'delimitor' in a framing; did you mean 'delimiter'?"),
+    (
+        "{max: 1KiB}",
+        "2:27: a framing needs a form; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "{line: true, fixed: 5}",
+        "2:40: a framing has one form, this one has 'line' and 'fixed'",
+    ),
+    ("{line: 5}", "2:34: 'line' can only be true, not the number '5'"),
+    ("{until_close: false}", "2:41: 'until_close' can only be true, not 'false'"),
+    ("{delimiter: ''}", "2:39: 'delimiter' needs at least one byte"),
+    (
+        "{delimiter: '${user}'}",
+        "2:39: 'delimiter' needs constant bytes, without ${...} or 'random'",
+    ),
+    (
+        "{delimiter: {join: [{frame: a}]}}",
+        "2:48: 'frame' needs to know where a frame ends: a step's sockets say so, and this is no"
+        " step",
+    ),
+    ("{delimiter: ab, max: 1}", "2:48: 'max' must be at least 2 bytes, the size of the smallest"),
+    ("{line: true, max: 0}", "2:45: 'max' must be at least 1 byte"),
+    ("{line: true, max: 2GiB}", "2:45: 'max' must be at most 1073741824 bytes"),
+    ("{line: true, max: big}", "2:45: 'big' is not a size; write a number of bytes such as 64,"),
+    ("{fixed: 0}", "2:35: 'fixed' must be at least 1 byte"),
+    (
+        "{fixed: 32MiB}",
+        "2:27: 'max' (16777216 unless it is given) must be at least 33554432 bytes, the size of the"
+        " smallest frame",
+    ),
+    (
+        "{length_prefix: 4}",
+        "2:43: 'length_prefix' must be a mapping, not the number '4'; write {bytes: 4}",
+    ),
+    ("{length_prefix: {}}", "2:43: 'length_prefix' needs 'bytes', one of 1, 2, 4, 8"),
+    ("{length_prefix: {bytes: 3}}", "2:51: 'bytes' must be 1, 2, 4 or 8, not '3'"),
+    (
+        "{length_prefix: {byte: 4}}",
+        "2:44: unknown key 'byte' in a 'length_prefix'; did you mean 'bytes'?",
+    ),
+    (
+        "{length_prefix: {bytes: 4, order: network}}",
+        "2:61: unknown order 'network'; it is one of big, little",
+    ),
+    (
+        "{length_prefix: {bytes: 4, counts_itself: 1}}",
+        "2:69: 'counts_itself' must be true or false, not the number '1'",
+    ),
+    (
+        "{length_prefix: {bytes: 4}, max: 3}",
+        "2:60: 'max' must be at least 4 bytes, the size of the smallest frame",
+    ),
+]
+
+FRAMED_STEPS = [
+    ("line", 'send: {frame: "a\\nb"}', "this body cannot be framed: the delimiter"),
+    (
+        "{delimiter: aa}",
+        "send: {frame: a}",
+        "4:19: this body cannot be framed: the delimiter b'aa' would end its frame early",
+    ),
+    (
+        "{fixed: 4}",
+        "expect: {frame: abc}",
+        "4:21: this body cannot be framed: it has 3 bytes, and every frame has 4 ('fixed')",
+    ),
+    (
+        "{length_prefix: {bytes: 1}}",
+        "send: {join: [{frame: {repeat: a, times: 256}}]}",
+        "4:27: this body cannot be framed: it needs the length 256, and a length of 1 byte holds at"
+        " most 255",
+    ),
+    (
+        "{length_prefix: {bytes: 2, counts_itself: true}}",
+        "send: {frame: {repeat: a, times: 65534}}",
+        "4:19: this body cannot be framed: it needs the length 65536, and a length of 2 bytes holds"
+        " at most 65535",
+    ),
+    (
+        "{line: true, max: 4}",
+        "send: {frame: abcd}",
+        "4:19: this body cannot be framed: its frame has 5 bytes, more than 'max' (4)",
+    ),
+    ("line", "send: {frame: {frame: a}}", "4:19: this body cannot be framed: the"),
+    ("until_close", "send: {frame: ''}", "4:11: there is nothing to send; 'send' needs at least"),
+    ("line", "send: {frame: {random: x}}", "4:28: 'x' is not a size;"),
+    ("line", "expect: {frame: {random: 4}}", "4:21: 'random' bytes cannot be foretold; expect"),
+    ("line", "expect: {frame: [a]}", "4:21: a frame's body must be a text or a mapping, not a"),
+    ("line", "expect: {frame: 5}", "4:21: a frame's body must be a text, not the number '5'"),
+    (
+        "line",
+        "expect: {frame: closed}",
+        "4:21: 'closed' is no body of a frame; write a text, or one of regex, rule, length, text,"
+        " hex, base64, file, random, repeat, join",
+    ),
+    ("line", "expect: {frame: {silence: 1s}}", "4:21: 'silence' is no body of a frame; write a"),
+    ("line", "expect: {frame: {until: a}}", "4:21: 'until' is no body of a frame; write a text"),
+    ("line", "expect: {frame: {frame: a}}", "4:21: 'frame' is no body of a frame; write a text"),
+    ("line", "expect: {frame: {lenth: 3}}", "4:22: unknown key 'lenth' in a frame's body; did you"),
+    ("line", "{send: {frame: a}, expect: {frame: reply}}", "4:40: 'reply' needs to know the"),
+    (
+        "line",
+        "{send: a, expect: {frame: {rule: echo}}}",
+        "4:38: a rule in a 'frame' answers the frame that the same step sends; write 'send: {frame:"
+        " ...}' beside it",
+    ),
+    (
+        "line",
+        "{send: {frame: a}, expect: {frame: {rule: sink}}}",
+        "4:47: the rule 'sink' answers nothing, so no frame would come",
+    ),
+    (
+        "until_close",
+        "expect: {join: [{frame: a}, b]}",
+        "4:13: a frame of this framing is no fixed bytes; expect {frame: ...} by itself",
+    ),
+    (
+        "line",
+        "expect: {regex: 'a(b'}",
+        "4:21: 'a(b' is no regex: missing ), unterminated subpattern, at its character 2",
+    ),
+    ("line", "expect: {regex: 'é(b'}", "at its character 2"),
+    ("line", "expect: {regex: '(?u)b'}", "no regex: bad inline flags: cannot use 'u' flag with a"),
+    ("line", "expect: {regex: 'a{9999999999999}'}", "no regex: the repetition number is too large"),
+    ("line", "expect: {regex: 5}", "4:21: 'regex' must be a text, not the number '5'; write it"),
+    (
+        "line",
+        "expect: {regex: '(?P<user>.)'}",
+        "4:21: the group 'user' is built in; choose another",
+    ),
+    (
+        "line",
+        "expect: {regex: 'id ${user}'}",
+        "4:21: '${user}' is not replaced in a regex; for the text itself write '\\\\${user}'",
+    ),
+    ("line", "expect: {regex: a, until: ''}", "4:31: 'until' needs at least one byte"),
+    (
+        "line",
+        "expect: {regex: a, length: 5}",
+        "4:24: a reply has one form, this one has 'regex' and",
+    ),
+]
+
+
+@pytest.mark.parametrize(("framing", "mistake"), FRAMINGS)
+def test_framings(framing: str, mistake: str) -> None:
+    text = f"{TARGET}sockets: {{main: {{framing: {framing}}}}}\nsteps: [{{send: {{frame: a}}}}]\n"
+    (told,) = mistakes_of(text)
+    assert told.startswith(mistake)
+
+
+@pytest.mark.parametrize(("framing", "step", "mistake"), FRAMED_STEPS)
+def test_framed_steps(framing: str, step: str, mistake: str) -> None:
+    (told,) = mistakes_of(
+        f"{TARGET}sockets: {{main: {{framing: {framing}}}}}\nsteps:\n  - {step}\n"
+    )
+    assert told.startswith("4:")
+    assert mistake in told
+
+
+def test_a_step_s_sockets_must_have_one_framing() -> None:
+    text = (
+        "sockets: {a: {framing: line}, b: {framing: {fixed: 4}}, c: }\n"
+        + TARGET
+        + "steps:\n"
+        + "  - {on: [a, b], send: {frame: abcd}}\n"
+        + "  - {on: all, send: {frame: abcd}}\n"
+    )
+    assert mistakes_of(text) == [
+        "4:25: 'frame' needs to know where a frame ends: its sockets have different framings;"
+        " write a step for each",
+        "5:22: 'frame' needs to know where a frame ends: write 'sockets: {c: {framing: line}}' or"
+        " another framing",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "{regex: '(?P<a>.'}",
+        "{regx: '(?P<a>.)'}",
+        "{regex: '(?P<a>.)', length: 1}",
+        "{frame: {regx: a}}",
+    ],
+)
+def test_what_a_wrong_regex_may_have_named_is_not_unknown(reply: str) -> None:
+    head = TARGET + "sockets: {main: {framing: line}}\n"
+    assert len(mistakes_of(f"{head}steps: [{{expect: {reply}}}, {{send: '${{a}}'}}]\n")) == 1
+
+
 @pytest.mark.parametrize(("threshold", "mistake"), THRESHOLDS)
 def test_thresholds(threshold: str, mistake: str) -> None:
     text = f"{TARGET}{STEPS_LINE}thresholds: [{threshold!r}]\n"
@@ -1283,7 +1497,8 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         " all",
         "11:27: a payload must be a text, not the number '5'; write it in quotes",
         "11:31: unknown key 'hx' in a payload; did you mean 'hex'?",
-        "11:51: 'regex' is not supported yet",
+        "11:51: 'regex' needs to know where a frame ends: write 'sockets: {a: {framing: line}}' or"
+        " another framing; or write 'until: BYTES' beside it",
         "11:68: the name 'user' is built in; choose another name",
         "12:6: 'together' is not supported yet",
         "12:20: 'barrier' is not supported yet",
@@ -1320,7 +1535,8 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         ),
         (
             TARGET + "steps: [{expect: {regex: '(?P<a>.)'}}, {send: '${a}'}]\n",
-            "2:19: 'regex' is not supported yet",
+            "2:19: 'regex' needs to know where a frame ends: write 'sockets: {main: {framing:"
+            " line}}' or another framing; or write 'until: BYTES' beside it",
         ),
         (
             TARGET + "variables: {users: {csv: f}}\nsteps: [{send: '${users.name}'}]\n",
@@ -1410,14 +1626,11 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
     text = (
         "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
         "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
-        "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
+        "sockets: {main: {to: a, tls: {verify: false}, source: 10.0.0.0/8}}\n"
         "steps:\n"
         "  - together: [[{send: a}], [{send: b}]]\n"
         "  - barrier: here\n"
         "  - call: 'package.module:function'\n"
-        "  - send: {frame: a}\n"
-        "  - expect: {frame: a}\n"
-        "  - expect: {until: a, regex: b}\n"
         "load: {users: 0..500, spawn_rate: 1/s..9/s, rate: 100/s..2000/s, max_users: 9,"
         " phases: [{users: 1}]}\n"
     )
@@ -1427,20 +1640,16 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
             ("1:10", "a map of several targets"),
             ("2:20", "'csv' (a feeder)"),
             ("3:18", "'to' (several targets)"),
-            ("3:25", "'framing'"),
-            ("3:40", "'tls'"),
-            ("3:70", "a CIDR block as 'source'"),
+            ("3:25", "'tls'"),
+            ("3:55", "a CIDR block as 'source'"),
             ("5:5", "'together'"),
             ("6:5", "'barrier'"),
             ("7:5", "'call'"),
-            ("8:12", "'frame' (framing)"),
-            ("9:14", "'frame' (framing)"),
-            ("10:24", "'regex'"),
-            ("11:15", "a ramp such as '0..500'"),
-            ("11:35", "a ramp such as '1/s..9/s'"),
-            ("11:45", "'rate' (open load)"),
-            ("11:66", "'max_users' (open load)"),
-            ("11:80", "'phases'"),
+            ("8:15", "a ramp such as '0..500'"),
+            ("8:35", "a ramp such as '1/s..9/s'"),
+            ("8:45", "'rate' (open load)"),
+            ("8:66", "'max_users' (open load)"),
+            ("8:80", "'phases'"),
         ]
     ]
 
