@@ -22,7 +22,7 @@ OnError = Literal["reconnect", "stop_user", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${name}` in a text, replaced when the step runs."""
+    """`${name}` in a text, replaced when the step runs; `feeder.column` names one of a feeder."""
 
     name: str
 
@@ -281,6 +281,30 @@ class Load:
     graceful_stop: float = 5.0
 
 
+Pick = Literal["sequential", "shuffled", "random"]
+WhenShort = Literal["error", "wrap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A table of variables, one row a user; `columns` holds the values of all rows, as UTF-8.
+
+    `file` is its name as the scenario gives it. `when_short`: what happens where there are more
+    users than rows; with `random` there never are.
+    """
+
+    where: Position
+    name: str
+    file: str
+    columns: Mapping[str, tuple[bytes, ...]]
+    pick: Pick = "sequential"
+    when_short: WhenShort = "error"
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 
@@ -318,6 +342,7 @@ class Scenario:
     timeout: float = 5.0
     on_error: OnError = "reconnect"
     seed: int | None = None
+    feeders: Mapping[str, Feeder] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

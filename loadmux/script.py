@@ -17,6 +17,7 @@ from loadmux import rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed
+from loadmux.feeders import picker
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -88,6 +89,7 @@ class _Compiler:
         self.seed = seed
         self.stats = stats
         self.one_chunk = one_chunk(scenario)
+        self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
         everything = (*scenario.before, *scenario.steps, *scenario.after)
         self.changing: set[str] = set()
         self.reads: set[int] = set()
@@ -288,8 +290,16 @@ class _Compiler:
         name = part.name
         if name in BUILT_IN:
             return BUILT_IN[name]
+        if "." in name:
+            return self._column(*name.split(".", 1))
         default = self.scenario.variables.get(name, "").encode()
         return lambda user, socket, sent: user.get(name, default)
+
+    def _column(self, name: str, column: str) -> steps.Render:
+        """A column of a feeder: the value in the user's row."""
+        feeder = self.scenario.feeders[name]
+        values, row = feeder.columns[column], self.rows[name]
+        return lambda user, socket, sent: values[row(user.number)]
 
 
 def _unrecorded(seconds: float) -> None:

@@ -1,6 +1,6 @@
 """What a step sends and expects: the PAYLOAD and REPLY forms of the language.
 
-A mapping has exactly one form; anything else in it is a mistake. `file`s are read here, so that a
+A mapping has exactly one form; anything else in it is a mistake. `file`s are read now, so that a
 missing one is known before anything is sent. Constants that could not be held in memory are
 refused.
 """
@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import stat
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 from loadmux.errors import Position
 from loadmux.loader import reader
+from loadmux.loader.files import Files
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of, suggestion
 from loadmux.scenario import (
@@ -46,19 +45,19 @@ NOT_YET = {"frame": "'frame' (framing)", "regex": "'regex'"}
 
 
 class Payloads:
-    """Reads payloads and replies; `folder` is where the scenario's `file`s are looked for."""
+    """Reads payloads and replies."""
 
     def __init__(
         self,
         mistakes: Mistakes,
         names: Names,
-        folder: Path,
+        files: Files,
         rules: Collection[str],
         has_rule: bool,
     ) -> None:
         self._mistakes = mistakes
         self._names = names
-        self._folder = folder
+        self._files = files
         self._rules = rules
         self._has_rule = has_rule
 
@@ -227,31 +226,13 @@ class Payloads:
         convert: dict[str, Callable[[str], bytes]] = {
             "hex": _hex,
             "base64": _base64,
-            "file": self._file,
+            "file": self._files.read,
         }
         try:
             return convert[form.key](node.text)
         except ValueError as error:
             self._mistakes.add(node.where, str(error))
             return None
-
-    def _file(self, name: str) -> bytes:
-        if "\0" in name:
-            raise ValueError(f"{quoted(name)} is not the name of a file")
-        try:
-            path = self._folder / name
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{quoted(name)} is not a regular file")
-            if status.st_size > LARGEST_PAYLOAD:
-                raise ValueError(f"{quoted(name)} is larger than {LARGEST_PAYLOAD} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            message = (
-                f"cannot read {quoted(name)}: {reason}; files are looked for beside the scenario"
-            )
-            raise ValueError(message) from None
 
     def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
         if _size(payload) <= most:
