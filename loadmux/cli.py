@@ -43,10 +43,12 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
 ]
 TargetOption = Annotated[
-    str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
+    list[str] | None,
+    typer.Option(metavar="MODEL|URL", help="Instead of the file's target; NAME=... for several."),
 ]
 ReplyOption = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
+    list[str] | None,
+    typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
 ]
 
 
@@ -69,11 +71,15 @@ def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:
 
 
 def lying(scenario: Scenario, fault: str) -> Scenario:
-    """The scenario with a bundled target that lies in this way. Raises UsageError for any other."""
-    target = scenario.target
-    if target is None or target.bundled is None:
-        raise UsageError("--fault: only a bundled target can be told to lie")
-    return replace(scenario, target=replace(target, options={**target.options, "fault": fault}))
+    """The scenario with its bundled target told to lie in this way. Raises UsageError."""
+    servers = dict(scenario.servers)
+    if len(servers) > 1:
+        raise UsageError("--fault: there are several targets; write 'fault: NAME' in one of them")
+    for name, target in servers.items():
+        if target.bundled is None:
+            raise UsageError("--fault: only a bundled target can be told to lie")
+        servers[name] = replace(target, options={**target.options, "fault": fault})
+    return scenario.with_servers(servers)
 
 
 def repeat_command(seed: int) -> str:
@@ -118,7 +124,14 @@ def run_command(
     if rate is not None:
         raise UsageError("--rate: open load is not supported yet; use --users")
     overrides = Overrides(
-        target, reply, users, spawn_rate, run_time, iterations, seed, tuple(threshold or ())
+        tuple(target or ()),
+        tuple(reply or ()),
+        users,
+        spawn_rate,
+        run_time,
+        iterations,
+        seed,
+        tuple(threshold or ()),
     )
     scenario = scenario_of(files, overrides)
     if fault is not None:
@@ -132,9 +145,8 @@ def run_command(
 def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
-    target = scenario.target
-    assert target is not None
-    with live_view(err, quiet, scenario.name, str(target.url or target.bundled)) as view:
+    targets = ", ".join(str(one.url or one.bundled) for one in scenario.servers.values())
+    with live_view(err, quiet, scenario.name, targets) as view:
         report = run(scenario, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
@@ -173,7 +185,7 @@ def check(files: Files, target: TargetOption = None, reply: ReplyOption = None) 
     failed = False
     for name in files:
         try:
-            load(find(name), Overrides(target, reply), models=models())
+            load(find(name), Overrides(tuple(target or ()), tuple(reply or ())), models=models())
         except LoadmuxError as error:
             failed = True
             print(error, file=sys.stderr)

@@ -9,7 +9,7 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loadmux.errors import Position
@@ -229,7 +229,10 @@ Step = Exchange | OnSockets | Wait | Repeat | For | Set
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default."""
+    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
+
+    `to` names its target, one of `Scenario.servers`.
+    """
 
     name: str
     nodelay: bool = True
@@ -237,6 +240,7 @@ class Socket:
     send_buffer: int | None = None
     source: str | None = None
     linger: float | None = None
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +332,8 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """One file. `target` is the only one, or the first of `targets`, which has those with names."""
+
     path: str
     name: str
     description: str
@@ -343,14 +349,30 @@ class Scenario:
     on_error: OnError = "reconnect"
     seed: int | None = None
     feeders: Mapping[str, Feeder] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+
+    @property
+    def servers(self) -> Mapping[str, Target]:
+        """All targets by name; the only one of a scenario that names none is called ""."""
+        if self.targets or self.target is None:
+            return self.targets
+        return {"": self.target}
+
+    def with_servers(self, servers: Mapping[str, Target]) -> Scenario:
+        """The same scenario with other targets of the same names."""
+        first = next(iter(servers.values()), None)
+        return replace(self, target=first, targets={} if "" in servers else servers)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the file; None leaves the file's word."""
+    """What the command line says instead of the file; None leaves the file's word.
 
-    target: str | None = None
-    reply: str | None = None
+    `target` and `reply`: a word for the only target, or several `NAME=WORD`.
+    """
+
+    target: str | tuple[str, ...] | None = None
+    reply: str | tuple[str, ...] | None = None
     users: int | None = None
     spawn_rate: str | None = None
     run_time: str | None = None

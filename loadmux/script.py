@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from loadmux import rules, steps
@@ -42,6 +42,7 @@ from loadmux.scenario import (
     Set,
     Silence,
     Step,
+    Target,
     Text,
     Uniform,
     Until,
@@ -72,28 +73,26 @@ def flat(script: Sequence[Step]) -> Iterator[Step]:
 
 
 def compile_scenario(
-    scenario: Scenario, url: Url, rule: str | None, seed: int, stats: Stats
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats
 ) -> Script:
-    """The script of a scenario against a target that listens at `url` and replies by `rule`.
+    """The script of a scenario whose targets, by name, listen at `urls`.
 
-    Makes a row in `stats` for each step that is measured, in the file's order. Raises UsageError
-    when the host's name cannot be resolved.
+    Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
+    when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, rule, seed, stats).script(resolve(url), str(url))
+    return _Compiler(scenario, seed, stats).script(urls)
 
 
 class _Compiler:
-    def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
+    def __init__(self, scenario: Scenario, seed: int, stats: Stats) -> None:
         self.scenario = scenario
-        self.rule = rule
         self.seed = seed
         self.stats = stats
-        self.one_chunk = one_chunk(scenario)
         self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
         everything = (*scenario.before, *scenario.steps, *scenario.after)
         self.changing: set[str] = set()
         self.reads: set[int] = set()
-        self.rules: dict[int, str] = {}
+        self.rules: dict[int, rules.Rule] = {}
         self.last: dict[int, str] = {}
         for step in flat(everything):
             self._survey(step)
@@ -115,21 +114,23 @@ class _Compiler:
         self.reads.update(sockets)
         if isinstance(expect.reply, ByRule):
             for index in sockets:
-                self.rules.setdefault(index, self._rule_name(expect.reply))
+                self.rules.setdefault(index, self._rule(expect.reply, index))
 
-    def _rule_name(self, reply: ByRule) -> str:
-        name = reply.rule or self.rule
+    def _rule(self, reply: ByRule, index: int) -> rules.Rule:
+        """The rule by which a socket is replied to."""
+        target = self.scenario.servers[self.scenario.sockets[index].to]
+        name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
-        return name
+        return rules.rule(name, one_chunk(target))
 
-    def script(self, address: tuple[int, object], url: str) -> Script:
+    def script(self, urls: Mapping[str, Url]) -> Script:
         scenario = self.scenario
-        family, where = address
+        addresses = {name: resolve(url) for name, url in urls.items()}
         endpoints = [
             Endpoint(
-                family,
-                where,  # type: ignore[arg-type]
-                url,
+                addresses[one.to][0],
+                addresses[one.to][1],  # type: ignore[arg-type]
+                str(urls[one.to]),
                 one.nodelay,
                 one.receive_buffer,
                 one.send_buffer,
@@ -199,7 +200,7 @@ class _Compiler:
             step.name,
             step.sockets,
             message,
-            self._reply(reply),
+            self._reply(reply, step.sockets),
             timeout,
             record,
             step.expect.save,
@@ -207,27 +208,35 @@ class _Compiler:
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
-        index = step.sockets[0]
-        rule = self.rules.get(index)
+        names = self.scenario.sockets
         return steps.Message(
             self._constant(send.payload),
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule, self.one_chunk),
-            index in self.reads,
+            {names[i].name: self.rules[i] for i in step.sockets if i in self.rules},
+            frozenset(names[i].name for i in step.sockets if i in self.reads),
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until) -> steps.Reply:
+    def _reply(
+        self, reply: Exactly | ByRule | Length | Until, sockets: tuple[int, ...]
+    ) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
+                return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
             case Until(delimiter=delimiter):
                 return steps.FormReply(partial(rules.UntilDelimiter, delimiter))
+
+    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
+        found = list(by_socket.values())
+        if all(rule == found[0] for rule in found):
+            return steps.RuleReply(found[0])
+        names = self.scenario.sockets
+        return steps.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -306,9 +315,9 @@ def _unrecorded(seconds: float) -> None:
     pass
 
 
-def one_chunk(scenario: Scenario) -> int:
+def one_chunk(target: Target) -> int:
     """The size of a message that the target reads at once: less if it was told to read little."""
-    told = scenario.target.options.get("read-size", "") if scenario.target is not None else ""
+    told = target.options.get("read-size", "")
     return min(rules.ONE_CHUNK, int(told)) if told.isdecimal() else rules.ONE_CHUNK
 
 

@@ -64,11 +64,11 @@ class File:
 
     def read(self) -> Scenario:
         """The scenario, of no worth where there are mistakes; UsageError for a `--threshold`."""
-        target_in_force, rule_known = self._target()
+        targets, unruled = self._targets()
         variables = self._variables()
-        self._declare_sockets()
+        self._declare_sockets(targets)
         rules = self._options.rules
-        payloads = Payloads(self._mistakes, self._names, self._files, rules, rule_known)
+        payloads = Payloads(self._mistakes, self._names, self._files, rules, unruled)
         steps = Steps(self._mistakes, self._sockets, self._names, payloads)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
@@ -78,7 +78,7 @@ class File:
             path=self._path,
             name=fields.read("name", reader.label) or Path(self._path).stem,
             description=fields.read("description", reader.text) or "",
-            target=target_in_force,
+            target=next(iter(targets.values()), None),
             variables=variables,
             sockets=tuple(self._sockets.flat),
             before=before,
@@ -90,6 +90,7 @@ class File:
             seed=file_seed if seed is None else seed,
             thresholds=self._thresholds(steps),
             feeders=self._feeders,
+            targets={} if target.ONLY in targets else targets,
         )
 
     def _on_error(self) -> OnError:
@@ -101,17 +102,18 @@ class File:
 
     # --- target -----------------------------------------------------------------------------
 
-    def _target(self) -> tuple[Target | None, bool]:
-        """The target in force, and whether `expect: reply` has a rule (or must not be blamed)."""
+    def _targets(self) -> tuple[dict[str, Target], frozenset[str]]:
+        """The targets in force, and those without a rule for `expect: reply` (if to be blamed)."""
         options, node = self._options, self._fields.value("target")
         found = target.read(self._mistakes, node, options.models, options.rules)
-        in_force = target.overridden(found.target, options.target, options.reply)
         if "target" in self._fields.meant or not found.judged:
-            return in_force, True
-        if in_force is None:
+            self._sockets.targets = None
+            return dict(found.targets), frozenset()
+        in_force = target.in_force(found.targets, options.targets, options.replies)
+        self._sockets.targets = tuple(in_force)
+        if not in_force:
             target.require(self._mistakes, self._path)
-            return None, True
-        return in_force, in_force.rule is not None
+        return in_force, frozenset(name for name, one in in_force.items() if one.rule is None)
 
     # --- variables and sockets --------------------------------------------------------------
 
@@ -154,8 +156,9 @@ class File:
         if feeder is not None:
             self._feeders[entry.key] = feeder
 
-    def _declare_sockets(self) -> None:
-        self._sockets.declare_all(self._fields.value("sockets"))
+    def _declare_sockets(self, targets: dict[str, Target]) -> None:
+        where = self._fields.where_of("target") if len(targets) > 1 else self._fields.where
+        self._sockets.declare_all(self._fields.value("sockets"), where)
         if "sockets" in self._fields.meant:
             self._sockets.known = False
 

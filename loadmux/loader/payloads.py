@@ -45,7 +45,7 @@ NOT_YET = {"frame": "'frame' (framing)", "regex": "'regex'"}
 
 
 class Payloads:
-    """Reads payloads and replies."""
+    """Reads payloads and replies; `unruled` are the targets whose reply rule nobody knows."""
 
     def __init__(
         self,
@@ -53,13 +53,13 @@ class Payloads:
         names: Names,
         files: Files,
         rules: Collection[str],
-        has_rule: bool,
+        unruled: Collection[str],
     ) -> None:
         self._mistakes = mistakes
         self._names = names
         self._files = files
         self._rules = rules
-        self._has_rule = has_rule
+        self._unruled = unruled
 
     # --- what a step may ask for ------------------------------------------------------------
 
@@ -75,10 +75,13 @@ class Payloads:
             return None
         return payload
 
-    def to_expect(self, node: Node, *, sent: bool) -> Reply | None:
-        """A reply; `sent` says whether the step sends, so that `${sent}` has a value."""
+    def to_expect(self, node: Node, *, sent: bool, targets: Collection[str]) -> Reply | None:
+        """A reply; `sent` says whether the step sends, so that `${sent}` has a value.
+
+        `targets` are those of the step's sockets.
+        """
         if isinstance(node, ScalarNode) and node.value == "reply":
-            return self._by_rule(node.where)
+            return self._by_rule(node.where, targets)
         if isinstance(node, ScalarNode) and node.value == "closed":
             return Closed()
         if not isinstance(node, MappingNode):
@@ -110,13 +113,17 @@ class Payloads:
         self._mistakes.add(node.where, f"'{key}' can only be true, not {kind_of(node)}")
         return None
 
-    def _by_rule(self, where: Position) -> Reply | None:
-        if self._has_rule:
+    def _by_rule(self, where: Position, targets: Collection[str]) -> Reply | None:
+        unruled = [name for name in targets if name in self._unruled]
+        if not unruled:
             return ByRule(None)
+        name = unruled[0]
+        whose = f"the rule of the target {quoted(name)}" if name else "the target's rule"
+        given = f"{name}=" if name else ""
         self._mistakes.add(
             where,
-            "'reply' needs to know the target's rule; write 'reply: RULE' in the target, or give"
-            f" --reply RULE (one of {', '.join(self._rules)})",
+            f"'reply' needs to know {whose}; write 'reply: RULE' in the target, or give"
+            f" --reply {given}RULE (one of {', '.join(self._rules)})",
         )
         return None
 

@@ -38,8 +38,8 @@ WHOLE_FILES = [
         "1:10: unknown key 'ulr' in a target; did you mean 'url'?",
     ),
     (
-        "target: {curl: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
-        "1:10: a map of several targets is not supported yet",
+        "target: {a b: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
+        "1:10: 'a b' is no name for a target; use letters, digits, '_', '-' and '.'",
     ),
     ("a: &a []\n*a : 1\n", "1:4: a key must be a text, not a list or a mapping"),
     (
@@ -297,7 +297,8 @@ WHOLE_FILES = [
     ),
     (
         "target: {a: {bundled: epoll}, b: 'tcp://h:1'}\nsteps: [{send: a}]\n",
-        "1:10: a map of several targets is not supported yet",
+        "1:1: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are a, b)",
     ),
     (
         "target: {bundled: epoll, workers: [1]}\nsteps: [{send: a}]\n",
@@ -1409,10 +1410,81 @@ def test_one_mistake_gives_one_line(text: str, mistake: str) -> None:
     assert mistakes_of(text) == [mistake]
 
 
+TWO_TARGETS = "target: {api: {url: 'tcp://h:1', reply: echo}, cache: 'tcp://h:2'}\n"
+SEVERAL_TARGETS = [
+    (
+        "sockets: [a]\n" + STEPS_LINE,
+        "2:10: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are api, cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: }\n" + "steps: [{on: a, send: a}]\n",
+        "2:27: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {nodelay: false}}\n" + "steps: [{on: a, send: a}]\n",
+        "2:28: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: cashe}}\n" + STEPS_LINE,
+        "2:19: unknown target 'cashe'; did you mean 'cache'?",
+    ),
+    (
+        "sockets: {a: {to: 5}}\n" + STEPS_LINE,
+        "2:19: 'to' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {to: cache}}\nsteps: [{on: all, send: a, expect: reply}]\n",
+        "3:36: 'reply' needs to know the rule of the target 'cache'; write 'reply: RULE' in the"
+        " target, or give --reply cache=RULE (one of echo, upper, ok, received, upper_sb, hello,"
+        " sink)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), SEVERAL_TARGETS)
+def test_several_targets(text: str, mistake: str) -> None:
+    assert mistakes_of(TWO_TARGETS + text) == [mistake]
+
+
+ONE_OF_SEVERAL = [
+    (
+        "target: {api: {bundled: epol}, cache: 'tcp://h:2'}\nsockets: {a: {to: apii}}\n",
+        "1:25: unknown model 'epol'; did you mean 'epoll'?",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: select}\nsockets: {a: {to: api}}\n",
+        "1:40: 'select' is a model, not a URL; write {bundled: select}",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: []}\nsockets: {a: {to: api}}\n",
+        "1:40: 'target' must not be a list; write a URL, {url: URL, reply: RULE} or {bundled:"
+        " MODEL, reply: RULE}",
+    ),
+    (
+        "target: {api: {}, cache: {bundled: epoll}}\nsockets: {a: {to: api}}\n",
+        "1:15: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or"
+        " {bundled: MODEL, reply: RULE}",
+    ),
+    (
+        "target: {bundled: epoll}\nsockets: {a: {to: api}}\n",
+        "2:19: 'to' chooses among the names of several targets; this target has none; leave 'to'"
+        " out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "mistake"), ONE_OF_SEVERAL)
+def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
+    assert mistakes_of(head + "steps: [{on: a, send: a, expect: reply}]\n") == [mistake]
+
+
 def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
     text = (
-        "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
-        "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
+        "target: tcp://h:1\n"
+        "sockets: {main: {framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
         "steps:\n"
         "  - together: [[{send: a}], [{send: b}]]\n"
         "  - barrier: here\n"
@@ -1426,11 +1498,9 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
     assert mistakes_of(text) == [
         f"{where}: {what} is not supported yet"
         for where, what in [
-            ("1:10", "a map of several targets"),
-            ("2:18", "'to' (several targets)"),
-            ("2:25", "'framing'"),
-            ("2:40", "'tls'"),
-            ("2:70", "a CIDR block as 'source'"),
+            ("2:18", "'framing'"),
+            ("2:33", "'tls'"),
+            ("2:63", "a CIDR block as 'source'"),
             ("4:5", "'together'"),
             ("5:5", "'barrier'"),
             ("6:5", "'call'"),
