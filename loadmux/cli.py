@@ -61,10 +61,12 @@ Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
 ]
 TargetOption = Annotated[
-    str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
+    list[str] | None,
+    typer.Option(metavar="MODEL|URL", help="Instead of the file's target; NAME=... for several."),
 ]
 ReplyOption = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
+    list[str] | None,
+    typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
 ]
 
 
@@ -116,7 +118,14 @@ def run_command(
     if rate is not None:
         raise UsageError("--rate: open load is not supported yet; use --users")
     overrides = Overrides(
-        target, reply, users, spawn_rate, run_time, iterations, seed, tuple(threshold or ())
+        tuple(target or ()),
+        tuple(reply or ()),
+        users,
+        spawn_rate,
+        run_time,
+        iterations,
+        seed,
+        tuple(threshold or ()),
     )
     scenario = scenario_of(files, overrides)
     if fault is not None:
@@ -130,9 +139,8 @@ def run_command(
 def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
-    target = scenario.target
-    assert target is not None
-    with live_view(err, quiet, scenario.name, str(target.url or target.bundled)) as view:
+    targets = ", ".join(str(one.url or one.bundled) for one in scenario.servers.values())
+    with live_view(err, quiet, scenario.name, targets) as view:
         report = run(scenario, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
@@ -171,7 +179,7 @@ def check(files: Files, target: TargetOption = None, reply: ReplyOption = None) 
     failed = False
     for name in files:
         try:
-            load(find(name), Overrides(target, reply), models=models())
+            load(find(name), Overrides(tuple(target or ()), tuple(reply or ())), models=models())
         except LoadmuxError as error:
             failed = True
             print(error, file=sys.stderr)

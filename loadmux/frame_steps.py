@@ -9,7 +9,7 @@ against the target.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -105,28 +105,34 @@ class FrameReply(Reply):
 
 @dataclass(frozen=True, slots=True)
 class FrameByRule(Reply):
-    """One frame whose body is what a rule makes of the body of the frame that the step sends."""
+    """One frame whose body is what a rule makes of the body of the frame that the step sends.
+
+    `rules` by the names of the sockets.
+    """
 
     framing: Framing
-    rule: Rule
+    rules: Mapping[str, Rule]
     place: Place
 
     def known(self, payload: bytes) -> Judged | None:
+        first, *others = self.rules.values()
+        if any(rule != first for rule in others):
+            return None
         try:
-            return self._judged(body_of(self.framing, payload))
+            return self._judged(body_of(self.framing, payload), first)
         except ValueError:
             return None
 
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
         try:
-            return self._judged(body_of(self.framing, payload))
+            return self._judged(body_of(self.framing, payload), self.rules[socket])
         except ValueError as error:
             raise self.place.refuse(user, socket, payload, error) from None
 
-    def _judged(self, body: bytes) -> Judged:
-        if self.rule.name not in ANSWERS:
-            raise ValueError(f"the rule {self.rule.name!r} does not answer a frame with a frame")
-        return exactly(self.framing, ANSWERS[self.rule.name](body))
+    def _judged(self, body: bytes, rule: Rule) -> Judged:
+        if rule.name not in ANSWERS:
+            raise ValueError(f"the rule {rule.name!r} does not answer a frame with a frame")
+        return exactly(self.framing, ANSWERS[rule.name](body))
 
 
 def exactly(framing: Framing, body: bytes) -> Judged:

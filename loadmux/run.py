@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing import Pipe
@@ -25,7 +25,7 @@ from types import FrameType
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
-from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.report.model import Progress, Report, TargetReport, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
 from loadmux.script import draw_seed, flat, resolve
@@ -104,8 +104,7 @@ def check_limits(scenario: Scenario, settings: Settings) -> None:
     for one in scenario.sockets:
         if one.source is not None:
             check_source(one.source)
-    target = scenario.target
-    alone = target is not None and target.bundled is not None
+    alone = any(target.bundled is not None for target in scenario.servers.values())
     users = scenario.load.users if alone else -(-scenario.load.users // settings.workers)
     needed = users * len(scenario.sockets) + SPARE_DESCRIPTORS
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -133,8 +132,8 @@ def check_source(source: str) -> None:
             raise UsageError(f"source: {fault}") from None
 
 
-def fitted(target: Target, scenario: Scenario) -> Target:
-    """A bundled target that can serve all the scenario's connections at once.
+def fitted(name: str, target: Target, scenario: Scenario) -> Target:
+    """A bundled target, called `name`, that can serve all the connections to it at once.
 
     A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
     cannot serve so many: a right server would be blamed for clients that wait in its backlog.
@@ -144,7 +143,7 @@ def fitted(target: Target, scenario: Scenario) -> Target:
     told = describe(target.bundled)
     if not told["available"]:
         raise TargetFailed(f"target {target.bundled} cannot run here: {told['reason']}")
-    users, sockets = scenario.load.users, len(scenario.sockets)
+    users, sockets = scenario.load.users, sum(one.to == name for one in scenario.sockets)
     connections = users * sockets
     most = told["at_once"] or told["pool"]
     if most is None or "workers" in target.options:
@@ -160,11 +159,15 @@ def fitted(target: Target, scenario: Scenario) -> Target:
 
 
 def lying(scenario: Scenario, fault: str) -> Scenario:
-    """The scenario with a bundled target that lies in this way. Raises UsageError for any other."""
-    target = scenario.target
-    if target is None or target.bundled is None:
-        raise UsageError("--fault: only a bundled target can be told to lie")
-    return replace(scenario, target=replace(target, options={**target.options, "fault": fault}))
+    """The scenario with its bundled target told to lie in this way. Raises UsageError."""
+    servers = dict(scenario.servers)
+    if len(servers) > 1:
+        raise UsageError("--fault: there are several targets; write 'fault: NAME' in one of them")
+    for name, target in servers.items():
+        if target.bundled is None:
+            raise UsageError("--fault: only a bundled target can be told to lie")
+        servers[name] = replace(target, options={**target.options, "fault": fault})
+    return scenario.with_servers(servers)
 
 
 def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]) -> Report:
@@ -175,20 +178,29 @@ def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]
     """
     check_limits(scenario, settings)
     seed = scenario.seed if scenario.seed is not None else draw_seed()
-    assert scenario.target is not None
     state = State()
     with ExitStack() as stack:
-        process = None
-        if scenario.target.bundled is not None:
-            target = fitted(scenario.target, scenario)
-            process = stack.enter_context(TargetProcess(target))
-        url = process.url if process is not None else scenario.target.url
+        processes: dict[str, TargetProcess] = {}
+        for name, target in scenario.servers.items():
+            if target.bundled is not None:
+                process = TargetProcess(fitted(name, target, scenario))
+                processes[name] = stack.enter_context(process)
+        urls = urls_of(scenario, processes)
+        workers = stack.enter_context(started(scenario, urls, seed, settings))
+        stack.enter_context(interruptible(state))
+        conduct(workers, processes, scenario, state, show)
+    return report(scenario, settings, seed, urls, state, workers)
+
+
+def urls_of(scenario: Scenario, processes: Mapping[str, TargetProcess]) -> dict[str, Url]:
+    """Where the targets listen, by name. Raises TargetFailed where a host has no address."""
+    urls = {}
+    for name, target in scenario.servers.items():
+        url = processes[name].url if name in processes else target.url
         assert url is not None
         resolve(url)
-        workers = stack.enter_context(started(scenario, url, seed, settings))
-        stack.enter_context(interruptible(state))
-        conduct(workers, process, scenario, state, show)
-    return report(scenario, settings, seed, url, state, workers)
+        urls[name] = url
+    return urls
 
 
 @contextmanager
@@ -209,17 +221,18 @@ def interruptible(state: State) -> Iterator[None]:
 
 
 @contextmanager
-def started(scenario: Scenario, url: Url, seed: int, settings: Settings) -> Iterator[list[Worker]]:
+def started(
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, settings: Settings
+) -> Iterator[list[Worker]]:
     """Worker processes, each with its job, all of them ready; none is left after the block."""
     workers: list[Worker] = []
     stride = min(settings.workers, scenario.load.users)
-    rule = scenario.target.rule if scenario.target is not None else None
     try:
         for number in range(stride):
             users = len(range(number, scenario.load.users, stride))
             worker = spawn(number, users)
             workers.append(worker)
-            job = Job(scenario, url, rule, seed, settings.poller, number, stride, users)
+            job = Job(scenario, urls, seed, settings.poller, number, stride, users)
             worker.pipe.send(job)
         for worker in workers:
             await_ready(worker)
@@ -267,7 +280,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def conduct(
     workers: list[Worker],
-    process: TargetProcess | None,
+    processes: Mapping[str, TargetProcess],
     scenario: Scenario,
     state: State,
     show: Callable[[Progress], None],
@@ -283,14 +296,22 @@ def conduct(
             hear(next(worker for worker in running if worker.pipe is pipe), state)
         look_for_silence(running)
         show_progress(workers, scenario, state, show)
-        if process is not None and state.died is None and (died := process.died()) is not None:
-            state.died = died
+        state.died = state.died or first_death(processes)
         aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
         if stopping is None and (state.interrupted or state.failed or state.died or aborted):
             stopping = monotonic()
             for worker in running:
                 tell(worker, STOP)
         give_up(running, scenario, state, stopping)
+
+
+def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
+    """How a bundled target ended on its own, None while all of them run."""
+    for name, process in processes.items():
+        died = process.died()
+        if died is not None:
+            return f"{name}: {died}" if name else died
+    return None
 
 
 def tell(worker: Worker, word: str) -> None:
@@ -386,30 +407,36 @@ def show_progress(
 # --- at the end ---------------------------------------------------------------------------------
 
 
+def target_reports(scenario: Scenario, urls: Mapping[str, Url]) -> tuple[TargetReport, ...]:
+    """What the report says of the targets, in the file's order."""
+    return tuple(
+        TargetReport(name, str(urls[name]), target.bundled, target.rule)
+        for name, target in scenario.servers.items()
+    )
+
+
 def report(
-    scenario: Scenario, settings: Settings, seed: int, url: Url, state: State, workers: list[Worker]
+    scenario: Scenario,
+    settings: Settings,
+    seed: int,
+    urls: Mapping[str, Url],
+    state: State,
+    workers: list[Worker],
 ) -> Report:
     finals = [worker.final for worker in workers if worker.final is not None]
     updates = [worker.last for worker in workers if worker.last is not None]
     updates += [final.update for final in finals]
     duration = max((update.elapsed for update in updates), default=0.0)
-    unreachable = next((final.unreachable for final in finals if final.unreachable), None)
-    if state.stats.connects.right:
-        unreachable = None
     outcome = Outcome(
         duration=duration,
         interrupted=state.interrupted,
-        unreachable=unreachable,
+        unreachable=never_reached(finals),
         generator_failed=state.failed,
         target_died=state.died,
     )
-    target = scenario.target
-    assert target is not None
     return Report(
         scenario=replace(scenario, seed=seed),
-        target=str(url),
-        model=target.bundled,
-        rule=target.rule,
+        targets=target_reports(scenario, urls),
         poller=workers[0].poller,
         duration=duration,
         stats=state.stats,
@@ -417,11 +444,18 @@ def report(
         seed=seed,
         command=settings.command(seed),
         workers=tuple(worker.report() for worker in workers),
-        notes=tuple(notes(scenario, target, state, finals)),
+        notes=tuple(notes(scenario, state, finals)),
     )
 
 
-def notes(scenario: Scenario, target: Target, state: State, finals: list[Final]) -> Iterator[str]:
+def never_reached(finals: list[Final]) -> str | None:
+    """Why a target could not be reached, if no worker ever reached it."""
+    reached = {url for final in finals for url in final.reached}
+    failed = [one for final in finals for one in final.unreachable.items()]
+    return next((text for url, text in failed if url not in reached), None)
+
+
+def notes(scenario: Scenario, state: State, finals: list[Final]) -> Iterator[str]:
     """Remarks that a person should not have to find out alone."""
     stats = state.stats
     if state.died is not None:
@@ -451,20 +485,19 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
 
 def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
     """A remark for each rule in use that cannot see every lost reply."""
-    target = scenario.target
-    assert target is not None
-    for name in sorted(weak_rules(scenario, target)):
+    for name in sorted(weak_rules(scenario)):
         yield (
             f"rule {name!r} only counts replies: where messages are sent without waiting for the"
             " reply, or in pieces, a lost reply cannot be seen"
         )
 
 
-def weak_rules(scenario: Scenario, target: Target) -> set[str]:
-    used = set()
+def weak_rules(scenario: Scenario) -> set[str]:
+    used: set[str | None] = set()
     for step in flat((*scenario.before, *scenario.steps, *scenario.after)):
         if isinstance(step, Exchange) and step.expect is not None:
             reply = step.expect.reply
-            if isinstance(reply, ByRule) and (name := reply.rule or target.rule) is not None:
-                used.add(name)
-    return {name for name in used if rule_named(name).weak}
+            if isinstance(reply, ByRule):
+                targets = {scenario.sockets[place].to for place in step.sockets}
+                used |= {reply.rule or scenario.servers[name].rule for name in targets}
+    return {name for name in used if name is not None and rule_named(name).weak}

@@ -9,7 +9,7 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loadmux.errors import Position
@@ -23,7 +23,7 @@ OnError = Literal["reconnect", "stop_user", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${name}` in a text, replaced when the step runs."""
+    """`${name}` in a text, replaced when the step runs; `feeder.column` names one of a feeder."""
 
     name: str
 
@@ -267,7 +267,10 @@ Step = Exchange | OnSockets | Wait | Repeat | For | Set
 
 @dataclass(frozen=True, slots=True)
 class Socket:
-    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default."""
+    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
+
+    `to` names its target, one of `Scenario.servers`.
+    """
 
     name: str
     nodelay: bool = True
@@ -276,6 +279,7 @@ class Socket:
     source: str | None = None
     linger: float | None = None
     framing: Framing | None = None
+    to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +324,30 @@ class Load:
     graceful_stop: float = 5.0
 
 
+Pick = Literal["sequential", "shuffled", "random"]
+WhenShort = Literal["error", "wrap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A table of variables, one row a user; `columns` holds the values of all rows, as UTF-8.
+
+    `file` is its name as the scenario gives it. `when_short`: what happens where there are more
+    users than rows; with `random` there never are.
+    """
+
+    where: Position
+    name: str
+    file: str
+    columns: Mapping[str, tuple[bytes, ...]]
+    pick: Pick = "sequential"
+    when_short: WhenShort = "error"
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 
@@ -343,6 +371,8 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """One file. `target` is the only one, or the first of `targets`, which has those with names."""
+
     path: str
     name: str
     description: str
@@ -357,14 +387,31 @@ class Scenario:
     timeout: float = 5.0
     on_error: OnError = "reconnect"
     seed: int | None = None
+    feeders: Mapping[str, Feeder] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+
+    @property
+    def servers(self) -> Mapping[str, Target]:
+        """All targets by name; the only one of a scenario that names none is called ""."""
+        if self.targets or self.target is None:
+            return self.targets
+        return {"": self.target}
+
+    def with_servers(self, servers: Mapping[str, Target]) -> Scenario:
+        """The same scenario with other targets of the same names."""
+        first = next(iter(servers.values()), None)
+        return replace(self, target=first, targets={} if "" in servers else servers)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the file; None leaves the file's word."""
+    """What the command line says instead of the file; None leaves the file's word.
 
-    target: str | None = None
-    reply: str | None = None
+    `target` and `reply`: a word for the only target, or several `NAME=WORD`.
+    """
+
+    target: str | tuple[str, ...] | None = None
+    reply: str | tuple[str, ...] | None = None
     users: int | None = None
     spawn_rate: str | None = None
     run_time: str | None = None

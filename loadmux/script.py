@@ -10,13 +10,14 @@ from __future__ import annotations
 import random
 import socket
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from loadmux import frame_steps, rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed
+from loadmux.feeders import picker
 from loadmux.framed import HasLength, Matches, match_until
 from loadmux.scenario import (
     ByRule,
@@ -45,6 +46,7 @@ from loadmux.scenario import (
     Set,
     Silence,
     Step,
+    Target,
     Text,
     Uniform,
     Until,
@@ -76,14 +78,14 @@ def flat(script: Sequence[Step]) -> Iterator[Step]:
 
 
 def compile_scenario(
-    scenario: Scenario, url: Url, rule: str | None, seed: int, stats: Stats
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats
 ) -> Script:
-    """The script of a scenario against a target that listens at `url` and replies by `rule`.
+    """The script of a scenario whose targets, by name, listen at `urls`.
 
-    Makes a row in `stats` for each step that is measured, in the file's order. Raises UsageError
-    when the host's name cannot be resolved.
+    Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
+    when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, rule, seed, stats).script(resolve(url), str(url))
+    return _Compiler(scenario, seed, stats).script(urls)
 
 
 class _Compiler:
@@ -91,16 +93,15 @@ class _Compiler:
 
     place: frame_steps.Place
 
-    def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
+    def __init__(self, scenario: Scenario, seed: int, stats: Stats) -> None:
         self.scenario = scenario
-        self.rule = rule
         self.seed = seed
         self.stats = stats
-        self.one_chunk = one_chunk(scenario)
+        self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
         everything = (*scenario.before, *scenario.steps, *scenario.after)
         self.changing: set[str] = set()
         self.reads: set[int] = set()
-        self.rules: dict[int, str] = {}
+        self.rules: dict[int, rules.Rule] = {}
         self.last: dict[int, str] = {}
         for step in flat(everything):
             self._survey(step)
@@ -123,21 +124,23 @@ class _Compiler:
         self.reads.update(sockets)
         if isinstance(expect.reply, ByRule):
             for index in sockets:
-                self.rules.setdefault(index, self._rule_name(expect.reply))
+                self.rules.setdefault(index, self._rule(expect.reply, index))
 
-    def _rule_name(self, reply: ByRule) -> str:
-        name = reply.rule or self.rule
+    def _rule(self, reply: ByRule, index: int) -> rules.Rule:
+        """The rule by which a socket is replied to."""
+        target = self.scenario.servers[self.scenario.sockets[index].to]
+        name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
-        return name
+        return rules.rule(name, one_chunk(target))
 
-    def script(self, address: tuple[int, object], url: str) -> Script:
+    def script(self, urls: Mapping[str, Url]) -> Script:
         scenario = self.scenario
-        family, where = address
+        addresses = {name: resolve(url) for name, url in urls.items()}
         endpoints = [
             Endpoint(
-                family,
-                where,  # type: ignore[arg-type]
-                url,
+                addresses[one.to][0],
+                addresses[one.to][1],  # type: ignore[arg-type]
+                str(urls[one.to]),
                 one.nodelay,
                 one.receive_buffer,
                 one.send_buffer,
@@ -208,7 +211,7 @@ class _Compiler:
             step.name,
             step.sockets,
             message,
-            self._reply(reply),
+            self._reply(reply, step.sockets),
             timeout,
             record,
             step.expect.save,
@@ -217,25 +220,26 @@ class _Compiler:
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
-        index = step.sockets[0]
-        rule = self.rules.get(index)
+        names = self.scenario.sockets
         return steps.Message(
             self._constant(send.payload),
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule, self.one_chunk),
-            index in self.reads,
+            {names[i].name: self.rules[i] for i in step.sockets if i in self.rules},
+            frozenset(names[i].name for i in step.sockets if i in self.reads),
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until | Frame) -> steps.Reply:
+    def _reply(
+        self, reply: Exactly | ByRule | Length | Until | Frame, sockets: tuple[int, ...]
+    ) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case Frame():
-                return self._frame(reply)
+                return self._frame(reply, sockets)
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
+                return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
             case Until(delimiter=delimiter, matches=None):
@@ -245,20 +249,27 @@ class _Compiler:
                 return steps.FormReply(partial(match_until, delimiter, compiled))
         raise AssertionError(reply)
 
-    def _frame(self, reply: Frame) -> steps.Reply:
+    def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
         framing = reply.framing
         match reply.body:
             case Exactly(payload=payload):
                 constant, render = self._constant(payload), self._render(payload)
                 return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
             case ByRule() as by:
-                rule = rules.rule(self._rule_name(by), self.one_chunk)
-                return frame_steps.FrameByRule(framing, rule, self.place)
+                found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
+                return frame_steps.FrameByRule(framing, found, self.place)
             case Length(size=size):
                 return steps.FormReply(frame_steps.verifiers(framing, HasLength(size)))
             case Regex(pattern=pattern):
                 judge = Matches(frame_steps.compiled(pattern))
                 return steps.FormReply(frame_steps.verifiers(framing, judge))
+
+    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
+        found = list(by_socket.values())
+        if all(rule == found[0] for rule in found):
+            return steps.RuleReply(found[0])
+        names = self.scenario.sockets
+        return steps.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -325,17 +336,25 @@ class _Compiler:
         name = part.name
         if name in BUILT_IN:
             return BUILT_IN[name]
+        if "." in name:
+            return self._column(*name.split(".", 1))
         default = self.scenario.variables.get(name, "").encode()
         return lambda user, socket, sent: user.get(name, default)
+
+    def _column(self, name: str, column: str) -> steps.Render:
+        """A column of a feeder: the value in the user's row."""
+        feeder = self.scenario.feeders[name]
+        values, row = feeder.columns[column], self.rows[name]
+        return lambda user, socket, sent: values[row(user.number)]
 
 
 def _unrecorded(seconds: float) -> None:
     pass
 
 
-def one_chunk(scenario: Scenario) -> int:
+def one_chunk(target: Target) -> int:
     """The size of a message that the target reads at once: less if it was told to read little."""
-    told = scenario.target.options.get("read-size", "") if scenario.target is not None else ""
+    told = target.options.get("read-size", "")
     return min(rules.ONE_CHUNK, int(told)) if told.isdecimal() else rules.ONE_CHUNK
 
 

@@ -37,16 +37,16 @@ class Message:
     """What a step sends: `constant`, or what `render` makes of the moment.
 
     `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
-    seconds. `rule` is the socket's reply rule, where a later step will check by it what this one
-    sends alone; `expected` says that some step reads this socket at all.
+    seconds. Sockets are named: `rules` has the reply rules by which some step checks what this one
+    sends on them, `read` those that some step reads at all.
     """
 
     constant: bytes | None
     render: Render
     pieces: tuple[int, ...] = ()
     gap: float = 0.0
-    rule: Rule | None = None
-    expected: bool = True
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
 
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
@@ -99,6 +99,20 @@ class RuleReply(Reply):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleReplies(Reply):
+    """Several sockets of one step, each with the rule of its own target; `rules` by their names."""
+
+    rules: Mapping[str, Rule]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        rule = self.rules[socket]
+        return rule.likely(payload), partial(lockstep, rule, payload)
+
+
+@dataclass(frozen=True, slots=True)
 class FormReply(Reply):
     """A reply known by its form (`length`, `until`), whatever was sent."""
 
@@ -129,13 +143,15 @@ async def send(
 ) -> None:
     """Send a message in its pieces; what is owed for it is written down first. Raises Fault."""
     await connection.check_surplus()
-    if message.rule is not None:
-        rule = connection.rule_verifier
-        alone = not message.pieces and not connection.outstanding and (rule is None or rule.idle)
-        if rule is None:
-            rule = connection.rule_verifier = message.rule.verifier()
-        rule.sent(payload, alone)
-    if message.expected:
+    rule = message.rules.get(connection.name)
+    if rule is not None:
+        verifier = connection.rule_verifier
+        idle = verifier is None or verifier.idle
+        alone = not message.pieces and not connection.outstanding and idle
+        if verifier is None:
+            verifier = connection.rule_verifier = rule.verifier()
+        verifier.sent(payload, alone)
+    if connection.name in message.read:
         connection.outstanding += 1
     due = perf_counter()
     for number, piece in enumerate(message.cut(payload)):
@@ -255,7 +271,8 @@ class Exchange:
         return Awaited(connection, verifier, began, began + self.timeout)
 
     def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
-        if isinstance(self.reply, RuleReply) and connection.rule_verifier is not None:
+        by_rule = isinstance(self.reply, RuleReply | RuleReplies)
+        if by_rule and connection.rule_verifier is not None:
             connection.rule_verifier.restart()
             return connection.rule_verifier
         return self.reply.judged(user, connection.name, payload)[1]()

@@ -13,6 +13,7 @@ import gc
 import resource
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
@@ -36,11 +37,13 @@ SLICE_EVERY = 0.002
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A worker's share: users `first`, `first + stride`, ... `users` of them."""
+    """A worker's share: users `first`, `first + stride`, ... `users` of them.
+
+    `urls` says where the scenario's targets, by name, listen.
+    """
 
     scenario: Scenario
-    url: Url
-    rule: str | None
+    urls: Mapping[str, Url]
     seed: int
     poller: str | None
     first: int
@@ -68,8 +71,11 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Final:
+    """`reached` and `unreachable` are those of `Control`."""
+
     update: Update
-    unreachable: str | None
+    reached: frozenset[str]
+    unreachable: Mapping[str, str]
     aborted: bool
 
 
@@ -91,7 +97,7 @@ class Worker:
         load = job.scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing)
         self.loop = Loop(make_poller(job.poller))
-        script = compile_scenario(job.scenario, job.url, job.rule, job.seed, self.stats)
+        script = compile_scenario(job.scenario, job.urls, job.seed, self.stats)
         self.users = [
             VirtualUser(self.loop, self.control, script, job.first + i * job.stride)
             for i in range(job.users)
@@ -109,7 +115,10 @@ class Worker:
         self.loop.run()
         if self.control.stopping or self.control.unreachable:
             self._count_abandoned()
-        return Final(self.update(), self.control.unreachable, self.control.aborted)
+        control = self.control
+        return Final(
+            self.update(), frozenset(control.reached), control.unreachable, control.aborted
+        )
 
     def _count_abandoned(self) -> None:
         self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)

@@ -85,8 +85,8 @@ class Loop:
 
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
-    with their sockets: what one of two swapped sockets was owed is needed when the other's turn
-    comes. `late` collects by how much sleeps ended late (seconds).
+    with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
+    needed when the other's turn comes. `late` collects by how much sleeps ended late (seconds).
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -95,7 +95,7 @@ class Loop:
         self.connections: dict[int, Connection] = {}
         self.epoch = perf_counter()
         self.faults = 0
-        self.failed: deque[tuple[str, bytes]] = deque(maxlen=FAILED_KEPT)
+        self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
         self._tasks: set[Task] = set()

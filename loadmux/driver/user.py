@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
@@ -55,8 +55,9 @@ class Control:
     """What the users of a loop share: when to stop, and where to count.
 
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
-    left off iterating (`perf_counter` seconds), and `unreachable` is the first failed connect's
-    text as long as no connect has ever succeeded: it ends the run, unless `persistent` is true.
+    left off iterating (`perf_counter` seconds). `reached` are the URLs of the targets to which a
+    connect has ever succeeded, `unreachable` maps the others to the first failed connect's text:
+    they end the run, unless `persistent` is true.
     """
 
     stats: Stats
@@ -64,16 +65,16 @@ class Control:
     pacing: float | None = None
     stopping: bool = False
     aborted: bool = False
-    reached: bool = False
     persistent: bool = False
-    unreachable: str | None = None
+    reached: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
     active: int = 0
     ended: float = 0.0
 
     @property
     def given_up(self) -> bool:
-        """Whether the target was never reached and is not to be tried again."""
-        return self.unreachable is not None and not self.persistent
+        """Whether a target was never reached and is not to be tried again."""
+        return bool(self.unreachable) and not self.persistent
 
 
 class VirtualUser(Task):
@@ -201,15 +202,17 @@ class VirtualUser(Task):
 
     async def connect(self, connection: Connection, timeout: float | None = None) -> float:
         """Connect and record it; the seconds it took. Raises Fault."""
-        control = self.control
+        control, url = self.control, connection.endpoint.url
         try:
             took = await connection.connect(self.script.timeout if timeout is None else timeout)
         except Fault as fault:
             fault.evidence.step = "connect"
-            if not control.reached and fault.evidence.kind in NOT_REACHED:
-                control.unreachable = control.unreachable or str(fault)
+            if url not in control.reached and fault.evidence.kind in NOT_REACHED:
+                control.unreachable.setdefault(url, str(fault))
             raise
-        control.reached, control.unreachable = True, None
+        if url not in control.reached:
+            control.reached.add(url)
+            control.unreachable.pop(url, None)
         self.failures = 0
         control.stats.connects.samples.append(took)
         if took > SLOW_CONNECT:

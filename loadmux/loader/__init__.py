@@ -2,24 +2,28 @@
 
 The file's syntax is `yamltree`'s; in this package stands what the keys mean. Each part reads its
 own keys, reports into one `Mistakes`, and goes on; nothing is returned while there is one mistake.
-The command line's words (`Overrides`) are checked first and win over the file's.
+The command line's words (`Overrides`) are checked first and win over the file's. What a scenario
+reads beside its text goes through one `Files`, so that it can be handed on whole (`bundle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
+from loadmux.feeders import shortage
 from loadmux.loader import flow, options
 from loadmux.loader.file import File
+from loadmux.loader.files import Bundle, Files
+from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
 from loadmux.scenario import Overrides, Scenario
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
-__all__ = ["RULES", "load"]
+__all__ = ["RULES", "Bundle", "bundle", "load"]
 
 LARGEST_FILE = 2**24
 
@@ -29,27 +33,62 @@ def load(
     overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
     *,
     text: str | None = None,
+    files: Mapping[str, bytes] | None = None,
     models: Collection[str] = (),
     rules: Collection[str] = RULES,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
 
-    `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules.
+    `files`: the contents of the files that it names; without it they are looked for beside `path`,
+    with it (it needs `text` as well) nothing is read from disk. `models`: the names of the bundled
+    targets, not checked when empty. `rules`: the reply rules.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
+    if files is not None and text is None:
+        raise TypeError("'files' needs 'text': nothing is read from disk")
     name = str(path)
     checked = options.check(overrides, models, rules)
-    tree, errors = yamltree.parse(name, _read(name) if text is None else text)
+    found = Files(Path(name).parent, files)
+    return _scenario(name, _read(name) if text is None else text, checked, found)
+
+
+def bundle(
+    path: Path | str,
+    overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
+    *,
+    text: str | None = None,
+    models: Collection[str] = (),
+    rules: Collection[str] = RULES,
+) -> Bundle:
+    """The scenario's text with all the files that it reads. Raises what `load` raises."""
+    name = str(path)
+    text = _read(name) if text is None else text
+    files = Files(Path(name).parent)
+    _scenario(name, text, options.check(overrides, models, rules), files)
+    return Bundle(name, text, dict(files.contents))
+
+
+def _scenario(path: str, text: str, checked: Options, files: Files) -> Scenario:
+    tree, errors = yamltree.parse(path, text)
     mistakes = Mistakes()
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
-        raise ScenarioErrors([*errors, _no_mapping(name, tree)])
-    scenario = File(name, tree, mistakes, checked).read()
+        raise ScenarioErrors([*errors, _no_mapping(path, tree)])
+    scenario = File(path, tree, mistakes, checked, files).read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
+        _check_feeders(scenario, mistakes)
     if mistakes.errors:
         raise ScenarioErrors(mistakes.errors)
     return scenario
+
+
+def _check_feeders(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Every user has a row; which users there are is known only now."""
+    for feeder in scenario.feeders.values():
+        problem = shortage(feeder, scenario.load.users)
+        if problem is not None:
+            mistakes.add(feeder.where, problem)
 
 
 def _read(path: str) -> str:

@@ -1,6 +1,6 @@
 """What a step sends and expects: the PAYLOAD and REPLY forms of the language.
 
-A mapping has exactly one form; anything else in it is a mistake. `file`s are read here, so that a
+A mapping has exactly one form; anything else in it is a mistake. `file`s are read now, so that a
 missing one is known before anything is sent. Constants that could not be held in memory are
 refused.
 """
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import stat
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
+from loadmux.loader.files import Files
 from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of, suggestion
@@ -53,7 +52,7 @@ NO_BODY = ("frame", "until", "closed", "reset", "silence")
 
 
 class Payloads:
-    """Reads payloads and replies; `folder` is where the scenario's `file`s are looked for.
+    """Reads payloads and replies; `unruled` are the targets whose reply rule nobody knows.
 
     `wire` is the framing of the sockets of the step that is being read.
     """
@@ -62,15 +61,15 @@ class Payloads:
         self,
         mistakes: Mistakes,
         names: Names,
-        folder: Path,
+        files: Files,
         rules: Collection[str],
-        has_rule: bool,
+        unruled: Collection[str],
     ) -> None:
         self._mistakes = mistakes
         self._names = names
-        self._folder = folder
+        self._files = files
         self._rules = rules
-        self._has_rule = has_rule
+        self._unruled = unruled
         self.wire = Wire(reason="a step's sockets say so, and this is no step")
 
     # --- what a step may ask for ------------------------------------------------------------
@@ -87,10 +86,13 @@ class Payloads:
             return None
         return payload
 
-    def to_expect(self, node: Node, *, sent: bool) -> Reply | None:
-        """A reply; `sent` says whether the step sends, so that `${sent}` has a value."""
+    def to_expect(self, node: Node, *, sent: bool, targets: Collection[str]) -> Reply | None:
+        """A reply; `sent` says whether the step sends, so that `${sent}` has a value.
+
+        `targets` are those of the step's sockets.
+        """
         if isinstance(node, ScalarNode) and node.value == "reply":
-            return self._by_rule(node.where)
+            return self._by_rule(node.where, targets)
         if isinstance(node, ScalarNode) and node.value == "closed":
             return Closed()
         if not isinstance(node, MappingNode):
@@ -99,7 +101,7 @@ class Payloads:
         if form is None:
             return None
         if form.key == "frame":
-            return self._frame(form, sent)
+            return self._frame(form, sent, targets)
         if form.key == "regex":
             return self._regex(node, form)
         if form.key in REPLY_FORMS:
@@ -127,13 +129,17 @@ class Payloads:
         self._mistakes.add(node.where, f"'{key}' can only be true, not {kind_of(node)}")
         return None
 
-    def _by_rule(self, where: Position) -> Reply | None:
-        if self._has_rule:
+    def _by_rule(self, where: Position, targets: Collection[str]) -> Reply | None:
+        unruled = [name for name in targets if name in self._unruled]
+        if not unruled:
             return ByRule(None)
+        name = unruled[0]
+        whose = f"the rule of the target {quoted(name)}" if name else "the target's rule"
+        given = f"{name}=" if name else ""
         self._mistakes.add(
             where,
-            "'reply' needs to know the target's rule; write 'reply: RULE' in the target, or give"
-            f" --reply RULE (one of {', '.join(self._rules)})",
+            f"'reply' needs to know {whose}; write 'reply: RULE' in the target, or give"
+            f" --reply {given}RULE (one of {', '.join(self._rules)})",
         )
         return None
 
@@ -190,9 +196,9 @@ class Payloads:
         framing = self._framing(form, "; or write 'until: BYTES' beside it")
         return None if framing is None or regex is None else Frame(regex, framing)
 
-    def _frame(self, form: Entry, sent: bool) -> Reply | None:
+    def _frame(self, form: Entry, sent: bool, targets: Collection[str]) -> Reply | None:
         framing = self._framing(form)
-        body = self._body(form.value, sent)
+        body = self._body(form.value, sent, targets)
         if framing is None or body is None:
             return None
         if isinstance(body, Exactly) and framing.symmetric:
@@ -204,11 +210,13 @@ class Payloads:
             return None
         return Frame(body, framing, self.wire.answers and framing.symmetric)
 
-    def _body(self, node: Node, sent: bool) -> Exactly | ByRule | Length | Regex | None:
+    def _body(
+        self, node: Node, sent: bool, targets: Collection[str]
+    ) -> Exactly | ByRule | Length | Regex | None:
         """What a frame holds; it may be empty."""
         word = node.value if isinstance(node, ScalarNode) else None
         if word == "reply":
-            found = self._by_rule(node.where)
+            found = self._by_rule(node.where, targets)
             return self._answer(node.where, found)
         refused = [word] if word == "closed" else []
         if isinstance(node, MappingNode):
@@ -352,31 +360,13 @@ class Payloads:
         convert: dict[str, Callable[[str], bytes]] = {
             "hex": _hex,
             "base64": _base64,
-            "file": self._file,
+            "file": self._files.read,
         }
         try:
             return convert[form.key](node.text)
         except ValueError as error:
             self._mistakes.add(node.where, str(error))
             return None
-
-    def _file(self, name: str) -> bytes:
-        if "\0" in name:
-            raise ValueError(f"{quoted(name)} is not the name of a file")
-        try:
-            path = self._folder / name
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{quoted(name)} is not a regular file")
-            if status.st_size > LARGEST_PAYLOAD:
-                raise ValueError(f"{quoted(name)} is larger than {LARGEST_PAYLOAD} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            message = (
-                f"cannot read {quoted(name)}: {reason}; files are looked for beside the scenario"
-            )
-            raise ValueError(message) from None
 
     def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
         if _size(payload) <= most:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
+from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
 from loadmux.loader.frames import Constant, Wire
@@ -21,9 +23,11 @@ MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
 
-OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger", "framing")
+OPTIONS = (
+    *("to", "count", "nodelay", "receive_buffer", "send_buffer", "source", "linger"),
+    "framing",
+)
 NOT_YET = {
-    "to": "'to' (several targets)",
     "tls": "'tls'",
 }
 
@@ -40,10 +44,14 @@ class Reference:
 
 
 class Sockets:
-    """The declared sockets; `known` is False where a mistake hides some: none is unknown then."""
+    """The declared sockets; `known` is False where a mistake hides some: none is unknown then.
+
+    `targets` are the names of what they may connect to, None where a mistake hides them.
+    """
 
     def __init__(self, mistakes: Mistakes) -> None:
         self.flat: list[Socket] = []
+        self.targets: Collection[str] | None = None
         self.known = True
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
@@ -52,11 +60,20 @@ class Sockets:
 
     # --- declaration ------------------------------------------------------------------------
 
-    def declare_all(self, node: Node | None, constant: Constant) -> None:
-        """Reads the key `sockets`; None declares the one socket `main`."""
+    def declare_all(self, node: Node | None, where: Position, constant: Constant) -> None:
+        """Reads the key `sockets`; None declares the one socket `main`.
+
+        `where`: what is at fault if that socket does not know its target.
+        """
         self._constant = constant
-        if node is None:
-            self._declare(DEFAULT, Socket(DEFAULT), None)
+        several = self.targets is not None and len(self.targets) > 1
+        if several and not isinstance(node, MappingNode):
+            message = "with several targets each socket says which is its own; write 'sockets:"
+            message += f" {{NAME: {{to: TARGET}}}}' ({self._listed_targets()})"
+            self._mistakes.add(where if node is None else node.where, message)
+            self.known = False
+        elif node is None:
+            self._declare(DEFAULT, Socket(DEFAULT, to=self._only_target()), None)
         elif isinstance(node, ListNode):
             for item in node.items:
                 self._declare_name(item)
@@ -90,7 +107,38 @@ class Sockets:
         elif name in self._places:
             self._mistakes.add(item.where, f"the socket {quoted(name)} is named twice")
         else:
-            self._declare(name, Socket(name), None)
+            self._declare(name, Socket(name, to=self._only_target()), None)
+
+    # --- targets ----------------------------------------------------------------------------
+
+    def _only_target(self) -> str:
+        return next(iter(self.targets or ()), "")
+
+    def _listed_targets(self) -> str:
+        return "targets are " + ", ".join(list(self.targets or ())[:30])
+
+    def _to(self, name: str | None, where: Position, node: Node | None) -> str:
+        """The target of a socket with options; `where` is the socket's place."""
+        targets = self.targets
+        if targets is None:
+            return ""
+        if node is None:
+            if len(targets) > 1:
+                message = f"the socket {quoted(name or '')} does not say which target is its own"
+                self._mistakes.add(where, f"{message}; write 'to:' ({self._listed_targets()})")
+            return self._only_target()
+        if not any(targets):
+            message = "'to' chooses among the names of several targets; this target has none"
+            self._mistakes.add(node.where, f"{message}; leave 'to' out")
+            return ""
+        found = reader.text(self._mistakes, node, "'to'")
+        if found is None or found in targets:
+            return found or ""
+        hint = suggestion(found, targets, "targets are")
+        self._mistakes.add(node.where, f"unknown target {quoted(found)}{hint}")
+        return ""
+
+    # --- names and options ------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node) -> str | None:
         if _NAME.fullmatch(name) is None:
@@ -116,7 +164,9 @@ class Sockets:
     def _declare_with_options(self, name: str | None, node: Node) -> None:
         """One `NAME: options`; a name that is wrong (None) still has its options checked."""
         options, count = Socket(name or ""), None
+        to = None
         if isinstance(node, MappingNode):
+            to = next((entry.value for entry in node.entries if entry.key == "to"), None)
             fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
             options, count = self._options(options, fields), self._count(fields)
             if options.framing is None and ("framing" in fields or "framing" in fields.meant):
@@ -126,6 +176,7 @@ class Sockets:
         elif not (isinstance(node, ScalarNode) and node.value is None):
             message = f"a socket's options must be a mapping, not {kind_of(node)}"
             self._mistakes.add(node.where, f"{message}; write {{nodelay: false}} or nothing")
+        options = dataclasses.replace(options, to=self._to(name, node.where, to))
         if name is None:
             self.known = False
         else:

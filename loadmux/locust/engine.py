@@ -149,9 +149,7 @@ class Crew:
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
-        self.script: Script = compile_scenario(
-            scenario, share.address(), share.rule, share.seed, self.stats
-        )
+        self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
         self.users: set[ParkedUser] = set()
 
 

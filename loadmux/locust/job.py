@@ -24,19 +24,18 @@ LATE_SLOT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One class of users: `packed` is its Scenario, `url` where the target listens."""
+    """One class of users: `packed` is its Scenario, `listening` where its targets are, by name."""
 
     packed: bytes
-    url: str
-    rule: str | None
+    listening: Mapping[str, str]
     seed: int
 
     def scenario(self) -> Scenario:
         scenario: Scenario = wire.unpack(self.packed)
         return scenario
 
-    def address(self) -> Url:
-        return parse_url(self.url)
+    def urls(self) -> dict[str, Url]:
+        return {name: parse_url(url) for name, url in self.listening.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Job:
             "slots": dict(self.slots),
             "stride": self.stride,
             "shares": {
-                name: [share.packed, share.url, share.rule, share.seed]
+                name: [share.packed, dict(share.listening), share.seed]
                 for name, share in self.shares.items()
             },
         }

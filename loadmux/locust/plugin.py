@@ -383,7 +383,8 @@ class Plugin:
                 self._outbox.setdefault(name, Stats()).merge(stats)
             self._notices.append((name, stats))
         if self.tally is not None:
-            self._note_health("local", self._health(), self._unreachable())
+            self.tally.workers["local"] = self._health()
+            self.tally.note_reach(self._reach())
         self._noticed.set()
 
     def _health(self) -> Health:
@@ -398,15 +399,10 @@ class Plugin:
             resident_memory(),
         )
 
-    def _unreachable(self) -> dict[str, str]:
+    def _reach(self) -> dict[str, list[Any]]:
         assert self.engine is not None
-        crews = self.engine.crews.items()
-        return {name: text for name, crew in crews if (text := crew.control.unreachable)}
-
-    def _note_health(self, client: str, health: Health, unreachable: Mapping[str, str]) -> None:
-        assert self.tally is not None
-        self.tally.workers[client] = health
-        self.tally.unreachable.update(unreachable)
+        controls = {name: crew.control for name, crew in self.engine.crews.items()}
+        return {name: [[*one.reached], dict(one.unreachable)] for name, one in controls.items()}
 
     def tell(self, data: dict[str, Any], **_: Any) -> None:
         """A worker's report to its master: what was flushed since the last one."""
@@ -416,7 +412,7 @@ class Plugin:
         if self.engine is not None:
             health = self._health()
             told["health"] = [health.busy, health.late, health.cpu, health.memory]
-            told["unreachable"] = self._unreachable()
+            told["reach"] = self._reach()
             told["poller"] = self.engine.loop.poller.name
         self._outbox = {}
         data["loadmux"] = told
@@ -429,7 +425,8 @@ class Plugin:
         for name, packed in told["stats"].items():
             tally.add(name, wire.unpack(packed))
         if "health" in told:
-            self._note_health(client_id, Health(*told["health"]), told["unreachable"])
+            tally.workers[client_id] = Health(*told["health"])
+            tally.note_reach(told["reach"])
             tally.poller = told["poller"]
 
     def _notify(self) -> None:

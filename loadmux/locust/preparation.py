@@ -21,9 +21,9 @@ from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share
-from loadmux.run import check_source, fitted, lying
+from loadmux.run import check_source, fitted, lying, urls_of
 from loadmux.scenario import Overrides, Scenario, Url
-from loadmux.script import draw_seed, resolve
+from loadmux.script import draw_seed
 from loadmux.target import TargetProcess
 
 if TYPE_CHECKING:
@@ -128,7 +128,8 @@ def load_all(classes: Iterable[type[ScenarioUser]], choice: Choice) -> dict[str,
 
 
 class Preparation:
-    """Scenarios that are ready to run: `urls` is where their targets listen, by class name.
+    """Scenarios that are ready to run: `urls` is where their targets listen, by class
+    name and target.
 
     `close` ends the bundled targets. Raises TargetFailed where one does not start, or a host has no
     address; UsageError where a target cannot serve so many users.
@@ -139,35 +140,32 @@ class Preparation:
     ) -> None:
         self.scenarios = scenarios
         self.poller = choice.poller or next(filter(None, pollers.values()), None)
-        self.urls: dict[str, Url] = {}
+        self.urls: dict[str, dict[str, Url]] = {}
         self.processes: list[TargetProcess] = []
         self._stack = ExitStack()
         try:
             for name, scenario in scenarios.items():
-                self.urls[name] = self._url(scenario, choice.users)
+                self.urls[name] = self._urls(scenario, choice.users)
         except BaseException:
             self.close()
             raise
 
-    def _url(self, scenario: Scenario, users: int | None) -> Url:
-        target = scenario.target
-        assert target is not None
-        if target.bundled is None:
-            assert target.url is not None
-            resolve(target.url)
-            return target.url
+    def _urls(self, scenario: Scenario, users: int | None) -> dict[str, Url]:
         load = replace(scenario.load, users=users or scenario.load.users)
-        process = TargetProcess(fitted(target, replace(scenario, load=load)))
-        self.processes.append(self._stack.enter_context(process))
-        return process.url
+        processes = {}
+        for name, target in scenario.servers.items():
+            if target.bundled is not None:
+                process = TargetProcess(fitted(name, target, replace(scenario, load=load)))
+                processes[name] = self._stack.enter_context(process)
+        self.processes += processes.values()
+        return urls_of(scenario, processes)
 
     def job(self, workers: Sequence[str]) -> Job:
         """What workers with these client ids are told."""
         shares = {
             name: Share(
                 wire.pack(scenario, scenario.path),
-                str(self.urls[name]),
-                scenario.target.rule if scenario.target is not None else None,
+                {target: str(url) for target, url in self.urls[name].items()},
                 scenario.seed or 0,
             )
             for name, scenario in self.scenarios.items()

@@ -12,12 +12,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
+from typing import Any
 
 from rich.console import Console
 
 from loadmux.report import terminal
 from loadmux.report.model import Report, WorkerReport
-from loadmux.run import weak_rule_notes
+from loadmux.run import target_reports, weak_rule_notes
 from loadmux.scenario import Scenario, Url
 from loadmux.stats import Stats
 from loadmux.verdict import ExitCode, Outcome, Verdict, judge
@@ -46,18 +47,19 @@ class Health:
 class Tally:
     """`stats` by class name, `workers` by client id; `failed` is why the generator could not go on.
 
-    `unreachable` holds, by class, the text of a worker's first failed connect.
+    `reached` and `unreachable` are, by class, those of the workers' `Control`.
     """
 
     scenarios: Mapping[str, Scenario]
-    urls: Mapping[str, Url]
+    urls: Mapping[str, Mapping[str, Url]]
     poller: str
     began: float = field(default_factory=monotonic)
     ended: float | None = None
     stats: dict[str, Stats] = field(default_factory=dict)
     workers: dict[str, Health] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
-    unreachable: dict[str, str] = field(default_factory=dict)
+    reached: dict[str, set[str]] = field(default_factory=dict)
+    unreachable: dict[str, dict[str, str]] = field(default_factory=dict)
     failed: str | None = None
     died: str | None = None
     interrupted: bool = False
@@ -75,11 +77,22 @@ class Tally:
         outcome = Outcome(
             duration=self.duration,
             interrupted=self.interrupted,
-            unreachable=None if stats.connects.right else self.unreachable.get(name),
+            unreachable=self._never_reached(name),
             generator_failed=self.failed,
             target_died=self.died,
         )
         return judge(stats, self.scenarios[name].thresholds, outcome)
+
+    def note_reach(self, reach: Mapping[str, Sequence[Any]]) -> None:
+        """What a worker reached and what not: by class, URLs and failed connects' texts by URL."""
+        for name, (reached, unreachable) in reach.items():
+            self.reached.setdefault(name, set()).update(reached)
+            self.unreachable.setdefault(name, {}).update(unreachable)
+
+    def _never_reached(self, name: str) -> str | None:
+        reached = self.reached.get(name, set())
+        failed = self.unreachable.get(name, {}).items()
+        return next((text for url, text in failed if url not in reached), None)
 
     def took_part(self) -> list[str]:
         """The classes that had a user; all of them where none had."""
@@ -97,13 +110,9 @@ class Tally:
 
     def report(self, name: str) -> Report:
         scenario, stats = self.scenarios[name], self.stats.get(name, Stats())
-        target = scenario.target
-        assert target is not None
         return Report(
             scenario=replace(scenario, name=f"{scenario.name} (class {name})"),
-            target=str(self.urls[name]),
-            model=target.bundled,
-            rule=target.rule,
+            targets=target_reports(scenario, self.urls[name]),
             poller=self.poller,
             duration=self.duration,
             stats=stats,

@@ -18,7 +18,7 @@ from typing import Any
 from loadmux.errors import UsageError
 
 LARGEST = 8 * 2**20
-ALLOWED = frozenset({"loadmux.errors", "loadmux.scenario", "loadmux.stats"})
+ALLOWED = frozenset({"loadmux.errors", "loadmux.framing", "loadmux.scenario", "loadmux.stats"})
 
 
 class _Reader(pickle.Unpickler):

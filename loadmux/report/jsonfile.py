@@ -5,7 +5,8 @@
 - `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold` or
   `interrupted`; `exit_code`; `reason`: one line for a person.
 - `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
-  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`.
+  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`. `targets` has all of them,
+  with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
   faults, those of connects too; `rate`: right ones a second}.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
@@ -15,7 +16,8 @@
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
-  `offset` is the first wrong byte of the reply, `at` counts from the start of the run.
+  `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
+  the URL that the socket was connected to.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
   `workers`}.
 
@@ -33,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.errors import Evidence, Kind, Moment, UsageError
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Report, TargetReport, WorkerReport
 from loadmux.stats import FaultGroup, Histogram, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult
 
@@ -57,7 +59,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "command": report.command,
         "duration": duration,
         "scenario": {"name": report.scenario.name, "path": report.scenario.path},
-        "target": {"url": report.target, "model": report.model, "reply": report.rule},
+        "target": _target(report.targets[0]),
+        "targets": [{"name": one.name, **_target(one)} for one in report.targets],
         "exchanges": {
             "count": total.count,
             "errors": stats.errors,
@@ -121,6 +124,10 @@ def _replace(place: Path, text: str) -> None:
         raise
 
 
+def _target(target: TargetReport) -> dict[str, str | None]:
+    return {"url": target.url, "model": target.model, "reply": target.rule}
+
+
 def _row(row: StepStats, duration: float) -> dict[str, Any]:
     return {
         "name": row.name,
@@ -169,6 +176,7 @@ def _example(evidence: Evidence) -> dict[str, Any]:
         "user": evidence.user,
         "iteration": evidence.iteration,
         "socket": evidence.socket,
+        "target": evidence.target,
         "at": evidence.at,
         "offset": evidence.offset,
         "excerpt_at": evidence.excerpt_at,
@@ -244,6 +252,7 @@ _EXAMPLE = _object(
     user={"type": "integer"},
     iteration={"type": "integer"},
     socket=_TEXT,
+    target=_TEXT,
     at=_NUMBER,
     offset=_or_null(_COUNT),
     excerpt_at=_COUNT,
@@ -252,6 +261,7 @@ _EXAMPLE = _object(
     belongs_to=_or_null(_TEXT),
     transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
 )
+_TARGET = {"url": _TEXT, "model": _or_null(_TEXT), "reply": _or_null(_TEXT)}
 _WORKER = _object(
     number=_COUNT,
     users=_COUNT,
@@ -274,7 +284,8 @@ SCHEMA: dict[str, Any] = {
     command=_TEXT,
     duration=_AMOUNT,
     scenario=_object(name=_TEXT, path=_TEXT),
-    target=_object(url=_TEXT, model=_or_null(_TEXT), reply=_or_null(_TEXT)),
+    target=_object(**_TARGET),
+    targets=_list(_object(name=_TEXT, **_TARGET)),
     exchanges=_object(count=_COUNT, errors=_COUNT, rate=_AMOUNT),
     steps=_list(_ROW),
     connects=_ROW,

@@ -41,18 +41,34 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetReport:
+    """A target that was driven, by the name that the scenario gives it ("" for the only one).
+
+    `model` is the bundled target's, None for the user's own; `rule` the reply rule, if known.
+    """
+
+    name: str
+    url: str
+    model: str | None = None
+    rule: str | None = None
+
+    @property
+    def about(self) -> str:
+        """What is known beside the URL, in words."""
+        about = [f"bundled {self.model}"] if self.model else []
+        return ", ".join([*about, f"reply rule: {self.rule}"] if self.rule else about)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """`target` is the URL that was driven; `model` the bundled target's name, None for the user's
-    own.
+    """`targets` has at least one.
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
     """
 
     scenario: Scenario
-    target: str
-    model: str | None
-    rule: str | None
+    targets: tuple[TargetReport, ...]
     poller: str
     duration: float
     stats: Stats

@@ -10,7 +10,7 @@ lines and bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -111,9 +111,10 @@ def _summary(page: _Page, report: Report) -> None:
     page.field("scenario", report.scenario.name, f" ({report.scenario.path})")
     if description:
         page.paragraph("", " ".join(description.split()), "dim")
-    about = [f"bundled {report.model}"] if report.model else []
-    about += [f"reply rule: {report.rule}"] if report.rule else []
-    page.field("target", report.target, f" ({', '.join(about)})" if about else "")
+    for number, target in enumerate(report.targets):
+        name = f"{target.name}: " if target.name else ""
+        about = f" ({target.about})" if target.about else ""
+        page.field("" if number else "target", name, target.url, about)
     asked = report.scenario.load.users
     of = f" of {asked:,}" if stats.started < asked else ""
     page.field(
@@ -222,6 +223,7 @@ def _padded(text: str, width: int) -> str:
 def _faults(page: _Page, report: Report) -> None:
     """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
     kinds = _by_kind(report.stats.faults.values())
+    names = {one.url: one.name or one.url for one in report.targets[1:] and report.targets}
     if kinds:
         page.heading("Faults")
     for number, groups in enumerate(kinds):
@@ -233,7 +235,7 @@ def _faults(page: _Page, report: Report) -> None:
             title = f"{group.kind} at step '{group.step}'"
             page.line("  ", (title, "bold red"), f": {figures.plural(group.count, 'time')}")
             if place < len(EXAMPLES_IN_FULL):
-                _examples(page, group, EXAMPLES_IN_FULL[place])
+                _examples(page, group, EXAMPLES_IN_FULL[place], names)
         rest = groups[GROUPS_OF_A_KIND:]
         if rest:
             steps = figures.plural(len(rest), "more step")
@@ -251,21 +253,23 @@ def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
     return sorted(kinds.values(), key=lambda found: -sum(group.count for group in found))
 
 
-def _examples(page: _Page, group: FaultGroup, most: int) -> None:
+def _examples(page: _Page, group: FaultGroup, most: int, targets: Mapping[str, str]) -> None:
+    """`targets` has the names of the targets by their URLs, where there are several."""
     shown = group.examples[:most]
     for number, evidence in enumerate(shown, 1):
         if len(shown) > 1:
             page.line()
             page.line("    ", (f"example {number}", "bold"))
-        _evidence(page, evidence)
+        _evidence(page, evidence, targets.get(evidence.target))
     if shown and group.count > len(shown):
         page.line()
         page.line(f"    and {group.count - len(shown):,} more like this")
 
 
-def _evidence(page: _Page, evidence: Evidence) -> None:
+def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     page.line("    ", evidence.message)
     where = f"user {evidence.user}, iteration {evidence.iteration}, socket '{evidence.socket}'"
+    where += f" to '{target}'" if target is not None else ""
     page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
     if evidence.belongs_to is not None:
         page.line("    the bytes belong to ", (evidence.belongs_to, "bold"))

@@ -59,22 +59,26 @@ def emulated(poller: str | None) -> Iterator[None]:
             kqueue_emulation.uninstall()
 
 
-def scenario_for(text: str, url: str, rule: str | None = None) -> Scenario:
+def scenario_for(text: str, url: str | tuple[str, ...], rule: str | None = None) -> Scenario:
     return load("test.yaml", Overrides(target=url, reply=rule), text=text)
 
 
-def drive(text: str, url: str, poller: str | None = None, rule: str | None = None) -> Driven:
-    """Run the scenario in `text` against `url`; `rule` is what the server is told to reply by."""
+def drive(
+    text: str, url: str | tuple[str, ...], poller: str | None = None, rule: str | None = None
+) -> Driven:
+    """Run the scenario in `text` against `url`; `rule` is what the server is told to reply by.
+
+    With several targets `url` has a `NAME=URL` for each.
+    """
     scenario = scenario_for(text, url, rule)
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
-    assert scenario.target is not None
-    assert scenario.target.url is not None
+    urls = {name: one.url for name, one in scenario.servers.items() if one.url is not None}
     ours, theirs = Pipe()
     stats = Stats()
     with ours, theirs, emulated(poller):
         users = scenario.load.users
-        job = Job(scenario, scenario.target.url, scenario.target.rule, 1, poller, 0, 1, users)
+        job = Job(scenario, urls, 1, poller, 0, 1, users)
         worker = Worker(job, theirs)
         final = worker.run()
         worker.loop.close()
@@ -83,7 +87,7 @@ def drive(text: str, url: str, poller: str | None = None, rule: str | None = Non
             assert isinstance(update, Update)
             stats.merge(update.stats)
         stats.merge(final.update.stats)
-    return Driven(stats, final.unreachable)
+    return Driven(stats, next(iter(final.unreachable.values()), None))
 
 
 class Server:

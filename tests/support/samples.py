@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Report, TargetReport, WorkerReport
 from loadmux.scenario import Load, Scenario, Socket, Threshold
 from loadmux.stats import Stats
 from loadmux.verdict import Outcome, judge
@@ -83,9 +83,7 @@ def report(
     )
     return Report(
         scenario=scenario,
-        target="tcp://127.0.0.1:8001",
-        model="epoll",
-        rule="received",
+        targets=(TargetReport("", "tcp://127.0.0.1:8001", "epoll", "received"),),
         poller="epoll",
         duration=outcome.duration,
         stats=stats,

@@ -17,6 +17,7 @@ LAYERS = [
         *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
     },
+    {"feeders"},
     {"driver", "loader"},
     {"steps", "frame_steps", "script", "target", "worker", "report"},
     {"run"},

@@ -134,16 +134,16 @@ def test_a_judge_can_see_more_than_the_body_through_the_verifier() -> None:
     [("echo", bytes), ("upper", bytes.upper), ("ok", lambda body: b"ok")],
 )
 def test_a_rule_answers_the_body(name: str, answer: Callable[[bytes], bytes]) -> None:
-    reply = FrameByRule(Netstrings(), rules.rule(name), PLACE)
+    reply = FrameByRule(Netstrings(), {"main": rules.rule(name)}, PLACE)
     verifier = made(reply, b"5:hello,")
     assert verifier.feed(Netstrings().encode(answer(b"hello"))) == b""
     assert verifier.done
 
 
 def test_what_is_not_known_beforehand_is_none() -> None:
-    assert FrameByRule(Netstrings(), rules.rule("sink"), PLACE).known(b"1:a,") is None
-    assert FrameByRule(Netstrings(), rules.rule("echo"), PLACE).known(b"no frame") is None
-    assert FrameByRule(Netstrings(), rules.rule("echo"), PLACE).known(b"3:part") is None
+    assert FrameByRule(Netstrings(), {"main": rules.rule("sink")}, PLACE).known(b"1:a,") is None
+    assert FrameByRule(Netstrings(), {"main": rules.rule("echo")}, PLACE).known(b"no frame") is None
+    assert FrameByRule(Netstrings(), {"main": rules.rule("echo")}, PLACE).known(b"3:part") is None
 
 
 def test_what_is_no_whole_frame_has_no_body() -> None:

@@ -47,7 +47,7 @@ def exchange(step: str, framing: str = "line") -> Exchange:
 
 def compiled(step: str, framing: str = "line") -> steps.Exchange:
     scenario = read(f"  - {step}", framing)
-    script = compile_scenario(scenario, Url("tcp", "127.0.0.1", 9), "upper", 1, Stats())
+    script = compile_scenario(scenario, {"": Url("tcp", "127.0.0.1", 9)}, 1, Stats())
     (found,) = script.steps
     assert isinstance(found, steps.Exchange)
     return found

@@ -38,8 +38,8 @@ WHOLE_FILES = [
         "1:10: unknown key 'ulr' in a target; did you mean 'url'?",
     ),
     (
-        "target: {curl: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
-        "1:10: a map of several targets is not supported yet",
+        "target: {a b: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
+        "1:10: 'a b' is no name for a target; use letters, digits, '_', '-' and '.'",
     ),
     ("a: &a []\n*a : 1\n", "1:4: a key must be a text, not a list or a mapping"),
     (
@@ -297,7 +297,8 @@ WHOLE_FILES = [
     ),
     (
         "target: {a: {bundled: epoll}, b: 'tcp://h:1'}\nsteps: [{send: a}]\n",
-        "1:10: a map of several targets is not supported yet",
+        "1:1: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are a, b)",
     ),
     (
         "target: {bundled: epoll, workers: [1]}\nsteps: [{send: a}]\n",
@@ -339,11 +340,13 @@ WHOLE_FILES = [
     (
         "variables: {a: {csv: f, pick: random}}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - "
         "send: ${a.b}\n",
-        "1:17: 'csv' (a feeder) is not supported yet",
+        "1:22: cannot read 'f': no such file or directory; files are looked for beside the"
+        " scenario",
     ),
     (
         "variables: {a: {x: 1}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:16: a variable must be a constant or a list, not a mapping",
+        "1:16: a variable must be a constant, a list or a feeder, not a mapping; for a feeder write"
+        " {csv: FILE}",
     ),
     (
         'variables: {a: "${b}"}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n',
@@ -909,7 +912,7 @@ STEPS = [
     ),
     (
         "send: '${a.b}'",
-        "3:11: a column such as '${a.b}' is not supported yet",
+        "3:11: 'a' in '${a.b}' is no feeder; a feeder is 'NAME: {csv: FILE}' in 'variables'",
     ),
     (
         "send: '${sent}'",
@@ -1540,7 +1543,8 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         ),
         (
             TARGET + "variables: {users: {csv: f}}\nsteps: [{send: '${users.name}'}]\n",
-            "2:21: 'csv' (a feeder) is not supported yet",
+            "2:26: cannot read 'f': no such file or directory; files are looked for beside the"
+            " scenario",
         ),
         (
             TARGET + "sockets: {a: {count: 0}, b: }\nsteps: [{on: 'a[3]', send: x}]\n",
@@ -1622,11 +1626,81 @@ def test_one_mistake_gives_one_line(text: str, mistake: str) -> None:
     assert mistakes_of(text) == [mistake]
 
 
+TWO_TARGETS = "target: {api: {url: 'tcp://h:1', reply: echo}, cache: 'tcp://h:2'}\n"
+SEVERAL_TARGETS = [
+    (
+        "sockets: [a]\n" + STEPS_LINE,
+        "2:10: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are api, cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: }\n" + "steps: [{on: a, send: a}]\n",
+        "2:27: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {nodelay: false}}\n" + "steps: [{on: a, send: a}]\n",
+        "2:28: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: cashe}}\n" + STEPS_LINE,
+        "2:19: unknown target 'cashe'; did you mean 'cache'?",
+    ),
+    (
+        "sockets: {a: {to: 5}}\n" + STEPS_LINE,
+        "2:19: 'to' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {to: cache}}\nsteps: [{on: all, send: a, expect: reply}]\n",
+        "3:36: 'reply' needs to know the rule of the target 'cache'; write 'reply: RULE' in the"
+        " target, or give --reply cache=RULE (one of echo, upper, ok, received, upper_sb, hello,"
+        " sink)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), SEVERAL_TARGETS)
+def test_several_targets(text: str, mistake: str) -> None:
+    assert mistakes_of(TWO_TARGETS + text) == [mistake]
+
+
+ONE_OF_SEVERAL = [
+    (
+        "target: {api: {bundled: epol}, cache: 'tcp://h:2'}\nsockets: {a: {to: apii}}\n",
+        "1:25: unknown model 'epol'; did you mean 'epoll'?",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: select}\nsockets: {a: {to: api}}\n",
+        "1:40: 'select' is a model, not a URL; write {bundled: select}",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: []}\nsockets: {a: {to: api}}\n",
+        "1:40: 'target' must not be a list; write a URL, {url: URL, reply: RULE} or {bundled:"
+        " MODEL, reply: RULE}",
+    ),
+    (
+        "target: {api: {}, cache: {bundled: epoll}}\nsockets: {a: {to: api}}\n",
+        "1:15: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or"
+        " {bundled: MODEL, reply: RULE}",
+    ),
+    (
+        "target: {bundled: epoll}\nsockets: {a: {to: api}}\n",
+        "2:19: 'to' chooses among the names of several targets; this target has none; leave 'to'"
+        " out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "mistake"), ONE_OF_SEVERAL)
+def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
+    assert mistakes_of(head + "steps: [{on: a, send: a, expect: reply}]\n") == [mistake]
+
+
 def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
     text = (
-        "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
-        "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
-        "sockets: {main: {to: a, tls: {verify: false}, source: 10.0.0.0/8}}\n"
+        "target: tcp://h:1\n"
+        "sockets: {main: {tls: {verify: false}, source: 10.0.0.0/8}}\n"
         "steps:\n"
         "  - together: [[{send: a}], [{send: b}]]\n"
         "  - barrier: here\n"
@@ -1637,19 +1711,16 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
     assert mistakes_of(text) == [
         f"{where}: {what} is not supported yet"
         for where, what in [
-            ("1:10", "a map of several targets"),
-            ("2:20", "'csv' (a feeder)"),
-            ("3:18", "'to' (several targets)"),
-            ("3:25", "'tls'"),
-            ("3:55", "a CIDR block as 'source'"),
-            ("5:5", "'together'"),
-            ("6:5", "'barrier'"),
-            ("7:5", "'call'"),
-            ("8:15", "a ramp such as '0..500'"),
-            ("8:35", "a ramp such as '1/s..9/s'"),
-            ("8:45", "'rate' (open load)"),
-            ("8:66", "'max_users' (open load)"),
-            ("8:80", "'phases'"),
+            ("2:18", "'tls'"),
+            ("2:48", "a CIDR block as 'source'"),
+            ("4:5", "'together'"),
+            ("5:5", "'barrier'"),
+            ("6:5", "'call'"),
+            ("7:15", "a ramp such as '0..500'"),
+            ("7:35", "a ramp such as '1/s..9/s'"),
+            ("7:45", "'rate' (open load)"),
+            ("7:66", "'max_users' (open load)"),
+            ("7:80", "'phases'"),
         ]
     ]
 
