@@ -264,15 +264,12 @@ def checked_rule(text: str, rules: Collection[str]) -> str:
     raise UsageError(f"--reply: unknown rule {quoted(text)}{hint}")
 
 
-def by_name(option: str, words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]:
-    """`NAME=WORD`s, or one word for the only target; raises UsageError."""
+def by_name(words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]:
+    """`NAME=WORD`s, or a word for the only target; of two for the same one the last wins."""
     found: dict[str, T] = {}
     for word in words:
         match = _NAMED.fullmatch(word)
         name, value = (match[1], match[2]) if match is not None else (ONLY, word)
-        if name in found:
-            whose = f" for {quoted(name)}" if name else ""
-            raise UsageError(f"{option}: given twice{whose}; give it once for each target")
         found[name] = checked(value)
     return found
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors"},
     {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
-    {"feeders"},
+    {"feeders", "shares"},
     {"driver", "loader"},
     {"steps", "script", "target", "worker", "report"},
     {"run"},
