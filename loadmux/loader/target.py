@@ -103,8 +103,9 @@ def read(
     """The key `target`: one target, or a map of names to targets."""
     if node is None:
         return Found({})
-    before = len(mistakes)
+    before, whole = len(mistakes), True
     if isinstance(node, MappingNode) and _holds_names(node):
+        whole = not node.incomplete
         found = {
             entry.key: _one(mistakes, entry.value, models, rules)
             for entry in node.entries
@@ -113,7 +114,7 @@ def read(
     else:
         found = {ONLY: _one(mistakes, node, models, rules)}
     targets = {name: target for name, target in found.items() if target is not None}
-    return Found(targets, len(mistakes) == before and bool(targets))
+    return Found(targets, len(mistakes) == before and bool(targets) and whole)
 
 
 def _holds_names(node: MappingNode) -> bool:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
-from loadmux.report.model import Report, ScenarioReport, WorkerReport
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import FaultGroup, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult, measured_by
 
@@ -242,7 +242,7 @@ def _padded(text: str, width: int) -> str:
 def _faults(page: _Page, report: Report) -> None:
     """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
     kinds = _by_kind(report.stats.faults.values())
-    names = {one.url: one.name for one in report.targets[1:] and report.targets}
+    names = _names(report.targets)
     if kinds:
         page.heading("Faults")
     for number, groups in enumerate(kinds):
@@ -260,6 +260,14 @@ def _faults(page: _Page, report: Report) -> None:
             steps = figures.plural(len(rest), "more step")
             times = figures.plural(sum(group.count for group in rest), "time")
             page.line("  ", (f"{groups[0].kind} at {steps}", "bold red"), f": {times}")
+
+
+def _names(targets: Sequence[TargetReport]) -> dict[str, str]:
+    """The targets' names by URL, if there are several; one that has two is called by its URL."""
+    names: dict[str, str] = {}
+    for target in targets if len(targets) > 1 else ():
+        names[target.url] = target.url if target.url in names else target.name
+    return names
 
 
 def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
