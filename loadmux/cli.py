@@ -24,7 +24,7 @@ from loadmux import __version__
 from loadmux.catalog import find, models
 from loadmux.driver.poller import POLLERS
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
-from loadmux.loader import load
+from loadmux.loader import load, load_all
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
 from loadmux.run import Settings, lying, run
@@ -70,10 +70,8 @@ ReplyOption = Annotated[
 ]
 
 
-def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:
-    if len(files) > 1:
-        raise UsageError("several scenario files in one run are not supported yet: give one")
-    return load(find(files[0]), overrides, models=models())
+def scenarios_of(files: Sequence[str], overrides: Overrides) -> tuple[Scenario, ...]:
+    return load_all([find(name) for name in files], overrides, models=models())
 
 
 def repeat_command(seed: int) -> str:
@@ -114,7 +112,7 @@ def run_command(
         Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
     ] = None,
 ) -> None:
-    """Run a scenario against its target and judge the target."""
+    """Run scenarios against their targets and judge the targets."""
     if rate is not None:
         raise UsageError("--rate: open load is not supported yet; use --users")
     overrides = Overrides(
@@ -127,21 +125,25 @@ def run_command(
         seed,
         tuple(threshold or ()),
     )
-    scenario = scenario_of(files, overrides)
+    scenarios = scenarios_of(files, overrides)
     if fault is not None:
-        scenario = lying(scenario, fault)
+        scenarios = lying(scenarios, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
-    code = perform(scenario, Settings(workers, poller, repeat_command), quiet, json_file)
+    code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file)
     raise typer.Exit(code)
 
 
-def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
+def perform(
+    scenarios: Sequence[Scenario], settings: Settings, quiet: bool, json_file: Path | None
+) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
-    targets = ", ".join(str(one.url or one.bundled) for one in scenario.servers.values())
-    with live_view(err, quiet, scenario.name, targets) as view:
-        report = run(scenario, settings, view.update)
+    servers = [one for scenario in scenarios for one in scenario.servers.values()]
+    targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
+    names = ", ".join(scenario.name for scenario in scenarios)
+    with live_view(err, quiet, names, targets) as view:
+        report = run(scenarios, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))

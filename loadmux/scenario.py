@@ -371,7 +371,10 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One file. `target` is the only one, or the first of `targets`, which has those with names."""
+    """One file. `target` is the only one, or the first of `targets`, which has those with names.
+
+    `weight` is its share of the users beside other scenarios; None, where the file says none, is 1.
+    """
 
     path: str
     name: str
@@ -389,6 +392,7 @@ class Scenario:
     seed: int | None = None
     feeders: Mapping[str, Feeder] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
+    weight: int | None = None
 
     @property
     def servers(self) -> Mapping[str, Target]:

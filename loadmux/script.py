@@ -78,14 +78,16 @@ def flat(script: Sequence[Step]) -> Iterator[Step]:
 
 
 def compile_scenario(
-    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats, first: int = 0
 ) -> Script:
     """The script of a scenario whose targets, by name, listen at `urls`.
+
+    `first` is the number of its first user, who has the first row of a feeder.
 
     Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
     when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, seed, stats).script(urls)
+    return _Compiler(scenario, seed, stats, first).script(urls)
 
 
 class _Compiler:
@@ -93,9 +95,10 @@ class _Compiler:
 
     place: frame_steps.Place
 
-    def __init__(self, scenario: Scenario, seed: int, stats: Stats) -> None:
+    def __init__(self, scenario: Scenario, seed: int, stats: Stats, first: int) -> None:
         self.scenario = scenario
         self.seed = seed
+        self.first = first
         self.stats = stats
         self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
         everything = (*scenario.before, *scenario.steps, *scenario.after)
@@ -344,8 +347,8 @@ class _Compiler:
     def _column(self, name: str, column: str) -> steps.Render:
         """A column of a feeder: the value in the user's row."""
         feeder = self.scenario.feeders[name]
-        values, row = feeder.columns[column], self.rows[name]
-        return lambda user, socket, sent: values[row(user.number)]
+        values, row, first = feeder.columns[column], self.rows[name], self.first
+        return lambda user, socket, sent: values[row(user.number - first)]
 
 
 def _unrecorded(seconds: float) -> None:

@@ -13,7 +13,7 @@ import sys
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from loadmux.errors import Evidence, Kind
@@ -174,6 +174,23 @@ class Stats:
         group.count += 1
         if len(group.examples) < EXAMPLES:
             group.examples.append(evidence)
+
+    def labelled(self, label: str) -> Stats:
+        """The same with `LABEL: ` before every row, so that scenarios can be merged; "" changes
+        nothing. What is within the rows is shared, not copied.
+        """
+        if not label:
+            return self
+        faults: dict[tuple[Kind, str], FaultGroup] = {}
+        for group in self.faults.values():
+            step = f"{label}: {group.step}"
+            examples = [replace(one, step=f"{label}: {one.step}") for one in group.examples]
+            faults[group.kind, step] = FaultGroup(group.kind, step, group.count, examples)
+        steps = {
+            f"{label}: {row.name}": replace(row, name=f"{label}: {row.name}")
+            for row in self.steps.values()
+        }
+        return replace(self, steps=steps, faults=faults)
 
     def fold(self) -> None:
         for row in self.steps.values():

@@ -8,11 +8,12 @@ reads beside its text goes through one `Files`, so that it can be handed on whol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadmux import yamltree
-from loadmux.errors import Position, ScenarioError, ScenarioErrors
+from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from loadmux.feeders import shortage
 from loadmux.loader import flow, options
 from loadmux.loader.file import File
@@ -20,10 +21,11 @@ from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Scenario
+from loadmux.scenario import Overrides, Scenario, Threshold
+from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
-__all__ = ["RULES", "Bundle", "bundle", "load"]
+__all__ = ["RULES", "Bundle", "bundle", "load", "load_all"]
 
 LARGEST_FILE = 2**24
 
@@ -49,7 +51,33 @@ def load(
     name = str(path)
     checked = options.check(overrides, models, rules)
     found = Files(Path(name).parent, files)
-    return _scenario(name, _read(name) if text is None else text, checked, found)
+    draft = _draft(name, _read(name) if text is None else text, checked, found)
+    return _finished([draft], checked)[0]
+
+
+def load_all(
+    sources: Sequence[Path | str | Bundle],
+    overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
+    *,
+    models: Collection[str] = (),
+    rules: Collection[str] = RULES,
+) -> tuple[Scenario, ...]:
+    """The scenarios of one run, with their shares of the users (`shares`); files or bundles.
+
+    Raises ScenarioErrors with all the mistakes of all files, UsageError for a wrong override.
+    """
+    checked = options.check(overrides, models, rules)
+    alone = len(sources) == 1
+    own = checked if alone else replace(checked, users=None, spawn_rate=None)
+    drafts = []
+    for source in sources:
+        if isinstance(source, Bundle):
+            found = Files(Path(source.path).parent, source.files)
+            drafts.append(_draft(source.path, source.text, own, found))
+        else:
+            name = str(source)
+            drafts.append(_draft(name, _read(name), own, Files(Path(name).parent)))
+    return _finished(drafts, checked)
 
 
 def bundle(
@@ -64,23 +92,56 @@ def bundle(
     name = str(path)
     text = _read(name) if text is None else text
     files = Files(Path(name).parent)
-    _scenario(name, text, options.check(overrides, models, rules), files)
+    checked = options.check(overrides, models, rules)
+    _finished([_draft(name, text, checked, files)], checked)
     return Bundle(name, text, dict(files.contents))
 
 
-def _scenario(path: str, text: str, checked: Options, files: Files) -> Scenario:
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A scenario as one file alone gives it: of no worth where there are mistakes."""
+
+    scenario: Scenario | None
+    mistakes: Mistakes
+    unmatched: Mapping[Threshold, str]
+
+
+def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     tree, errors = yamltree.parse(path, text)
     mistakes = Mistakes()
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
-        raise ScenarioErrors([*errors, _no_mapping(path, tree)])
-    scenario = File(path, tree, mistakes, checked, files).read()
+        mistakes.extend([_no_mapping(path, tree)])
+        return _Draft(None, mistakes, {})
+    file = File(path, tree, mistakes, checked, files)
+    scenario = file.read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
-        _check_feeders(scenario, mistakes)
-    if mistakes.errors:
-        raise ScenarioErrors(mistakes.errors)
-    return scenario
+    return _Draft(scenario, mistakes, file.unmatched)
+
+
+def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...]:
+    """What can be judged only with all the files at hand: thresholds, and rows for all users."""
+    _raise_any(drafts)
+    for threshold in checked.thresholds:
+        problems = [draft.unmatched.get(threshold) for draft in drafts]
+        if problems[0] is not None and None not in problems:
+            raise UsageError(f"--threshold: {problems[0]}")
+    scenarios = tuple(draft.scenario for draft in drafts if draft.scenario is not None)
+    if len(scenarios) > 1:
+        scenarios = shared(scenarios, checked.users, checked.spawn_rate)
+    for scenario, draft in zip(scenarios, drafts, strict=True):
+        _check_feeders(scenario, draft.mistakes)
+    _raise_any(drafts)
+    return scenarios
+
+
+def _raise_any(drafts: Sequence[_Draft]) -> None:
+    every = Mistakes()
+    for draft in drafts:
+        every.extend(draft.mistakes.errors)
+    if every.errors:
+        raise ScenarioErrors(every.errors)
 
 
 def _check_feeders(scenario: Scenario, mistakes: Mistakes) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from loadmux import thresholds
-from loadmux.errors import Position, UsageError
+from loadmux.errors import Position
 from loadmux.loader import feeders, reader, target
 from loadmux.loader.files import Files
 from loadmux.loader.names import Names
@@ -33,8 +33,8 @@ KEYS = (
     "timeout",
     "on_error",
     "seed",
+    "weight",
 )
-NOT_YET = {"weight": "'weight'"}
 LOAD_KEYS = ("users", "spawn_rate", "run_time", "iterations", "pacing", "graceful_stop")
 LOAD_NOT_YET = {
     "rate": "'rate' (open load)",
@@ -48,22 +48,26 @@ IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 
 
 class File:
-    """Reads one file's tree; what is wrong in it goes to `mistakes`."""
+    """Reads one file's tree; what is wrong in it goes to `mistakes`.
+
+    `unmatched`: thresholds of the command line that speak of no step of this file, and why.
+    """
 
     def __init__(
         self, path: str, root: MappingNode, mistakes: Mistakes, options: Options, files: Files
     ) -> None:
         self._path = path
         self._files = files
-        self._fields = Fields(mistakes, root, "a scenario", KEYS, NOT_YET)
+        self._fields = Fields(mistakes, root, "a scenario", KEYS)
         self._mistakes = mistakes
         self._options = options
         self._names = Names(mistakes)
         self._sockets = Sockets(mistakes)
         self._feeders: dict[str, Feeder] = {}
+        self.unmatched: dict[Threshold, str] = {}
 
     def read(self) -> Scenario:
-        """The scenario, of no worth where there are mistakes; UsageError for a `--threshold`."""
+        """The scenario, of no worth where there are mistakes; UsageError for a `--target`."""
         targets, unruled = self._targets()
         variables = self._variables()
         rules = self._options.rules
@@ -91,6 +95,7 @@ class File:
             thresholds=self._thresholds(steps),
             feeders=self._feeders,
             targets={} if target.ONLY in targets else targets,
+            weight=fields.read("weight", reader.count),
         )
 
     def _on_error(self) -> OnError:
@@ -216,11 +221,13 @@ class File:
         node = self._fields.value("thresholds")
         nodes = None if node is None else reader.items(self._mistakes, node, "'thresholds'")
         found = [self._threshold(item, steps) for item in nodes or ()]
+        every = [t for t in found if t is not None]
         for threshold in self._options.thresholds:
             problem = _step_problem(threshold, steps)
-            if problem is not None and not self._mistakes:
-                raise UsageError(f"--threshold: {problem}")
-        every = [t for t in found if t is not None] + list(self._options.thresholds)
+            if problem is None:
+                every.append(threshold)
+            else:
+                self.unmatched[threshold] = problem
         judged = any(t.step is None and t.metric in ("errors", "error_rate") for t in every)
         return tuple(every if judged else [IMPLIED, *every])
 

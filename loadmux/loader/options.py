@@ -39,10 +39,10 @@ def check(overrides: Overrides, models: Collection[str], rules: Collection[str])
         models=models,
         rules=rules,
         targets=target.by_name(
-            "--target", _words(overrides.target), lambda text: target.checked_target(text, models)
+            _words(overrides.target), lambda text: target.checked_target(text, models)
         ),
         replies=target.by_name(
-            "--reply", _words(overrides.reply), lambda text: target.checked_rule(text, rules)
+            _words(overrides.reply), lambda text: target.checked_rule(text, rules)
         ),
         users=_at_least("--users", overrides.users, 1),
         spawn_rate=_positive("--spawn-rate", overrides.spawn_rate, units.plain_rate),

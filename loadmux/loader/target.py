@@ -103,8 +103,9 @@ def read(
     """The key `target`: one target, or a map of names to targets."""
     if node is None:
         return Found({})
-    before = len(mistakes)
+    before, whole = len(mistakes), True
     if isinstance(node, MappingNode) and _holds_names(node):
+        whole = not node.incomplete
         found = {
             entry.key: _one(mistakes, entry.value, models, rules)
             for entry in node.entries
@@ -113,7 +114,7 @@ def read(
     else:
         found = {ONLY: _one(mistakes, node, models, rules)}
     targets = {name: target for name, target in found.items() if target is not None}
-    return Found(targets, len(mistakes) == before and bool(targets))
+    return Found(targets, len(mistakes) == before and bool(targets) and whole)
 
 
 def _holds_names(node: MappingNode) -> bool:
@@ -264,15 +265,12 @@ def checked_rule(text: str, rules: Collection[str]) -> str:
     raise UsageError(f"--reply: unknown rule {quoted(text)}{hint}")
 
 
-def by_name(option: str, words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]:
-    """`NAME=WORD`s, or one word for the only target; raises UsageError."""
+def by_name(words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]:
+    """`NAME=WORD`s, or a word for the only target; of two for the same one the last wins."""
     found: dict[str, T] = {}
     for word in words:
         match = _NAMED.fullmatch(word)
         name, value = (match[1], match[2]) if match is not None else (ONLY, word)
-        if name in found:
-            whose = f" for {quoted(name)}" if name else ""
-            raise UsageError(f"{option}: given twice{whose}; give it once for each target")
         found[name] = checked(value)
     return found
 

@@ -147,8 +147,8 @@ def evidence(plugin: Plugin) -> list[dict[str, Any]]:
         return []
     return [
         row_of(f"{name}: {group.step}" if plugin.prefixed else group.step, group, example)
-        for name, stats in plugin.tally.stats.items()
-        for group in stats.faults.values()
+        for name, part in plugin.tally.parts.items()
+        for group in part.stats.faults.values()
         for example in group.examples
     ]
 

@@ -43,6 +43,7 @@ from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
 from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
 from loadmux.locust.tally import Health, Tally
+from loadmux.report import terminal
 from loadmux.stats import Stats
 from loadmux.verdict import ExitCode
 from loadmux.worker import resident_memory
@@ -239,7 +240,7 @@ class Plugin:
             logger.error("%s", error)
             self._end_run()
             return
-        self.tally = Tally(ready.scenarios, ready.urls, ready.poller or "")
+        self.tally = Tally(ready.parts, ready.poller or "")
         for far in ready.elsewhere(workers):
             logger.warning("%s cannot reach a bundled target, which listens on this machine", far)
 
@@ -311,10 +312,10 @@ class Plugin:
             tally = self.tally
             tally.ended = time.monotonic()
             tally.interrupted = self.interrupted
-            tally.died = self.preparation.died() if self.preparation is not None else None
-            for name in tally.took_part():
-                verdict = tally.verdict(name)
-                logger.info("%s: %s: %s", name, verdict.code.name, verdict.reason)
+            if self.preparation is not None:
+                self.preparation.note_deaths()
+            verdict = tally.verdict()
+            logger.info("%s: %s", verdict.code.name, verdict.reason)
         self._end_targets()
 
     def _end_targets(self) -> None:
@@ -351,9 +352,9 @@ class Plugin:
             if self.options.get("headless"):
                 environment.process_exit_code = ExitCode.INCONCLUSIVE
         else:
-            tally = self.tally
-            environment.events.quit.add_listener(lambda **_: tally.print(Console(highlight=False)))
-            code = tally.code()
+            report, console = self.tally.report(), Console(highlight=False)
+            environment.events.quit.add_listener(lambda **_: terminal.render(report, console))
+            code = report.verdict.code
             if code is not ExitCode.PASS or not self._others_failed():
                 environment.process_exit_code = code
 

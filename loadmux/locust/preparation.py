@@ -21,8 +21,8 @@ from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share
-from loadmux.run import check_source, fitted, lying, urls_of
-from loadmux.scenario import Overrides, Scenario, Url
+from loadmux.run import Part, check_source, fitted, lying, urls_of
+from loadmux.scenario import Overrides, Scenario
 from loadmux.script import draw_seed
 from loadmux.target import TargetProcess
 
@@ -102,12 +102,13 @@ def loaded(of: type[ScenarioUser], choice: Choice) -> Scenario:
         target=choice.target or url_from(choice.host or of.host) or of.target,
         reply=choice.reply or of.reply,
         seed=choice.seed,
+        users=choice.users,
         run_time=ENDLESS,
     )
     scenario = load(located(name, of), overrides, models=models())
     assert scenario.target is not None
     if choice.fault is not None:
-        scenario = lying(scenario, choice.fault)
+        (scenario,) = lying([scenario], choice.fault)
     return replace(scenario, seed=draw_seed() if scenario.seed is None else scenario.seed)
 
 
@@ -128,8 +129,7 @@ def load_all(classes: Iterable[type[ScenarioUser]], choice: Choice) -> dict[str,
 
 
 class Preparation:
-    """Scenarios that are ready to run: `urls` is where their targets listen, by class
-    name and target.
+    """Scenarios that are ready to run: `parts` by class name, their targets up.
 
     `close` ends the bundled targets. Raises TargetFailed where one does not start, or a host has no
     address; UsageError where a target cannot serve so many users.
@@ -138,37 +138,37 @@ class Preparation:
     def __init__(
         self, scenarios: Mapping[str, Scenario], pollers: Mapping[str, str | None], choice: Choice
     ) -> None:
-        self.scenarios = scenarios
+        several = len(scenarios) > 1
+        self.parts = {
+            name: Part(scenario, name if several else "", 0) for name, scenario in scenarios.items()
+        }
         self.poller = choice.poller or next(filter(None, pollers.values()), None)
-        self.urls: dict[str, dict[str, Url]] = {}
-        self.processes: list[TargetProcess] = []
         self._stack = ExitStack()
         try:
-            for name, scenario in scenarios.items():
-                self.urls[name] = self._urls(scenario, choice.users)
+            for part in self.parts.values():
+                self._start_targets(part, choice.users)
         except BaseException:
             self.close()
             raise
 
-    def _urls(self, scenario: Scenario, users: int | None) -> dict[str, Url]:
+    def _start_targets(self, part: Part, users: int | None) -> None:
+        scenario = part.scenario
         load = replace(scenario.load, users=users or scenario.load.users)
-        processes = {}
         for name, target in scenario.servers.items():
             if target.bundled is not None:
                 process = TargetProcess(fitted(name, target, replace(scenario, load=load)))
-                processes[name] = self._stack.enter_context(process)
-        self.processes += processes.values()
-        return urls_of(scenario, processes)
+                part.processes[name] = self._stack.enter_context(process)
+        part.urls = urls_of(part)
 
     def job(self, workers: Sequence[str]) -> Job:
         """What workers with these client ids are told."""
         shares = {
             name: Share(
-                wire.pack(scenario, scenario.path),
-                {target: str(url) for target, url in self.urls[name].items()},
-                scenario.seed or 0,
+                wire.pack(part.scenario, part.scenario.path),
+                {target: str(url) for target, url in part.urls.items()},
+                part.scenario.seed or 0,
             )
-            for name, scenario in self.scenarios.items()
+            for name, part in self.parts.items()
         }
         slots = {client: slot for slot, client in enumerate(sorted(workers))}
         return Job(shares, self.poller, slots, max(1, len(slots)))
@@ -179,11 +179,14 @@ class Preparation:
         Locust's client ids begin with the name of the machine.
         """
         here = socket.gethostname()
-        return [one for one in workers if self.processes and one.rpartition("_")[0] != here]
+        bundled = any(part.processes for part in self.parts.values())
+        return [one for one in workers if bundled and one.rpartition("_")[0] != here]
 
-    def died(self) -> str | None:
-        """How a bundled target ended on its own."""
-        return next((told for one in self.processes if (told := one.died()) is not None), None)
+    def note_deaths(self) -> None:
+        """Write down how bundled targets ended on their own."""
+        for part in self.parts.values():
+            told = (process.died() for process in part.processes.values())
+            part.died = next(filter(None, told), None)
 
     def close(self) -> None:
         self._stack.close()

@@ -1,8 +1,8 @@
 """All that the workers of one test measured, kept where the verdict is spoken: master, or alone.
 
-Beside Locust's own statistics, which know neither evidence nor thresholds. One verdict and one
-report for each class of users; the worst verdict, in the order in which `verdict` judges, is that
-of the test.
+Beside Locust's own statistics, which know neither evidence nor thresholds. Each class of users is
+a part of the run, as each scenario file is one in `loadmux run` with several, and is judged and
+reported by the same code.
 """
 
 from __future__ import annotations
@@ -14,23 +14,10 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
-from rich.console import Console
-
-from loadmux.report import terminal
 from loadmux.report.model import Report, WorkerReport
-from loadmux.run import target_reports, weak_rule_notes
-from loadmux.scenario import Scenario, Url
+from loadmux.run import Part, State, labelled_stats, notes_on, part_report
 from loadmux.stats import Stats
-from loadmux.verdict import ExitCode, Outcome, Verdict, judge
-
-WORST_FIRST = (
-    ExitCode.INTERRUPTED,
-    ExitCode.UNREACHABLE,
-    ExitCode.FAIL,
-    ExitCode.INCONCLUSIVE,
-    ExitCode.THRESHOLD,
-    ExitCode.PASS,
-)
+from loadmux.verdict import Verdict, combined
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,107 +32,88 @@ class Health:
 
 @dataclass(slots=True)
 class Tally:
-    """`stats` by class name, `workers` by client id; `failed` is why the generator could not go on.
+    """`parts` by class name, `workers` by client id; `failed` is why the generator could not go on.
 
-    `reached` and `unreachable` are, by class, those of the workers' `Control`.
+    `reached` and `unreachable` are those of the workers' `Control`.
     """
 
-    scenarios: Mapping[str, Scenario]
-    urls: Mapping[str, Mapping[str, Url]]
+    parts: Mapping[str, Part]
     poller: str
     began: float = field(default_factory=monotonic)
     ended: float | None = None
-    stats: dict[str, Stats] = field(default_factory=dict)
     workers: dict[str, Health] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
-    reached: dict[str, set[str]] = field(default_factory=dict)
-    unreachable: dict[str, dict[str, str]] = field(default_factory=dict)
+    reached: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
     failed: str | None = None
-    died: str | None = None
     interrupted: bool = False
 
     def add(self, name: str, stats: Stats) -> None:
-        self.stats.setdefault(name, Stats()).merge(stats)
-
-    @property
-    def duration(self) -> float:
-        return (self.ended or monotonic()) - self.began
-
-    def verdict(self, name: str) -> Verdict:
-        """The verdict on one class."""
-        stats = self.stats.get(name, Stats())
-        outcome = Outcome(
-            duration=self.duration,
-            interrupted=self.interrupted,
-            unreachable=self._never_reached(name),
-            generator_failed=self.failed,
-            target_died=self.died,
-        )
-        return judge(stats, self.scenarios[name].thresholds, outcome)
+        if name in self.parts:
+            self.parts[name].stats.merge(stats)
 
     def note_reach(self, reach: Mapping[str, Sequence[Any]]) -> None:
         """What a worker reached and what not: by class, URLs and failed connects' texts by URL."""
-        for name, (reached, unreachable) in reach.items():
-            self.reached.setdefault(name, set()).update(reached)
-            self.unreachable.setdefault(name, {}).update(unreachable)
+        for reached, unreachable in reach.values():
+            self.reached.update(reached)
+            self.unreachable.update(unreachable)
 
-    def _never_reached(self, name: str) -> str | None:
-        reached = self.reached.get(name, set())
-        failed = self.unreachable.get(name, {}).items()
-        return next((text for url, text in failed if url not in reached), None)
+    def took_part(self) -> list[Part]:
+        """The parts that had a user; all of them where none had."""
+        parts = list(self.parts.values())
+        return [part for part in parts if part.stats.started] or parts
 
-    def took_part(self) -> list[str]:
-        """The classes that had a user; all of them where none had."""
-        names = [name for name in self.scenarios if self.stats.get(name, Stats()).started]
-        return names or list(self.scenarios)
+    def verdict(self) -> Verdict:
+        """The verdict on the whole test."""
+        return self.report().verdict
 
-    def code(self) -> ExitCode:
-        """The worst of the verdicts."""
-        codes = {self.verdict(name).code for name in self.took_part()}
-        return next((code for code in WORST_FIRST if code in codes), ExitCode.INCONCLUSIVE)
-
-    def print(self, console: Console) -> None:
-        for name in self.took_part():
-            terminal.render(self.report(name), console)
-
-    def report(self, name: str) -> Report:
-        scenario, stats = self.scenarios[name], self.stats.get(name, Stats())
+    def report(self) -> Report:
+        duration = (self.ended or monotonic()) - self.began
+        parts = [self._fitted(part, duration) for part in self.took_part()]
+        state = State(parts, interrupted=self.interrupted, failed=self.failed)
+        failed = self.unreachable.items()
+        unreached = {url: text for url, text in failed if url not in self.reached}
+        seed = parts[0].scenario.seed or 0
+        reports = tuple(part_report(part, seed, state, unreached) for part in parts)
+        stats = labelled_stats(reports)
+        verdicts = [(one.label, one.verdict) for one in reports]
+        notes = [part.say(note) for part in parts for note in notes_on(part, state, 1)]
         return Report(
-            scenario=replace(scenario, name=f"{scenario.name} (class {name})"),
-            targets=target_reports(scenario, self.urls[name]),
+            parts=reports,
             poller=self.poller,
-            duration=self.duration,
+            duration=duration,
             stats=stats,
-            verdict=self.verdict(name),
-            seed=scenario.seed or 0,
-            command=shlex.join(["locust", *sys.argv[1:]]),
+            verdict=combined(verdicts, stats, duration),
+            seed=seed,
+            command=repeat_command(),
             workers=tuple(self._workers()),
-            notes=tuple(self._notes(scenario, stats)),
+            notes=(*notes, *self._lost()),
         )
 
+    def _fitted(self, part: Part, duration: float) -> Part:
+        """With the users that there were: how many to start was Locust's business."""
+        load = replace(part.scenario.load, users=part.stats.started, run_time=None)
+        return replace(part, scenario=replace(part.scenario, load=load), elapsed=duration)
+
     def _workers(self) -> Sequence[WorkerReport]:
+        everyone = sorted(self.workers.items())
         return [
-            WorkerReport(
-                number,
-                0,
-                health.busy,
-                health.late,
-                health.cpu,
-                health.memory,
-                "is gone" if client in self.lost else None,
-            )
-            for number, (client, health) in enumerate(sorted(self.workers.items()))
+            WorkerReport(number, 0, one.busy, one.late, one.cpu, one.memory)
+            for number, (_, one) in enumerate(everyone)
         ]
 
-    def _notes(self, scenario: Scenario, stats: Stats) -> Sequence[str]:
-        notes = list(weak_rule_notes(scenario))
-        if self.died is not None:
-            notes.append(self.died + "; the faults after that are its death, not as many bugs")
-        if self.lost:
-            notes.append(
-                f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told"
-                " until then is in the figures"
-            )
-        if (unserved := stats.started - stats.served) > 0 and not self.interrupted:
-            notes.append(f"{unserved} of {stats.started} users never completed an iteration")
-        return notes
+    def _lost(self) -> Sequence[str]:
+        if not self.lost:
+            return []
+        return [
+            f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told until"
+            " then is in the figures"
+        ]
+
+
+def repeat_command() -> str:
+    """The command line as it was given: `loadmux web` where that gave Locust our locustfile."""
+    words = sys.argv[1:]
+    if words[:1] == ["-f"] and words[1].endswith("loadmux/locust/file/locustfile.py"):
+        return shlex.join(["loadmux", "web", *words[2:]])
+    return shlex.join(["locust", *words])

@@ -13,6 +13,9 @@
   `latency`}; `latency` is null where none was measured.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
   `served`: completed an iteration without a fault}.
+- `scenarios`, a list: {`name`, `path`, `weight`, `verdict`, `exit_code`, `reason`, `duration`,
+  `exchanges`, `iterations`, `interrupted`, `dropped`, `users`} of each alone; `scenario` is the
+  first. With several, `LABEL: ` is before the steps, the thresholds and the targets of each.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
@@ -35,8 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.errors import Evidence, Kind, Moment, UsageError
-from loadmux.report.model import Report, TargetReport, WorkerReport
-from loadmux.stats import FaultGroup, Histogram, StepStats
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult
 
 SCHEMA_VERSION = 1
@@ -49,7 +52,7 @@ WORDS: dict[ExitCode, str] = {
 def as_json(report: Report) -> dict[str, Any]:
     """The report as values that `json.dumps` takes, in the shape of `SCHEMA`."""
     stats, verdict = report.stats, report.verdict
-    total, duration = stats.total, report.duration
+    duration = report.duration
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": WORDS[verdict.code],
@@ -61,17 +64,18 @@ def as_json(report: Report) -> dict[str, Any]:
         "scenario": {"name": report.scenario.name, "path": report.scenario.path},
         "target": _target(report.targets[0]),
         "targets": [{"name": one.name, **_target(one)} for one in report.targets],
-        "exchanges": {
-            "count": total.count,
-            "errors": stats.errors,
-            "rate": _rate(total, duration),
-        },
-        "steps": [_row(row, duration) for row in stats.steps.values()],
+        "exchanges": _exchanges(stats, duration),
+        "steps": [
+            _row(row, part.duration)
+            for part in report.parts
+            for row in part.stats.labelled(part.label).steps.values()
+        ],
+        "scenarios": [_scenario(part) for part in report.parts],
         "connects": _row(stats.connects, duration),
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
         "dropped": stats.dropped,
-        "users": {"started": stats.started, "served": stats.served},
+        "users": _users(stats),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
         "faults": [_group(group) for group in stats.faults.values()],
         "generator": _generator(report.poller, report.workers),
@@ -126,6 +130,33 @@ def _replace(place: Path, text: str) -> None:
 
 def _target(target: TargetReport) -> dict[str, str | None]:
     return {"url": target.url, "model": target.model, "reply": target.rule}
+
+
+def _scenario(part: ScenarioReport) -> dict[str, Any]:
+    scenario, stats = part.scenario, part.stats
+    return {
+        "name": part.label or scenario.name,
+        "path": scenario.path,
+        "weight": scenario.weight or 1,
+        "verdict": WORDS[part.verdict.code],
+        "exit_code": part.verdict.code.value,
+        "reason": part.verdict.reason,
+        "duration": part.duration,
+        "exchanges": _exchanges(stats, part.duration),
+        "iterations": stats.iterations,
+        "interrupted": stats.interrupted,
+        "dropped": stats.dropped,
+        "users": _users(stats),
+    }
+
+
+def _exchanges(stats: Stats, duration: float) -> dict[str, Any]:
+    total = stats.total
+    return {"count": total.count, "errors": stats.errors, "rate": _rate(total, duration)}
+
+
+def _users(stats: Stats) -> dict[str, int]:
+    return {"started": stats.started, "served": stats.served}
 
 
 def _row(row: StepStats, duration: float) -> dict[str, Any]:
@@ -262,6 +293,8 @@ _EXAMPLE = _object(
     transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
 )
 _TARGET = {"url": _TEXT, "model": _or_null(_TEXT), "reply": _or_null(_TEXT)}
+_EXCHANGES = _object(count=_COUNT, errors=_COUNT, rate=_AMOUNT)
+_USERS = _object(started=_COUNT, served=_COUNT)
 _WORKER = _object(
     number=_COUNT,
     users=_COUNT,
@@ -286,13 +319,29 @@ SCHEMA: dict[str, Any] = {
     scenario=_object(name=_TEXT, path=_TEXT),
     target=_object(**_TARGET),
     targets=_list(_object(name=_TEXT, **_TARGET)),
-    exchanges=_object(count=_COUNT, errors=_COUNT, rate=_AMOUNT),
+    exchanges=_EXCHANGES,
     steps=_list(_ROW),
     connects=_ROW,
     iterations=_COUNT,
     interrupted=_COUNT,
     dropped=_COUNT,
-    users=_object(started=_COUNT, served=_COUNT),
+    users=_USERS,
+    scenarios=_list(
+        _object(
+            name=_TEXT,
+            path=_TEXT,
+            weight=_COUNT,
+            verdict={"enum": list(WORDS.values())},
+            exit_code={"enum": [code.value for code in WORDS]},
+            reason=_TEXT,
+            duration=_AMOUNT,
+            exchanges=_EXCHANGES,
+            iterations=_COUNT,
+            interrupted=_COUNT,
+            dropped=_COUNT,
+            users=_USERS,
+        )
+    ),
     thresholds=_list(
         _object(
             text=_TEXT, step=_or_null(_TEXT), metric=_TEXT, measured=_or_null(_NUMBER), met=_BOOL

@@ -20,7 +20,7 @@ from loadmux.errors import Evidence
 from loadmux.loader import load
 from loadmux.scenario import Overrides, Scenario
 from loadmux.stats import Stats
-from loadmux.worker import Job, Update, Worker
+from loadmux.worker import Job, Share, Update, Worker
 
 POLLERS = ("epoll", "kqueue", "poll", "select")
 
@@ -78,15 +78,15 @@ def drive(
     stats = Stats()
     with ours, theirs, emulated(poller):
         users = scenario.load.users
-        job = Job(scenario, urls, 1, poller, 0, 1, users)
+        job = Job((Share(scenario, urls, range(users)),), 1, poller)
         worker = Worker(job, theirs)
         final = worker.run()
         worker.loop.close()
         while ours.poll():
             update = ours.recv()
             assert isinstance(update, Update)
-            stats.merge(update.stats)
-        stats.merge(final.update.stats)
+            stats.merge(update.parts[0].stats)
+        stats.merge(final.update.parts[0].stats)
     return Driven(stats, next(iter(final.unreachable.values()), None))
 
 

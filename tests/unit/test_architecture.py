@@ -17,7 +17,7 @@ LAYERS = [
         *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
     },
-    {"feeders"},
+    {"feeders", "shares"},
     {"driver", "loader"},
     {"steps", "frame_steps", "script", "target", "worker", "report"},
     {"run"},

@@ -46,7 +46,7 @@ WHOLE_FILES = [
         TARGET + STEPS_LINE + "k" * 101 + ": 1\n",
         "3:1: unknown key '" + "k" * 57 + "...' in a scenario; its keys are name, description,"
         " target, variables, sockets, before, steps, after, load, thresholds, timeout, on_error,"
-        " seed",
+        " seed, weight",
     ),
     (
         TARGET + "sockets: {a: {source: 5}}\n" + STEPS_LINE,
@@ -514,11 +514,12 @@ KEYS = [
     (
         "foo: 1",
         "3:1: unknown key 'foo' in a scenario; its keys are name, description, target, "
-        "variables, sockets, before, steps, after, load, thresholds, timeout, on_error, seed",
+        "variables, sockets, before, steps, after, load, thresholds, timeout, on_error, seed,"
+        " weight",
     ),
     (
-        "weight: 1",
-        "3:1: 'weight' is not supported yet",
+        "weight: 0",
+        "3:9: 'weight' must be at least 1, not '0'",
     ),
     (
         "name: 5",
