@@ -24,11 +24,13 @@ from types import FrameType
 
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
+from loadmux.driver.sources import sources
+from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.report.model import Progress, Report, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
-from loadmux.script import draw_seed, flat, resolve
+from loadmux.script import draw_seed, flat
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
 from loadmux.verdict import Outcome, judge
@@ -103,7 +105,9 @@ def check_limits(scenario: Scenario, settings: Settings) -> None:
     check_poller(settings.poller)
     for one in scenario.sockets:
         if one.source is not None:
-            check_source(one.source)
+            block = sources(one.source)
+            for address in dict.fromkeys((block[0], block[-1])):
+                check_source(address)
     target = scenario.target
     alone = target is not None and target.bundled is not None
     users = scenario.load.users if alone else -(-scenario.load.users // settings.workers)
@@ -386,7 +390,8 @@ def report(
     updates += [final.update for final in finals]
     duration = max((update.elapsed for update in updates), default=0.0)
     unreachable = next((final.unreachable for final in finals if final.unreachable), None)
-    if state.stats.connects.right:
+    rows = state.stats.steps.values()
+    if state.stats.connects.right or any(row.kind == "exchange" and row.right for row in rows):
         unreachable = None
     outcome = Outcome(
         duration=duration,

@@ -8,15 +8,15 @@ them), each step gets the row of statistics it records into, and each socket its
 from __future__ import annotations
 
 import random
-import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from loadmux import rules, steps
+from loadmux import datagrams, rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
-from loadmux.errors import Kind, TargetFailed
+from loadmux.endpoints import endpoints
+from loadmux.errors import Kind
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -78,12 +78,20 @@ def compile_scenario(
     Makes a row in `stats` for each step that is measured, in the file's order. Raises UsageError
     when the host's name cannot be resolved.
     """
-    return _Compiler(scenario, rule, seed, stats).script(resolve(url), str(url))
+    return _Compiler(scenario, rule, seed, stats, endpoints(scenario, url)).script()
 
 
 class _Compiler:
-    def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        rule: str | None,
+        seed: int,
+        stats: Stats,
+        endpoints: Sequence[Endpoint],
+    ) -> None:
         self.scenario = scenario
+        self.endpoints = endpoints
         self.rule = rule
         self.seed = seed
         self.stats = stats
@@ -120,29 +128,20 @@ class _Compiler:
         assert name is not None, "the loader refuses `reply` where no rule is known"
         return name
 
-    def script(self, address: tuple[int, object], url: str) -> Script:
+    def _rule(self, name: str, sockets: Sequence[int]) -> rules.Rule:
+        """The rule of this name, as a server keeps it that these sockets talk to."""
+        rule = rules.rule(name, self.one_chunk)
+        return datagrams.rule(rule) if self.endpoints[sockets[0]].datagrams else rule
+
+    def script(self) -> Script:
         scenario = self.scenario
-        family, where = address
-        endpoints = [
-            Endpoint(
-                family,
-                where,  # type: ignore[arg-type]
-                url,
-                one.nodelay,
-                one.receive_buffer,
-                one.send_buffer,
-                one.source,
-                one.linger,
-            )
-            for one in scenario.sockets
-        ]
         return Script(
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps),
             after=self._steps(scenario.after),
-            endpoints=endpoints,
+            endpoints=self.endpoints,
             names=[one.name for one in scenario.sockets],
-            last_rows=[self.last.get(i, "close") for i in range(len(endpoints))],
+            last_rows=[self.last.get(i, "close") for i in range(len(self.endpoints))],
             timeout=scenario.timeout,
             on_error=scenario.on_error,
             seed=self.seed,
@@ -197,7 +196,7 @@ class _Compiler:
             step.name,
             step.sockets,
             message,
-            self._reply(reply),
+            self._reply(reply, step.sockets),
             timeout,
             record,
             step.expect.save,
@@ -212,16 +211,18 @@ class _Compiler:
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule, self.one_chunk),
+            None if rule is None else self._rule(rule, step.sockets),
             index in self.reads,
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until) -> steps.Reply:
+    def _reply(
+        self, reply: Exactly | ByRule | Length | Until, sockets: Sequence[int]
+    ) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
+                return steps.RuleReply(self._rule(self._rule_name(reply), sockets))
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
             case Until(delimiter=delimiter):
@@ -313,20 +314,6 @@ def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
             return lambda user: user.random.expovariate(1 / mean) if mean else 0.0
         case Normal(mean=mean, deviation=deviation):
             return lambda user: max(0.0, user.random.gauss(mean, deviation))
-
-
-def resolve(url: Url) -> tuple[int, object]:
-    """The address family and address to connect to; the first that the system's resolver names.
-
-    Raises TargetFailed where there is none.
-    """
-    if url.scheme == "unix":
-        return socket.AF_UNIX, url.path
-    try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
-    return found[0][0], found[0][4]
 
 
 def draw_seed() -> int:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from loadmux.driver import evidence
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
 from loadmux.driver.loop import NEVER, sleep_until, wait_io
 from loadmux.driver.poller import READABLE
@@ -134,7 +133,8 @@ async def send(
         alone = not message.pieces and not connection.outstanding and (rule is None or rule.idle)
         if rule is None:
             rule = connection.rule_verifier = message.rule.verifier()
-        rule.sent(payload, alone)
+        for data in message.cut(payload) if connection.datagrams else (payload,):
+            rule.sent(data, alone)
     if message.expected:
         connection.outstanding += 1
     due = perf_counter()
@@ -304,12 +304,13 @@ class End:
                     raise
                 data = None
                 connection.abandon()
-            if not connection.connected or data == b"":
+            if not connection.connected or (data == b"" and connection.eof):
                 break
             if data is None:
                 return False
-            if extra := connection.unexplained(data):
-                raise evidence.surplus(connection, extra)
+            extra = connection.unexplained(data)
+            if extra or connection.datagrams:
+                raise connection.surplus(extra)
         if connection.connected and self.wanted is not Kind.CLOSED:
             raise self._unwanted(connection, Kind.CLOSED)
         self.record(perf_counter() - began)
@@ -345,7 +346,7 @@ class OnSockets:
                 if self.action == "connect":
                     self.record(took)
             if self.action == "half_close":
-                connection.half_close()
+                await connection.half_close(self.timeout)
             elif self.action == "stop_reading":
                 connection.paused = connection.dirty = True
             elif self.action == "resume_reading":

@@ -82,7 +82,8 @@ class Loop:
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets: what one of two swapped sockets was owed is needed when the other's turn
-    comes. `late` collects by how much sleeps ended late (seconds).
+    comes. `answered`: a datagram has come on some socket. `late` collects by how much sleeps ended
+    late (seconds).
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -90,6 +91,7 @@ class Loop:
         self.connections: dict[int, Connection] = {}
         self.epoch = perf_counter()
         self.faults = 0
+        self.answered = False
         self.failed: deque[tuple[str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)

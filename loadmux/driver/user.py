@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
+from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.errors import Fault, Kind
 from loadmux.stats import Stats
@@ -23,7 +24,7 @@ SLOW_CONNECT = 0.9
 BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
 GIVE_WAY_EVERY = 32
-NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT})
+NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT, Kind.TLS})
 
 
 class Operation(Protocol):
@@ -107,7 +108,7 @@ class VirtualUser(Task):
         self.variables: dict[str, bytes] | None = None
         self._random: random.Random | None = None
         self.connections = [
-            Connection(self, endpoint, name, number)
+            connection_for(self, endpoint, name, number)
             for endpoint, name in zip(script.endpoints, script.names, strict=True)
         ]
 
@@ -195,6 +196,8 @@ class VirtualUser(Task):
             if not control.reached and fault.evidence.kind in NOT_REACHED:
                 control.unreachable = control.unreachable or str(fault)
             raise
+        if connection.datagrams:
+            return took  # nobody was asked, so nobody was reached
         control.reached, control.unreachable = True, None
         self.failures = 0
         control.stats.connects.samples.append(took)
@@ -206,6 +209,9 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
+        refused = fault.evidence.kind in (Kind.REFUSED, Kind.UNREACHABLE)
+        if refused and not (control.reached or self.loop.answered):
+            control.unreachable = control.unreachable or str(fault)
         if control.unreachable:
             self.loop.stop()
             return False
@@ -214,7 +220,7 @@ class VirtualUser(Task):
         await drop(self, self.connections)
         if self.script.on_error != "reconnect":
             return False
-        if fault.evidence.step == "connect":
+        if refused or fault.evidence.step == "connect":
             pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
             self.failures += 1
             await self._rest(perf_counter() + pause)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
-from loadmux.loader import flow, options
+from loadmux.loader import flow, options, transports
 from loadmux.loader.file import File
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
@@ -47,6 +47,7 @@ def load(
     scenario = File(name, tree, mistakes, checked).read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
+        transports.check(scenario, mistakes)
     if mistakes.errors:
         raise ScenarioErrors(mistakes.errors)
     return scenario

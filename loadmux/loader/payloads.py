@@ -254,7 +254,7 @@ class Payloads:
             raise ValueError(message) from None
 
     def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
-        if _size(payload) <= most:
+        if size_of(payload) <= most:
             return True
         self._mistakes.add(where, f"too large: more than {most} bytes")
         return False
@@ -278,7 +278,7 @@ def _base64(text: str) -> bytes:
 # --- what a payload comes to --------------------------------------------------------------------
 
 
-def _size(payload: Payload) -> int:
+def size_of(payload: Payload) -> int:
     """Bytes, the values of variables not counted."""
     match payload:
         case Text(parts):
@@ -288,14 +288,14 @@ def _size(payload: Payload) -> int:
         case Random(size):
             return size
         case Repeated(inner, times):
-            return _size(inner) * times
+            return size_of(inner) * times
         case Joined(payloads):
-            return sum(map(_size, payloads))
+            return sum(map(size_of, payloads))
 
 
 def _is_empty(payload: Payload) -> bool:
     """Whether it can never hold a byte."""
-    return _size(payload) == 0 and not _any_leaf(payload, _has_variable)
+    return size_of(payload) == 0 and not _any_leaf(payload, _has_variable)
 
 
 def _holds_random(payload: Payload) -> bool:

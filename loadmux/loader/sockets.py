@@ -7,7 +7,7 @@ import ipaddress
 import re
 from dataclasses import dataclass
 
-from loadmux.loader import reader
+from loadmux.loader import reader, tls
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
 from loadmux.units import quoted
@@ -19,11 +19,10 @@ MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
 
-OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger")
+OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger", "tls")
 NOT_YET = {
     "to": "'to' (several targets)",
     "framing": "'framing'",
-    "tls": "'tls'",
 }
 
 _NAME = re.compile(r"[\w.-]+")
@@ -142,6 +141,7 @@ class Sockets:
             send_buffer=fields.read("send_buffer", _buffer),
             source=fields.read("source", _source),
             linger=fields.read("linger", reader.duration),
+            tls=fields.read("tls", tls.read),
         )
 
     # --- reference --------------------------------------------------------------------------
@@ -211,16 +211,22 @@ def _buffer(mistakes: Mistakes, node: Node, what: str) -> int | None:
 
 
 def _source(mistakes: Mistakes, node: Node, what: str) -> str | None:
-    """An IP address to bind from."""
+    """An IP address, or a CIDR block of them, to bind from."""
     found = reader.text(mistakes, node, what)
     if found is None:
         return None
     try:
-        return str(ipaddress.ip_address(found))
+        if "/" not in found:
+            return str(ipaddress.ip_address(found))
+        block = ipaddress.ip_network(found, strict=False)
     except ValueError:
+        message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
         if "/" in found:
-            mistakes.not_yet(node.where, f"a CIDR block as {what}")
-        else:
-            message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
-            mistakes.add(node.where, message)
-    return None
+            message = f"{quoted(found)} is not a block of IP addresses; write 127.0.1.0/24"
+        mistakes.add(node.where, message)
+        return None
+    if ipaddress.ip_interface(found).ip != block.network_address:
+        message = f"{quoted(found)} is one address within a block; write {quoted(str(block))}"
+        mistakes.add(node.where, f"{message}, or the address alone")
+        return None
+    return str(block)

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors"},
     {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
+    {"datagrams"},
     {"driver", "loader"},
-    {"steps", "script", "target", "worker", "report"},
+    {"steps", "script", "target", "endpoints", "worker", "report"},
     {"run"},
     {"cli", "__main__"},
 ]
@@ -69,7 +70,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 

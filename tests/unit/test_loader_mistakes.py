@@ -30,7 +30,8 @@ WHOLE_FILES = [
     ),
     (
         "target: tcp://:80\n" + STEPS_LINE,
-        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tcp://[::1]:PORT or"
+        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or"
         " unix:///PATH",
     ),
     (
@@ -210,12 +211,13 @@ WHOLE_FILES = [
     ),
     (
         "target: localhost:80\nsteps: [{send: a}]\n",
-        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost\nsteps: [{send: a}]\n",
         "1:9: 'tcp://localhost' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost:0\nsteps: [{send: a}]\n",
@@ -228,35 +230,38 @@ WHOLE_FILES = [
     (
         "target: tcp://::1:80\nsteps: [{send: a}]\n",
         "1:9: 'tcp://::1:80' needs a host and a port; an IPv6 address stands in brackets; "
-        "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://[::zz]:80\nsteps: [{send: a}]\n",
-        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://256.0.0.1:80\nsteps: [{send: a}]\n",
-        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://h:80/x\nsteps: [{send: a}]\n",
         "1:9: 'tcp://h:80/x' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: http://h:80\nsteps: [{send: a}]\n",
         "1:9: unknown scheme 'http' in 'http://h:80'; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: tls://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with tls:// is not supported yet",
+        "target: tls://h\nsteps: [{send: a}]\n",
+        "1:9: 'tls://h' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: udp://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with udp:// is not supported yet",
+        "target: udp://h:0\nsteps: [{send: a}]\n",
+        "1:9: the port in 'udp://h:0' must be 1 to 65535",
     ),
     (
         "target: unix://a/b\nsteps: [{send: a}]\n",
@@ -425,8 +430,13 @@ WHOLE_FILES = [
         "1:28: 'send_buffer' must be at most 2147483647 bytes",
     ),
     (
-        "sockets: {a: {source: 10.0.0.0/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:23: a CIDR block as 'source' is not supported yet",
+        "sockets: {a: {source: 10.0.0.1/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.1/8' is one address within a block; write '10.0.0.0/8', or the address "
+        "alone",
+    ),
+    (
+        "sockets: {a: {source: 10.0.0.0/33}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.0/33' is not a block of IP addresses; write 127.0.1.0/24",
     ),
     (
         "sockets: {a: {source: here}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
@@ -1410,7 +1420,7 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
     text = (
         "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
         "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
-        "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
+        "sockets: {main: {to: a, framing: line}}\n"
         "steps:\n"
         "  - together: [[{send: a}], [{send: b}]]\n"
         "  - barrier: here\n"
@@ -1428,8 +1438,6 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
             ("2:20", "'csv' (a feeder)"),
             ("3:18", "'to' (several targets)"),
             ("3:25", "'framing'"),
-            ("3:40", "'tls'"),
-            ("3:70", "a CIDR block as 'source'"),
             ("5:5", "'together'"),
             ("6:5", "'barrier'"),
             ("7:5", "'call'"),
