@@ -219,12 +219,16 @@ class Secured:
         return self._decrypted[:size]
 
     def _fill(self, size: int) -> None:
-        """Decrypt until there are `size` bytes, the kernel has no more, or an end is found."""
+        """Decrypt until there are `size` bytes, the kernel has no more, or an end is found.
+
+        That a read was short proves that the kernel had no more *data*. With nothing to hand out
+        that is not enough: BlockingIOError would deny an end that has been announced already.
+        """
         parts, got = [self._decrypted], len(self._decrypted)
         drained = False
         while got < size and self._end is None:
             if not (self._in.pending or self._tls.pending()):
-                if drained or (raw := self._raw()) is None:
+                if (drained and got) or (raw := self._raw()) is None:
                     break
                 self._in.write(raw)
                 drained = len(raw) < RAW

@@ -439,6 +439,61 @@ WHOLE_FILES = [
         "1:23: '10.0.0.0/33' is not a block of IP addresses; write 127.0.1.0/24",
     ),
     (
+        "sockets: {a: {tls: yes}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' must be a mapping, not the text 'yes'; write {ca: FILE}, {cert: FILE, key: "
+        "FILE}, {server_name: NAME} or {verify: false}",
+    ),
+    (
+        "sockets: {a: {tls: {cafile: x}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: unknown key 'cafile' in 'tls'; its keys are ca, cert, key, server_name, verify",
+    ),
+    (
+        "sockets: {a: {tls: {verify: 1}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:29: 'verify' must be true or false, not the number '1'",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: ''}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'server_name' must be one line of printable text, not ''",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: a..b}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'a..b' is not the name of a host",
+    ),
+    (
+        "sockets: {a: {tls: {ca: /nowhere/ca.pem}}}\ntarget: tls://127.0.0.1:9\n"
+        "steps: [{send: a}]\n",
+        "1:25: cannot read /nowhere/ca.pem: no such file or directory",
+    ),
+    (
+        "sockets: {a: {tls: {key: /dev/null}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: 'key' needs 'cert: FILE', the certificate that it belongs to",
+    ),
+    (
+        "sockets: {a: {tls: {verify: false}}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' needs a target that speaks it, not tcp; write tls://HOST:PORT, or "
+        "{bundled: MODEL, tls: true}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{half_close: main}]\n",
+        "2:9: UDP has no connection whose end could be told by 'half_close'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{repeat: 2, do: [{reset: main}]}]\n",
+        "2:26: UDP has no connection whose end could be told by 'reset'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{expect: closed}]\n",
+        "2:9: UDP has no connection whose end could be expected; write {silence: DURATION}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 65508}}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 200000}, pieces: [9, 65508]}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
+    ),
+    (
         "sockets: {a: {source: here}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
         "1:23: 'here' is not an IP address; write one such as 127.0.0.2",
     ),
