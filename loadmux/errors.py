@@ -63,6 +63,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
     TIMEOUT = "timeout"
     CLOSED = "closed"
     RESET = "reset"

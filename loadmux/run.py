@@ -25,11 +25,13 @@ from types import FrameType
 
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
+from loadmux.driver.sources import sources
+from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.report.model import Progress, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
-from loadmux.script import draw_seed, flat, resolve
+from loadmux.script import draw_seed, flat
 from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
@@ -125,7 +127,9 @@ def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:
     check_poller(settings.poller)
     for source in {one.source for scenario in scenarios for one in scenario.sockets}:
         if source is not None:
-            check_source(source)
+            block = sources(source)
+            for address in dict.fromkeys((block[0], block[-1])):
+                check_source(address)
     bundled = [
         connections(name, scenario)
         for scenario in scenarios

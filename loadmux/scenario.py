@@ -266,10 +266,29 @@ Step = Exchange | OnSockets | Wait | Repeat | For | Set
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS options of one socket: absolute paths of PEM files, None = the default.
+
+    `ca` None: the system's. `key` None: in the same file as `cert`. `server_name` None: the URL's
+    host. `where` is of no account when two are compared.
+    """
+
+    where: Position | None = field(default=None, compare=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    verify: bool = True
+
+    def with_ca(self, ca: str) -> Tls:
+        return replace(self, ca=ca)
+
+
+@dataclass(frozen=True, slots=True)
 class Socket:
     """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
 
-    `to` names its target, one of `Scenario.servers`.
+    `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
     """
 
     name: str
@@ -280,13 +299,14 @@ class Socket:
     linger: float | None = None
     framing: Framing | None = None
     to: str = ""
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where a server listens: `tcp` with host and port, or `unix` with a path."""
+    """Where a server listens: `tcp`, `tls`, `udp` with host and port, or `unix` with a path."""
 
-    scheme: Literal["tcp", "unix"]
+    scheme: Literal["tcp", "tls", "udp", "unix"]
     host: str = ""
     port: int = 0
     path: str = ""
@@ -295,7 +315,7 @@ class Url:
         if self.scheme == "unix":
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +326,15 @@ class Target:
     bundled: str | None = None
     rule: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """How it is spoken to, known before it is started."""
+        if self.url is not None:
+            return self.url.scheme
+        if self.bundled == "udp":
+            return "udp"
+        return "tls" if "tls" in self.options else "unix" if "unix" in self.options else "tcp"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,15 @@ them), each step gets the row of statistics it records into, and each socket its
 from __future__ import annotations
 
 import random
-import socket
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from loadmux import frame_steps, rules, steps
+from loadmux import datagrams, frame_steps, rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
-from loadmux.errors import Kind, TargetFailed
+from loadmux.endpoints import endpoints
+from loadmux.errors import Kind
 from loadmux.feeders import picker
 from loadmux.framed import HasLength, Matches, match_until
 from loadmux.scenario import (
@@ -87,7 +87,7 @@ def compile_scenario(
     Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
     when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, seed, stats, first).script(urls)
+    return _Compiler(scenario, seed, stats, first, endpoints(scenario, urls)).script()
 
 
 class _Compiler:
@@ -95,8 +95,16 @@ class _Compiler:
 
     place: frame_steps.Place
 
-    def __init__(self, scenario: Scenario, seed: int, stats: Stats, first: int) -> None:
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        stats: Stats,
+        first: int,
+        endpoints: Sequence[Endpoint],
+    ) -> None:
         self.scenario = scenario
+        self.endpoints = endpoints
         self.seed = seed
         self.first = first
         self.stats = stats
@@ -134,31 +142,18 @@ class _Compiler:
         target = self.scenario.servers[self.scenario.sockets[index].to]
         name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
-        return rules.rule(name, one_chunk(target))
+        rule = rules.rule(name, one_chunk(target))
+        return datagrams.rule(rule) if self.endpoints[index].datagrams else rule
 
-    def script(self, urls: Mapping[str, Url]) -> Script:
+    def script(self) -> Script:
         scenario = self.scenario
-        addresses = {name: resolve(url) for name, url in urls.items()}
-        endpoints = [
-            Endpoint(
-                addresses[one.to][0],
-                addresses[one.to][1],  # type: ignore[arg-type]
-                str(urls[one.to]),
-                one.nodelay,
-                one.receive_buffer,
-                one.send_buffer,
-                one.source,
-                one.linger,
-            )
-            for one in scenario.sockets
-        ]
         return Script(
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps),
             after=self._steps(scenario.after),
-            endpoints=endpoints,
+            endpoints=self.endpoints,
             names=[one.name for one in scenario.sockets],
-            last_rows=[self.last.get(i, "close") for i in range(len(endpoints))],
+            last_rows=[self.last.get(i, "close") for i in range(len(self.endpoints))],
             timeout=scenario.timeout,
             on_error=scenario.on_error,
             seed=self.seed,
@@ -372,20 +367,6 @@ def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
             return lambda user: user.random.expovariate(1 / mean) if mean else 0.0
         case Normal(mean=mean, deviation=deviation):
             return lambda user: max(0.0, user.random.gauss(mean, deviation))
-
-
-def resolve(url: Url) -> tuple[int, object]:
-    """The address family and address to connect to; the first that the system's resolver names.
-
-    Raises TargetFailed where there is none.
-    """
-    if url.scheme == "unix":
-        return socket.AF_UNIX, url.path
-    try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
-    return found[0][0], found[0][4]
 
 
 def draw_seed() -> int:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from loadmux.driver import evidence
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
 from loadmux.driver.loop import NEVER, sleep_until, wait_io
 from loadmux.driver.poller import READABLE
@@ -150,7 +149,8 @@ async def send(
         alone = not message.pieces and not connection.outstanding and idle
         if verifier is None:
             verifier = connection.rule_verifier = rule.verifier()
-        verifier.sent(payload, alone)
+        for data in message.cut(payload) if connection.datagrams else (payload,):
+            verifier.sent(data, alone)
     if connection.name in message.read:
         connection.outstanding += 1
     due = perf_counter()
@@ -326,12 +326,13 @@ class End:
                     raise
                 data = None
                 connection.abandon()
-            if not connection.connected or data == b"":
+            if not connection.connected or (data == b"" and connection.eof):
                 break
             if data is None:
                 return False
-            if extra := connection.unexplained(data):
-                raise evidence.surplus(connection, extra)
+            extra = connection.unexplained(data)
+            if extra or connection.datagrams:
+                raise connection.surplus(extra)
         if connection.connected and self.wanted is not Kind.CLOSED:
             raise self._unwanted(connection, Kind.CLOSED)
         self.record(perf_counter() - began)
@@ -367,7 +368,7 @@ class OnSockets:
                 if self.action == "connect":
                     self.record(took)
             if self.action == "half_close":
-                connection.half_close()
+                await connection.half_close(self.timeout)
             elif self.action == "stop_reading":
                 connection.paused = connection.dirty = True
             elif self.action == "resume_reading":

@@ -207,7 +207,8 @@ class Worker:
         for part in self.parts:
             part.count_abandoned()
         aborted = any(part.control.aborted for part in self.parts)
-        return Final(self.update(), frozenset(self.reached), self.unreachable, aborted)
+        reached = frozenset(self.reached | self.loop.answered)
+        return Final(self.update(), reached, self.unreachable, aborted)
 
     async def _spawn(self, task: Task) -> None:
         """Start users at their rates, or at SPAWN_RATE in all, in slices of at most SLICE.

@@ -188,6 +188,8 @@ def peek(connection: Connection, size: int) -> bytes:
     """Up to `size` bytes that the kernel holds for this socket, left where they are."""
     if connection.sock is None or connection.want or not connection.ready & READ:
         return b""
+    if connection.tls is not None:
+        return connection.tls.peek(size)
     try:
         return connection.sock.recv(size, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:

@@ -86,7 +86,8 @@ class Loop:
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
-    needed when the other's turn comes. `late` collects by how much sleeps ended late (seconds).
+    needed when the other's turn comes. `answered`: the URLs from which a datagram has come. `late`
+    collects by how much sleeps ended late (seconds).
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -95,6 +96,7 @@ class Loop:
         self.connections: dict[int, Connection] = {}
         self.epoch = perf_counter()
         self.faults = 0
+        self.answered: set[str] = set()
         self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)

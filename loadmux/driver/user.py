@@ -15,6 +15,7 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
+from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.errors import Fault, Kind
 from loadmux.stats import Stats
@@ -23,7 +24,7 @@ SLOW_CONNECT = 0.9
 BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
 GIVE_WAY_EVERY = 32
-NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT})
+NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT, Kind.TLS})
 
 
 class Operation(Protocol):
@@ -121,7 +122,7 @@ class VirtualUser(Task):
         self.variables: dict[str, bytes] | None = None
         self._random: random.Random | None = None
         self.connections = [
-            Connection(self, endpoint, name, number)
+            connection_for(self, endpoint, name, number)
             for endpoint, name in zip(script.endpoints, script.names, strict=True)
         ]
 
@@ -210,6 +211,8 @@ class VirtualUser(Task):
             if url not in control.reached and fault.evidence.kind in NOT_REACHED:
                 control.unreachable.setdefault(url, str(fault))
             raise
+        if connection.datagrams:
+            return took  # nobody was asked, so nobody was reached
         if url not in control.reached:
             control.reached.add(url)
             control.unreachable.pop(url, None)
@@ -223,6 +226,9 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
+        refused = fault.evidence.kind in (Kind.REFUSED, Kind.UNREACHABLE)
+        if refused and fault.evidence.step != "connect":
+            self._note_refusal(fault)
         if control.given_up:
             self.loop.stop()
             return False
@@ -231,11 +237,18 @@ class VirtualUser(Task):
         await drop(self, self.connections)
         if self.script.on_error != "reconnect":
             return False
-        if fault.evidence.step == "connect":
+        if refused or fault.evidence.step == "connect":
             pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
             self.failures += 1
             await self._rest(perf_counter() + pause)
         return True
+
+    def _note_refusal(self, fault: Fault) -> None:
+        """Nobody listens for the datagrams of a socket, as far as is known yet."""
+        name = fault.evidence.socket
+        url = next(one.endpoint.url for one in self.connections if one.name == name)
+        if url not in self.control.reached and url not in self.loop.answered:
+            self.control.unreachable.setdefault(url, str(fault))
 
     def _record(self, fault: Fault, step: str, late: bool = False) -> None:
         evidence = fault.evidence

@@ -15,7 +15,7 @@ from pathlib import Path
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from loadmux.feeders import shortage
-from loadmux.loader import flow, options
+from loadmux.loader import flow, options, transports
 from loadmux.loader.file import File
 from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
@@ -117,6 +117,7 @@ def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     scenario = file.read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
+        transports.check(scenario, mistakes)
     return _Draft(scenario, mistakes, file.unmatched)
 
 

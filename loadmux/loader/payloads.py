@@ -369,7 +369,7 @@ class Payloads:
             return None
 
     def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
-        if _size(payload) <= most:
+        if size_of(payload) <= most:
             return True
         self._mistakes.add(where, f"too large: more than {most} bytes")
         return False
@@ -393,7 +393,7 @@ def _base64(text: str) -> bytes:
 # --- what a payload comes to --------------------------------------------------------------------
 
 
-def _size(payload: Payload) -> int:
+def size_of(payload: Payload) -> int:
     """Bytes, the values of variables not counted."""
     match payload:
         case Text(parts):
@@ -403,11 +403,11 @@ def _size(payload: Payload) -> int:
         case Random(size):
             return size
         case Repeated(inner, times):
-            return _size(inner) * times
+            return size_of(inner) * times
         case Joined(payloads):
-            return sum(map(_size, payloads))
+            return sum(map(size_of, payloads))
         case Framed(inner, framing):
-            return _size(inner) + _overhead(framing)
+            return size_of(inner) + _overhead(framing)
 
 
 def _overhead(framing: Framing) -> int:
@@ -420,7 +420,7 @@ def _overhead(framing: Framing) -> int:
 
 def _is_empty(payload: Payload) -> bool:
     """Whether it can never hold a byte."""
-    return _size(payload) == 0 and not _any_leaf(payload, _has_variable)
+    return size_of(payload) == 0 and not _any_leaf(payload, _has_variable)
 
 
 def _holds_random(payload: Payload) -> bool:

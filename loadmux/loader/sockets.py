@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
-from loadmux.loader import frames, reader
+from loadmux.loader import frames, reader, tls
 from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
@@ -25,11 +25,9 @@ LARGEST_BUFFER = 2**31 - 1
 
 OPTIONS = (
     *("to", "count", "nodelay", "receive_buffer", "send_buffer", "source", "linger"),
-    "framing",
+    *("framing", "tls"),
 )
-NOT_YET = {
-    "tls": "'tls'",
-}
+NOT_YET: dict[str, str] = {}
 
 _NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
@@ -199,6 +197,7 @@ class Sockets:
             source=fields.read("source", _source),
             linger=fields.read("linger", reader.duration),
             framing=fields.read("framing", self._framing),
+            tls=fields.read("tls", tls.read),
         )
 
     def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
@@ -288,16 +287,22 @@ def _buffer(mistakes: Mistakes, node: Node, what: str) -> int | None:
 
 
 def _source(mistakes: Mistakes, node: Node, what: str) -> str | None:
-    """An IP address to bind from."""
+    """An IP address, or a CIDR block of them, to bind from."""
     found = reader.text(mistakes, node, what)
     if found is None:
         return None
     try:
-        return str(ipaddress.ip_address(found))
+        if "/" not in found:
+            return str(ipaddress.ip_address(found))
+        block = ipaddress.ip_network(found, strict=False)
     except ValueError:
+        message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
         if "/" in found:
-            mistakes.not_yet(node.where, f"a CIDR block as {what}")
-        else:
-            message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
-            mistakes.add(node.where, message)
-    return None
+            message = f"{quoted(found)} is not a block of IP addresses; write 127.0.1.0/24"
+        mistakes.add(node.where, message)
+        return None
+    if ipaddress.ip_interface(found).ip != block.network_address:
+        message = f"{quoted(found)} is one address within a block; write {quoted(str(block))}"
+        mistakes.add(node.where, f"{message}, or the address alone")
+        return None
+    return str(block)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import TypeVar
+from typing import Literal, TypeVar, cast
 
 from loadmux.errors import Position, UsageError
 from loadmux.loader import reader
@@ -21,13 +21,15 @@ from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
 # What a bundled target answers when nobody says otherwise.
 DEFAULT_RULE = "echo"
-URL_FORMS = "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH"
+URL_FORMS = "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH"
 TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
 ONLY = ""
 # Any key of a bundled target may be an option of its own; one this like `reply` is a slip.
 LIKE_REPLY = 0.85
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 LONGEST_UNIX_PATH = 107
+
+NETWORKED = ("tcp", "tls", "udp")
 
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:/@]*)):([0-9]{1,9})")
 _HOST = re.compile(r"[\w.-]+")
@@ -39,20 +41,14 @@ _NAMED = re.compile(r"([\w.-]+)=(.+)")
 T = TypeVar("T")
 
 
-class NotYet(ValueError):
-    """A URL that the language has and this version has not."""
-
-
 def parse_url(text: str) -> Url:
-    """`tcp://HOST:PORT`, `tcp://[::1]:PORT` or `unix:///PATH`; raises ValueError, for one line."""
+    """A URL as URL_FORMS says; raises ValueError, for one line."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator:
         raise ValueError(f"{quoted(text)} is not a URL; {URL_FORMS}")
-    if scheme in ("tls", "udp"):
-        raise NotYet(f"a URL with {scheme}:// is not supported yet")
-    if scheme == "tcp":
-        return _tcp(text, rest)
+    if scheme in NETWORKED:
+        return _networked(cast(Literal["tcp", "tls", "udp"], scheme), text, rest)
     if scheme != "unix":
         raise ValueError(f"unknown scheme {quoted(scheme)} in {quoted(text)}; {URL_FORMS}")
     if not rest.startswith("/") or rest.endswith("/") or "\0" in rest:
@@ -62,7 +58,7 @@ def parse_url(text: str) -> Url:
     return Url("unix", path=rest)
 
 
-def _tcp(text: str, rest: str) -> Url:
+def _networked(scheme: Literal["tcp", "tls", "udp"], text: str, rest: str) -> Url:
     match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
         hint = "; an IPv6 address stands in brackets" if rest.count(":") > 1 else ""
@@ -72,7 +68,7 @@ def _tcp(text: str, rest: str) -> Url:
         raise ValueError(f"the port in {quoted(text)} must be 1 to 65535")
     if match[1] is not None:
         try:
-            return Url("tcp", str(ipaddress.IPv6Address(match[1])), port)
+            return Url(scheme, str(ipaddress.IPv6Address(match[1])), port)
         except ValueError:
             raise ValueError(f"{quoted(match[1])} is not an IPv6 address; {URL_FORMS}") from None
     host = match[2]
@@ -83,7 +79,7 @@ def _tcp(text: str, rest: str) -> Url:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise ValueError(f"{quoted(host)} is not an IPv4 address; {URL_FORMS}") from None
-    return Url("tcp", host, port)
+    return Url(scheme, host, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +181,7 @@ def _mapping(
     if "reply" in values:
         rule = reader.choice(mistakes, values["reply"], "rule", rules)
     if "url" in values:
-        Fields(mistakes, node, "a target with a 'url'", ("url", "reply"), {"tls": "'tls'"})
+        Fields(mistakes, node, "a target with a 'url'", ("url", "reply"))
         url = _url(mistakes, values["url"])
         return None if url is None else Target(url=url, rule=rule)
     model = _model(mistakes, values["bundled"], models)

@@ -91,15 +91,17 @@ def drive(
 
 
 class Server:
-    """A server on a free port of 127.0.0.1, a thread a connection, each running `handler`."""
+    """A server on a free port of `host`, a thread a connection, each running `handler`."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
         self._handler = handler
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=1024)
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._accepting = threading.Thread(target=self._accept)
-        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"tcp://{shown}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Server:
         self._accepting.start()

@@ -733,9 +733,9 @@ def test_a_seed_of_zero_overrides_the_file_s() -> None:
         (
             Overrides(target="localhost:80"),
             "--target: 'localhost:80' is neither a model nor a URL; write tcp://HOST:PORT,"
-            " tcp://[::1]:PORT or unix:///PATH",
+            " tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
         ),
-        (Overrides(target="tls://h:1"), "--target: a URL with tls:// is not supported yet"),
+        (Overrides(target="tls://h:0"), "--target: the port in 'tls://h:0' must be 1 to 65535"),
         (
             Overrides(thresholds=("p99 < 5ms",)),
             "--threshold: unknown metric 'p99'; did you mean 'p(99)'?",

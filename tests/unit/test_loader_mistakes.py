@@ -30,7 +30,8 @@ WHOLE_FILES = [
     ),
     (
         "target: tcp://:80\n" + STEPS_LINE,
-        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tcp://[::1]:PORT or"
+        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or"
         " unix:///PATH",
     ),
     (
@@ -210,12 +211,13 @@ WHOLE_FILES = [
     ),
     (
         "target: localhost:80\nsteps: [{send: a}]\n",
-        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost\nsteps: [{send: a}]\n",
         "1:9: 'tcp://localhost' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost:0\nsteps: [{send: a}]\n",
@@ -228,35 +230,38 @@ WHOLE_FILES = [
     (
         "target: tcp://::1:80\nsteps: [{send: a}]\n",
         "1:9: 'tcp://::1:80' needs a host and a port; an IPv6 address stands in brackets; "
-        "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://[::zz]:80\nsteps: [{send: a}]\n",
-        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://256.0.0.1:80\nsteps: [{send: a}]\n",
-        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://h:80/x\nsteps: [{send: a}]\n",
         "1:9: 'tcp://h:80/x' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: http://h:80\nsteps: [{send: a}]\n",
         "1:9: unknown scheme 'http' in 'http://h:80'; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: tls://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with tls:// is not supported yet",
+        "target: tls://h\nsteps: [{send: a}]\n",
+        "1:9: 'tls://h' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: udp://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with udp:// is not supported yet",
+        "target: udp://h:0\nsteps: [{send: a}]\n",
+        "1:9: the port in 'udp://h:0' must be 1 to 65535",
     ),
     (
         "target: unix://a/b\nsteps: [{send: a}]\n",
@@ -428,8 +433,68 @@ WHOLE_FILES = [
         "1:28: 'send_buffer' must be at most 2147483647 bytes",
     ),
     (
-        "sockets: {a: {source: 10.0.0.0/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:23: a CIDR block as 'source' is not supported yet",
+        "sockets: {a: {source: 10.0.0.1/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.1/8' is one address within a block; write '10.0.0.0/8', or the address "
+        "alone",
+    ),
+    (
+        "sockets: {a: {source: 10.0.0.0/33}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.0/33' is not a block of IP addresses; write 127.0.1.0/24",
+    ),
+    (
+        "sockets: {a: {tls: yes}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' must be a mapping, not the text 'yes'; write {ca: FILE}, {cert: FILE, key: "
+        "FILE}, {server_name: NAME} or {verify: false}",
+    ),
+    (
+        "sockets: {a: {tls: {cafile: x}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: unknown key 'cafile' in 'tls'; its keys are ca, cert, key, server_name, verify",
+    ),
+    (
+        "sockets: {a: {tls: {verify: 1}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:29: 'verify' must be true or false, not the number '1'",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: ''}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'server_name' must be one line of printable text, not ''",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: a..b}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'a..b' is not the name of a host",
+    ),
+    (
+        "sockets: {a: {tls: {ca: /nowhere/ca.pem}}}\ntarget: tls://127.0.0.1:9\n"
+        "steps: [{send: a}]\n",
+        "1:25: cannot read /nowhere/ca.pem: no such file or directory",
+    ),
+    (
+        "sockets: {a: {tls: {key: /dev/null}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: 'key' needs 'cert: FILE', the certificate that it belongs to",
+    ),
+    (
+        "sockets: {a: {tls: {verify: false}}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' needs a target that speaks it, not tcp; write tls://HOST:PORT, or "
+        "{bundled: MODEL, tls: true}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{half_close: main}]\n",
+        "2:9: UDP has no connection whose end could be told by 'half_close'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{repeat: 2, do: [{reset: main}]}]\n",
+        "2:26: UDP has no connection whose end could be told by 'reset'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{expect: closed}]\n",
+        "2:9: UDP has no connection whose end could be expected; write {silence: DURATION}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 65508}}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 200000}, pieces: [9, 65508]}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
     ),
     (
         "sockets: {a: {source: here}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
@@ -1701,7 +1766,6 @@ def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
 def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
     text = (
         "target: tcp://h:1\n"
-        "sockets: {main: {tls: {verify: false}, source: 10.0.0.0/8}}\n"
         "steps:\n"
         "  - together: [[{send: a}], [{send: b}]]\n"
         "  - barrier: here\n"
@@ -1712,16 +1776,14 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
     assert mistakes_of(text) == [
         f"{where}: {what} is not supported yet"
         for where, what in [
-            ("2:18", "'tls'"),
-            ("2:48", "a CIDR block as 'source'"),
-            ("4:5", "'together'"),
-            ("5:5", "'barrier'"),
-            ("6:5", "'call'"),
-            ("7:15", "a ramp such as '0..500'"),
-            ("7:35", "a ramp such as '1/s..9/s'"),
-            ("7:45", "'rate' (open load)"),
-            ("7:66", "'max_users' (open load)"),
-            ("7:80", "'phases'"),
+            ("3:5", "'together'"),
+            ("4:5", "'barrier'"),
+            ("5:5", "'call'"),
+            ("6:15", "a ramp such as '0..500'"),
+            ("6:35", "a ramp such as '1/s..9/s'"),
+            ("6:45", "'rate' (open load)"),
+            ("6:66", "'max_users' (open load)"),
+            ("6:80", "'phases'"),
         ]
     ]
 
