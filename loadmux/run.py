@@ -451,6 +451,9 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
 
 
 def weak_rules(scenario: Scenario, target: Target) -> set[str]:
+    """The rules in use that only count; with datagrams each one's reply is known."""
+    if target.scheme == "udp":
+        return set()
     used = set()
     for step in flat((*scenario.before, *scenario.steps, *scenario.after)):
         if isinstance(step, Exchange) and step.expect is not None:
