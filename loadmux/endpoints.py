@@ -112,6 +112,6 @@ def resolve(url: Url) -> tuple[int, object]:
     kind = socket.SOCK_DGRAM if url.scheme == "udp" else socket.SOCK_STREAM
     try:
         found = socket.getaddrinfo(url.host, url.port, type=kind)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
     return found[0][0], found[0][4]

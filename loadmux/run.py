@@ -565,11 +565,13 @@ def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
 
 
 def weak_rules(scenario: Scenario) -> set[str]:
+    """The rules in use that only count; with datagrams each one's reply is known."""
     used: set[str | None] = set()
     for step in flat((*scenario.before, *scenario.steps, *scenario.after)):
         if isinstance(step, Exchange) and step.expect is not None:
             reply = step.expect.reply
             if isinstance(reply, ByRule):
                 targets = {scenario.sockets[place].to for place in step.sockets}
-                used |= {reply.rule or scenario.servers[name].rule for name in targets}
+                servers = [scenario.servers[name] for name in targets]
+                used |= {reply.rule or one.rule for one in servers if one.scheme != "udp"}
     return {name for name in used if name is not None and rule_named(name).weak}

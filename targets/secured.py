@@ -61,7 +61,8 @@ class Secured(socket.socket):
                 finally:
                     answer = self._out.read()  # of the handshake, or the alert that says why not
             if answer:
-                self._put(answer)
+                with contextlib.suppress(BlockingIOError):  # kept, and sent before what comes next
+                    self._put(answer)
             if data:
                 return data
         return b""

@@ -655,7 +655,8 @@ class Connection:
         if self.sock is None:
             return
         evidence.remember(self)
-        self._finish_tls()
+        if self.tls is not None:
+            self._finish_tls()
         if self.loop.connections.get(self.fd) is self:
             self.loop.poller.remove(self.fd)
             del self.loop.connections[self.fd]

@@ -76,6 +76,13 @@ def client_context(
     return context
 
 
+def check_server_name(name: str) -> None:
+    """Raises ValueError where a server cannot be asked for by this name."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+        ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname=name
+    )
+
+
 def _check_readable(option: str, path: str) -> None:
     try:
         Path(path).read_bytes()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadmux.driver.tls import BadFile, client_context
+from loadmux.driver.tls import BadFile, check_server_name, client_context
 from loadmux.loader import reader
 from loadmux.loader.reader import Fields, Mistakes, kind_of
 from loadmux.scenario import Tls
@@ -68,8 +68,8 @@ def _server_name(mistakes: Mistakes, node: Node, what: str) -> str | None:
     if name is None:
         return None
     try:
-        name.encode("idna")
-    except UnicodeError:
+        check_server_name(name)
+    except ValueError:
         mistakes.add(node.where, f"{quoted(name)} is not the name of a host")
         return None
     return name

@@ -106,6 +106,7 @@ def test_every_rule_over_udp(rule: str, talk: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.out + done.err
     assert done.told["target"]["url"].startswith("udp://127.0.0.1:")
     assert done.told["exchanges"]["count"] == 60
+    assert "only counts replies" not in done.out
 
 
 @pytest.mark.parametrize(

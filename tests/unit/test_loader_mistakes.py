@@ -463,6 +463,10 @@ WHOLE_FILES = [
         "1:34: 'a..b' is not the name of a host",
     ),
     (
+        "sockets: {a: {tls: {server_name: .b}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: '.b' is not the name of a host",
+    ),
+    (
         "sockets: {a: {tls: {ca: /nowhere/ca.pem}}}\ntarget: tls://127.0.0.1:9\n"
         "steps: [{send: a}]\n",
         "1:25: cannot read /nowhere/ca.pem: no such file or directory",
