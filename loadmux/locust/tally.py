@@ -34,12 +34,13 @@ WORST_FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a worker's loop fares: see `WorkerReport`."""
+    """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
 
     busy: float
     late: float
     cpu: float
     memory: int
+    users: int
 
 
 @dataclass(slots=True)
@@ -64,6 +65,12 @@ class Tally:
 
     def add(self, name: str, stats: Stats) -> None:
         self.stats.setdefault(name, Stats()).merge(stats)
+
+    def note(self, client: str, health: Health) -> None:
+        """A worker's latest; of its users the most that it had at once."""
+        before = self.workers.get(client)
+        most = max(health.users, before.users if before is not None else 0)
+        self.workers[client] = replace(health, users=most)
 
     @property
     def duration(self) -> float:
@@ -99,8 +106,9 @@ class Tally:
         scenario, stats = self.scenarios[name], self.stats.get(name, Stats())
         target = scenario.target
         assert target is not None
+        load = replace(scenario.load, users=stats.started)  # how many there are is Locust's word
         return Report(
-            scenario=replace(scenario, name=f"{scenario.name} (class {name})"),
+            scenario=replace(scenario, name=f"{scenario.name} (class {name})", load=load),
             target=str(self.urls[name]),
             model=target.bundled,
             rule=target.rule,
@@ -118,7 +126,7 @@ class Tally:
         return [
             WorkerReport(
                 number,
-                0,
+                health.users,
                 health.busy,
                 health.late,
                 health.cpu,
