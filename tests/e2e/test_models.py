@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from commands import loadmux, run
 
-from loadmux.target import describe, models
+from loadmux.catalog import models
+from loadmux.target import describe
 
 HERE = [model for model in models() if describe(model)["available"]]
 MANY_AT_ONCE = [model for model in HERE if describe(model)["at_once"] != 1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -39,8 +40,14 @@ class Parts(ScenarioUser):
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port below those that the kernel gives to whoever asks for any (32768 and up on Linux).
+
+    Locust binds it a moment later, when a server of another test could have got it.
+    """
+    while True:
+        port = random.SystemRandom().randrange(15000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def forked(count: int = 2) -> list[str]:
@@ -144,6 +151,15 @@ def command_line(pid: int) -> str:
         return ""
 
 
+def settled(pid: int) -> dict[str, int]:
+    """What a process holds when it has come to rest: the page's last answer is away."""
+    seen = [descriptors(pid)]
+    while len(seen) < 5 or any(one != seen[-1] for one in seen[-5:]):
+        time.sleep(LOOK_EVERY)
+        seen.append(descriptors(pid))
+    return seen[-1]
+
+
 def descriptors(pid: int) -> dict[str, int]:
     """Open descriptors of a process by sort: socket, eventpoll, pipe, file."""
     counts = {"socket": 0, "eventpoll": 0, "pipe": 0, "file": 0}
@@ -226,9 +242,9 @@ class Page:
             found: dict[str, Any] = json.load(answer)
             return found
 
-    def swarm(self, users: int, rate: float = 1000, **form: object) -> dict[str, Any]:
+    def swarm(self, users: int, **form: object) -> dict[str, Any]:
         """Start a test, or edit the one that runs."""
-        return self.post("/swarm", {"user_count": users, "spawn_rate": rate, **form})
+        return self.post("/swarm", {"user_count": users, "spawn_rate": 1000, **form})
 
     def stop(self) -> None:
         """Stop the test and wait until it has."""
@@ -256,15 +272,15 @@ class Page:
             raise AssertionError(f"not {what}: {json.dumps(last)[:3000]}") from None
         return found
 
-    def up(self) -> Page:
-        """Wait until it answers."""
+    def up(self, workers: int = 0) -> Page:
+        """Wait until it answers, and so many workers have come."""
 
         def answers() -> bool:
             try:
-                self.get("/")
+                found: int = json.loads(self.get("/worker-count"))["worker_count"]
             except (urllib.error.URLError, ConnectionError):
                 return False
-            return True
+            return found == workers
 
         eventually(answers, "no page")
         return self
