@@ -131,3 +131,73 @@ def test_an_interrupt_prints_what_was_measured(workers: list[str], folder: Path)
     assert done.row("connect") == (20, 0)
     assert all(done.row(name)[0] for name in STEPS)
     assert "stopped early" in done.out
+
+
+WEIGHTED = """
+from loadmux.locust import ScenarioUser
+class Often(ScenarioUser):
+    scenario = "often.yaml"
+    weight = 3
+class Seldom(ScenarioUser):
+    scenario = "seldom.yaml"
+    weight = 1
+"""
+
+BESIDE = """
+from loadmux.locust import ScenarioUser
+from locust import User, constant, task
+class Talk(ScenarioUser):
+    scenario = "often.yaml"
+class Plain(User):
+    wait_time = constant(0.1)
+    @task
+    def work(self):
+        failed = RuntimeError("not today") if FAILS else None
+        self.environment.events.request.fire(
+            request_type="plain", name="work", response_time=1, response_length=0, exception=failed
+        )
+"""
+
+OFTEN = "target: {bundled: epoll}\nsteps: [{name: ask, send: x, expect: reply}, {wait: 10ms}]\n"
+
+
+def test_classes_share_a_run_by_weight(workers: list[str], folder: Path) -> None:
+    (folder / "locustfile.py").write_text(WEIGHTED)
+    (folder / "often.yaml").write_text(OFTEN)
+    (folder / "seldom.yaml").write_text(OFTEN.replace("epoll", "poll"))
+    done = headless(folder, "-u", "8", "-r", "8", "-t", "1s", *workers)
+    assert done.code == 0, done.text
+    assert done.row("Often: connect") == (6, 0)
+    assert done.row("Seldom: connect") == (2, 0)
+    assert done.row("Often: ask")[0] > done.row("Seldom: ask")[0] > 0
+    assert done.out.count(" PASS ") == 2
+
+
+def test_the_worse_verdict_of_two_classes_counts(folder: Path) -> None:
+    (folder / "locustfile.py").write_text(WEIGHTED)
+    (folder / "often.yaml").write_text(OFTEN)
+    (folder / "seldom.yaml").write_text(OFTEN + 'thresholds: ["iterations < 1"]\n')
+    done = headless(folder, "-u", "8", "-r", "8", "-t", "1s")
+    assert done.code == 99, done.text
+    assert " PASS " in done.out
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_plain_users_beside_ours_keep_their_rows_and_their_say(fails: bool, folder: Path) -> None:
+    (folder / "locustfile.py").write_text(BESIDE.replace("FAILS", str(fails)))
+    (folder / "often.yaml").write_text(OFTEN)
+    done = headless(folder, "-u", "4", "-r", "4", "-t", "1s", "--host", "http://plain.invalid")
+    assert done.code == (1 if fails else 0), done.text
+    requests, failed = done.row("work")
+    assert requests > 2
+    assert failed == (requests if fails else 0)
+    assert done.row("Talk: ask")[1] == 0
+    assert done.row("Talk: connect") == (2, 0)
+
+
+def test_the_scenario_says_how_many_and_how_long(folder: Path) -> None:
+    text = OFTEN + 'load: {users: 3, run_time: 1s}\nthresholds: ["p(99) < 1us"]\n'
+    done = headless(folder, scenario(folder, text), program=WEB)
+    assert done.code == 99, done.text
+    assert done.row("connect") == (3, 0)
+    assert "load        3 users" in done.out
