@@ -163,7 +163,7 @@ class Loop:
             before = clock() if timeout else now
             events = wait(timeout)
             now = clock()
-            if timeout or not events:
+            if timeout or (patience and not events):
                 self.waited += now - before
             for fd, event in events:
                 try:

@@ -7,6 +7,7 @@ worker (`--processes 1`), on a free port of this machine, so that two runs never
 from __future__ import annotations
 
 import argparse
+import random
 import socket
 from functools import cache
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from locust.argument_parser import LocustArgumentParser
 
 from loadmux.catalog import find, models
-from loadmux.errors import LoadmuxError
+from loadmux.errors import LoadmuxError, UsageError
 from loadmux.loader import load
 from loadmux.locust.page import Offered
 from loadmux.scenario import Load, Overrides
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser
 
 LOCAL = "127.0.0.1"
+PORTS = range(15000, 32000)
 
 
 def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
@@ -64,8 +66,15 @@ def load_of(scenario: str) -> Load | None:
 
 @cache
 def free_port() -> int:
-    """A port that nobody has; the same one for all parsers of this process."""
-    with socket.socket() as sock:
-        sock.bind((LOCAL, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A port that nobody has; the same one for all parsers of this process.
+
+    Below those that the kernel hands out by itself: Locust binds it only when it has started.
+    """
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as sock:
+            try:
+                sock.bind((LOCAL, port))
+            except OSError:
+                continue
+            return port
+    raise UsageError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free for the workers")

@@ -14,11 +14,13 @@ A driver that cannot go on ends the test, loudly, with exit code 3.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import astuple
 from functools import cache
 from time import process_time
 from typing import TYPE_CHECKING, Any, cast
@@ -57,6 +59,7 @@ FLUSH_EVERY = 0.5
 GRACE = 0.5
 SETTLE_WITHIN = 5.0
 MASTER_SILENT_AFTER = 6
+MASTER_TELLS_WITHIN = 3.0
 EVENTS_A_FLUSH = 1000
 JOB = "loadmux_job"
 ATTRIBUTE = "_loadmux"
@@ -131,6 +134,7 @@ class Plugin:
         self.tally: Tally | None = None
         self.failure: LoadmuxError | None = None
         self.interrupted = False
+        self._interrupted_before = False
         self._outbox: dict[str, Stats] = {}
         self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
         self._noticed = Event()
@@ -180,15 +184,43 @@ class Plugin:
             gevent.spawn(self._watch_master)
         else:
             try:
-                load_all(self.classes(), self.choice())
+                self._look_ahead()
             except LoadmuxError as error:
                 print(error, file=sys.stderr)
                 raise SystemExit(self.code_of(error)) from None
         if self.is_master:
             self.runner.register_message("loadmux_settled", self._hear_settled)
             self.runner.register_message("loadmux_failed", self._hear_failure)
+        gevent.signal_handler(signal.SIGINT, self._interrupt)
         gevent.spawn(self._notify)
         gevent.spawn(self._flush_for_ever)
+
+    def _interrupt(self) -> None:
+        """Ctrl-C. Python would raise KeyboardInterrupt wherever it is, mostly inside the driver.
+
+        A terminal tells master and workers at once: a worker waits for its master's word, and ends
+        by itself where none comes.
+        """
+        if self.is_worker and not self._interrupted_before:
+            self._interrupted_before = True
+            gevent.sleep(MASTER_TELLS_WITHIN)
+            self._settle_worker(self.grace)
+            self.runner.quit()
+        else:
+            hub = gevent.get_hub()
+            hub.handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
+
+    def _look_ahead(self) -> None:
+        """Read the scenarios; get a test ready that begins by itself. Raises LoadmuxError.
+
+        Locust counts the run time from here on, and by a clock that stands still while nothing
+        gives way: what getting ready took would be missing from the test.
+        """
+        if self.options.get("headless") or self.options.get("autostart"):
+            self.prepare(self.choice())
+        else:
+            load_all(self.classes(), self.choice())
+        gevent.get_hub().loop.update_now()
 
     def code_of(self, error: LoadmuxError) -> ExitCode:
         return ExitCode.UNREACHABLE if isinstance(error, TargetFailed) else ExitCode.INVALID
@@ -294,11 +326,14 @@ class Plugin:
         return sorted({*clients} - {one.id for one in clients.missing} - self._settled)
 
     def _told_to_settle(self, environment: Environment, msg: Any, **_: Any) -> None:
+        self._settle_worker(float(msg.data["grace"]))
+        self.runner.send_message("loadmux_settled", None)
+
+    def _settle_worker(self, grace: float) -> None:
         if self.engine is not None:
-            self.engine.empty(float(msg.data["grace"]))
+            self.engine.empty(grace)
         self.flush()
         self.runner._send_stats()
-        self.runner.send_message("loadmux_settled", None)
 
     def _hear_settled(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settled.add(msg.node_id)
@@ -384,7 +419,7 @@ class Plugin:
                 self._outbox.setdefault(name, Stats()).merge(stats)
             self._notices.append((name, stats))
         if self.tally is not None:
-            self.tally.workers["local"] = self._health()
+            self.tally.note("local", self._health())
             self.tally.note_reach(self._reach())
         self._noticed.set()
 
@@ -398,6 +433,7 @@ class Plugin:
             late[int(len(late) * 0.99)] if late else 0.0,
             (process_time() - self._cpu_before) / span if span > 0 else 0.0,
             resident_memory(),
+            len(self.engine.users()),
         )
 
     def _reach(self) -> dict[str, list[Any]]:
@@ -411,8 +447,7 @@ class Plugin:
             "stats": {name: wire.pack(one, "statistics") for name, one in self._outbox.items()}
         }
         if self.engine is not None:
-            health = self._health()
-            told["health"] = [health.busy, health.late, health.cpu, health.memory]
+            told["health"] = astuple(self._health())
             told["reach"] = self._reach()
             told["poller"] = self.engine.loop.poller.name
         self._outbox = {}
@@ -426,7 +461,7 @@ class Plugin:
         for name, packed in told["stats"].items():
             tally.add(name, wire.unpack(packed))
         if "health" in told:
-            tally.workers[client_id] = Health(*told["health"])
+            tally.note(client_id, Health(*told["health"]))
             tally.note_reach(told["reach"])
             tally.poller = told["poller"]
 
@@ -475,8 +510,8 @@ class Plugin:
         if self.is_worker:
             self.runner._send_stats()
             self.runner.send_message("loadmux_failed", {"reason": reason})
-            self._close_engine()
-        else:
+        self._close_engine()  # nobody steps it any more: its users would be waited for in vain
+        if not self.is_worker:
             self._note_failure(reason)
 
     def _hear_failure(self, environment: Environment, msg: Any, **_: Any) -> None:

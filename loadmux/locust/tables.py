@@ -22,6 +22,7 @@ MEANINGS = {
     Kind.REFUSED: "the connection was refused",
     Kind.UNREACHABLE: "the target could not be reached",
     Kind.CONNECT_TIMEOUT: "no connection in time",
+    Kind.TLS: "the TLS handshake or a record failed",
     Kind.TIMEOUT: "nothing of a reply that was owed arrived in time",
     Kind.CLOSED: "the server closed while it owed something",
     Kind.RESET: "the server reset the connection",

@@ -22,12 +22,13 @@ from loadmux.verdict import Verdict, combined
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a worker's loop fares: see `WorkerReport`."""
+    """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
 
     busy: float
     late: float
     cpu: float
     memory: int
+    users: int
 
 
 @dataclass(slots=True)
@@ -57,6 +58,12 @@ class Tally:
         for reached, unreachable in reach.values():
             self.reached.update(reached)
             self.unreachable.update(unreachable)
+
+    def note(self, client: str, health: Health) -> None:
+        """A worker's latest; of its users the most that it had at once."""
+        before = self.workers.get(client)
+        most = max(health.users, before.users if before is not None else 0)
+        self.workers[client] = replace(health, users=most)
 
     def took_part(self) -> list[Part]:
         """The parts that had a user; all of them where none had."""
@@ -98,8 +105,16 @@ class Tally:
     def _workers(self) -> Sequence[WorkerReport]:
         everyone = sorted(self.workers.items())
         return [
-            WorkerReport(number, 0, one.busy, one.late, one.cpu, one.memory)
-            for number, (_, one) in enumerate(everyone)
+            WorkerReport(
+                number,
+                one.users,
+                one.busy,
+                one.late,
+                one.cpu,
+                one.memory,
+                "is gone" if client in self.lost else None,
+            )
+            for number, (client, one) in enumerate(everyone)
         ]
 
     def _lost(self) -> Sequence[str]:
