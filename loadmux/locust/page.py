@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, jsonify, make_response, request
@@ -103,6 +103,8 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
     web_ui.template_args["extended_csv_files"] = [
         {"href": "./loadmux/evidence/csv", "title": "Download evidence CSV"}
     ]
+    if len(plugin.classes()) == len(plugin.environment.user_classes):
+        _ask_for_no_host(web_ui)
     app = web_ui.app
     assert app is not None
 
@@ -139,6 +141,17 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     protected = web_ui.auth_required_if_enabled(evidence_csv)
     app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
+
+
+def _ask_for_no_host(web_ui: WebUI) -> None:
+    """Where only our classes run, the form does not ask for a host: scenarios have a target."""
+    update: Callable[[], None] = web_ui.update_template_args
+
+    def update_without_warning() -> None:
+        update()
+        web_ui.template_args["missing_host_warning"] = False
+
+    vars(web_ui)["update_template_args"] = update_without_warning
 
 
 def evidence(plugin: Plugin) -> list[dict[str, Any]]:
