@@ -77,7 +77,7 @@ class Tally:
     def report(self) -> Report:
         duration = (self.ended or monotonic()) - self.began
         parts = [self._fitted(part, duration) for part in self.took_part()]
-        state = State(parts, interrupted=self.interrupted, failed=self.failed)
+        state = State(parts, interrupted=self.interrupted, failed=self.failed or self._loss())
         failed = self.unreachable.items()
         unreached = {url: text for url, text in failed if url not in self.reached}
         seed = parts[0].scenario.seed or 0
@@ -85,6 +85,8 @@ class Tally:
         stats = labelled_stats(reports)
         verdicts = [(one.label, one.verdict) for one in reports]
         notes = [part.say(note) for part in parts for note in notes_on(part, state, 1)]
+        if self.lost:
+            notes.append(f"{self._loss()}; what they had told until then is in the figures")
         return Report(
             parts=reports,
             poller=self.poller,
@@ -94,7 +96,7 @@ class Tally:
             seed=seed,
             command=repeat_command(),
             workers=tuple(self._workers()),
-            notes=(*notes, *self._lost()),
+            notes=tuple(notes),
         )
 
     def _fitted(self, part: Part, duration: float) -> Part:
@@ -117,13 +119,11 @@ class Tally:
             for number, (client, one) in enumerate(everyone)
         ]
 
-    def _lost(self) -> Sequence[str]:
+    def _loss(self) -> str | None:
+        """What a lost worker measured last is unknown: faults may be among it."""
         if not self.lost:
-            return []
-        return [
-            f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told until"
-            " then is in the figures"
-        ]
+            return None
+        return f"{len(self.lost)} of {len(self.workers)} workers were lost"
 
 
 def repeat_command() -> str:
