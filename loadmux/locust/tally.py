@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 
@@ -36,11 +36,11 @@ WORST_FIRST = (
 class Health:
     """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
 
-    busy: float
-    late: float
-    cpu: float
-    memory: int
-    users: int
+    busy: float = 0.0
+    late: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    users: int = 0
 
 
 @dataclass(slots=True)
@@ -66,6 +66,11 @@ class Tally:
     def add(self, name: str, stats: Stats) -> None:
         self.stats.setdefault(name, Stats()).merge(stats)
 
+    def expect(self, clients: Iterable[str]) -> None:
+        """Workers that take part, whether or not they will ever tell anything."""
+        for client in clients:
+            self.note(client, Health())
+
     def note(self, client: str, health: Health) -> None:
         """A worker's latest; of its users the most that it had at once."""
         before = self.workers.get(client)
@@ -83,10 +88,16 @@ class Tally:
             duration=self.duration,
             interrupted=self.interrupted,
             unreachable=None if stats.connects.right else self.unreachable.get(name),
-            generator_failed=self.failed,
+            generator_failed=self.failed or self._loss(),
             target_died=self.died,
         )
         return judge(stats, self.scenarios[name].thresholds, outcome)
+
+    def _loss(self) -> str | None:
+        """What a lost worker measured last is unknown: faults may be among it."""
+        if not self.lost:
+            return None
+        return f"{len(self.lost)} of {len(self.workers)} workers were lost"
 
     def took_part(self) -> list[str]:
         """The classes that had a user; all of them where none had."""
@@ -141,10 +152,7 @@ class Tally:
         if self.died is not None:
             notes.append(self.died + "; the faults after that are its death, not as many bugs")
         if self.lost:
-            notes.append(
-                f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told"
-                " until then is in the figures"
-            )
+            notes.append(f"{self._loss()}; what they had told until then is in the figures")
         if (unserved := stats.started - stats.served) > 0 and not self.interrupted:
             notes.append(f"{unserved} of {stats.started} users never completed an iteration")
         return notes
