@@ -204,7 +204,7 @@ class Plugin:
         if self.is_worker and not self._interrupted_before:
             self._interrupted_before = True
             gevent.sleep(MASTER_TELLS_WITHIN)
-            self._settle_worker(self.grace)
+            self._leave()
             self.runner.quit()
         else:
             hub = gevent.get_hub()
@@ -257,6 +257,7 @@ class Plugin:
 
     def _start_test(self) -> None:
         self.failure, self.tally, self.interrupted = None, None, False
+        self._settled.clear()
         self._end_targets()
         try:
             if self.pending is None:
@@ -264,7 +265,7 @@ class Plugin:
             ready, self.pending = self.pending, None
             assert ready is not None
             self.preparation = ready
-            workers = list(self.runner.clients) if self.is_master else []
+            workers = self._present() if self.is_master else []
             self.options[JOB] = ready.job(workers).message()
         except LoadmuxError as error:
             self.options[JOB] = None
@@ -273,6 +274,7 @@ class Plugin:
             self._end_run()
             return
         self.tally = Tally(ready.parts, ready.poller or "")
+        self.tally.expect(workers)
         for far in ready.elsewhere(workers):
             logger.warning("%s cannot reach a bundled target, which listens on this machine", far)
 
@@ -311,7 +313,6 @@ class Plugin:
         return max(GRACE, float(self.environment.stop_timeout or 0.0))
 
     def _settle_workers(self) -> None:
-        self._settled.clear()
         self.runner.send_message("loadmux_stop", {"grace": self.grace})
         until = time.monotonic() + self.grace + SETTLE_WITHIN
         while self._unsettled() and time.monotonic() < until:
@@ -322,8 +323,12 @@ class Plugin:
             self.tally.lost = {*self.tally.workers} - self._settled
 
     def _unsettled(self) -> list[str]:
+        return sorted({*self._present()} - self._settled)
+
+    def _present(self) -> list[str]:
+        """The workers that the master hears of."""
         clients = self.runner.clients
-        return sorted({*clients} - {one.id for one in clients.missing} - self._settled)
+        return sorted({*clients} - {one.id for one in clients.missing})
 
     def _told_to_settle(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settle_worker(float(msg.data["grace"]))
@@ -334,6 +339,13 @@ class Plugin:
             self.engine.empty(grace)
         self.flush()
         self.runner._send_stats()
+
+    def _leave(self) -> None:
+        """A worker is told to end in the middle of a test: its master gets the last figures."""
+        if self.engine is not None:
+            self._settle_worker(self.grace)
+            self.runner.send_message("loadmux_settled", None)
+            self._close_engine()
 
     def _hear_settled(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settled.add(msg.node_id)
@@ -365,9 +377,9 @@ class Plugin:
 
     def stop_if_running(self) -> None:
         """The program is told to end in the middle of a test: what was measured is kept."""
-        if self.is_worker or self.runner is None:
-            return
-        if self.runner.state not in (STATE_INIT, STATE_STOPPED):
+        if self.is_worker:
+            self._leave()
+        elif self.runner is not None and self.runner.state not in (STATE_INIT, STATE_STOPPED):
             self.interrupted = self.running
             self.runner.stop()
 
