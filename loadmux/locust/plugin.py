@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from functools import cache
 from time import process_time
@@ -27,19 +27,22 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.event import EventHook, Events
 from locust.runners import (
+    STATE_CLEANUP,
     STATE_INIT,
     STATE_RUNNING,
     STATE_SPAWNING,
     STATE_STOPPED,
+    STATE_STOPPING,
     MasterRunner,
     WorkerRunner,
 )
 from rich.console import Console
 
-from loadmux.errors import LoadmuxError, TargetFailed
+from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.locust import page, tables, wire
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
@@ -138,6 +141,7 @@ class Plugin:
         self._outbox: dict[str, Stats] = {}
         self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
         self._noticed = Event()
+        self._preparing = BoundedSemaphore()
         self._settled: set[str] = set()
         self._explained = False
         self._cpu_before = 0.0
@@ -236,12 +240,26 @@ class Plugin:
         alone = len(self.classes()) == len(self.environment.user_classes)
         return None if not alone and (host or "").startswith("http") else host
 
-    def prepare(self, choice: Choice) -> None:
-        """Get a test ready before it starts. Raises LoadmuxError."""
-        self.discard()
-        classes = self.classes()
-        pollers = {one.__name__: one.poller for one in classes}
-        self.pending = Preparation(load_all(classes, choice), pollers, choice)
+    def prepare(self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None) -> None:
+        """Get a test of the classes ready before it starts. Raises LoadmuxError."""
+        classes = self.classes() if classes is None else classes
+        with self._preparing:  # while a target starts, others have their turn
+            self.discard()
+            pollers = {one.__name__: one.poller for one in classes}
+            self.pending = Preparation(load_all(classes, choice), pollers, choice)
+
+    def prepare_start(
+        self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None
+    ) -> None:
+        """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
+        if self.runner.state in (STATE_CLEANUP, STATE_STOPPING):
+            raise UsageError("the last test has not quite stopped yet: try again in a moment")
+        if self._preparing.locked():
+            raise UsageError("another test is being started")
+        clients = self.runner.clients if self.is_master else None
+        if clients is not None and not (clients.ready or clients.spawning or clients.running):
+            raise UsageError("no worker is connected to this master")
+        self.prepare(choice, classes)
 
     def discard(self) -> None:
         if self.pending is not None:
@@ -363,6 +381,7 @@ class Plugin:
                 self.preparation.note_deaths()
             verdict = tally.verdict()
             logger.info("%s: %s", verdict.code.name, verdict.reason)
+        self.discard()
         self._end_targets()
 
     def _end_targets(self) -> None:
@@ -399,7 +418,9 @@ class Plugin:
             if self.options.get("headless"):
                 environment.process_exit_code = ExitCode.INCONCLUSIVE
         else:
-            report, console = self.tally.report(), Console(highlight=False)
+            report = self.tally.report()
+            # Standard output is spoken for where Locust prints its figures as JSON.
+            console = Console(highlight=False, stderr=bool(self.options.get("json")))
             environment.events.quit.add_listener(lambda **_: terminal.render(report, console))
             code = report.verdict.code
             if code is not ExitCode.PASS or not self._others_failed():

@@ -7,18 +7,28 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import program, started
 from driving import Server, answering
 from locusting import (
+    LOCUST,
+    WEB,
+    Page,
     Swarm,
     alone,
+    bound,
     eventually,
     evidence,
     failures,
     free_port,
+    joining,
+    on,
+    process,
     rows,
     settled,
     with_forks,
@@ -182,3 +192,58 @@ def commands_of(port: str) -> dict[str, int]:
         if rest:
             calls[name.removeprefix("cmdstat_")] = int(rest.split(",")[0])
     return calls
+
+
+def test_what_locust_refuses_leaves_nothing_behind(tmp_path: Path) -> None:
+    with alone(tmp_path) as swarm:
+        for form in ({"user_count": "many"}, {"spawn_rate": 0}, {"run_time": "soon"}):
+            assert not swarm.page.swarm(5, **form)["success"], form
+            assert swarm.main.targets == [], form
+
+
+def test_two_starts_at_once_are_one_test(tmp_path: Path) -> None:
+    with alone(tmp_path) as swarm:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(swarm.page.swarm, [5] * 4))
+        assert any(answer["success"] for answer in answers)
+        now = swarm.page.until(lambda now: now["user_count"] == 5 and rows(now), "five users")
+        assert now["state"] in ("running", "spawning")
+        swarm.page.stop()
+        assert swarm.main.targets == []
+        assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+def test_without_workers_a_start_is_refused(tmp_path: Path) -> None:
+    port, rpc = free_port(), str(free_port())
+    words = [*WEB, "--master", *on(port), *bound(rpc), *joining(rpc)]
+    with process(words, tmp_path) as main:
+        answer = Page(port).up().swarm(5, scenario="parts")
+        assert not answer["success"]
+        assert "no worker" in answer["message"]
+        assert main.targets == []
+
+
+PICKED = """
+from loadmux.locust import ScenarioUser
+class One(ScenarioUser):
+    scenario = "parts"
+class Two(ScenarioUser):
+    scenario = "echo"
+"""
+
+
+def has(row: str, told: dict[str, Any]) -> bool:
+    return row in rows(told)
+
+
+def test_classes_are_picked_in_the_form(tmp_path: Path) -> None:
+    (tmp_path / "locustfile.py").write_text(PICKED)
+    port = free_port()
+    with process([*LOCUST, "--class-picker", *on(port)], tmp_path) as main:
+        page = Page(port).up()
+        for name, row in (("One", "exchange first #1"), ("Two", "64 bytes")):
+            assert page.swarm(2, user_classes=name)["success"]
+            assert len(main.targets) == 1
+            page.until(partial(has, row), f"no {row}")
+            page.stop()
+        assert "Traceback" not in main.text, main.text
