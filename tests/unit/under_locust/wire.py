@@ -1,4 +1,7 @@
-"""What crosses the network between master and workers: loadmux's values, and nothing else."""
+"""What crosses the network between master and workers: loadmux's values, and nothing else.
+
+Run by `tests/unit/test_locust_inside.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from loadmux.locust import wire
 from loadmux.scenario import Overrides
 from loadmux.stats import Stats
 
-SCENARIOS = sorted((Path(__file__).resolve().parents[2] / "scenarios").glob("*.yaml"))
+SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "scenarios").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
