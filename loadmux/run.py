@@ -25,9 +25,11 @@ from types import FrameType
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
-from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.pacer import Rate
+from loadmux.report import figures
+from loadmux.report.model import PhaseReport, Progress, Report, WorkerReport
 from loadmux.rules import rule as rule_named
-from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
+from loadmux.scenario import ByRule, Exchange, Load, Phase, Scenario, Target, Url
 from loadmux.script import draw_seed, flat, resolve
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
@@ -96,6 +98,7 @@ class State:
     began: float = 0.0
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
+    phases: dict[int, Stats] = field(default_factory=dict)
 
 
 def check_limits(scenario: Scenario, settings: Settings) -> None:
@@ -321,6 +324,7 @@ def hear(worker: Worker, state: State) -> None:
 def absorb(update: Update, state: State) -> None:
     state.stats.merge(update.stats)
     state.interval.merge(update.stats)
+    state.phases.setdefault(update.phase, Stats()).merge(update.stats)
 
 
 def look_for_silence(running: list[Worker]) -> None:
@@ -370,9 +374,25 @@ def show_progress(
             errors=state.stats.errors,
             p50=recent.histogram.percentile(0.5),
             p99=recent.histogram.percentile(0.99),
+            dropped=state.stats.dropped,
+            phase=phase_at(scenario.load, elapsed),
         )
     )
     state.shown, state.interval = now, Stats()
+
+
+def phase_at(load: Load, elapsed: float) -> str:
+    """`name (2 of 3)`, or nothing where there is but one."""
+    if len(load.phases) < 2:
+        return ""
+    number = sum(begin <= elapsed for begin in beginnings(load))
+    return f"{load.phases[number - 1].name} ({number} of {len(load.phases)})"
+
+
+def beginnings(load: Load) -> list[float]:
+    """When each phase is to begin, in seconds since the start."""
+    times = [phase.pacer.seconds for phase in load.phases]
+    return [sum(times[:number]) for number in range(len(times))]
 
 
 # --- at the end ---------------------------------------------------------------------------------
@@ -388,8 +408,10 @@ def report(
     unreachable = next((final.unreachable for final in finals if final.unreachable), None)
     if state.stats.connects.right:
         unreachable = None
+    phases = tuple(phase_reports(scenario.load, state, duration))
     outcome = Outcome(
         duration=duration,
+        phases=tuple(phase.stats for phase in phases),
         interrupted=state.interrupted,
         unreachable=unreachable,
         generator_failed=state.failed,
@@ -410,7 +432,27 @@ def report(
         command=settings.command(seed),
         workers=tuple(worker.report() for worker in workers),
         notes=tuple(notes(scenario, target, state, finals)),
+        phases=phases,
     )
+
+
+def phase_reports(load: Load, state: State, duration: float) -> Iterator[PhaseReport]:
+    begins = beginnings(load)
+    for number, (phase, begin) in enumerate(zip(load.phases, begins, strict=True)):
+        end = begins[number + 1] if number + 1 < len(begins) else duration
+        took = max(0.0, min(end, duration) - begin)
+        stats = state.phases.get(number, Stats())
+        yield PhaseReport(phase.name, planned(phase), took, stats)
+
+
+def planned(phase: Phase) -> str:
+    """What a phase is to do, in words: `0..500 users`, `2,000/s`."""
+    pacer = phase.pacer
+    if isinstance(pacer, Rate):
+        ends = [figures.rate(rate) for rate in dict.fromkeys((pacer.first, pacer.last))]
+        return "..".join(ends)
+    ends = [f"{users:,}" for users in dict.fromkeys((pacer.first, pacer.last))]
+    return "..".join(ends) + (" user" if ends == ["1"] else " users")
 
 
 def notes(scenario: Scenario, target: Target, state: State, finals: list[Final]) -> Iterator[str]:
@@ -420,7 +462,8 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
         yield state.died + "; the faults after that are its death, not as many bugs"
     if any(final.aborted for final in finals):
         yield "the first fault ended the run (on_error: abort)"
-    if not state.interrupted and (missing := scenario.load.users - stats.started) > 0:
+    missing = 0 if scenario.load.phases else scenario.load.users - stats.started
+    if not state.interrupted and missing > 0:
         yield (
             f"{missing} of {scenario.load.users} users were never started, the run ended first:"
             " give it a longer --run-time, a higher --spawn-rate, or more --workers"

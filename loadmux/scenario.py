@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loadmux.errors import Position
+from loadmux.pacer import Pacer, Rate
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -266,11 +267,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Closed load. `spawn_rate` in users a second (None: all at once), times in seconds.
+class Phase:
+    """A part of the run; `users` is the most that there are at once, of open load `max_users`."""
 
-    Ends at `run_time` or when every user has done its `iterations`, whichever comes first; the
-    loader sets `iterations` to 1 where neither was given.
+    name: str
+    pacer: Pacer
+    users: int
+
+    @property
+    def open(self) -> bool:
+        return isinstance(self.pacer, Rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`users` is the most that there are at once, `spawn_rate` in users a second (None: all at
+    once), times in seconds.
+
+    Without `phases` the load is closed, and ends at `run_time` or when every user has done its
+    `iterations`, whichever comes first; the loader sets `iterations` to 1 where neither was given.
+    `phases` (one for open load or a ramp that is no more than that) follow each other; `run_time`
+    is the time of all of them, and there are no `iterations`.
     """
 
     users: int = 1
@@ -279,6 +296,12 @@ class Load:
     iterations: int | None = None
     pacing: float | None = None
     graceful_stop: float = 5.0
+    phases: tuple[Phase, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether iterations start on a schedule in some phase."""
+        return any(phase.open for phase in self.phases)
 
 
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
@@ -332,3 +355,4 @@ class Overrides:
     iterations: int | None = None
     seed: int | None = None
     thresholds: tuple[str, ...] = ()
+    rate: str | None = None

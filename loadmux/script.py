@@ -17,6 +17,7 @@ from loadmux import rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed
+from loadmux.intended import FromIntendedStart, Timed
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -138,7 +139,7 @@ class _Compiler:
         ]
         return Script(
             before=self._steps(scenario.before),
-            steps=self._steps(scenario.steps),
+            steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),
             endpoints=endpoints,
             names=[one.name for one in scenario.sockets],
@@ -150,13 +151,16 @@ class _Compiler:
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def _steps(self, script: Sequence[Step]) -> list[Operation]:
-        return [self._step(step) for step in script]
+    def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
+        return [self._step(step, on_schedule) for step in script]
 
-    def _step(self, step: Step) -> Operation:
+    def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
             case Exchange():
-                return self._exchange(step)
+                operation = self._exchange(step)
+                if not on_schedule:
+                    return operation
+                return FromIntendedStart.of(operation, self.stats.row(step.name))
             case OnSockets(name=name, action=action, sockets=sockets):
                 record: steps.Record = (
                     self._record(name, "connect") if action == "connect" else _unrecorded
@@ -166,10 +170,10 @@ class _Compiler:
             case Wait(name=name, time=time):
                 return steps.Wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
-                return steps.Repeat(name, times, self._steps(do))
+                return steps.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
                 texts = [self._render(value) for value in values]
-                return steps.For(name, variable, texts, self._steps(do))
+                return steps.For(name, variable, texts, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
 
@@ -178,7 +182,7 @@ class _Compiler:
         row.kind = kind
         return row.samples.append
 
-    def _exchange(self, step: Exchange) -> Operation:
+    def _exchange(self, step: Exchange) -> Timed:
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
         if step.expect is None:

@@ -19,6 +19,7 @@ from time import perf_counter, process_time
 
 from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
+from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
 from loadmux.scenario import Scenario, Url
@@ -55,7 +56,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What was measured since the last one; `active` users now, `late` is the p99 in seconds."""
+    """What was measured since the last one; `active` users now, `late` is the p99 in seconds.
+
+    All of it belongs to one phase: at the end of each an update is sent.
+    """
 
     stats: Stats
     active: int
@@ -64,6 +68,7 @@ class Update:
     late: float
     memory: int
     elapsed: float
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +97,54 @@ class Worker:
         self.control = Control(self.stats, load.iterations, load.pacing)
         self.loop = Loop(make_poller(job.poller))
         script = compile_scenario(job.scenario, job.url, job.rule, job.seed, self.stats)
-        self.users = [
-            VirtualUser(self.loop, self.control, script, job.first + i * job.stride)
-            for i in range(job.users)
-        ]
-        self.spawned = 0
+        self.users: list[VirtualUser] = []
+        self.pool: Pool | None = None
+        numbers = range(job.first, job.first + job.users * job.stride, job.stride)
+        if load.phases:
+            pooled = [PooledUser(self.loop, self.control, script, number) for number in numbers]
+            self.pool = self._pool(pooled)
+            self.users += pooled
+        else:
+            self.users += [VirtualUser(self.loop, self.control, script, n) for n in numbers]
+        self.phase = 0
+        self.spawning = True
         self.cpu_before = 0.0
+
+    def _pool(self, users: list[PooledUser]) -> Pool:
+        job, load = self.job, self.job.scenario.load
+        stages = [Stage(one.pacer, one.users, job.first, job.stride) for one in load.phases]
+        gap = job.stride / (load.spawn_rate or SPAWN_RATE)
+        patience = job.scenario.timeout
+        return Pool(users, self.control, stages, gap, patience, self._phase_over)
 
     def run(self) -> Final:
         """The whole run. Raises DriverFault."""
         self.cpu_before = process_time()
         self.loop.epoch = self.control.ended = perf_counter()
         spawner, ticker = Task(self.loop), Task(self.loop)
-        self.loop.spawn(spawner, self._spawn(spawner))
+        self.loop.spawn(spawner, self._start_users(spawner))
         self.loop.spawn(ticker, self._tick(ticker))
         self.loop.run()
+        if self.pool is not None:
+            self.pool.close()
         if self.control.stopping or self.control.unreachable:
             self._count_abandoned()
         return Final(self.update(), self.control.unreachable, self.control.aborted)
 
     def _count_abandoned(self) -> None:
         self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)
+
+    async def _start_users(self, task: Task) -> None:
+        if self.pool is None:
+            await self._spawn(task)
+        else:
+            await self.pool.conduct(task)
+            self._stop_users()
+        self.spawning = False
+
+    def _phase_over(self) -> None:
+        self.pipe.send(self.update())
+        self.phase += 1
 
     async def _spawn(self, task: Task) -> None:
         """Start users at the spawn rate, or at SPAWN_RATE in all, in slices of at most SLICE.
@@ -135,7 +167,6 @@ class Worker:
             in_slice += 1
             self.control.active += 1
             self.loop.spawn(user, user.run())
-            self.spawned += 1
 
     async def _tick(self, task: Task) -> None:
         """Tell what was measured, hear what to do, and end the run when its time is up."""
@@ -149,8 +180,9 @@ class Worker:
             now = perf_counter()
             if self.control.aborted or self._told_to_stop():
                 end, grace = now, 0.0
-            if now >= end:
                 self._stop_users()
+            if now >= end and self.pool is None:
+                self._stop_users()  # those of a pool stop when its last start has been made
             if now >= end + grace:
                 self._interrupt()
             if now - told >= UPDATE_EVERY:
@@ -159,7 +191,7 @@ class Worker:
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
     def _all_done(self) -> bool:
-        spawning = self.spawned < len(self.users) and not self.control.stopping
+        spawning = self.spawning and not self.control.stopping
         return not spawning and self.control.active == 0
 
     def _told_to_stop(self) -> bool:
@@ -192,6 +224,7 @@ class Worker:
             late=late[int(len(late) * 0.99)] if late else 0.0,
             memory=resident_memory(),
             elapsed=self.control.ended - self.loop.epoch if not self.control.active else elapsed,
+            phase=self.phase,
         )
 
 

@@ -146,6 +146,7 @@ class Loop:
             timeout = IDLE_WAIT
             if alarms and alarms[0][0] - now < IDLE_WAIT:
                 timeout = self._fire(now)
+                now = clock()
             if self._ready:
                 timeout = 0.0
             before = clock() if timeout else now

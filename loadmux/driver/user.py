@@ -71,7 +71,11 @@ class Control:
 
 
 class VirtualUser(Task):
-    """User `number` (from 0, unique over all workers) of a test."""
+    """User `number` (from 0, unique over all workers) of a test.
+
+    `late` is by how many seconds the iteration began after its intended start, until a step has
+    counted it in; always 0 where there is no schedule.
+    """
 
     __slots__ = (
         "_random",
@@ -81,6 +85,7 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "late",
         "number",
         "prepared",
         "resting",
@@ -99,6 +104,7 @@ class VirtualUser(Task):
         self.iteration = self.streak = 0
         self.iterating = False
         self.failures = 0
+        self.late = 0.0
         self.prepared = False
         self.served = False
         self.started = False
@@ -142,16 +148,24 @@ class VirtualUser(Task):
                 self.iteration += 1
                 if control.pacing is not None and alive:
                     await self._rest(started + control.pacing)
-            control.ended = perf_counter()
-            if alive and self.prepared:
-                await self._walk(self.script.after)
-            await self._part()
+            await self._leave(alive)
         except Interrupted:
-            control.ended = perf_counter()
-            control.stats.interrupted += self.iterating
-            await drop(self, self.connections)
+            await self._break_off()
         finally:
             control.active -= 1
+
+    async def _leave(self, alive: bool) -> None:
+        """After the last iteration."""
+        self.control.ended = perf_counter()
+        if alive and self.prepared:
+            await self._walk(self.script.after)
+        await self._part()
+
+    async def _break_off(self) -> None:
+        """In the middle of an iteration, as time is up for good."""
+        self.control.ended = perf_counter()
+        self.control.stats.interrupted += self.iterating
+        await drop(self, self.connections)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -162,7 +176,7 @@ class VirtualUser(Task):
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.unreachable
+                return self._may_try_again()
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -174,6 +188,9 @@ class VirtualUser(Task):
             self.served = True
             stats.served += 1
         return True
+
+    def _may_try_again(self) -> bool:
+        return self.script.on_error == "reconnect" and not self.control.unreachable
 
     async def _walk(self, operations: Sequence[Operation]) -> bool:
         """Steps outside the iterations, `before` or `after`; true if none failed."""
@@ -230,11 +247,14 @@ class VirtualUser(Task):
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
         self.resting = True
-        while not self.control.stopping and perf_counter() < until:
+        while not self._told_to_stop() and perf_counter() < until:
             self.set_deadline(until)
             await wait_io(self)
         self.deadline = NEVER
         self.resting = False
+
+    def _told_to_stop(self) -> bool:
+        return self.control.stopping
 
     async def give_way(self) -> None:
         """Let the others have a turn now and then: called by steps that may end without waiting."""

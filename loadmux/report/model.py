@@ -41,12 +41,27 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """What ended in one phase; of the last one also what ended in the graceful stop.
+
+    `duration` (seconds) is as long as the phase really was, 0 where it never began. `load` says in
+    words what it was to do.
+    """
+
+    name: str
+    load: str
+    duration: float
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """`target` is the URL that was driven; `model` the bundled target's name, None for the user's
     own.
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
+    `phases` is empty where the load has none.
     """
 
     scenario: Scenario
@@ -61,6 +76,7 @@ class Report:
     command: str
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
+    phases: tuple[PhaseReport, ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +84,7 @@ class Progress:
     """A running test, for the live view: totals since the start, and the last interval's rates.
 
     `time_left` is None when the run ends by iterations. `p50` and `p99` are of the last interval.
+    `phase` is the name of the current one, "" where there is none to tell.
     """
 
     elapsed: float
@@ -78,3 +95,5 @@ class Progress:
     errors: int
     p50: float
     p99: float
+    dropped: int = 0
+    phase: str = ""

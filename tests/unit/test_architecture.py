@@ -13,9 +13,19 @@ ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
     {"errors"},
-    {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
+    {
+        "scenario",
+        "pacer",
+        "stats",
+        "units",
+        "yamltree",
+        "rules",
+        "diagnosis",
+        "thresholds",
+        "verdict",
+    },
     {"driver", "loader"},
-    {"steps", "script", "target", "worker", "report"},
+    {"steps", "intended", "script", "target", "worker", "report"},
     {"run"},
     {"cli", "__main__"},
 ]
@@ -69,7 +79,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "pacer"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 

@@ -132,6 +132,7 @@ def test_rows_of_steps_and_connects() -> None:
         "errors": 0,
         "rate": 0.0,
         "latency": None,
+        "service": None,
     }
     connects = as_json(full())["connects"]
     assert (connects["name"], connects["count"], connects["errors"]) == ("connect", 2, 1)
