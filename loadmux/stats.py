@@ -32,7 +32,7 @@ COUNTS = (
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
 
-def _edges(bucket: int) -> tuple[float, float]:
+def edges(bucket: int) -> tuple[float, float]:
     """The two ends of a bucket, in seconds."""
     low, high = struct.unpack(">ff", struct.pack(">II", bucket << 16, (bucket + 1) << 16))
     return float(low), float(high)
@@ -87,7 +87,7 @@ class Histogram:
             if seen >= rank:
                 if seen == self.count and rank == self.count:
                     return self.high
-                low, high = _edges(bucket)
+                low, high = edges(bucket)
                 return min(max((low + high) / 2, self.low), self.high)
         return self.high
 
@@ -135,10 +135,12 @@ class StepStats:
         self.samples.clear()
 
     def merge(self, other: StepStats) -> None:
+        if self.service is not None or other.service is not None:
+            if self.service is None:
+                self.service = Histogram()
+                self.service.merge(self.histogram)
+            self.service.merge(other.service or other.histogram)
         self.histogram.merge(other.histogram)
-        if other.service is not None:
-            self.service = self.service or Histogram()
-            self.service.merge(other.service)
         self.errors += other.errors
         self.untimed += other.untimed
         self.late += other.late

@@ -73,8 +73,8 @@ def read(mistakes: Mistakes, node: Node | None, options: Options) -> Load:
     if phases:
         if options.iterations is not None:
             raise UsageError(
-                "--iterations: counts under closed load with a fixed number of users only; give"
-                " --users as well" + (" and leave out --rate" if options.rate else "")
+                "--iterations: goes with a fixed number of users only, not with open load, ramps or"
+                " phases; use --run-time"
             )
         most = max(phase.users for phase in phases)
         run_time = sum(phase.pacer.seconds for phase in phases)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.report.model import Report, WorkerReport
-from loadmux.scenario import Load, Scenario, Socket, Threshold
-from loadmux.stats import Stats
+from loadmux.pacer import Rate
+from loadmux.report.model import PhaseReport, Report, WorkerReport
+from loadmux.scenario import Load, Phase, Scenario, Socket, Threshold
+from loadmux.stats import Histogram, Stats
 from loadmux.verdict import Outcome, judge
 
 ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
@@ -59,6 +60,27 @@ def wrong_byte(step: str = "ask") -> Evidence:
     )
 
 
+def on_schedule() -> Report:
+    """Two phases of open load; the server was slow in the second one."""
+    steady, rush = measured({"ask": [0.010] * 3}), measured({"ask": [0.010, 0.020]})
+    for stats in (steady, rush):
+        row = stats.row("ask")
+        row.service = Histogram()
+        row.service.merge(row.histogram)
+        stats.iterations = stats.begun = row.right
+    row.record_delayed(1.0, 0.030)
+    rush.starts.samples.extend([0.0001, 0.0002])
+    rush.fold()
+    rush.begun, rush.waited, rush.dropped, rush.started = 3, 1, 4, 2
+    total = Stats()
+    total.merge(steady)
+    total.merge(rush)
+    rates = Rate(3.0, 3.0, 1.0), Rate(3.0, 7.0, 1.0)
+    load = Load(9, phases=tuple(Phase(str(rate.last), rate, 9) for rate in rates))
+    rows = (PhaseReport("steady", "3.00/s", 1.0, steady), PhaseReport("rush", "3..7", 1.0, rush))
+    return report(total, phases=rows, load=load)
+
+
 def report(
     stats: Stats,
     thresholds: Sequence[Threshold] = (IMPLIED,),
@@ -66,6 +88,8 @@ def report(
     name: str = "talk",
     workers: tuple[WorkerReport, ...] = (WorkerReport(0, 2, busy=0.5, late=0.001),),
     notes: tuple[str, ...] = (),
+    phases: tuple[PhaseReport, ...] = (),
+    load: Load = Load(),  # noqa: B008 (frozen)
 ) -> Report:
     outcome = outcome or Outcome(2.0)
     scenario = Scenario(
@@ -78,7 +102,7 @@ def report(
         before=(),
         steps=(),
         after=(),
-        load=Load(),
+        load=load,
         thresholds=tuple(thresholds),
     )
     return Report(
@@ -94,4 +118,5 @@ def report(
         command="loadmux run talk.yaml --seed 42",
         workers=workers,
         notes=notes,
+        phases=phases,
     )

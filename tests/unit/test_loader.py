@@ -784,8 +784,8 @@ def test_a_seed_of_zero_overrides_the_file_s() -> None:
         (Overrides(rate="5/s"), "--rate: open load ends by time; give --run-time as well"),
         (
             Overrides(rate="5/s", run_time="1s", iterations=3),
-            "--iterations: counts under closed"
-            " load with a fixed number of users only; give --users as well and leave out --rate",
+            "--iterations: goes with a fixed number of users only, not with open load, ramps or"
+            " phases; use --run-time",
         ),
         (Overrides(target="tls://h:1"), "--target: a URL with tls:// is not supported yet"),
         (

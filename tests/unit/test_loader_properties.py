@@ -20,7 +20,8 @@ url bundled reply echo tcp://h:1 unix:///s main all a b group[0] count nodelay r
 send_buffer source linger framing send expect connect close reset wait repeat for set do on within
 pieces each_byte gap save text hex base64 file random times join frame rule length until closed
 silence regex uniform exponential normal together barrier call users spawn_rate run_time iterations
-pacing graceful_stop rate phases 5s 10ms 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
+pacing graceful_stop rate phases max_users 0/s..5/s 5s 10ms
+ 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
 errors==0 a:p(99)<5ms 00ff aGk= csv epoll abort
 """
 WORDS = VOCABULARY.split()

@@ -6,12 +6,13 @@ import io
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from samples import EXPECTED, IMPLIED, fault, measured, report, wrong_byte
+from samples import EXPECTED, IMPLIED, fault, measured, on_schedule, report, wrong_byte
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
@@ -326,6 +327,44 @@ def test_shortened_bytes_fit_and_keep_the_beginning(data: bytes, width: int) -> 
     assert len(text) <= width
     whole = figures.quoted(data)
     assert text == whole or (" … " in text and whole.startswith(text.split(" … ")[0][:-1]))
+
+
+# --- open load and phases -----------------------------------------------------------------------
+
+
+def test_open_load_tells_what_began_what_was_dropped_and_how_punctual_it_was() -> None:
+    text = lines(on_schedule())
+    assert "schedule    6 starts, 1 waited for a user, 4 dropped" in text
+    assert "            50% of the starts no more than 100µs late, 99% 200µs" in text
+    assert any(line.startswith("notes       4 iterations dropped") for line in text)
+
+
+def test_both_latencies_stand_below_each_other() -> None:
+    text = lines(on_schedule())
+    at = next(number for number, line in enumerate(text) if line.startswith("  ask "))
+    assert text[at].split()[-1] == "1.03s"
+    assert text[at + 1].split() == [
+        *("from", "the", "send"),
+        *("10.0ms", "15.0ms", "10.0ms", "30.0ms", "30.0ms", "30.0ms"),
+    ]
+
+
+def test_each_phase_has_a_row() -> None:
+    text = lines(on_schedule())
+    at = next(number for number, line in enumerate(text) if line.startswith("  phase "))
+    table = [line.split() for line in text[at : at + 3]]
+    assert table[0] == ["phase", "count", "rate", "errors", "p50", "p99", "dropped", "load"]
+    assert table[1] == ["steady", "3", "3.00/s", "0", "10.0ms", "10.0ms", "0", "3.00/s"]
+    assert table[2] == ["rush", "3", "3.00/s", "0", "20.0ms", "1.03s", "4", "3..7"]
+
+
+def test_the_live_view_tells_the_phase_and_what_was_dropped() -> None:
+    file = io.StringIO()
+    with live_view(Console(file=file), False, "talk", "unix:///s") as view:
+        view.update(replace(progress(2.0), dropped=1234, phase="rush (2 of 2)"))
+    line = file.getvalue().splitlines()[1]
+    assert line.startswith("    2s  rush (2 of 2)  50 users")
+    assert "1 error  1,234 dropped  2,000 exchanges" in line
 
 
 # --- while it runs ------------------------------------------------------------------------------
