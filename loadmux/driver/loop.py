@@ -146,14 +146,15 @@ class Loop:
             timeout = IDLE_WAIT
             if alarms and alarms[0][0] - now < IDLE_WAIT:
                 timeout = self._fire(now)
-                now = clock()
             if self._ready:
-                timeout = 0.0
-            before = clock() if timeout else now
-            events = wait(timeout)
-            now = clock()
-            if timeout or not events:
-                self.waited += now - before
+                events = wait(0.0)
+                now = clock()
+            else:
+                before = clock()
+                events = wait(timeout)
+                now = clock()
+                if timeout or not events:
+                    self.waited += now - before
             for fd, event in events:
                 try:
                     connection = connections[fd]
