@@ -63,6 +63,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
     TIMEOUT = "timeout"
     CLOSED = "closed"
     RESET = "reset"
@@ -92,7 +93,7 @@ class Evidence:
 
     `offset` counts from the first byte of the reply. `expected` and `received` are excerpts (at
     most `EXCERPT` bytes) that both begin at `excerpt_at` of the reply. `at` is in seconds since the
-    run began. User and iteration count from 0.
+    run began. User and iteration count from 0. `target` is the URL of the socket's target.
     """
 
     kind: Kind
@@ -108,6 +109,7 @@ class Evidence:
     socket: str = ""
     at: float = 0.0
     transcript: list[Moment] = field(default_factory=list)
+    target: str = ""
 
 
 EXCERPT = 256

@@ -9,10 +9,11 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loadmux.errors import Position
+from loadmux.framing import Framing
 from loadmux.pacer import Pacer, Rate
 
 OnError = Literal["reconnect", "stop_user", "abort"]
@@ -23,7 +24,7 @@ OnError = Literal["reconnect", "stop_user", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${name}` in a text, replaced when the step runs."""
+    """`${name}` in a text, replaced when the step runs; `feeder.column` names one of a feeder."""
 
     name: str
 
@@ -60,7 +61,15 @@ class Joined:
     payloads: tuple[Payload, ...]
 
 
-Payload = Text | Data | Random | Repeated | Joined
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """Wrapped by the framing of the sockets that it is sent or expected on."""
+
+    payload: Payload
+    framing: Framing
+
+
+Payload = Text | Data | Random | Repeated | Joined | Framed
 
 
 # --- replies ------------------------------------------------------------------------------------
@@ -86,10 +95,31 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Regex:
+    """Matches wholly (re.fullmatch on the pattern's UTF-8 bytes); `groups` are its named ones."""
+
+    pattern: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Until:
-    """Up to and with the delimiter (at least one byte)."""
+    """Up to and with the delimiter (at least one byte), which `matches`, if there is one."""
 
     delimiter: bytes
+    matches: Regex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame with this body.
+
+    `answers`: the step sends one frame of the same framing; by a rule it must.
+    """
+
+    body: Exactly | ByRule | Length | Regex
+    framing: Framing
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +139,15 @@ class Silence:
     seconds: float
 
 
-Reply = Exactly | ByRule | Length | Until | Closed | WasReset | Silence
+Reply = Exactly | ByRule | Length | Until | Frame | Closed | WasReset | Silence
+
+
+def groups_of(reply: Reply) -> tuple[str, ...]:
+    """The names of what a reply's regex captures."""
+    matches = reply.matches if isinstance(reply, Until) else None
+    if isinstance(reply, Frame) and isinstance(reply.body, Regex):
+        matches = reply.body
+    return () if matches is None else matches.groups
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -229,8 +267,30 @@ Step = Exchange | OnSockets | Wait | Repeat | For | Set
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS options of one socket: absolute paths of PEM files, None = the default.
+
+    `ca` None: the system's. `key` None: in the same file as `cert`. `server_name` None: the URL's
+    host. `where` is of no account when two are compared.
+    """
+
+    where: Position | None = field(default=None, compare=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    verify: bool = True
+
+    def with_ca(self, ca: str) -> Tls:
+        return replace(self, ca=ca)
+
+
+@dataclass(frozen=True, slots=True)
 class Socket:
-    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default."""
+    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
+
+    `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
+    """
 
     name: str
     nodelay: bool = True
@@ -238,13 +298,16 @@ class Socket:
     send_buffer: int | None = None
     source: str | None = None
     linger: float | None = None
+    framing: Framing | None = None
+    to: str = ""
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where a server listens: `tcp` with host and port, or `unix` with a path."""
+    """Where a server listens: `tcp`, `tls`, `udp` with host and port, or `unix` with a path."""
 
-    scheme: Literal["tcp", "unix"]
+    scheme: Literal["tcp", "tls", "udp", "unix"]
     host: str = ""
     port: int = 0
     path: str = ""
@@ -253,7 +316,7 @@ class Url:
         if self.scheme == "unix":
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,6 +327,15 @@ class Target:
     bundled: str | None = None
     rule: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """How it is spoken to, known before it is started."""
+        if self.url is not None:
+            return self.url.scheme
+        if self.bundled == "udp":
+            return "udp"
+        return "tls" if "tls" in self.options else "unix" if "unix" in self.options else "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +376,30 @@ class Load:
         return any(phase.open for phase in self.phases)
 
 
+Pick = Literal["sequential", "shuffled", "random"]
+WhenShort = Literal["error", "wrap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A table of variables, one row a user; `columns` holds the values of all rows, as UTF-8.
+
+    `file` is its name as the scenario gives it. `when_short`: what happens where there are more
+    users than rows; with `random` there never are.
+    """
+
+    where: Position
+    name: str
+    file: str
+    columns: Mapping[str, tuple[bytes, ...]]
+    pick: Pick = "sequential"
+    when_short: WhenShort = "error"
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 
@@ -327,6 +423,11 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """One file. `target` is the only one, or the first of `targets`, which has those with names.
+
+    `weight` is its share of the load beside other scenarios; None, where the file says none, is 1.
+    """
+
     path: str
     name: str
     description: str
@@ -341,14 +442,32 @@ class Scenario:
     timeout: float = 5.0
     on_error: OnError = "reconnect"
     seed: int | None = None
+    feeders: Mapping[str, Feeder] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    weight: int | None = None
+
+    @property
+    def servers(self) -> Mapping[str, Target]:
+        """All targets by name; the only one of a scenario that names none is called ""."""
+        if self.targets or self.target is None:
+            return self.targets
+        return {"": self.target}
+
+    def with_servers(self, servers: Mapping[str, Target]) -> Scenario:
+        """The same scenario with other targets of the same names."""
+        first = next(iter(servers.values()), None)
+        return replace(self, target=first, targets={} if "" in servers else servers)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the file; None leaves the file's word."""
+    """What the command line says instead of the file; None leaves the file's word.
 
-    target: str | None = None
-    reply: str | None = None
+    `target` and `reply`: a word for the only target, or several `NAME=WORD`.
+    """
+
+    target: str | tuple[str, ...] | None = None
+    reply: str | tuple[str, ...] | None = None
     users: int | None = None
     spawn_rate: str | None = None
     run_time: str | None = None

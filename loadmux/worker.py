@@ -2,9 +2,10 @@
 
 Started as a fresh interpreter with a pipe's descriptor as its argument, it reads a `Job` from the
 pipe, builds everything, says `Ready`, waits for `GO`, and then sends an `Update` every half second
-and a `Final` (or `Failed`) at the end. Nothing that draws on a terminal or reads YAML runs here:
-the loop has the process for itself. It ignores SIGINT, which a terminal sends to the whole group;
-the other side says STOP, and closing the pipe means the same, so that no worker outlives its run.
+and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing that draws
+on a terminal or reads YAML runs here: the loop has the process for itself. It ignores SIGINT, which
+a terminal sends to the whole group; the other side says STOP, and closing the pipe means the same,
+so that no worker outlives its run.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import gc
 import resource
 import signal
 import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from heapq import merge
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
@@ -36,17 +40,26 @@ SLICE_EVERY = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A worker's share: users `first`, `first + stride`, ... `users` of them."""
+class Share:
+    """A worker's users of one scenario: `numbers`, unique over all scenarios and workers.
+
+    `first` is the number of the scenario's first user, whoever runs it. `urls` says where its
+    targets, by name, listen.
+    """
 
     scenario: Scenario
-    url: Url
-    rule: str | None
+    urls: Mapping[str, Url]
+    numbers: range
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker has to do; each scenario of the run has a share, if only an empty one."""
+
+    shares: tuple[Share, ...]
     seed: int
     poller: str | None
-    first: int
-    stride: int
-    users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +68,40 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What was measured since the last one; `active` users now, `late` is the p99 in seconds.
+class Measured:
+    """What a scenario measured since the last time; `active` users now, `elapsed` in seconds.
 
-    All of it belongs to one phase: at the end of each an update is sent.
+    All of it belongs to one phase (0 where there are none): at the end of each it is told.
     """
 
     stats: Stats
     active: int
-    busy: float
-    cpu: float
-    late: float
-    memory: int
     elapsed: float
     phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What was measured, in the order of the job's shares; `late` is the p99 in seconds."""
+
+    parts: tuple[Measured, ...]
+    busy: float
+    cpu: float
+    late: float
+    memory: int
+
+    @property
+    def active(self) -> int:
+        return sum(part.active for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
+    """`reached` and `unreachable` are those of `Control`."""
+
     update: Update
-    unreachable: str | None
+    reached: frozenset[str]
+    unreachable: Mapping[str, str]
     aborted: bool
 
 
@@ -86,119 +113,92 @@ class Failed:
     update: Update | None
 
 
-class Worker:
-    """Runs a job; see the module."""
+class Part:
+    """The users of one scenario in this process: when they start, and when their time is up.
 
-    def __init__(self, job: Job, pipe: Pipe) -> None:
-        self.job = job
-        self.pipe = pipe
+    Users of a closed load without phases are started at their rate by `schedule` and `spawn`;
+    where there are phases the users are a `pool`, and `conduct` walks through them. `spawn_rate`
+    (users a second, everywhere) holds for a pool whose load names none; `phase_over` is called when
+    a phase has ended and another begins.
+    """
+
+    def __init__(
+        self, share: Share, seed: int, loop: Loop, spawn_rate: float, phase_over: Callable[[], None]
+    ) -> None:
+        self.load = load = share.scenario.load
+        self.first = share.first
+        self.loop = loop
         self.stats = Stats()
-        load = job.scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing)
-        self.loop = Loop(make_poller(job.poller))
-        script = compile_scenario(job.scenario, job.url, job.rule, job.seed, self.stats)
-        self.users: list[VirtualUser] = []
-        self.pool: Pool | None = None
-        numbers = range(job.first, job.first + job.users * job.stride, job.stride)
-        if load.phases:
-            pooled = [PooledUser(self.loop, self.control, script, number) for number in numbers]
-            self.pool = self._pool(pooled)
-            self.users += pooled
-        else:
-            self.users += [VirtualUser(self.loop, self.control, script, n) for n in numbers]
+        self.spawned = 0
+        self.end = self.grace = 0.0
         self.phase = 0
-        self.spawning = True
-        self.cpu_before = 0.0
-
-    def _pool(self, users: list[PooledUser]) -> Pool:
-        job, load = self.job, self.job.scenario.load
-        stages = [Stage(one.pacer, one.users, job.first, job.stride) for one in load.phases]
-        gap = job.stride / (load.spawn_rate or SPAWN_RATE)
-        patience = job.scenario.timeout
-        return Pool(users, self.control, stages, gap, patience, self._phase_over)
-
-    def run(self) -> Final:
-        """The whole run. Raises DriverFault."""
-        self.cpu_before = process_time()
-        self.loop.epoch = self.control.ended = perf_counter()
-        spawner, ticker = Task(self.loop), Task(self.loop)
-        self.loop.spawn(spawner, self._start_users(spawner))
-        self.loop.spawn(ticker, self._tick(ticker))
-        self.loop.run()
-        if self.pool is not None:
-            self.pool.close()
-        if self.control.stopping or self.control.unreachable:
-            self._count_abandoned()
-        return Final(self.update(), self.control.unreachable, self.control.aborted)
-
-    def _count_abandoned(self) -> None:
-        self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)
-
-    async def _start_users(self, task: Task) -> None:
-        if self.pool is None:
-            await self._spawn(task)
+        self.conducting = bool(load.phases)
+        self.pool: Pool | None = None
+        self.users: Sequence[VirtualUser]
+        scenario, urls, numbers = share.scenario, share.urls, share.numbers
+        script = compile_scenario(scenario, urls, seed, self.stats, share.first)
+        if load.phases:
+            pooled = [PooledUser(loop, self.control, script, number) for number in numbers]
+            place, stride = numbers.start - share.first, numbers.step
+            stages = [Stage(one.pacer, one.users, place, stride) for one in load.phases]
+            gap = stride / (load.spawn_rate or spawn_rate)
+            ended = partial(self._phase_over, phase_over)
+            self.pool = Pool(pooled, self.control, stages, gap, scenario.timeout, ended)
+            self.users = pooled
         else:
-            await self.pool.conduct(task)
-            self._stop_users()
-        self.spawning = False
+            self.users = [VirtualUser(loop, self.control, script, number) for number in numbers]
 
-    def _phase_over(self) -> None:
-        self.pipe.send(self.update())
+    def begin(self, now: float) -> None:
+        """The run begins: set the clocks (`perf_counter` seconds), start the conductor."""
+        load = self.load
+        self.control.ended = now
+        self.end = now + load.run_time if load.run_time is not None else float("inf")
+        self.grace = load.graceful_stop
+        if self.pool is not None:
+            conductor = Task(self.loop)
+            self.loop.spawn(conductor, self._conduct(conductor, self.pool))
+
+    def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
+        """When to start each user, in seconds from the beginning, in this order.
+
+        Scenarios without a spawn rate share SPAWN_RATE, for users are numbered over all of them.
+        """
+        rate, first = self.load.spawn_rate, self.first
+        for user in self.users if self.pool is None else ():
+            due = (user.number - first) / rate if rate else user.number / SPAWN_RATE
+            yield due, user.number, self, user
+
+    def spawn(self, user: VirtualUser) -> None:
+        self.control.active += 1
+        self.loop.spawn(user, user.run())
+        self.spawned += 1
+
+    async def _conduct(self, task: Task, pool: Pool) -> None:
+        await pool.conduct(task)
+        self._stop_users()
+        self.conducting = False
+
+    def _phase_over(self, tell: Callable[[], None]) -> None:
+        tell()
         self.phase += 1
 
-    async def _spawn(self, task: Task) -> None:
-        """Start users at the spawn rate, or at SPAWN_RATE in all, in slices of at most SLICE.
+    @property
+    def done(self) -> bool:
+        more = self.conducting if self.pool is not None else self.spawned < len(self.users)
+        return not (more and not self.control.stopping) and self.control.active == 0
 
-        The slices leave a server time to accept: a listen() queue is short, and what does not fit
-        is sent again by the kernel after a second.
-        """
-        load, began = self.job.scenario.load, self.loop.epoch
-        in_slice = 0
-        for user in self.users:
-            due = began + user.number / (load.spawn_rate or SPAWN_RATE)
-            if due > perf_counter():
-                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
-                in_slice = 0
-            elif in_slice == SLICE:
-                await sleep_until(task, perf_counter() + SLICE_EVERY)
-                in_slice = 0
-            if self.control.stopping:
-                return
-            in_slice += 1
-            self.control.active += 1
-            self.loop.spawn(user, user.run())
+    def cut_short(self, now: float) -> None:
+        """The run ends now, and waits for nobody."""
+        self.end, self.grace = min(self.end, now), 0.0
+        self._stop_users()
 
-    async def _tick(self, task: Task) -> None:
-        """Tell what was measured, hear what to do, and end the run when its time is up."""
-        load, began = self.job.scenario.load, self.loop.epoch
-        end = began + load.run_time if load.run_time is not None else float("inf")
-        grace = load.graceful_stop
-        told = began
-        while not self._all_done():
-            now = perf_counter()
-            await sleep_until(task, min(now + TICK, end if end > now else now + TICK))
-            now = perf_counter()
-            if self.control.aborted or self._told_to_stop():
-                end, grace = now, 0.0
-                self._stop_users()
-            if now >= end and self.pool is None:
-                self._stop_users()  # those of a pool stop when its last start has been made
-            if now >= end + grace:
-                self._interrupt()
-            if now - told >= UPDATE_EVERY:
-                self.pipe.send(self.update())
-                told = now
-        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
-
-    def _all_done(self) -> bool:
-        spawning = self.spawning and not self.control.stopping
-        return not spawning and self.control.active == 0
-
-    def _told_to_stop(self) -> bool:
-        try:
-            return self.pipe.poll() and self.pipe.recv() == STOP
-        except (EOFError, OSError):
-            return True
+    def look_at(self, now: float) -> None:
+        """Stop or interrupt the users if it is time."""
+        if now >= self.end and self.pool is None:
+            self._stop_users()  # those of a pool stop when its last start has been made
+        if now >= self.end + self.grace:
+            self._interrupt()
 
     def _stop_users(self) -> None:
         self.control.stopping = True
@@ -212,19 +212,109 @@ class Worker:
                 user.interrupted = True
                 self.loop.throw(user, Interrupted())
 
+    def count_abandoned(self) -> None:
+        """When the loop has ended: starts that will never be made, iterations that were cut off."""
+        if self.pool is not None:
+            self.pool.close()
+        if self.control.stopping or self.control.unreachable:
+            abandoned = sum(user.iterating and not user.done for user in self.users)
+            self.stats.interrupted += abandoned
+
+    def measured(self, now: float) -> Measured:
+        epoch = self.loop.epoch
+        elapsed = self.control.ended - epoch if self.done else now - epoch
+        return Measured(self.stats.take(), self.control.active, elapsed, self.phase)
+
+
+class Worker:
+    """Runs a job; see the module."""
+
+    def __init__(self, job: Job, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.loop = Loop(make_poller(job.poller))
+        rate = SPAWN_RATE / len(job.shares)
+        self.parts = [Part(one, job.seed, self.loop, rate, self.tell) for one in job.shares]
+        self.reached: set[str] = set()
+        self.unreachable: dict[str, str] = {}
+        for part in self.parts:
+            part.control.reached = self.reached
+            part.control.unreachable = self.unreachable
+        self.cpu_before = 0.0
+
+    def run(self) -> Final:
+        """The whole run. Raises DriverFault."""
+        self.cpu_before = process_time()
+        self.loop.epoch = perf_counter()
+        for part in self.parts:
+            part.begin(self.loop.epoch)
+        spawner, ticker = Task(self.loop), Task(self.loop)
+        self.loop.spawn(spawner, self._spawn(spawner))
+        self.loop.spawn(ticker, self._tick(ticker))
+        self.loop.run()
+        for part in self.parts:
+            part.count_abandoned()
+        aborted = any(part.control.aborted for part in self.parts)
+        reached = frozenset(self.reached | self.loop.answered)
+        return Final(self.update(), reached, self.unreachable, aborted)
+
+    async def _spawn(self, task: Task) -> None:
+        """Start users at their rates, or at SPAWN_RATE in all, in slices of at most SLICE.
+
+        The slices leave a server time to accept: a listen() queue is short, and what does not fit
+        is sent again by the kernel after a second.
+        """
+        in_slice = 0
+        for due, _, part, user in merge(*(part.schedule() for part in self.parts)):
+            due += self.loop.epoch
+            if part.control.stopping:
+                continue
+            if due > perf_counter():
+                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
+                in_slice = 0
+            elif in_slice == SLICE:
+                await sleep_until(task, perf_counter() + SLICE_EVERY)
+                in_slice = 0
+            if not part.control.stopping:
+                in_slice += 1
+                part.spawn(user)
+
+    async def _tick(self, task: Task) -> None:
+        """Tell what was measured, hear what to do, and end each scenario when its time is up."""
+        told = self.loop.epoch
+        while not all(part.done for part in self.parts):
+            now = perf_counter()
+            ends = [part.end for part in self.parts if part.end > now]
+            await sleep_until(task, min([now + TICK, *ends]))
+            now = perf_counter()
+            over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
+            for part in self.parts:
+                if over:
+                    part.cut_short(now)
+                part.look_at(now)
+            if now - told >= UPDATE_EVERY:
+                self.tell()
+                told = now
+        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
+
+    def _told_to_stop(self) -> bool:
+        try:
+            return self.pipe.poll() and self.pipe.recv() == STOP
+        except (EOFError, OSError):
+            return True
+
+    def tell(self) -> None:
+        self.pipe.send(self.update())
+
     def update(self) -> Update:
         now = perf_counter()
         late = sorted(self.loop.late)
         elapsed = now - self.loop.epoch
         return Update(
-            stats=self.stats.take(),
-            active=self.control.active,
+            parts=tuple(part.measured(now) for part in self.parts),
             busy=self.loop.busy_share(now),
             cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
             late=late[int(len(late) * 0.99)] if late else 0.0,
             memory=resident_memory(),
-            elapsed=self.control.ended - self.loop.epoch if not self.control.active else elapsed,
-            phase=self.phase,
         )
 
 

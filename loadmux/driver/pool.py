@@ -47,7 +47,6 @@ class PooledUser(VirtualUser):
     __slots__ = (
         "counted",
         "due",
-        "leaving",
         "parked",
         "parting",
         "place",
@@ -64,7 +63,7 @@ class PooledUser(VirtualUser):
         super().__init__(loop, control, script, number)
         self.due: float | None = None
         self.ready_at = NEVER
-        self.running = self.leaving = self.parked = self.parting = False
+        self.running = self.parked = self.parting = False
         self.counted = self.spent = False
 
     @property
@@ -87,7 +86,7 @@ class PooledUser(VirtualUser):
         try:
             while alive:
                 if self.due is None:
-                    if self._told_to_stop():
+                    if self.leaving or self.control.stopping:
                         break
                     self.due = self.pool.take(self)
                 if self.due is None:
@@ -145,9 +144,6 @@ class PooledUser(VirtualUser):
         """Stop after the current iteration."""
         self.leaving = True
         self.wake()
-
-    def _told_to_stop(self) -> bool:
-        return self.leaving or self.control.stopping
 
 
 @dataclass(frozen=True, slots=True)

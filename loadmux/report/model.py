@@ -7,7 +7,7 @@ verdict; reporters never compute a verdict of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadmux.scenario import Scenario
 from loadmux.stats import Stats
@@ -55,19 +55,58 @@ class PhaseReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """`target` is the URL that was driven; `model` the bundled target's name, None for the user's
-    own.
+class TargetReport:
+    """A target that was driven, by the name that the scenario gives it ("" for the only one).
 
-    `duration` is from the first user's start to the last one's stop. `command` repeats the run.
-    `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
+    `model` is the bundled target's, None for the user's own; `rule` the reply rule, if known.
+    """
+
+    name: str
+    url: str
+    model: str | None = None
+    rule: str | None = None
+
+    @property
+    def about(self) -> str:
+        """What is known beside the URL, in words."""
+        about = [f"bundled {self.model}"] if self.model else []
+        return ", ".join([*about, f"reply rule: {self.rule}"] if self.rule else about)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioReport:
+    """One scenario of a run, judged by its own thresholds; `targets` has at least one.
+
+    `label` is before its rows in the run's own statistics, "" where it is the only scenario.
     `phases` is empty where the load has none.
     """
 
+    label: str
     scenario: Scenario
-    target: str
-    model: str | None
-    rule: str | None
+    targets: tuple[TargetReport, ...]
+    duration: float
+    stats: Stats
+    verdict: Verdict
+    phases: tuple[PhaseReport, ...] = ()
+
+    @property
+    def labelled_phases(self) -> tuple[PhaseReport, ...]:
+        """The phases with the label before their names."""
+        return tuple(
+            replace(one, name=": ".join(filter(None, (self.label, one.name))))
+            for one in self.phases
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`parts` are the scenarios (at least one), `stats` and `verdict` are of all of them together.
+
+    `duration` is from the first user's start to the last one's stop. `command` repeats the run.
+    `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
+    """
+
+    parts: tuple[ScenarioReport, ...]
     poller: str
     duration: float
     stats: Stats
@@ -76,7 +115,20 @@ class Report:
     command: str
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
-    phases: tuple[PhaseReport, ...] = field(default=())
+
+    @property
+    def scenario(self) -> Scenario:
+        """The only scenario, or the first of several."""
+        return self.parts[0].scenario
+
+    @property
+    def targets(self) -> tuple[TargetReport, ...]:
+        """All the targets; with several scenarios their labels are before the names."""
+        return tuple(
+            replace(one, name=": ".join(filter(None, (part.label, one.name))))
+            for part in self.parts
+            for one in part.targets
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +136,8 @@ class Progress:
     """A running test, for the live view: totals since the start, and the last interval's rates.
 
     `time_left` is None when the run ends by iterations. `p50` and `p99` are of the last interval.
-    `phase` is the name of the current one, "" where there is none to tell.
+    `phase` is the name of the current one (one for each scenario that has some), "" where there is
+    none to tell.
     """
 
     elapsed: float

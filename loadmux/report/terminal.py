@@ -10,7 +10,7 @@ lines and bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -19,8 +19,8 @@ from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
-from loadmux.report.model import PhaseReport, Report, WorkerReport
-from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.stats import FaultGroup, Histogram, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult, measured_by
 
 GROUPS_OF_A_KIND = 6
@@ -58,7 +58,7 @@ def render(report: Report, console: Console, quiet: bool = False) -> None:
     _summary(page, report)
     _thresholds(page, report.verdict.thresholds)
     _steps(page, report)
-    _phases(page, report.phases)
+    _phases(page, report.parts)
     _faults(page, report)
     _generator(page, report)
     _remarks(page, report)
@@ -109,39 +109,64 @@ def _verdict(page: _Page, report: Report) -> None:
 def _summary(page: _Page, report: Report) -> None:
     stats = report.stats
     page.line()
-    description = report.scenario.description
-    page.field("scenario", report.scenario.name, f" ({report.scenario.path})")
-    if description:
-        page.paragraph("", " ".join(description.split()), "dim")
-    about = [f"bundled {report.model}"] if report.model else []
-    about += [f"reply rule: {report.rule}"] if report.rule else []
-    page.field("target", report.target, f" ({', '.join(about)})" if about else "")
-    load = report.scenario.load
-    of = f" of {load.users:,}" if stats.started < load.users else ""
-    planned = f"{report.phases[0].load}, " if len(report.phases) == 1 and load.open else ""
+    _scenarios(page, report.parts)
+    for number, target in enumerate(report.targets):
+        name = f"{target.name}: " if target.name else ""
+        about = f" ({target.about})" if target.about else ""
+        page.field("" if number else "target", name, target.url, about)
+    asked = sum(part.scenario.load.users for part in report.parts)
+    of = f" of {asked:,}" if stats.started < asked else ""
+    planned = _planned(report.parts[0]) if len(report.parts) == 1 else ""
     page.field(
         "load",
         f"{planned}{stats.started:,}{of} {'user' if stats.started == 1 else 'users'}, "
         f"{figures.time(report.duration)}, "
         f"{figures.plural(stats.iterations, 'iteration')}",
     )
-    if load.open:
-        _schedule(page, stats)
+    _schedules(page, report.parts)
     total = measured_by(stats)
     per_second = figures.rate(_per_second(total, report.duration))
     errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
     page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
 
 
-def _schedule(page: _Page, stats: Stats) -> None:
+def _planned(part: ScenarioReport) -> str:
+    """What open load is to do, where that is not told phase by phase."""
+    alone = len(part.phases) == 1 and part.scenario.load.open
+    return f"{part.phases[0].load}, " if alone else ""
+
+
+def _schedules(page: _Page, parts: Sequence[ScenarioReport]) -> None:
     """Of open load: what was started, what was not, and how well the generator kept time."""
-    late = stats.starts.histogram
-    dropped = (f"{stats.dropped:,} dropped", "bold yellow" if stats.dropped else "")
-    waited = f", {stats.waited:,} waited for a user" if stats.waited else ""
-    half, most = (figures.time(late.percentile(share)) for share in (0.5, 0.99))
-    page.field("schedule", f"{figures.plural(stats.begun, 'start')}{waited}, ", dropped)
-    if late.count:
-        page.field("", f"50% of the starts no more than {half} late, 99% {most}")
+    for number, part in enumerate(one for one in parts if one.scenario.load.open):
+        stats, late = part.stats, part.stats.starts.histogram
+        label = f"{part.label}: " if part.label else ""
+        dropped = (f"{stats.dropped:,} dropped", "bold yellow" if stats.dropped else "")
+        waited = f", {stats.waited:,} waited for a user" if stats.waited else ""
+        starts = f"{label}{figures.plural(stats.begun, 'start')}{waited}, "
+        page.field("" if number else "schedule", starts, dropped)
+        if late.count:
+            half, most = (figures.time(late.percentile(share)) for share in (0.5, 0.99))
+            page.field("", f"50% of the starts no more than {half} late, 99% {most}")
+
+
+def _scenarios(page: _Page, parts: Sequence[ScenarioReport]) -> None:
+    """The scenario and what it is about; of several what each did."""
+    if len(parts) == 1:
+        scenario = parts[0].scenario
+        page.field("scenario", scenario.name, f" ({scenario.path})")
+        if scenario.description:
+            page.paragraph("", " ".join(scenario.description.split()), "dim")
+        return
+    for number, part in enumerate(parts):
+        users = figures.plural(part.scenario.load.users, "user")
+        iterations = figures.plural(part.stats.iterations, "iteration")
+        did = f": {_planned(part)}{users}, {iterations}"
+        word, style = WORDS[part.verdict.code]
+        page.field(
+            "" if number else "scenarios", part.label, f" ({part.scenario.path}){did}, ",
+            (word.lower(), style),
+        )  # fmt: skip
 
 
 def _per_second(row: StepStats, duration: float) -> float:
@@ -186,10 +211,11 @@ def _steps(page: _Page, report: Report) -> None:
     """One row for each step, all of them where there are several, and the connects apart."""
     stats, total = report.stats, report.stats.total
     rows = []
-    for step in stats.steps.values():
-        rows.append(_cells(page, step, report.duration))
-        if step.service is not None and step.service.total != step.histogram.total:
-            rows.append(["  from the send", "", "", "", *_times(page, step.service)])
+    for part in report.parts:
+        for step in part.stats.labelled(part.label).steps.values():
+            rows.append(_cells(page, step, part.duration))
+            if step.service is not None and step.service.total != step.histogram.total:
+                rows.append(["  from the send", "", "", "", *_times(page, step.service)])
     if sum(row.kind == total.kind for row in stats.steps.values()) > 1:
         rows.append([f"all {total.kind}s", *_cells(page, total, report.duration)[1:]])
     connects = stats.connects.count > 0
@@ -222,9 +248,10 @@ def _times(page: _Page, histogram: Histogram) -> list[str]:
     return [page.plain(figures.time(time)) for time in (*times, histogram.high)]
 
 
-def _phases(page: _Page, phases: Sequence[PhaseReport]) -> None:
-    """A row for each phase; none where the whole run is one."""
-    if len(phases) < 2:
+def _phases(page: _Page, parts: Sequence[ScenarioReport]) -> None:
+    """A row for each phase, but none for a scenario that has only one."""
+    phases = [phase for part in parts if len(part.phases) > 1 for phase in part.labelled_phases]
+    if not phases:
         return
     page.line()
     table = [list(PHASE_HEADINGS), *(_phase_cells(page, phase) for phase in phases)]
@@ -269,6 +296,7 @@ def _padded(text: str, width: int) -> str:
 def _faults(page: _Page, report: Report) -> None:
     """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
     kinds = _by_kind(report.stats.faults.values())
+    names = _names(report.targets)
     if kinds:
         page.heading("Faults")
     for number, groups in enumerate(kinds):
@@ -280,12 +308,20 @@ def _faults(page: _Page, report: Report) -> None:
             title = f"{group.kind} at step '{group.step}'"
             page.line("  ", (title, "bold red"), f": {figures.plural(group.count, 'time')}")
             if place < len(EXAMPLES_IN_FULL):
-                _examples(page, group, EXAMPLES_IN_FULL[place])
+                _examples(page, group, EXAMPLES_IN_FULL[place], names)
         rest = groups[GROUPS_OF_A_KIND:]
         if rest:
             steps = figures.plural(len(rest), "more step")
             times = figures.plural(sum(group.count for group in rest), "time")
             page.line("  ", (f"{groups[0].kind} at {steps}", "bold red"), f": {times}")
+
+
+def _names(targets: Sequence[TargetReport]) -> dict[str, str]:
+    """The targets' names by URL, if there are several; one that has two is called by its URL."""
+    names: dict[str, str] = {}
+    for target in targets if len(targets) > 1 else ():
+        names[target.url] = target.url if target.url in names else target.name
+    return names
 
 
 def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
@@ -298,21 +334,23 @@ def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
     return sorted(kinds.values(), key=lambda found: -sum(group.count for group in found))
 
 
-def _examples(page: _Page, group: FaultGroup, most: int) -> None:
+def _examples(page: _Page, group: FaultGroup, most: int, targets: Mapping[str, str]) -> None:
+    """`targets` has the names of the targets by their URLs, where there are several."""
     shown = group.examples[:most]
     for number, evidence in enumerate(shown, 1):
         if len(shown) > 1:
             page.line()
             page.line("    ", (f"example {number}", "bold"))
-        _evidence(page, evidence)
+        _evidence(page, evidence, targets.get(evidence.target))
     if shown and group.count > len(shown):
         page.line()
         page.line(f"    and {group.count - len(shown):,} more like this")
 
 
-def _evidence(page: _Page, evidence: Evidence) -> None:
+def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     page.line("    ", evidence.message)
     where = f"user {evidence.user}, iteration {evidence.iteration}, socket '{evidence.socket}'"
+    where += f" to '{target}'" if target is not None else ""
     page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
     if evidence.belongs_to is not None:
         page.line("    the bytes belong to ", (evidence.belongs_to, "bold"))

@@ -19,7 +19,7 @@ from textwrap import dedent
 from time import sleep
 
 import pytest
-from commands import LOADMUX, ROOT, run, started, target
+from commands import ENOUGH, LOADMUX, ROOT, loadmux, run, started, target
 from driving import POLLERS, Server, answering, drive
 
 from loadmux.stats import Histogram, edges
@@ -298,6 +298,114 @@ def test_the_report_has_a_row_for_each_phase(tmp_path: Path) -> None:
     assert all(phase["count"] > 0 for phase in phases)
     for phase in phases:
         assert f"  {phase['name']}" in done.out
+
+
+# --- beside other features ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_each_of_several_scenarios_has_its_own_schedule_and_phases(
+    workers: str, tmp_path: Path
+) -> None:
+    loads = {
+        "open": "{rate: 60/s, max_users: 9, run_time: 500ms}",
+        "closed": "{users: 3, iterations: 7}",
+        "phased": "{phases: [{name: many, users: 4, run_time: 200ms},"
+        " {name: paced, rate: 100/s, max_users: 5, run_time: 300ms}], pacing: 5ms}",
+    }
+    files = [tmp_path / f"{name}.yaml" for name in loads]
+    with recording() as (server, seen):
+        for file, load in zip(files, loads.values(), strict=True):
+            file.write_text(f"target: {server.url}\n{TALK}load: {load}\n")
+        done = run(*files, "--workers", workers, folder=tmp_path)
+    assert done.told["exchanges"]["errors"] == 0, done.out
+    assert set(seen.values()) == {1}, "users are numbered through, each start is made once"
+    paced, closed, phased = done.told["scenarios"]
+    assert sum(one["iterations"] for one in (paced, closed, phased)) == seen.total()
+    schedules = [one["schedule"] for one in (paced, closed, phased)]
+    assert schedules[1] is None
+    assert [one and one["begun"] + one["dropped"] for one in schedules] == [30, None, 30]
+    assert (closed["iterations"], closed["phases"]) == (21, [])
+    assert [phase["name"] for phase in phased["phases"]] == ["many", "paced"]
+    assert sum(phase["iterations"] for phase in phased["phases"]) == phased["iterations"]
+    assert phased["phases"][1]["iterations"] >= 30 - schedules[2]["dropped"] - 4
+    names = [phase["name"] for phase in done.told["phases"]]
+    assert names == ["open", "phased: many", "phased: paced"]
+    assert "schedule    open: " in done.out
+    assert "  phased: many" in done.out
+
+
+def test_a_rate_is_divided_among_scenarios(tmp_path: Path) -> None:
+    text = f"{TALK}load: {{users: 2, run_time: 1m}}\n"
+    files = [tmp_path / "first.yaml", tmp_path / "second.yaml"]
+    with recording() as (server, seen):
+        for file, weight in zip(files, ("weight: 3", ""), strict=True):
+            file.write_text(f"target: {server.url}\n{text}{weight}\n")
+        done = run(*files, "--rate", "80/s", "--run-time", "500ms", folder=tmp_path)
+    starts = [
+        one["schedule"]["begun"] + one["schedule"]["dropped"] for one in done.told["scenarios"]
+    ]
+    assert starts == [30, 10]
+    assert seen.total() == done.told["iterations"]
+
+
+@pytest.mark.parametrize("rest", ["", ", save: reply", ", within: 5s"])
+def test_frames_start_on_schedule(rest: str) -> None:
+    text = f"""
+    sockets: {{main: {{framing: line}}}}
+    steps: [{{name: ask, send: {{frame: hello}}, expect: {{frame: hello}}{rest}}}]
+    load: {{rate: 100/s, max_users: 5, run_time: 300ms}}
+    """
+    with Server(answering(lambda chunk: chunk)) as server:
+        stats = drive(text, server.url).stats
+    ask = stats.steps["ask"]
+    assert ask.service is not None
+    assert stats.begun + stats.dropped == 30
+    assert ask.count == ask.service.count == stats.iterations == stats.begun
+    assert ask.histogram.total > ask.service.total
+
+
+def test_datagrams_start_on_schedule() -> None:
+    text = """
+    steps: [{name: ask, send: "${user} ${iteration}", expect: "${sent}"}]
+    load: {rate: 100/s, max_users: 5, run_time: 300ms}
+    """
+    with target("udp") as (_, url):
+        driven = drive(text, url)
+    ask = driven.stats.steps["ask"]
+    assert driven.faults == []
+    assert ask.service is not None
+    assert driven.stats.begun + driven.stats.dropped == 30
+    assert ask.count == ask.service.count == driven.stats.begun
+    assert ask.histogram.total > ask.service.total
+
+
+@pytest.mark.parametrize("words", [(), ("-u", "2")])
+def test_locust_refuses_open_load_whatever_the_users(
+    words: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = tmp_path / "paced.yaml"
+    file.write_text(
+        f"target: {{bundled: epoll, reply: echo}}\n{TALK}"
+        "load: {phases: [{users: 2, run_time: 1s}, {rate: 9/s, run_time: 1s}]}\n"
+    )
+    with started([*LOADMUX, "web", file, "--headless", *words], cwd=ROOT) as process:
+        assert process.stderr is not None
+        told = next(line for line in process.stderr if "paced.yaml" in line)
+        assert process.wait(ENOUGH) == 2
+    assert "paced.yaml: open load ('rate') is for `loadmux run`: under Locust each user" in told
+
+
+def test_locust_says_how_many_users_there_are_in_place_of_phases(tmp_path: Path) -> None:
+    file = tmp_path / "phased.yaml"
+    file.write_text(
+        f"target: {{bundled: epoll, reply: echo}}\n{TALK}"
+        "load: {phases: [{users: 0..2, run_time: 10m}, {users: 1, run_time: 10m}], pacing: 10ms}\n"
+    )
+    done = loadmux("web", file, "--headless", "-u", "3", "-t", "2")
+    assert done.code == 0, done.err
+    assert done.err.count("its phases and ramps are not followed") == 1
+    assert "3 users" in done.out
 
 
 # --- ends ---------------------------------------------------------------------------------------

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.pacer import Rate
-from loadmux.report.model import PhaseReport, Report, WorkerReport
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.scenario import Load, Phase, Scenario, Socket, Threshold
 from loadmux.stats import Histogram, Stats
-from loadmux.verdict import Outcome, judge
+from loadmux.verdict import Outcome, combined, judge
 
 ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0, implied=True)
@@ -81,6 +82,26 @@ def on_schedule() -> Report:
     return report(total, phases=rows, load=load)
 
 
+def several(parts: Mapping[str, Stats], outcome: Outcome | None = None) -> Report:
+    """A report on scenarios with these labels, each with the implied threshold."""
+    outcome = outcome or Outcome(2.0)
+    return together(
+        {label: report(stats, outcome=outcome, name=label) for label, stats in parts.items()}
+    )
+
+
+def together(alone: Mapping[str, Report]) -> Report:
+    """One report on the scenarios of several, with these labels."""
+    reports = [replace(one.parts[0], label=label) for label, one in alone.items()]
+    stats = Stats()
+    for one in reports:
+        stats.merge(one.stats.labelled(one.label))
+    verdicts = [(one.label, one.verdict) for one in reports]
+    first = next(iter(alone.values()))
+    verdict = combined(verdicts, stats, first.duration)
+    return replace(first, parts=tuple(reports), stats=stats, verdict=verdict)
+
+
 def report(
     stats: Stats,
     thresholds: Sequence[Threshold] = (IMPLIED,),
@@ -105,18 +126,16 @@ def report(
         load=load,
         thresholds=tuple(thresholds),
     )
+    targets = (TargetReport("", "tcp://127.0.0.1:8001", "epoll", "received"),)
+    duration, verdict = outcome.duration, judge(stats, thresholds, outcome)
     return Report(
-        scenario=scenario,
-        target="tcp://127.0.0.1:8001",
-        model="epoll",
-        rule="received",
+        parts=(ScenarioReport("", scenario, targets, duration, stats, verdict, phases),),
         poller="epoll",
-        duration=outcome.duration,
+        duration=duration,
         stats=stats,
-        verdict=judge(stats, thresholds, outcome),
+        verdict=verdict,
         seed=42,
         command="loadmux run talk.yaml --seed 42",
         workers=workers,
         notes=notes,
-        phases=phases,
     )

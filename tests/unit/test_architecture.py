@@ -12,22 +12,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors"},
+    {"errors", "catalog"},
     {
-        "scenario",
-        "pacer",
-        "stats",
-        "units",
-        "yamltree",
-        "rules",
-        "diagnosis",
-        "thresholds",
-        "verdict",
+        *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("rules", "diagnosis", "framing", "framed"),
     },
+    {"feeders", "shares", "datagrams"},
     {"driver", "loader"},
-    {"steps", "intended", "script", "target", "worker", "report"},
+    {"steps", "intended", "frame_steps", "script", "target", "endpoints", "worker", "report"},
     {"run"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "locust"},
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 
@@ -79,7 +73,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "pacer"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams", "pacer"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from samples import EXPECTED, IMPLIED, RECEIVED, fault, measured, on_schedule, report, wrong_byte
+from samples import (
+    EXPECTED,
+    IMPLIED,
+    RECEIVED,
+    fault,
+    measured,
+    on_schedule,
+    report,
+    several,
+    together,
+    wrong_byte,
+)
 
 from loadmux.errors import Kind, UsageError
 from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
@@ -66,8 +77,10 @@ def unknown_keys(document: object, schema: dict[str, Any], at: str = "") -> list
         report(measured({}), outcome=Outcome(0.0, unreachable="nobody listens"), workers=()),
         report(measured({"ask": []}), outcome=Outcome(0.0, interrupted=True)),
         on_schedule(),
+        several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
+        together({"a": on_schedule(), "b": report(measured({"ask": [0.1]}))}),
     ],
-    ids=["full", "pass", "unreachable", "interrupted", "open"],
+    ids=["full", "pass", "unreachable", "interrupted", "open", "several", "several open"],
 )
 def test_every_report_follows_the_schema(made: Report) -> None:
     document = json.loads(json.dumps(as_json(made), allow_nan=False))
@@ -155,6 +168,21 @@ def test_a_row_for_each_phase() -> None:
     assert (steady["count"], steady["dropped"], rush["count"], rush["dropped"]) == (3, 0, 3, 4)
     assert (rush["load"], rush["duration"], rush["rate"]) == ("3..7", 1.0, 3.0)
     assert (rush["latency"]["max"], rush["service"]["max"]) == (1.030, 0.030)
+
+
+def test_of_several_each_tells_its_schedule_and_phases_and_the_run_all_of_them() -> None:
+    closed = report(measured({"ask": [0.1]}))
+    document = as_json(together({"a": on_schedule(), "b": closed, "c": on_schedule()}))
+    first, second, third = document["scenarios"]
+    assert [row["name"] for row in document["phases"]] == [
+        *("a: steady", "a: rush", "c: steady", "c: rush")
+    ]
+    assert [row["name"] for row in first["phases"]] == ["steady", "rush"]
+    assert (second["schedule"], second["phases"]) == (None, [])
+    assert first["schedule"] == third["schedule"] == as_json(on_schedule())["schedule"]
+    assert (document["schedule"]["begun"], document["schedule"]["dropped"]) == (12, 8)
+    services = [row["service"] is not None for row in document["steps"]]
+    assert services == [True, False, True]
 
 
 def test_closed_load_has_neither_schedule_nor_phases() -> None:
@@ -256,3 +284,24 @@ def test_a_place_that_can_be_written_is_left_untouched_by_the_check(tmp_path: Pa
     check_writable("report.json")
     check_writable("/dev/null")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_scenarios_are_told_apart_and_together() -> None:
+    told = as_json(several({"a": measured({"ask": [0.1]}), "b": fault("ask", times=2)}))
+    assert (told["verdict"], told["exit_code"]) == ("fail", 1)
+    assert told["exchanges"]["count"] == 1
+    assert [row["name"] for row in told["steps"]] == ["a: ask", "b: ask"]
+    assert [group["step"] for group in told["faults"]] == ["b: ask"]
+    assert [one["text"] for one in told["thresholds"]] == ["a: errors == 0", "b: errors == 0"]
+    first, second = told["scenarios"]
+    assert (first["name"], first["verdict"], first["exchanges"]["errors"]) == ("a", "pass", 0)
+    assert (second["name"], second["verdict"], second["exchanges"]["errors"]) == ("b", "fail", 2)
+    assert [one["name"] for one in told["targets"]] == ["a", "b"]
+
+
+def test_one_scenario_is_a_list_of_one() -> None:
+    told = as_json(full())
+    (only,) = told["scenarios"]
+    assert only["name"] == told["scenario"]["name"]
+    for key in ("verdict", "exit_code", "reason", "exchanges", "iterations", "users", "duration"):
+        assert only[key] == told[key]

@@ -12,14 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from samples import EXPECTED, IMPLIED, fault, measured, on_schedule, report, wrong_byte
+from samples import (
+    EXPECTED,
+    IMPLIED,
+    fault,
+    measured,
+    on_schedule,
+    report,
+    several,
+    together,
+    wrong_byte,
+)
 
 from loadmux.errors import Evidence, Kind, Moment
+from loadmux.pacer import Rate
 from loadmux.report import figures
 from loadmux.report.live import live_view
-from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.report.model import PhaseReport, Progress, Report, TargetReport, WorkerReport
 from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
-from loadmux.scenario import Threshold
+from loadmux.scenario import Load, Phase, Threshold
 from loadmux.stats import Stats
 from loadmux.verdict import Outcome
 
@@ -358,6 +369,27 @@ def test_each_phase_has_a_row() -> None:
     assert table[2] == ["rush", "3", "3.00/s", "0", "20.0ms", "1.03s", "4", "3..7"]
 
 
+def test_of_several_each_has_its_schedule_and_its_phases() -> None:
+    closed = report(measured({"ask": [0.1]}))
+    text = lines(together({"a": on_schedule(), "b": closed, "c": on_schedule()}))
+    assert "schedule    a: 6 starts, 1 waited for a user, 4 dropped" in text
+    assert "            c: 6 starts, 1 waited for a user, 4 dropped" in text
+    at = next(number for number, line in enumerate(text) if line.startswith("  phase "))
+    names = [line.split("  ")[1] for line in text[at + 1 : at + 5]]
+    assert names == ["a: steady", "a: rush", "c: steady", "c: rush"]
+    assert sum(line.startswith("    from the send ") for line in text) == 2
+
+
+def test_open_load_tells_its_rate_beside_each_of_several_scenarios() -> None:
+    load = Load(9, phases=(Phase("", Rate(3.0, 3.0, 1.0), 9),))
+    paced = report(measured({"ask": [0.1]}), load=load)
+    rows = (PhaseReport("", "3.00/s", 1.0, paced.stats),)
+    part = replace(paced.parts[0], phases=rows)
+    text = lines(together({"a": replace(paced, parts=(part,)), "b": paced}))
+    assert any(line.startswith("scenarios   a (talk.yaml): 3.00/s, 9 users, ") for line in text)
+    assert not any(line.startswith("  phase ") for line in text)
+
+
 def test_the_live_view_tells_the_phase_and_what_was_dropped() -> None:
     file = io.StringIO()
     with live_view(Console(file=file), False, "talk", "unix:///s") as view:
@@ -413,3 +445,31 @@ def test_the_cursor_comes_back_when_the_run_breaks_off() -> None:
         raise KeyboardInterrupt
     assert "1s elapsed" in file.getvalue()
     assert "\x1b[?25h" in file.getvalue()
+
+
+def test_several_scenarios_have_a_line_each_and_rows_with_their_names() -> None:
+    failed = fault("ask", stats=measured({"ask": [0.2]}))
+    made = several({"a": measured({"ask": [0.1], "tell": [0.1]}), "b": failed})
+    found = lines(made)
+    assert found[0] == " FAIL  b: 1 error (1 corrupt) in 2 exchanges"
+    assert "scenarios   a (talk.yaml): 1 user, 0 iterations, pass" in found
+    assert "            b (talk.yaml): 1 user, 0 iterations, fail" in found
+    assert "target      a: tcp://127.0.0.1:8001 (bundled epoll, reply rule: received)" in found
+    names = [line.split("  ")[1] for line in found if re.match(r"  [ab]: \w+  ", line)]
+    assert names == ["a: ask", "a: tell", "b: ask"]
+    assert "  corrupt at step 'b: ask': 1 time" in found
+    assert any(line.startswith("  ✗ b: errors == 0") for line in found)
+
+
+def test_a_fault_is_said_of_the_target_by_name_or_where_two_share_it_by_url() -> None:
+    evidence = replace(wrong_byte(), target="tcp://127.0.0.1:8001")
+    stats = measured({"ask": [0.1]})
+    stats.record_fault(evidence)
+    alone = report(stats)
+    assert "socket 'first', 1.250 s after" in printed(alone)
+    part = alone.parts[0]
+    api, other = replace(part.targets[0], name="api"), TargetReport("b", "tcp://127.0.0.1:8002")
+    two = replace(alone, parts=(replace(part, targets=(api, other)),))
+    assert "socket 'first' to 'api', 1.250 s after" in printed(two)
+    shared = replace(alone, parts=(replace(part, targets=(api, replace(api, name="b"))),))
+    assert "socket 'first' to 'tcp://127.0.0.1:8001', 1.250 s after" in printed(shared)

@@ -216,3 +216,23 @@ def test_both_latencies_are_taken_and_merged() -> None:
     assert ask.histogram == filled([0.25, 2.5] * 2)
     assert (total.begun, total.waited, total.overrun) == (4, 2, 8)
     assert total.starts.histogram == filled([0.001] * 2)
+
+
+def test_labels_keep_the_rows_of_scenarios_apart() -> None:
+    first = fault("talk", Kind.CORRUPT, 2, measured({"talk": [0.1, 0.2]}, connects=[0.01]))
+    second = fault("connect", Kind.REFUSED, stats=measured({"talk": [0.3]}))
+    first.iterations, second.iterations = 2, 1
+    merged = Stats()
+    merged.merge(first.labelled("a"))
+    merged.merge(second.labelled("b"))
+    assert {name: row.count for name, row in merged.steps.items()} == {"a: talk": 4, "b: talk": 1}
+    assert [row.name for row in merged.steps.values()] == ["a: talk", "b: talk"]
+    assert {key: group.count for key, group in merged.faults.items()} == {
+        (Kind.CORRUPT, "a: talk"): 2,
+        (Kind.REFUSED, "b: connect"): 1,
+    }
+    examples = [one.step for group in merged.faults.values() for one in group.examples]
+    assert examples == ["a: talk", "a: talk", "b: connect"]
+    assert (merged.iterations, merged.connects.count, merged.errors) == (3, 2, 3)
+    assert list(first.steps) == ["talk"], "the scenario's own rows keep their names"
+    assert first.labelled("") is first
