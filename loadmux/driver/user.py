@@ -82,7 +82,8 @@ class VirtualUser(Task):
     """User `number` (from 0, unique over all workers) of a test.
 
     `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
-    the same number one after the other.
+    the same number one after the other. `late` is by how many seconds the iteration began after its
+    intended start, until a step has counted it in; always 0 where there is no schedule.
     """
 
     __slots__ = (
@@ -93,6 +94,7 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "late",
         "leaving",
         "life",
         "number",
@@ -114,6 +116,7 @@ class VirtualUser(Task):
         self.iterating = self.leaving = False
         self.life = 0
         self.failures = 0
+        self.late = 0.0
         self.prepared = False
         self.served = False
         self.started = False
@@ -158,16 +161,24 @@ class VirtualUser(Task):
                 self.iteration += 1
                 if control.pacing is not None and alive:
                     await self._rest(started + control.pacing)
-            control.ended = perf_counter()
-            if alive and self.prepared:
-                await self._walk(self.script.after)
-            await self._part()
+            await self._leave(alive)
         except Interrupted:
-            control.ended = perf_counter()
-            control.stats.interrupted += self.iterating
-            await drop(self, self.connections)
+            await self._break_off()
         finally:
             control.active -= 1
+
+    async def _leave(self, alive: bool) -> None:
+        """After the last iteration."""
+        self.control.ended = perf_counter()
+        if alive and self.prepared:
+            await self._walk(self.script.after)
+        await self._part()
+
+    async def _break_off(self) -> None:
+        """In the middle of an iteration, as time is up for good."""
+        self.control.ended = perf_counter()
+        self.control.stats.interrupted += self.iterating
+        await drop(self, self.connections)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -178,7 +189,7 @@ class VirtualUser(Task):
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.given_up
+                return self._may_try_again()
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -190,6 +201,9 @@ class VirtualUser(Task):
             self.served = True
             stats.served += 1
         return True
+
+    def _may_try_again(self) -> bool:
+        return self.script.on_error == "reconnect" and not self.control.given_up
 
     async def _walk(self, operations: Sequence[Operation]) -> bool:
         """Steps outside the iterations, `before` or `after`; true if none failed."""
