@@ -32,6 +32,8 @@ from loadmux.scenario import Overrides, Scenario
 from loadmux.target import bundled, command, describe, models
 from loadmux.verdict import ExitCode
 
+SCENARIOS = ("*.yaml", "*.py")
+
 app = typer.Typer(
     help="Load tests for socket servers: several sockets a user, every byte checked.",
     no_args_is_help=True,
@@ -53,13 +55,16 @@ ReplyOption = Annotated[
 def find(name: str) -> Path:
     """The scenario file that a user means: a path, or the name of a bundled one."""
     path = Path(name)
-    if path.exists() or path.suffix or os.sep in name:
+    if path.exists() or os.sep in name:
         return path
-    found = bundled("scenarios") / f"{name}.yaml"
-    if not found.is_file():
-        names = ", ".join(sorted(one.stem for one in bundled("scenarios").glob("*.yaml")))
+    if path.suffix:
+        beside = bundled("scenarios") / name
+        return beside if beside.is_file() else path
+    every = {one.stem: one for kind in SCENARIOS for one in bundled("scenarios").glob(kind)}
+    if name not in every:
+        names = ", ".join(sorted(every))
         raise UsageError(f"{name}: no such file, and no bundled scenario; bundled: {names}")
-    return found
+    return every[name]
 
 
 def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:

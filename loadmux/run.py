@@ -22,12 +22,13 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
+from loadmux.barriers import Blocked, Coordinator, Open
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.report.model import Progress, Report, WorkerReport
 from loadmux.rules import rule as rule_named
-from loadmux.scenario import ByRule, Exchange, Scenario, Target, Url
+from loadmux.scenario import ByRule, Call, Exchange, Scenario, Target, Url
 from loadmux.script import draw_seed, flat, resolve
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
@@ -96,6 +97,7 @@ class State:
     began: float = 0.0
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
+    barriers: Coordinator = field(default_factory=Coordinator)
 
 
 def check_limits(scenario: Scenario, settings: Settings) -> None:
@@ -273,6 +275,7 @@ def conduct(
     while running := [worker for worker in workers if not worker.over]:
         for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
             hear(next(worker for worker in running if worker.pipe is pipe), state)
+        open_barrier(workers, state)
         look_for_silence(running)
         show_progress(workers, scenario, state, show)
         if process is not None and state.died is None and (died := process.died()) is not None:
@@ -285,7 +288,16 @@ def conduct(
         give_up(running, scenario, state, stopping)
 
 
-def tell(worker: Worker, word: str) -> None:
+def open_barrier(workers: list[Worker], state: State) -> None:
+    """Open the barrier for which all that still run wait, if there is one."""
+    running = [worker for worker in workers if not worker.over]
+    name = state.barriers.decide([worker.number for worker in running])
+    if name is not None:
+        for worker in running:
+            tell(worker, Open(name))
+
+
+def tell(worker: Worker, word: str | Open) -> None:
     try:
         worker.pipe.send(word)
     except OSError:
@@ -304,6 +316,8 @@ def hear(worker: Worker, state: State) -> None:
         return
     worker.heard = monotonic()
     match said:
+        case Blocked():
+            state.barriers.hear(worker.number, said)
         case Update():
             worker.last = said
             absorb(said, state)
@@ -438,6 +452,9 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
             "bytes that belong to another worker's users cannot be recognized and count as corrupt"
             " or mismatch: look again with --workers 1"
         )
+    for errors in stats.script_errors.values():
+        times = "" if errors.count == 1 else f" ({errors.count} times)"
+        yield f"error in the scenario's code: {errors.text}{times}"
     for name in sorted(weak_rules(scenario, target)):
         yield (
             f"rule {name!r} only counts replies: where messages are sent without waiting for the"
@@ -452,4 +469,6 @@ def weak_rules(scenario: Scenario, target: Target) -> set[str]:
             reply = step.expect.reply
             if isinstance(reply, ByRule) and (name := reply.rule or target.rule) is not None:
                 used.add(name)
+        elif isinstance(step, Call) and target.rule is not None:
+            used.add(target.rule)
     return {name for name in used if rule_named(name).weak}

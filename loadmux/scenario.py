@@ -221,7 +221,46 @@ class Set:
     values: Mapping[str, Text]
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Branches that run at once within the user; no two of them use the same socket."""
+
+    where: Position
+    name: str
+    branches: tuple[tuple[Step, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Wait at `barrier` until every running user is there."""
+
+    where: Position
+    name: str
+    barrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An `async def` of the scenario's author, told so that every process can import it anew.
+
+    `function` (dotted where it is an attribute of something) in the file `path`, or, without one,
+    in `module`, which is looked for in `folder` first.
+    """
+
+    folder: str
+    module: str
+    function: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    where: Position
+    name: str
+    function: Function
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call
 
 
 # --- the file -----------------------------------------------------------------------------------

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import random
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from loadmux import rules, steps
+from loadmux import rules, scripting, steps, usercode
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
-from loadmux.errors import Kind, TargetFailed
+from loadmux.errors import Kind, TargetFailed, UsageError
+from loadmux.loader.branches import sockets_of
 from loadmux.scenario import (
+    Barrier,
     ByRule,
+    Call,
     Closed,
     Data,
     Distribution,
@@ -28,6 +32,7 @@ from loadmux.scenario import (
     Exponential,
     Fixed,
     For,
+    Function,
     Joined,
     Length,
     Normal,
@@ -42,6 +47,7 @@ from loadmux.scenario import (
     Silence,
     Step,
     Text,
+    Together,
     Uniform,
     Until,
     Url,
@@ -49,6 +55,7 @@ from loadmux.scenario import (
     Wait,
     WasReset,
 )
+from loadmux.scripting import Library
 from loadmux.stats import Stats
 
 BUILT_IN: dict[str, steps.Render] = {
@@ -68,6 +75,9 @@ def flat(script: Sequence[Step]) -> Iterator[Step]:
         yield step
         if isinstance(step, Repeat | For):
             yield from flat(step.do)
+        elif isinstance(step, Together):
+            for branch in step.branches:
+                yield from flat(branch)
 
 
 def compile_scenario(
@@ -92,7 +102,8 @@ class _Compiler:
         self.changing: set[str] = set()
         self.reads: set[int] = set()
         self.rules: dict[int, str] = {}
-        self.last: dict[int, str] = {}
+        self.last_rows = ["close"] * len(scenario.sockets)
+        self.library = Library(self)
         for step in flat(everything):
             self._survey(step)
 
@@ -102,10 +113,28 @@ class _Compiler:
             self.changing.add(step.variable)
         elif isinstance(step, Set):
             self.changing.update(step.values)
+        elif isinstance(step, Call):
+            self._survey_call()
         elif isinstance(step, Exchange):
-            self.last.update(dict.fromkeys(step.sockets, step.name))
+            for index in step.sockets:
+                self.last_rows[index] = step.name
             if step.expect is not None:
                 self._survey_expect(step.sockets, step.expect)
+
+    def _survey_call(self) -> None:
+        """What a function does only the run will show: it may set and read all that there is."""
+        self.changing.update(self.scenario.variables)
+        self.reads.update(range(len(self.scenario.sockets)))
+        if self.rule is not None:
+            for index in range(len(self.scenario.sockets)):
+                self.rules.setdefault(index, self.rule)
+
+    def operation(self, step: Step) -> Operation:
+        """Compile a step that a function asks for while the run is on."""
+        if isinstance(step, Exchange):
+            for index in step.sockets:
+                self.last_rows[index] = step.name
+        return self._step(step)
 
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:
@@ -142,7 +171,7 @@ class _Compiler:
             after=self._steps(scenario.after),
             endpoints=endpoints,
             names=[one.name for one in scenario.sockets],
-            last_rows=[self.last.get(i, "close") for i in range(len(endpoints))],
+            last_rows=self.last_rows,
             timeout=scenario.timeout,
             on_error=scenario.on_error,
             seed=self.seed,
@@ -172,6 +201,23 @@ class _Compiler:
                 return steps.For(name, variable, texts, self._steps(do))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
+            case Together(name=name, branches=branches):
+                used = [tuple({i for i, _ in sockets_of(branch)}) for branch in branches]
+                return steps.Together(name, [self._steps(branch) for branch in branches], used)
+            case Barrier(name=name, barrier=barrier):
+                return steps.Barrier(name, barrier)
+            case Call(name=name, function=function):
+                return self._call(name, function)
+
+    def _call(self, name: str, function: Function) -> Operation:
+        """Import the function; its folder stays on the path for what it imports when it runs."""
+        if function.folder not in sys.path:
+            sys.path.insert(0, function.folder)
+        try:
+            found = usercode.find(function)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return scripting.Call(name, found, self.library, function.folder)
 
     def _record(self, name: str, kind: str) -> steps.Record:
         row = self.stats.row(name)

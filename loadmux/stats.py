@@ -15,9 +15,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from math import ceil
 
-from loadmux.errors import Evidence, Kind
+from loadmux.errors import Evidence, Kind, ScriptFailed
 
 EXAMPLES = 3
+SCRIPT_ERRORS = 50
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
 
@@ -136,17 +137,27 @@ class FaultGroup:
 
 
 @dataclass(slots=True)
+class ScriptErrors:
+    """How often code of the scenario's author raised at one place, and the first one's line."""
+
+    text: str
+    count: int = 0
+
+
+@dataclass(slots=True)
 class Stats:
     """Everything that one worker, or the whole run, has measured.
 
     `steps` has every row from the start, in the file's order, with or without samples; `connects`
     is apart because opening a connection is no exchange. `served` counts users that completed at
-    least one iteration without a fault, `started` all that began.
+    least one iteration without a fault, `started` all that began. `script_errors` has a value for
+    each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most.
     """
 
     steps: dict[str, StepStats] = field(default_factory=dict)
     connects: StepStats = field(default_factory=lambda: StepStats("connect", "connect"))
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
+    script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
     iterations: int = 0
     interrupted: int = 0
     dropped: int = 0
@@ -168,6 +179,16 @@ class Stats:
         if len(group.examples) < EXAMPLES:
             group.examples.append(evidence)
 
+    def record_script_error(self, error: ScriptFailed) -> None:
+        """Count an error in the scenario's own code."""
+        self._script_errors(error.where, str(error)).count += 1
+
+    def _script_errors(self, where: str, text: str) -> ScriptErrors:
+        known = self.script_errors
+        if where not in known and len(known) >= SCRIPT_ERRORS:
+            where, text = "", "errors at other places"
+        return known.setdefault(where, ScriptErrors(text))
+
     def fold(self) -> None:
         for row in self.steps.values():
             row.fold()
@@ -184,6 +205,8 @@ class Stats:
             faults = self.faults.setdefault(key, FaultGroup(group.kind, group.step))
             faults.count += group.count
             faults.examples.extend(group.examples[: EXAMPLES - len(faults.examples)])
+        for where, errors in other.script_errors.items():
+            self._script_errors(where, errors.text).count += errors.count
         self.iterations += other.iterations
         self.interrupted += other.interrupted
         self.dropped += other.dropped
@@ -196,6 +219,7 @@ class Stats:
         self.fold()
         taken = Stats(faults=self.faults, iterations=self.iterations, interrupted=self.interrupted)
         taken.dropped, taken.started = self.dropped, self.started
+        taken.script_errors, self.script_errors = self.script_errors, {}
         taken.served, taken.slow_connects = self.served, self.slow_connects
         for row in self.steps.values():
             taken.steps[row.name] = _moved(row)

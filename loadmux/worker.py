@@ -13,16 +13,19 @@ import gc
 import resource
 import signal
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
+from loadmux.barriers import Blocked, Open
+from loadmux.driver.barrier import Barriers
 from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
-from loadmux.scenario import Scenario, Url
-from loadmux.script import compile_scenario
+from loadmux.scenario import Barrier, Call, Scenario, Step, Url
+from loadmux.script import compile_scenario, flat
 from loadmux.stats import Stats
 
 GO = "go"
@@ -32,6 +35,7 @@ UPDATE_EVERY = 0.5
 SPAWN_RATE = 10_000
 SLICE = 256
 SLICE_EVERY = 0.002
+LISTEN_EVERY = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +102,21 @@ class Worker:
         ]
         self.spawned = 0
         self.cpu_before = 0.0
+        self.stop_heard = False
+        self.opened = 0
+        self.listening = False
+        alone = job.stride == 1
+        self.barriers = Barriers(self._running, None if alone else self._announce)
+        if any(isinstance(one, Barrier | Call) for one in steps_of(job.scenario)):
+            self.control.barriers = self.barriers
 
     def run(self) -> Final:
         """The whole run. Raises DriverFault."""
         self.cpu_before = process_time()
         self.loop.epoch = self.control.ended = perf_counter()
         spawner, ticker = Task(self.loop), Task(self.loop)
+        if self.control.barriers is not None:
+            self.barriers.look()
         self.loop.spawn(spawner, self._spawn(spawner))
         self.loop.spawn(ticker, self._tick(ticker))
         self.loop.run()
@@ -113,6 +126,47 @@ class Worker:
 
     def _count_abandoned(self) -> None:
         self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)
+
+    # --- barriers -------------------------------------------------------------------------------
+
+    def _running(self) -> int:
+        """For whom a barrier waits: users started and not ended, and those about to be.
+
+        Without a spawn rate all are meant to start at once, and the first must not find itself
+        alone; with one, who has not been started is not waited for.
+        """
+        at_once = self.job.scenario.load.spawn_rate is None and not self.control.stopping
+        return self.control.active + (len(self.users) - self.spawned if at_once else 0)
+
+    def _announce(self, waits: Mapping[str, int] | None) -> None:
+        """Tell the other side, and listen for its answer more often than `_tick` does."""
+        self.pipe.send(Blocked(None if waits is None else dict(waits), self.opened))
+        if waits and not self.listening:
+            listener = Task(self.loop)
+            self.listening = True
+            self.loop.spawn(listener, self._listen(listener))
+
+    async def _listen(self, task: Task) -> None:
+        while self.barriers.blocked and not self.stop_heard:
+            await sleep_until(task, perf_counter() + LISTEN_EVERY)
+            self._hear()
+        self.listening = False
+
+    def _hear(self) -> None:
+        """Take what the other side has said; that it is gone means STOP."""
+        try:
+            while not self.stop_heard and self.pipe.poll():
+                match self.pipe.recv():
+                    case Open(name=name):
+                        self.opened += 1
+                        self.barriers.open(name)
+                        self.barriers.look()
+                    case said:
+                        self.stop_heard = said == STOP
+        except (EOFError, OSError):
+            self.stop_heard = True
+
+    # --- users ----------------------------------------------------------------------------------
 
     async def _spawn(self, task: Task) -> None:
         """Start users at the spawn rate, or at SPAWN_RATE in all, in slices of at most SLICE.
@@ -163,15 +217,15 @@ class Worker:
         return not spawning and self.control.active == 0
 
     def _told_to_stop(self) -> bool:
-        try:
-            return self.pipe.poll() and self.pipe.recv() == STOP
-        except (EOFError, OSError):
-            return True
+        self._hear()
+        return self.stop_heard
 
     def _stop_users(self) -> None:
         self.control.stopping = True
         for user in self.users:
             user.wake()
+        if self.control.barriers is not None:
+            self.barriers.look()
 
     def _interrupt(self) -> None:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""
@@ -193,6 +247,11 @@ class Worker:
             memory=resident_memory(),
             elapsed=self.control.ended - self.loop.epoch if not self.control.active else elapsed,
         )
+
+
+def steps_of(scenario: Scenario) -> Iterator[Step]:
+    """Every step of a scenario, nested ones included."""
+    return flat((*scenario.before, *scenario.steps, *scenario.after))
 
 
 def resident_memory() -> int:

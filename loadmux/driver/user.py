@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Protocol
 
+from loadmux.driver.barrier import Barriers
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
-from loadmux.errors import Fault, Kind
+from loadmux.errors import Fault, Kind, ScriptFailed
 from loadmux.stats import Stats
 
 SLOW_CONNECT = 0.9
@@ -56,7 +57,7 @@ class Control:
 
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
     left off iterating (`perf_counter` seconds), and `unreachable` is the first failed connect's
-    text as long as no connect has ever succeeded.
+    text as long as no connect has ever succeeded. `barriers` is there once one is needed.
     """
 
     stats: Stats
@@ -68,6 +69,7 @@ class Control:
     unreachable: str | None = None
     active: int = 0
     ended: float = 0.0
+    barriers: Barriers | None = None
 
 
 class VirtualUser(Task):
@@ -86,6 +88,7 @@ class VirtualUser(Task):
         "resting",
         "script",
         "served",
+        "spare",
         "started",
         "streak",
         "variables",
@@ -105,6 +108,7 @@ class VirtualUser(Task):
         self.interrupted = False
         self.resting = False
         self.variables: dict[str, bytes] | None = None
+        self.spare: list[VirtualUser] | None = None
         self._random: random.Random | None = None
         self.connections = [
             Connection(self, endpoint, name, number)
@@ -132,6 +136,8 @@ class VirtualUser(Task):
         control = self.control
         self.started = True
         control.stats.started += 1
+        if control.barriers is not None:
+            control.barriers.look()
         try:
             alive = True
             while alive and not control.stopping and self._iterations_left():
@@ -152,6 +158,8 @@ class VirtualUser(Task):
             await drop(self, self.connections)
         finally:
             control.active -= 1
+            if control.barriers is not None:
+                control.barriers.look()
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -168,6 +176,8 @@ class VirtualUser(Task):
                 await operation.run(self)
         except Fault as fault:
             return await self._failed(fault, operation.name)
+        except ScriptFailed as error:
+            return await self._script_failed(error)
         stats = self.control.stats
         stats.iterations += 1
         if not self.served:
@@ -182,6 +192,9 @@ class VirtualUser(Task):
                 await operation.run(self)
         except Fault as fault:
             await self._failed(fault, operation.name)
+            return False
+        except ScriptFailed as error:
+            await self._script_failed(error)
             return False
         return True
 
@@ -209,12 +222,22 @@ class VirtualUser(Task):
         if control.unreachable:
             self.loop.stop()
             return False
+        return await self._recover(slowly=fault.evidence.step == "connect")
+
+    async def _script_failed(self, error: ScriptFailed) -> bool:
+        """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
+        self.iterating = False
+        self.control.stats.record_script_error(error)
+        return await self._recover(slowly=True)
+
+    async def _recover(self, slowly: bool) -> bool:
+        """Do as `on_error` says, after a pause if that may go on and on; false: the user stops."""
         if self.script.on_error == "abort":
-            control.aborted = control.stopping = True
+            self.control.aborted = self.control.stopping = True
         await drop(self, self.connections)
         if self.script.on_error != "reconnect":
             return False
-        if fault.evidence.step == "connect":
+        if slowly:
             pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
             self.failures += 1
             await self._rest(perf_counter() + pause)

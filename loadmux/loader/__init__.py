@@ -12,7 +12,7 @@ from pathlib import Path
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
-from loadmux.loader import flow, options
+from loadmux.loader import flow, options, pyfile
 from loadmux.loader.file import File
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
@@ -34,12 +34,15 @@ def load(
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
 
+    A file whose name ends in `.py` is a Python scenario: reading it runs it.
+
     `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
     name = str(path)
     checked = options.check(overrides, models, rules)
-    tree, errors = yamltree.parse(name, _read(name) if text is None else text)
+    source = _read(name) if text is None else text
+    tree, errors = (pyfile.read if name.endswith(".py") else yamltree.parse)(name, source)
     mistakes = Mistakes()
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):

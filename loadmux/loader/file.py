@@ -8,6 +8,7 @@ from typing import cast, get_args
 from loadmux import thresholds
 from loadmux.errors import Position, UsageError
 from loadmux.loader import reader, target
+from loadmux.loader.branches import Branches
 from loadmux.loader.names import Names
 from loadmux.loader.options import Options
 from loadmux.loader.payloads import Payloads
@@ -64,7 +65,9 @@ class File:
         self._declare_sockets()
         folder, rules = Path(self._path).parent, self._options.rules
         payloads = Payloads(self._mistakes, self._names, folder, rules, rule_known)
-        steps = Steps(self._mistakes, self._sockets, self._names, payloads)
+        sockets, where = self._sockets, str(folder.resolve())
+        branches = Branches(self._mistakes, self._names, where, lambda i: sockets.flat[i].name)
+        steps = Steps(self._mistakes, sockets, self._names, payloads, branches)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
         fields, seed = self._fields, self._options.seed

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadmux.loader.reader import Mistakes
-from loadmux.scenario import Closed, Exchange, For, OnSockets, Repeat, Scenario, Step, WasReset
+from loadmux.scenario import (
+    Closed,
+    Exchange,
+    For,
+    OnSockets,
+    Repeat,
+    Scenario,
+    Step,
+    Together,
+    WasReset,
+)
 
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
@@ -44,6 +54,9 @@ class _Flow:
                     self._shut.difference_update(sockets)
                 case Exchange():
                     self._exchange(step)
+                case Together(branches=branches):
+                    for branch in branches:
+                        self.walk(branch)
                 case _:
                     pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadmux.loader import reader
@@ -47,6 +48,19 @@ class Sockets:
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
+
+    @classmethod
+    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket]) -> Sockets:
+        """The sockets of a scenario that was loaded before."""
+        sockets = cls(mistakes)
+        for place, socket in enumerate(flat):
+            member = _MEMBER.fullmatch(socket.name)
+            name = socket.name if member is None else member[1]
+            if member is not None:
+                sockets._groups.add(name)
+            sockets._places[name] = (*sockets._places.get(name, ()), place)
+        sockets.flat = list(flat)
+        return sockets
 
     # --- declaration ------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors"},
     {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
+    {"barriers", "usercode"},
     {"driver", "loader"},
-    {"steps", "script", "target", "worker", "report"},
+    {"steps", "script", "scripting", "target", "worker", "report"},
     {"run"},
     {"cli", "__main__"},
 ]

@@ -663,7 +663,7 @@ STEPS = [
         "",
         "3:4: a step must be a mapping, not nothing; write 'send: ...' or another of send,"
         " expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
-        " for, set",
+        " for, set, together, barrier, call",
     ),
     ("expect: {until: 5}", "3:21: 'until' must be a text, not the number '5'; write it in quotes"),
     ("expect: {until: {repeat: a, times: 70000}}", "3:21: too large: more than 65536 bytes"),
@@ -688,17 +688,17 @@ STEPS = [
         "send",
         "3:5: a step must be a mapping, not the text 'send'; write 'send: ...' or another of "
         "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, "
-        "wait, repeat, for, set",
+        "wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{}",
         "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{on: main}",
         "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{expct: x}",
@@ -717,16 +717,64 @@ STEPS = [
         "3:26: a step has one action, this one has 'send' and 'expect' and 'wait'; split it",
     ),
     (
-        "{together: [[{send: a}]]}",
-        "3:6: 'together' is not supported yet",
+        "{together: {a: b}}",
+        "3:16: 'together' must be a list of branches, not a mapping; write [[steps], [steps]]",
     ),
     (
-        "barrier: a",
-        "3:5: 'barrier' is not supported yet",
+        "together: []",
+        "3:15: 'together' must be a list of branches, not an empty list; write [[steps], [steps]]",
     ),
     (
-        "call: 'a:b'",
-        "3:5: 'call' is not supported yet",
+        "together: [[{send: a}], {send: b}]",
+        "3:29: a branch of 'together' must be a list of steps, not a mapping; write [[steps],"
+        " [steps]]",
+    ),
+    (
+        "together: [[{send: a}], []]",
+        "3:29: a branch of 'together' needs at least one step",
+    ),
+    (
+        "together: [[{send: a}], [{wait: 1s}, {expect: b}]]",
+        "3:42: two branches use the socket 'main' at once (the other one at line 3); give each"
+        " branch its own sockets",
+    ),
+    (
+        "together: [[{repeat: 2, do: [{send: a}]}], [{together: [[{close: main}]]}]]",
+        "3:62: two branches use the socket 'main' at once (the other one at line 3); give each"
+        " branch its own sockets",
+    ),
+    (
+        "together: [[{set: {x: 1}}], [{send: '${x}'}]]",
+        "3:41: '${x}' is set in another branch, which runs at the same time (line 3); it has no"
+        " value yet",
+    ),
+    (
+        "together: [[{barrier: a}]]",
+        "3:27: a 'barrier' cannot stand in a branch of 'together': the whole user waits",
+    ),
+    (
+        "{together: [[{wait: 1s}]], within: 1s}",
+        "3:32: 'within' belongs to an action on a socket",
+    ),
+    (
+        "{barrier: a, within: 1s}",
+        "3:18: 'within' belongs to an action on a socket",
+    ),
+    (
+        "barrier: 5",
+        "3:14: 'barrier' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "call: [a]",
+        "3:11: 'call' must be a text, not a list",
+    ),
+    (
+        "call: package.module",
+        "3:11: 'package.module' names no function; write PACKAGE.MODULE:FUNCTION",
+    ),
+    (
+        "call: 'json:loads'",
+        "3:11: 'loads' is not an 'async def' function",
     ),
     (
         "{expect: a, pieces: 3}",
@@ -1285,8 +1333,7 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         "11:31: unknown key 'hx' in a payload; did you mean 'hex'?",
         "11:51: 'regex' is not supported yet",
         "11:68: the name 'user' is built in; choose another name",
-        "12:6: 'together' is not supported yet",
-        "12:20: 'barrier' is not supported yet",
+        "12:20: a step has one action, this one has 'together' and 'barrier'; split it",
         "13:15: 'users' must be a whole number, not the text 'no'",
         f"13:29: '5' {duration}",
         "13:32: 'phases' is not supported yet",
@@ -1412,9 +1459,6 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
         "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
         "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
         "steps:\n"
-        "  - together: [[{send: a}], [{send: b}]]\n"
-        "  - barrier: here\n"
-        "  - call: 'package.module:function'\n"
         "  - send: {frame: a}\n"
         "  - expect: {frame: a}\n"
         "  - expect: {until: a, regex: b}\n"
@@ -1430,17 +1474,14 @@ def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() 
             ("3:25", "'framing'"),
             ("3:40", "'tls'"),
             ("3:70", "a CIDR block as 'source'"),
-            ("5:5", "'together'"),
-            ("6:5", "'barrier'"),
-            ("7:5", "'call'"),
-            ("8:12", "'frame' (framing)"),
-            ("9:14", "'frame' (framing)"),
-            ("10:24", "'regex'"),
-            ("11:15", "a ramp such as '0..500'"),
-            ("11:35", "a ramp such as '1/s..9/s'"),
-            ("11:45", "'rate' (open load)"),
-            ("11:66", "'max_users' (open load)"),
-            ("11:80", "'phases'"),
+            ("5:12", "'frame' (framing)"),
+            ("6:14", "'frame' (framing)"),
+            ("7:24", "'regex'"),
+            ("8:15", "a ramp such as '0..500'"),
+            ("8:35", "a ramp such as '1/s..9/s'"),
+            ("8:45", "'rate' (open load)"),
+            ("8:66", "'max_users' (open load)"),
+            ("8:80", "'phases'"),
         ]
     ]
 
