@@ -223,11 +223,12 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Branches that run at once within the user; no two of them use the same socket."""
+    """Branches that run at once within the user; `uses[i]` are the sockets of branch i alone."""
 
     where: Position
     name: str
     branches: tuple[tuple[Step, ...], ...]
+    uses: tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

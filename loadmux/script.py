@@ -18,7 +18,6 @@ from loadmux import rules, scripting, steps, usercode
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed, UsageError
-from loadmux.loader.branches import sockets_of
 from loadmux.scenario import (
     Barrier,
     ByRule,
@@ -201,9 +200,8 @@ class _Compiler:
                 return steps.For(name, variable, texts, self._steps(do))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
-            case Together(name=name, branches=branches):
-                used = [tuple({i for i, _ in sockets_of(branch)}) for branch in branches]
-                return steps.Together(name, [self._steps(branch) for branch in branches], used)
+            case Together(name=name, branches=branches, uses=uses):
+                return steps.Together(name, [self._steps(branch) for branch in branches], uses)
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):

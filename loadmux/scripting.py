@@ -44,7 +44,6 @@ from loadmux.driver.connection import Connection
 from loadmux.driver.loop import sleep_until
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
-from loadmux.loader.one import read_step
 from loadmux.scenario import (
     ByRule,
     Data,
@@ -244,6 +243,9 @@ class Library:
         return step
 
     def _read(self, user: VirtualUser, step: Mapping[str, object]) -> Step:
+        # Here, not above: a generator process that runs no such code needs no YAML reader.
+        from loadmux.loader.one import read_step
+
         variables = user.variables or {}
         known = self.compiler.rule is not None
         return read_step(self.compiler.scenario, known, tuple(variables), step)

@@ -11,7 +11,7 @@ from functools import partial
 from typing import cast, get_args
 
 from loadmux.loader import reader
-from loadmux.loader.branches import Branches
+from loadmux.loader.branches import Branches, sockets_of
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
@@ -268,7 +268,10 @@ class Steps:
         if action == "together":
             needed = partial(self.read_all, what="a branch of 'together'", needed=True)
             branches = self._branches.together(node, needed)
-            return None if branches is None else Together(where, name, branches)
+            if branches is None:
+                return None
+            uses = [dict.fromkeys(socket for socket, _ in sockets_of(one)) for one in branches]
+            return Together(where, name, branches, tuple(map(tuple, uses)))
         if action == "barrier":
             barrier = reader.label(self._mistakes, node, "'barrier'")
             if self._branches.inside:

@@ -115,3 +115,8 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
         "assert threading.active_count() == 1\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
+    code = "import sys, loadmux.worker; assert not {'ruamel', 'rich', 'typer'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
