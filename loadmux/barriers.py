@@ -5,6 +5,7 @@ when that ends. The process that started them opens a barrier once all that stil
 the one where all wait, or, where they wait at different ones, the one that was reached first in the
 run. A process that has ended, or is lost, has no part in it. `opened` counts the openings that the
 sender knew of, so that word sent before an opening arrived is not taken for word about the next.
+That nobody at all runs there is true until the sender says otherwise.
 """
 
 from __future__ import annotations
@@ -15,21 +16,26 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """From a worker: who waits where, in the order of first reach; None: somebody is on the way."""
+    """From a worker: who waits where, in the order of first reach; None: somebody is on the way.
+
+    `part` is the place of the scenario in the run: each has barriers of its own.
+    """
 
     waits: dict[str, int] | None
     opened: int
+    part: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """To every worker: let those who wait at the barrier `name` go on."""
+    """To every worker: let those of a scenario who wait at its barrier `name` go on."""
 
     name: str
+    part: int = 0
 
 
 class Coordinator:
-    """What the workers have told; which barrier is to be opened."""
+    """What the workers have told of one scenario; which of its barriers is to be opened."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -37,7 +43,7 @@ class Coordinator:
         self._order: dict[str, None] = {}
 
     def hear(self, worker: int, said: Blocked) -> None:
-        if said.waits is None or said.opened != self.opened:
+        if said.waits is None or (said.waits and said.opened != self.opened):
             self._told.pop(worker, None)
             return
         self._told[worker] = said.waits
@@ -51,5 +57,5 @@ class Coordinator:
         if not waited_at:
             return None
         self.opened += 1
-        self._told.clear()
+        self._told = {worker: waits for worker, waits in self._told.items() if not waits}
         return next(name for name in self._order if name in waited_at)

@@ -12,7 +12,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -22,17 +21,16 @@ from rich.table import Table
 from rich.text import Text
 
 from loadmux import __version__
+from loadmux.catalog import find, models
 from loadmux.driver.poller import POLLERS
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
-from loadmux.loader import load
+from loadmux.loader import load, load_all
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
-from loadmux.run import Settings, run
+from loadmux.run import Settings, lying, run
 from loadmux.scenario import Overrides, Scenario
-from loadmux.target import bundled, command, describe, models
+from loadmux.target import command, describe
 from loadmux.verdict import ExitCode
-
-SCENARIOS = ("*.yaml", "*.py")
 
 app = typer.Typer(
     help="Load tests for socket servers: several sockets a user, every byte checked.",
@@ -41,44 +39,39 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+WEB_HELP = """\
+Usage: loadmux web [SCENARIO...] [OPTIONS]
+
+  Run scenarios in Locust's web UI (http://127.0.0.1:8089), with Locust's statistics, charts,
+  masters and workers. The first SCENARIO is what the start form begins with.
+
+  --target MODEL   a bundled target server in place of the scenario's own
+  --host URL       a server of your own, such as tcp://127.0.0.1:7000
+  --reply RULE     how the target replies
+  --fault NAME     have the bundled target lie
+  --poller NAME    how the driver waits
+  --seed N         all chance comes from it
+  --processes N    workers on this machine (1 unless --master or --worker is given)
+
+  And every option of Locust (locust --help): --headless, -u, -r, -t, --web-port, --csv, --master,
+  --worker, ...
+"""
+
 Files = Annotated[
     list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
 ]
 TargetOption = Annotated[
-    str | None, typer.Option(metavar="MODEL|URL", help="Instead of the file's target.")
+    list[str] | None,
+    typer.Option(metavar="MODEL|URL", help="Instead of the file's target; NAME=... for several."),
 ]
 ReplyOption = Annotated[
-    str | None, typer.Option(metavar="RULE", help="How the target replies, e.g. echo.")
+    list[str] | None,
+    typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
 ]
 
 
-def find(name: str) -> Path:
-    """The scenario file that a user means: a path, or the name of a bundled one."""
-    path = Path(name)
-    if path.exists() or os.sep in name:
-        return path
-    if path.suffix:
-        beside = bundled("scenarios") / name
-        return beside if beside.is_file() else path
-    every = {one.stem: one for kind in SCENARIOS for one in bundled("scenarios").glob(kind)}
-    if name not in every:
-        names = ", ".join(sorted(every))
-        raise UsageError(f"{name}: no such file, and no bundled scenario; bundled: {names}")
-    return every[name]
-
-
-def scenario_of(files: Sequence[str], overrides: Overrides) -> Scenario:
-    if len(files) > 1:
-        raise UsageError("several scenario files in one run are not supported yet: give one")
-    return load(find(files[0]), overrides, models=models())
-
-
-def lying(scenario: Scenario, fault: str) -> Scenario:
-    """The scenario with a bundled target that lies in this way. Raises UsageError for any other."""
-    target = scenario.target
-    if target is None or target.bundled is None:
-        raise UsageError("--fault: only a bundled target can be told to lie")
-    return replace(scenario, target=replace(target, options={**target.options, "fault": fault}))
+def scenarios_of(files: Sequence[str], overrides: Overrides) -> tuple[Scenario, ...]:
+    return load_all([find(name) for name in files], overrides, models=models())
 
 
 def repeat_command(seed: int) -> str:
@@ -119,28 +112,38 @@ def run_command(
         Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
     ] = None,
 ) -> None:
-    """Run a scenario against its target and judge the target."""
+    """Run scenarios against their targets and judge the targets."""
     if rate is not None:
         raise UsageError("--rate: open load is not supported yet; use --users")
     overrides = Overrides(
-        target, reply, users, spawn_rate, run_time, iterations, seed, tuple(threshold or ())
+        tuple(target or ()),
+        tuple(reply or ()),
+        users,
+        spawn_rate,
+        run_time,
+        iterations,
+        seed,
+        tuple(threshold or ()),
     )
-    scenario = scenario_of(files, overrides)
+    scenarios = scenarios_of(files, overrides)
     if fault is not None:
-        scenario = lying(scenario, fault)
+        scenarios = lying(scenarios, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
-    code = perform(scenario, Settings(workers, poller, repeat_command), quiet, json_file)
+    code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file)
     raise typer.Exit(code)
 
 
-def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
+def perform(
+    scenarios: Sequence[Scenario], settings: Settings, quiet: bool, json_file: Path | None
+) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
-    target = scenario.target
-    assert target is not None
-    with live_view(err, quiet, scenario.name, str(target.url or target.bundled)) as view:
-        report = run(scenario, settings, view.update)
+    servers = [one for scenario in scenarios for one in scenario.servers.values()]
+    targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
+    names = ", ".join(scenario.name for scenario in scenarios)
+    with live_view(err, quiet, names, targets) as view:
+        report = run(scenarios, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))
@@ -178,7 +181,7 @@ def check(files: Files, target: TargetOption = None, reply: ReplyOption = None) 
     failed = False
     for name in files:
         try:
-            load(find(name), Overrides(target, reply), models=models())
+            load(find(name), Overrides(tuple(target or ()), tuple(reply or ())), models=models())
         except LoadmuxError as error:
             failed = True
             print(error, file=sys.stderr)
@@ -199,6 +202,20 @@ def serve(
         print(context.get_help() + "\nThe target's own options: loadmux serve MODEL --help")
         return
     words = command(model, context.args)
+    os.execv(words[0], words)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def web(context: typer.Context) -> None:
+    """Run scenarios in Locust's web UI; every option of `locust` can follow (try --help)."""
+    if {"--help", "-h"} & set(context.args):
+        print(WEB_HELP)
+        return
+    locustfile = Path(__file__).parent / "locust" / "file" / "locustfile.py"
+    words = [sys.executable, "-P", "-m", "locust", "-f", str(locustfile), *context.args]
     os.execv(words[0], words)
 
 

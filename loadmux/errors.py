@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import TracebackType
 
 
 class LoadmuxError(Exception):
@@ -54,10 +55,14 @@ class ScenarioErrors(LoadmuxError):
 
 
 class ScriptFailed(LoadmuxError):
-    """Code of a scenario's author raised: `where` is `FILE:LINE`, `what` the error in one line."""
+    """Code of a scenario's author raised: `where` is `FILE:LINE`, `what` the error in one line.
 
-    def __init__(self, where: str, what: str) -> None:
+    `trace` leads there, if there was an exception.
+    """
+
+    def __init__(self, where: str, what: str, trace: TracebackType | None = None) -> None:
         super().__init__(f"{where}: {what}")
+        self.trace = trace
         self.where = where
         self.what = what
 
@@ -72,6 +77,7 @@ class Kind(StrEnum):
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
     CONNECT_TIMEOUT = "connect_timeout"
+    TLS = "tls"
     TIMEOUT = "timeout"
     CLOSED = "closed"
     RESET = "reset"
@@ -101,7 +107,7 @@ class Evidence:
 
     `offset` counts from the first byte of the reply. `expected` and `received` are excerpts (at
     most `EXCERPT` bytes) that both begin at `excerpt_at` of the reply. `at` is in seconds since the
-    run began. User and iteration count from 0.
+    run began. User and iteration count from 0. `target` is the URL of the socket's target.
     """
 
     kind: Kind
@@ -117,6 +123,7 @@ class Evidence:
     socket: str = ""
     at: float = 0.0
     transcript: list[Moment] = field(default_factory=list)
+    target: str = ""
 
 
 EXCERPT = 256

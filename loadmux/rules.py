@@ -28,11 +28,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from loadmux.errors import Kind
+
 MAX_FRAME = 16 * 1024 * 1024
-"""Bytes that may come before a delimiter, the delimiter included."""
+"""Bytes of a frame at most, unless a scenario says otherwise; so too up to and with an `until`."""
 ONE_CHUNK = 1024
 """A message of at most so many bytes, sent at once and alone, is read by a server as one chunk."""
 LIKELY_MOST = 64 * 1024
@@ -63,6 +65,21 @@ def first_difference(left: bytes | bytearray, right: bytes | bytearray) -> int:
     return low
 
 
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a reply is wrong, where comparing bytes would not tell. The bytes are no excerpts.
+
+    `offset` is that of the first wrong byte in `received`, None where no one byte is to blame.
+    `expected` is None where there is no one right reply.
+    """
+
+    kind: Kind
+    message: str
+    offset: int | None
+    expected: bytes | None
+    received: bytes
+
+
 class Verifier:
     """Judges one reply as it comes. After a wrong byte nothing more may be fed.
 
@@ -89,6 +106,22 @@ class Verifier:
     def owed(self) -> str:
         """What is still missing, in a few words."""
         raise NotImplementedError
+
+    def end(self) -> bool:
+        """The stream has ended in order: true if that ends the reply, `done` or wrong then."""
+        return False
+
+    def problem(self) -> Problem | None:
+        """Why the reply is wrong; None leaves that to `expected`, `received` and `wrong_at`."""
+        return None
+
+    def kept(self) -> bytes:
+        """What a `save` stores of a right reply."""
+        return bytes(self.received)
+
+    def captured(self) -> Mapping[str, bytes]:
+        """What else a right reply gives a name to."""
+        return {}
 
     def _wrong(self, data: bytes, offset: int) -> bytes:
         self.wrong_at = len(self.received) + offset

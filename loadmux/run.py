@@ -1,4 +1,4 @@
-"""Runs a scenario: target up, generator processes up, statistics merged, one Report at the end.
+"""Runs scenarios: targets up, generator processes up, statistics merged, one Report at the end.
 
 The generator always runs in processes of its own (`worker`), also when there is only one: what
 draws the live view then never delays the loop, and there is one way of doing things. This process
@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -25,15 +26,18 @@ from types import FrameType
 from loadmux.barriers import Blocked, Coordinator, Open
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
+from loadmux.driver.sources import sources
+from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
-from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.report.model import Progress, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.rules import rule as rule_named
 from loadmux.scenario import ByRule, Call, Exchange, Scenario, Target, Url
-from loadmux.script import draw_seed, flat, resolve
+from loadmux.script import draw_seed
+from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
-from loadmux.verdict import Outcome, judge
-from loadmux.worker import GO, STOP, Failed, Final, Job, Ready, Update
+from loadmux.verdict import Outcome, combined, judge
+from loadmux.worker import GO, STOP, Failed, Final, Job, Ready, Share, Update
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
 WORKER = "import sys; sys.path.append(sys.argv[2]); from loadmux.worker import main; main()"
@@ -87,41 +91,79 @@ class Worker:
 
 
 @dataclass(slots=True)
+class Part:
+    """A scenario in this run: its targets and what it measured.
+
+    `label` tells its rows from those of the others ("" where there are none), `first` is the number
+    of its first user.
+    """
+
+    scenario: Scenario
+    label: str
+    first: int
+    processes: dict[str, TargetProcess] = field(default_factory=dict)
+    urls: dict[str, Url] = field(default_factory=dict)
+    stats: Stats = field(default_factory=Stats)
+    elapsed: float = 0.0
+    died: str | None = None
+    barriers: Coordinator = field(default_factory=Coordinator)
+
+    def say(self, text: str) -> str:
+        return f"{self.label}: {text}" if self.label else text
+
+
+@dataclass(slots=True)
 class State:
     """The run as it stands."""
 
-    stats: Stats = field(default_factory=Stats)
+    parts: list[Part]
     interrupted: bool = False
     failed: str | None = None
-    died: str | None = None
     began: float = 0.0
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
-    barriers: Coordinator = field(default_factory=Coordinator)
 
 
-def check_limits(scenario: Scenario, settings: Settings) -> None:
+def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:
     """Refuse before anything is sent what could only fail half-way. Raises UsageError."""
     check_poller(settings.poller)
-    for one in scenario.sockets:
-        if one.source is not None:
-            check_source(one.source)
-    target = scenario.target
-    alone = target is not None and target.bundled is not None
-    users = scenario.load.users if alone else -(-scenario.load.users // settings.workers)
-    needed = users * len(scenario.sockets) + SPARE_DESCRIPTORS
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    if limit != resource.RLIM_INFINITY and needed > limit:
-        who = "the bundled target" if alone else "a worker"
-        raise UsageError(
-            f"{users} users with {len(scenario.sockets)} sockets: {who} needs {needed} descriptors,"
-            f" the hard limit is {limit}: raise it (`ulimit -Hn`), or use fewer users"
-            + ("" if alone else " or more --workers")
-        )
+    for source in {one.source for scenario in scenarios for one in scenario.sockets}:
+        if source is not None:
+            block = sources(source)
+            for address in dict.fromkeys((block[0], block[-1])):
+                check_source(address)
+    bundled = [
+        connections(name, scenario)
+        for scenario in scenarios
+        for name, target in scenario.servers.items()
+        if target.bundled is not None
+    ]
+    check_descriptors("the bundled target", max(bundled, default=0), "use fewer users")
+    needed = sum(
+        -(-scenario.load.users // settings.workers) * len(scenario.sockets)
+        for scenario in scenarios
+    )
+    check_descriptors("a worker", needed, "use fewer users or more --workers")
+    needed += SPARE_DESCRIPTORS
     if settings.poller == "select" and needed > SELECT_LIMIT:
         raise UsageError(
             f"--poller select: {needed} descriptors a worker are more than FD_SETSIZE"
             f" ({SELECT_LIMIT}); use --poller epoll or poll, fewer users, or more --workers"
+        )
+
+
+def connections(name: str, scenario: Scenario) -> int:
+    """How many connections a scenario opens to its target of this name."""
+    return scenario.load.users * sum(one.to == name for one in scenario.sockets)
+
+
+def check_descriptors(who: str, wanted: int, remedy: str) -> None:
+    """Raises UsageError where a process may not open so many connections."""
+    needed, limit = wanted + SPARE_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit != resource.RLIM_INFINITY and needed > limit:
+        raise UsageError(
+            f"{wanted} connections: {who} needs {needed} descriptors, the hard limit is {limit}:"
+            f" raise it (`ulimit -Hn`), or {remedy}"
         )
 
 
@@ -135,8 +177,8 @@ def check_source(source: str) -> None:
             raise UsageError(f"source: {fault}") from None
 
 
-def fitted(target: Target, scenario: Scenario) -> Target:
-    """A bundled target that can serve all the scenario's connections at once.
+def fitted(name: str, target: Target, scenario: Scenario) -> Target:
+    """A bundled target, called `name`, that can serve all the connections to it at once.
 
     A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
     cannot serve so many: a right server would be blamed for clients that wait in its backlog.
@@ -146,43 +188,75 @@ def fitted(target: Target, scenario: Scenario) -> Target:
     told = describe(target.bundled)
     if not told["available"]:
         raise TargetFailed(f"target {target.bundled} cannot run here: {told['reason']}")
-    users, sockets = scenario.load.users, len(scenario.sockets)
-    connections = users * sockets
+    wanted = connections(name, scenario)
     most = told["at_once"] or told["pool"]
     if most is None or "workers" in target.options:
         return target
-    if connections > most:
+    if wanted > most:
+        users = scenario.load.users
         raise UsageError(
-            f"target {target.bundled} serves {most} at once, and this scenario opens {connections}"
-            f" connections ({users} times {sockets}): use fewer --users, or another model"
+            f"target {target.bundled} serves {most} at once, and this scenario opens {wanted}"
+            f" connections ({users} times {wanted // users}): use fewer --users, or another model"
         )
     if told["at_once"]:
         return target
-    return replace(target, options={**target.options, "workers": str(connections)})
+    return replace(target, options={**target.options, "workers": str(wanted)})
 
 
-def run(scenario: Scenario, settings: Settings, show: Callable[[Progress], None]) -> Report:
-    """Run a scenario to its verdict; `show` is called a few times a second.
+def lying(scenarios: Sequence[Scenario], fault: str) -> tuple[Scenario]:
+    """The scenario with its bundled target told to lie in this way. Raises UsageError."""
+    scenario = scenarios[0]
+    servers = dict(scenario.servers)
+    if len(servers) > 1 or len(scenarios) > 1:
+        raise UsageError("--fault: there are several targets; write 'fault: NAME' in one of them")
+    for name, target in servers.items():
+        if target.bundled is None:
+            raise UsageError("--fault: only a bundled target can be told to lie")
+        servers[name] = replace(target, options={**target.options, "fault": fault})
+    return (scenario.with_servers(servers),)
 
-    Raises UsageError when nothing can be sent, TargetFailed when the target does not start. SIGINT
+
+def run(
+    scenarios: Sequence[Scenario], settings: Settings, show: Callable[[Progress], None]
+) -> Report:
+    """Run scenarios to a verdict; `show` is called a few times a second.
+
+    Raises UsageError when nothing can be sent, TargetFailed when a target does not start. SIGINT
     and SIGTERM end the run early; what was measured until then is in the report.
     """
-    check_limits(scenario, settings)
-    seed = scenario.seed if scenario.seed is not None else draw_seed()
-    assert scenario.target is not None
-    state = State()
+    check_limits(scenarios, settings)
+    given = (scenario.seed for scenario in scenarios if scenario.seed is not None)
+    seed = next(given, None)
+    seed = draw_seed() if seed is None else seed
+    state = State(parts_of(scenarios))
     with ExitStack() as stack:
-        process = None
-        if scenario.target.bundled is not None:
-            target = fitted(scenario.target, scenario)
-            process = stack.enter_context(TargetProcess(target))
-        url = process.url if process is not None else scenario.target.url
+        for part in state.parts:
+            for name, target in part.scenario.servers.items():
+                if target.bundled is not None:
+                    process = TargetProcess(fitted(name, target, part.scenario))
+                    part.processes[name] = stack.enter_context(process)
+            part.urls = urls_of(part)
+        workers = stack.enter_context(started(state.parts, seed, settings))
+        stack.enter_context(interruptible(state))
+        conduct(workers, state, show)
+    return report(settings, seed, state, workers)
+
+
+def parts_of(scenarios: Sequence[Scenario]) -> list[Part]:
+    """The scenarios with their labels, their users numbered on from each other's."""
+    starts = accumulate((scenario.load.users for scenario in scenarios), initial=0)
+    return [Part(*each) for each in zip(scenarios, labels(scenarios), starts, strict=False)]
+
+
+def urls_of(part: Part) -> dict[str, Url]:
+    """Where the targets listen, by name. Raises TargetFailed where a host has no address."""
+    urls = {}
+    for name, target in part.scenario.servers.items():
+        url = part.processes[name].url if name in part.processes else target.url
         assert url is not None
         resolve(url)
-        workers = stack.enter_context(started(scenario, url, seed, settings))
-        stack.enter_context(interruptible(state))
-        conduct(workers, process, scenario, state, show)
-    return report(scenario, settings, seed, url, state, workers)
+        urls[name] = url
+    return urls
 
 
 @contextmanager
@@ -203,18 +277,16 @@ def interruptible(state: State) -> Iterator[None]:
 
 
 @contextmanager
-def started(scenario: Scenario, url: Url, seed: int, settings: Settings) -> Iterator[list[Worker]]:
+def started(parts: Sequence[Part], seed: int, settings: Settings) -> Iterator[list[Worker]]:
     """Worker processes, each with its job, all of them ready; none is left after the block."""
     workers: list[Worker] = []
-    stride = min(settings.workers, scenario.load.users)
-    rule = scenario.target.rule if scenario.target is not None else None
+    stride = min(settings.workers, sum(part.scenario.load.users for part in parts))
     try:
         for number in range(stride):
-            users = len(range(number, scenario.load.users, stride))
-            worker = spawn(number, users)
+            shares = tuple(share_of(part, number, stride) for part in parts)
+            worker = spawn(number, sum(len(share.numbers) for share in shares))
             workers.append(worker)
-            job = Job(scenario, url, rule, seed, settings.poller, number, stride, users)
-            worker.pipe.send(job)
+            worker.pipe.send(Job(shares, seed, settings.poller))
         for worker in workers:
             await_ready(worker)
         yield workers
@@ -222,6 +294,13 @@ def started(scenario: Scenario, url: Url, seed: int, settings: Settings) -> Iter
         for worker in workers:
             worker.pipe.close()
             end(worker.process)
+
+
+def share_of(part: Part, number: int, stride: int) -> Share:
+    """Worker `number` of `stride` runs the users whose numbers leave that remainder."""
+    first, last = part.first, part.first + part.scenario.load.users
+    numbers = range(first + (number - first) % stride, last, stride)
+    return Share(part.scenario, part.urls, numbers, first)
 
 
 def spawn(number: int, users: int) -> Worker:
@@ -259,13 +338,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 # --- while it runs ------------------------------------------------------------------------------
 
 
-def conduct(
-    workers: list[Worker],
-    process: TargetProcess | None,
-    scenario: Scenario,
-    state: State,
-    show: Callable[[Progress], None],
-) -> None:
+def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
     """Start all workers at once, listen until each has ended, one way or the other."""
     state.began = state.shown = monotonic()
     for worker in workers:
@@ -275,26 +348,37 @@ def conduct(
     while running := [worker for worker in workers if not worker.over]:
         for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
             hear(next(worker for worker in running if worker.pipe is pipe), state)
-        open_barrier(workers, state)
+        open_barriers(workers, state)
         look_for_silence(running)
-        show_progress(workers, scenario, state, show)
-        if process is not None and state.died is None and (died := process.died()) is not None:
-            state.died = died
+        show_progress(workers, state, show)
+        for part in state.parts:
+            part.died = part.died or first_death(part.processes)
+        died = any(part.died for part in state.parts)
         aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
-        if stopping is None and (state.interrupted or state.failed or state.died or aborted):
+        if stopping is None and (state.interrupted or state.failed or died or aborted):
             stopping = monotonic()
             for worker in running:
                 tell(worker, STOP)
-        give_up(running, scenario, state, stopping)
+        give_up(running, state, stopping)
 
 
-def open_barrier(workers: list[Worker], state: State) -> None:
-    """Open the barrier for which all that still run wait, if there is one."""
+def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
+    """How a bundled target ended on its own, None while all of them run."""
+    for name, process in processes.items():
+        died = process.died()
+        if died is not None:
+            return f"{name}: {died}" if name else died
+    return None
+
+
+def open_barriers(workers: list[Worker], state: State) -> None:
+    """Open, for each scenario, the barrier at which all that still run wait, if there is one."""
     running = [worker for worker in workers if not worker.over]
-    name = state.barriers.decide([worker.number for worker in running])
-    if name is not None:
-        for worker in running:
-            tell(worker, Open(name))
+    for number, part in enumerate(state.parts):
+        name = part.barriers.decide([worker.number for worker in running])
+        if name is not None:
+            for worker in running:
+                tell(worker, Open(name, number))
 
 
 def tell(worker: Worker, word: str | Open) -> None:
@@ -316,8 +400,8 @@ def hear(worker: Worker, state: State) -> None:
         return
     worker.heard = monotonic()
     match said:
-        case Blocked():
-            state.barriers.hear(worker.number, said)
+        case Blocked(part=part):
+            state.parts[part].barriers.hear(worker.number, said)
         case Update():
             worker.last = said
             absorb(said, state)
@@ -333,8 +417,10 @@ def hear(worker: Worker, state: State) -> None:
 
 
 def absorb(update: Update, state: State) -> None:
-    state.stats.merge(update.stats)
-    state.interval.merge(update.stats)
+    for part, measured in zip(state.parts, update.parts, strict=True):
+        part.stats.merge(measured.stats)
+        part.elapsed = max(part.elapsed, measured.elapsed)
+        state.interval.merge(measured.stats.labelled(part.label))
 
 
 def look_for_silence(running: list[Worker]) -> None:
@@ -344,44 +430,43 @@ def look_for_silence(running: list[Worker]) -> None:
             worker.silent = max(worker.silent, now - worker.heard)
 
 
-def give_up(
-    running: list[Worker], scenario: Scenario, state: State, stopping: float | None
-) -> None:
+def give_up(running: list[Worker], state: State, stopping: float | None) -> None:
     """End workers that are past their time and have fallen silent, or are long past it."""
-    load, now = scenario.load, monotonic()
+    now = monotonic()
     if stopping is not None:
         due = stopping
-    elif load.run_time is not None:
-        due = state.began + load.run_time + load.graceful_stop
     else:
-        return
+        loads = [part.scenario.load for part in state.parts]
+        due = state.began + max(
+            float("inf") if load.run_time is None else load.run_time + load.graceful_stop
+            for load in loads
+        )
+    patience = max(part.scenario.timeout for part in state.parts) + CLOSING_TIME
     for worker in running:
         silent = now - worker.heard
-        if now > due + scenario.timeout + CLOSING_TIME or (now > due and silent > SILENT_AFTER):
+        if now > due + patience or (now > due and silent > SILENT_AFTER):
             worker.lost = f"did not answer for {silent:.1f} s and was ended"
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
             worker.process.kill()
 
 
-def show_progress(
-    workers: list[Worker], scenario: Scenario, state: State, show: Callable[[Progress], None]
-) -> None:
+def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
     now = monotonic()
     span = now - state.shown
     recent = state.interval.total
     if span < 0.5 or (not recent.count and span < 1.0):
         return
     elapsed = now - state.began
-    run_time = scenario.load.run_time
-    total = state.stats.total
+    times = [part.scenario.load.run_time for part in state.parts]
+    known = [time for time in times if time is not None]
     show(
         Progress(
             elapsed=elapsed,
-            time_left=None if run_time is None else max(0.0, run_time - elapsed),
+            time_left=max(0.0, max(known) - elapsed) if len(known) == len(times) else None,
             users=sum(w.last.active for w in workers if w.last is not None and not w.over),
-            exchanges=total.count,
+            exchanges=sum(part.stats.total.count for part in state.parts),
             rate=recent.right / span,
-            errors=state.stats.errors,
+            errors=sum(part.stats.errors for part in state.parts),
             p50=recent.histogram.percentile(0.5),
             p99=recent.histogram.percentile(0.99),
         )
@@ -392,48 +477,78 @@ def show_progress(
 # --- at the end ---------------------------------------------------------------------------------
 
 
-def report(
-    scenario: Scenario, settings: Settings, seed: int, url: Url, state: State, workers: list[Worker]
-) -> Report:
+def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -> Report:
     finals = [worker.final for worker in workers if worker.final is not None]
-    updates = [worker.last for worker in workers if worker.last is not None]
-    updates += [final.update for final in finals]
-    duration = max((update.elapsed for update in updates), default=0.0)
-    unreachable = next((final.unreachable for final in finals if final.unreachable), None)
-    if state.stats.connects.right:
-        unreachable = None
-    outcome = Outcome(
-        duration=duration,
-        interrupted=state.interrupted,
-        unreachable=unreachable,
-        generator_failed=state.failed,
-        target_died=state.died,
-    )
-    target = scenario.target
-    assert target is not None
+    unreached = never_reached(finals)
+    parts = tuple(part_report(part, seed, state, unreached) for part in state.parts)
+    stats = labelled_stats(parts)
+    duration = max(part.elapsed for part in state.parts)
+    verdicts = [(one.label, one.verdict) for one in parts]
     return Report(
-        scenario=replace(scenario, seed=seed),
-        target=str(url),
-        model=target.bundled,
-        rule=target.rule,
+        parts=parts,
         poller=workers[0].poller,
         duration=duration,
-        stats=state.stats,
-        verdict=judge(state.stats, scenario.thresholds, outcome),
+        stats=stats,
+        verdict=combined(verdicts, stats, duration),
         seed=seed,
         command=settings.command(seed),
         workers=tuple(worker.report() for worker in workers),
-        notes=tuple(notes(scenario, target, state, finals)),
+        notes=tuple(notes(state, finals)),
     )
 
 
-def notes(scenario: Scenario, target: Target, state: State, finals: list[Final]) -> Iterator[str]:
+def labelled_stats(parts: Sequence[ScenarioReport]) -> Stats:
+    """What all scenarios measured, each row with its scenario's label."""
+    stats = Stats()
+    for one in parts:
+        stats.merge(one.stats.labelled(one.label))
+    return stats
+
+
+def part_report(
+    part: Part, seed: int, state: State, unreached: Mapping[str, str]
+) -> ScenarioReport:
+    scenario = part.scenario
+    outcome = Outcome(
+        duration=part.elapsed,
+        interrupted=state.interrupted,
+        unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
+        generator_failed=state.failed,
+        target_died=part.died,
+    )
+    return ScenarioReport(
+        label=part.label,
+        scenario=replace(scenario, seed=seed),
+        targets=tuple(
+            TargetReport(name, str(part.urls[name]), target.bundled, target.rule)
+            for name, target in scenario.servers.items()
+        ),
+        duration=part.elapsed,
+        stats=part.stats,
+        verdict=judge(part.stats, scenario.thresholds, outcome),
+    )
+
+
+def never_reached(finals: list[Final]) -> dict[str, str]:
+    """The URLs that no worker ever reached, and why."""
+    reached = {url for final in finals for url in final.reached}
+    failed = {url: text for final in finals for url, text in final.unreachable.items()}
+    return {url: text for url, text in failed.items() if url not in reached}
+
+
+def notes(state: State, finals: list[Final]) -> Iterator[str]:
     """Remarks that a person should not have to find out alone."""
-    stats = state.stats
-    if state.died is not None:
-        yield state.died + "; the faults after that are its death, not as many bugs"
     if any(final.aborted for final in finals):
         yield "the first fault ended the run (on_error: abort)"
+    for part in state.parts:
+        yield from map(part.say, notes_on(part, state, len(finals)))
+
+
+def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
+    """Remarks on one scenario, in a run with so many workers."""
+    scenario, stats = part.scenario, part.stats
+    if part.died is not None:
+        yield part.died + "; the faults after that are its death, not as many bugs"
     if not state.interrupted and (missing := scenario.load.users - stats.started) > 0:
         yield (
             f"{missing} of {scenario.load.users} users were never started, the run ended first:"
@@ -447,7 +562,7 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
     if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
         yield f"{unserved} of {stats.started} users never completed an iteration"
     kinds = {group.kind for group in stats.faults.values()}
-    if scenario.load.users > 1 and len(finals) > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
+    if scenario.load.users > 1 and workers > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
         yield (
             "bytes that belong to another worker's users cannot be recognized and count as corrupt"
             " or mismatch: look again with --workers 1"
@@ -455,20 +570,28 @@ def notes(scenario: Scenario, target: Target, state: State, finals: list[Final])
     for errors in stats.script_errors.values():
         times = "" if errors.count == 1 else f" ({errors.count} times)"
         yield f"error in the scenario's code: {errors.text}{times}"
-    for name in sorted(weak_rules(scenario, target)):
+    yield from weak_rule_notes(scenario)
+
+
+def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
+    """A remark for each rule in use that cannot see every lost reply."""
+    for name in sorted(weak_rules(scenario)):
         yield (
             f"rule {name!r} only counts replies: where messages are sent without waiting for the"
             " reply, or in pieces, a lost reply cannot be seen"
         )
 
 
-def weak_rules(scenario: Scenario, target: Target) -> set[str]:
-    used = set()
-    for step in flat((*scenario.before, *scenario.steps, *scenario.after)):
-        if isinstance(step, Exchange) and step.expect is not None:
+def weak_rules(scenario: Scenario) -> set[str]:
+    """The rules in use that only count; with datagrams each one's reply is known."""
+    used: set[str | None] = set()
+    for step in scenario.every_step:
+        if isinstance(step, Call):
+            used |= {one.rule for one in scenario.servers.values() if one.scheme != "udp"}
+        elif isinstance(step, Exchange) and step.expect is not None:
             reply = step.expect.reply
-            if isinstance(reply, ByRule) and (name := reply.rule or target.rule) is not None:
-                used.add(name)
-        elif isinstance(step, Call) and target.rule is not None:
-            used.add(target.rule)
-    return {name for name in used if rule_named(name).weak}
+            if isinstance(reply, ByRule):
+                targets = {scenario.sockets[place].to for place in step.sockets}
+                servers = [scenario.servers[name] for name in targets]
+                used |= {reply.rule or one.rule for one in servers if one.scheme != "udp"}
+    return {name for name in used if name is not None and rule_named(name).weak}

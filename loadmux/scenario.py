@@ -8,11 +8,12 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loadmux.errors import Position
+from loadmux.framing import Framing
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -22,7 +23,7 @@ OnError = Literal["reconnect", "stop_user", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """`${name}` in a text, replaced when the step runs."""
+    """`${name}` in a text, replaced when the step runs; `feeder.column` names one of a feeder."""
 
     name: str
 
@@ -59,7 +60,15 @@ class Joined:
     payloads: tuple[Payload, ...]
 
 
-Payload = Text | Data | Random | Repeated | Joined
+@dataclass(frozen=True, slots=True)
+class Framed:
+    """Wrapped by the framing of the sockets that it is sent or expected on."""
+
+    payload: Payload
+    framing: Framing
+
+
+Payload = Text | Data | Random | Repeated | Joined | Framed
 
 
 # --- replies ------------------------------------------------------------------------------------
@@ -85,10 +94,31 @@ class Length:
 
 
 @dataclass(frozen=True, slots=True)
+class Regex:
+    """Matches wholly (re.fullmatch on the pattern's UTF-8 bytes); `groups` are its named ones."""
+
+    pattern: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Until:
-    """Up to and with the delimiter (at least one byte)."""
+    """Up to and with the delimiter (at least one byte), which `matches`, if there is one."""
 
     delimiter: bytes
+    matches: Regex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame with this body.
+
+    `answers`: the step sends one frame of the same framing; by a rule it must.
+    """
+
+    body: Exactly | ByRule | Length | Regex
+    framing: Framing
+    answers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +138,15 @@ class Silence:
     seconds: float
 
 
-Reply = Exactly | ByRule | Length | Until | Closed | WasReset | Silence
+Reply = Exactly | ByRule | Length | Until | Frame | Closed | WasReset | Silence
+
+
+def groups_of(reply: Reply) -> tuple[str, ...]:
+    """The names of what a reply's regex captures."""
+    matches = reply.matches if isinstance(reply, Until) else None
+    if isinstance(reply, Frame) and isinstance(reply.body, Regex):
+        matches = reply.body
+    return () if matches is None else matches.groups
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -264,12 +302,45 @@ class Call:
 Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call
 
 
+def flat(steps: Sequence[Step]) -> Iterator[Step]:
+    """All steps in the file's order, nested ones after the one that they are part of."""
+    for step in steps:
+        yield step
+        if isinstance(step, Repeat | For):
+            yield from flat(step.do)
+        elif isinstance(step, Together):
+            for branch in step.branches:
+                yield from flat(branch)
+
+
 # --- the file -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS options of one socket: absolute paths of PEM files, None = the default.
+
+    `ca` None: the system's. `key` None: in the same file as `cert`. `server_name` None: the URL's
+    host. `where` is of no account when two are compared.
+    """
+
+    where: Position | None = field(default=None, compare=False)
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    server_name: str | None = None
+    verify: bool = True
+
+    def with_ca(self, ca: str) -> Tls:
+        return replace(self, ca=ca)
+
+
+@dataclass(frozen=True, slots=True)
 class Socket:
-    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default."""
+    """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
+
+    `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
+    """
 
     name: str
     nodelay: bool = True
@@ -277,13 +348,16 @@ class Socket:
     send_buffer: int | None = None
     source: str | None = None
     linger: float | None = None
+    framing: Framing | None = None
+    to: str = ""
+    tls: Tls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where a server listens: `tcp` with host and port, or `unix` with a path."""
+    """Where a server listens: `tcp`, `tls`, `udp` with host and port, or `unix` with a path."""
 
-    scheme: Literal["tcp", "unix"]
+    scheme: Literal["tcp", "tls", "udp", "unix"]
     host: str = ""
     port: int = 0
     path: str = ""
@@ -292,7 +366,7 @@ class Url:
         if self.scheme == "unix":
             return f"unix://{self.path}"
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"tcp://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +377,15 @@ class Target:
     bundled: str | None = None
     rule: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def scheme(self) -> str:
+        """How it is spoken to, known before it is started."""
+        if self.url is not None:
+            return self.url.scheme
+        if self.bundled == "udp":
+            return "udp"
+        return "tls" if "tls" in self.options else "unix" if "unix" in self.options else "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +402,30 @@ class Load:
     iterations: int | None = None
     pacing: float | None = None
     graceful_stop: float = 5.0
+
+
+Pick = Literal["sequential", "shuffled", "random"]
+WhenShort = Literal["error", "wrap"]
+
+
+@dataclass(frozen=True, slots=True)
+class Feeder:
+    """A table of variables, one row a user; `columns` holds the values of all rows, as UTF-8.
+
+    `file` is its name as the scenario gives it. `when_short`: what happens where there are more
+    users than rows; with `random` there never are.
+    """
+
+    where: Position
+    name: str
+    file: str
+    columns: Mapping[str, tuple[bytes, ...]]
+    pick: Pick = "sequential"
+    when_short: WhenShort = "error"
+
+    @property
+    def rows(self) -> int:
+        return len(next(iter(self.columns.values())))
 
 
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
@@ -344,6 +451,11 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """One file. `target` is the only one, or the first of `targets`, which has those with names.
+
+    `weight` is its share of the users beside other scenarios; None, where the file says none, is 1.
+    """
+
     path: str
     name: str
     description: str
@@ -358,14 +470,44 @@ class Scenario:
     timeout: float = 5.0
     on_error: OnError = "reconnect"
     seed: int | None = None
+    feeders: Mapping[str, Feeder] = field(default_factory=dict)
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    weight: int | None = None
+
+    @property
+    def every_step(self) -> Iterator[Step]:
+        """`before`, `steps` and `after`, nested steps included."""
+        return flat((*self.before, *self.steps, *self.after))
+
+    @property
+    def datagrams(self) -> frozenset[int]:
+        """The sockets that speak UDP."""
+        servers = self.servers
+        udp = {name for name, target in servers.items() if target.scheme == "udp"}
+        return frozenset(place for place, one in enumerate(self.sockets) if one.to in udp)
+
+    @property
+    def servers(self) -> Mapping[str, Target]:
+        """All targets by name; the only one of a scenario that names none is called ""."""
+        if self.targets or self.target is None:
+            return self.targets
+        return {"": self.target}
+
+    def with_servers(self, servers: Mapping[str, Target]) -> Scenario:
+        """The same scenario with other targets of the same names."""
+        first = next(iter(servers.values()), None)
+        return replace(self, target=first, targets={} if "" in servers else servers)
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says instead of the file; None leaves the file's word."""
+    """What the command line says instead of the file; None leaves the file's word.
 
-    target: str | None = None
-    reply: str | None = None
+    `target` and `reply`: a word for the only target, or several `NAME=WORD`.
+    """
+
+    target: str | tuple[str, ...] | None = None
+    reply: str | tuple[str, ...] | None = None
     users: int | None = None
     spawn_rate: str | None = None
     run_time: str | None = None

@@ -8,16 +8,17 @@ them), each step gets the row of statistics it records into, and each socket its
 from __future__ import annotations
 
 import random
-import socket
-import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from loadmux import rules, scripting, steps, usercode
+from loadmux import datagrams, frame_steps, rules, scripting, steps, usercode
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
-from loadmux.errors import Kind, TargetFailed, UsageError
+from loadmux.endpoints import endpoints
+from loadmux.errors import Kind, UsageError
+from loadmux.feeders import picker
+from loadmux.framed import HasLength, Matches, match_until
 from loadmux.scenario import (
     Barrier,
     ByRule,
@@ -31,6 +32,8 @@ from loadmux.scenario import (
     Exponential,
     Fixed,
     For,
+    Frame,
+    Framed,
     Function,
     Joined,
     Length,
@@ -38,6 +41,7 @@ from loadmux.scenario import (
     OnSockets,
     Payload,
     Random,
+    Regex,
     Repeat,
     Repeated,
     Scenario,
@@ -45,6 +49,7 @@ from loadmux.scenario import (
     Set,
     Silence,
     Step,
+    Target,
     Text,
     Together,
     Uniform,
@@ -53,6 +58,7 @@ from loadmux.scenario import (
     Variable,
     Wait,
     WasReset,
+    groups_of,
 )
 from loadmux.scripting import Library
 from loadmux.stats import Stats
@@ -68,42 +74,44 @@ BUILT_IN: dict[str, steps.Render] = {
 }
 
 
-def flat(script: Sequence[Step]) -> Iterator[Step]:
-    """All steps in the file's order, nested ones included."""
-    for step in script:
-        yield step
-        if isinstance(step, Repeat | For):
-            yield from flat(step.do)
-        elif isinstance(step, Together):
-            for branch in step.branches:
-                yield from flat(branch)
-
-
 def compile_scenario(
-    scenario: Scenario, url: Url, rule: str | None, seed: int, stats: Stats
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats, first: int = 0
 ) -> Script:
-    """The script of a scenario against a target that listens at `url` and replies by `rule`.
+    """The script of a scenario whose targets, by name, listen at `urls`.
 
-    Makes a row in `stats` for each step that is measured, in the file's order. Raises UsageError
-    when the host's name cannot be resolved.
+    `first` is the number of its first user, who has the first row of a feeder.
+
+    Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
+    when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, rule, seed, stats).script(resolve(url), str(url))
+    return _Compiler(scenario, seed, stats, first, endpoints(scenario, urls)).script()
 
 
 class _Compiler:
-    def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
+    """`place` is the step that is being compiled."""
+
+    place: frame_steps.Place
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        stats: Stats,
+        first: int,
+        endpoints: Sequence[Endpoint],
+    ) -> None:
         self.scenario = scenario
-        self.rule = rule
+        self.endpoints = endpoints
         self.seed = seed
+        self.first = first
         self.stats = stats
-        self.one_chunk = one_chunk(scenario)
-        everything = (*scenario.before, *scenario.steps, *scenario.after)
+        self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
         self.changing: set[str] = set()
         self.reads: set[int] = set()
-        self.rules: dict[int, str] = {}
+        self.rules: dict[int, rules.Rule] = {}
         self.last_rows = ["close"] * len(scenario.sockets)
         self.library = Library(self)
-        for step in flat(everything):
+        for step in scenario.every_step:
             self._survey(step)
 
     def _survey(self, step: Step) -> None:
@@ -124,9 +132,13 @@ class _Compiler:
         """What a function does only the run will show: it may set and read all that there is."""
         self.changing.update(self.scenario.variables)
         self.reads.update(range(len(self.scenario.sockets)))
-        if self.rule is not None:
-            for index in range(len(self.scenario.sockets)):
-                self.rules.setdefault(index, self.rule)
+        for index in range(len(self.scenario.sockets)):
+            if self.rule_of(index) is not None:
+                self.rules.setdefault(index, self._rule(ByRule(None), index))
+
+    def rule_of(self, socket: int) -> str | None:
+        """The name of the rule of a socket's target."""
+        return self.scenario.servers[self.scenario.sockets[socket].to].rule
 
     def operation(self, step: Step) -> Operation:
         """Compile a step that a function asks for while the run is on."""
@@ -138,37 +150,27 @@ class _Compiler:
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:
             self.changing.add(expect.save)
+        self.changing.update(groups_of(expect.reply))
         self.reads.update(sockets)
         if isinstance(expect.reply, ByRule):
             for index in sockets:
-                self.rules.setdefault(index, self._rule_name(expect.reply))
+                self.rules.setdefault(index, self._rule(expect.reply, index))
 
-    def _rule_name(self, reply: ByRule) -> str:
-        name = reply.rule or self.rule
+    def _rule(self, reply: ByRule, index: int) -> rules.Rule:
+        """The rule by which a socket is replied to."""
+        target = self.scenario.servers[self.scenario.sockets[index].to]
+        name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
-        return name
+        rule = rules.rule(name, one_chunk(target))
+        return datagrams.rule(rule) if self.endpoints[index].datagrams else rule
 
-    def script(self, address: tuple[int, object], url: str) -> Script:
+    def script(self) -> Script:
         scenario = self.scenario
-        family, where = address
-        endpoints = [
-            Endpoint(
-                family,
-                where,  # type: ignore[arg-type]
-                url,
-                one.nodelay,
-                one.receive_buffer,
-                one.send_buffer,
-                one.source,
-                one.linger,
-            )
-            for one in scenario.sockets
-        ]
         return Script(
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps),
             after=self._steps(scenario.after),
-            endpoints=endpoints,
+            endpoints=self.endpoints,
             names=[one.name for one in scenario.sockets],
             last_rows=self.last_rows,
             timeout=scenario.timeout,
@@ -209,9 +211,8 @@ class _Compiler:
 
     def _call(self, name: str, function: Function) -> Operation:
         """Import the function; its folder stays on the path for what it imports when it runs."""
-        if function.folder not in sys.path:
-            sys.path.insert(0, function.folder)
         try:
+            usercode.admit(function.folder)
             found = usercode.find(function)
         except ValueError as error:
             raise UsageError(str(error)) from None
@@ -223,6 +224,7 @@ class _Compiler:
         return row.samples.append
 
     def _exchange(self, step: Exchange) -> Operation:
+        self.place = frame_steps.Place(step.where, step.name)
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
         if step.expect is None:
@@ -241,35 +243,65 @@ class _Compiler:
             step.name,
             step.sockets,
             message,
-            self._reply(reply),
+            self._reply(reply, step.sockets),
             timeout,
             record,
             step.expect.save,
             step.within is not None,
+            bool(groups_of(reply)),
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
-        index = step.sockets[0]
-        rule = self.rules.get(index)
+        names = self.scenario.sockets
         return steps.Message(
             self._constant(send.payload),
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule, self.one_chunk),
-            index in self.reads,
+            {names[i].name: self.rules[i] for i in step.sockets if i in self.rules},
+            frozenset(names[i].name for i in step.sockets if i in self.reads),
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until) -> steps.Reply:
+    def _reply(
+        self, reply: Exactly | ByRule | Length | Until | Frame, sockets: tuple[int, ...]
+    ) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
+            case Frame():
+                return self._frame(reply, sockets)
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
+                return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
-            case Until(delimiter=delimiter):
+            case Until(delimiter=delimiter, matches=None):
                 return steps.FormReply(partial(rules.UntilDelimiter, delimiter))
+            case Until(delimiter=delimiter, matches=Regex(pattern=pattern)):
+                compiled = frame_steps.compiled(pattern)
+                return steps.FormReply(partial(match_until, delimiter, compiled))
+        raise AssertionError(reply)
+
+    def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
+        framing = reply.framing
+        match reply.body:
+            case Exactly(payload=payload):
+                constant, render = self._constant(payload), self._render(payload)
+                return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
+            case ByRule() as by:
+                found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
+                return frame_steps.FrameByRule(framing, found, self.place)
+            case Length(size=size):
+                return steps.FormReply(frame_steps.verifiers(framing, HasLength(size)))
+            case Regex(pattern=pattern):
+                judge = Matches(frame_steps.compiled(pattern))
+                return steps.FormReply(frame_steps.verifiers(framing, judge))
+
+    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
+        found = list(by_socket.values())
+        if all(rule == found[0] for rule in found):
+            return steps.RuleReply(found[0])
+        names = self.scenario.sockets
+        return steps.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -303,6 +335,8 @@ class _Compiler:
                 found = [self._constant(part) for part in parts]
                 known = [one for one in found if one is not None]
                 return b"".join(known) if len(known) == len(found) else None
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.encoded(framing, self._constant(inner))
             case Text():
                 folded = self._fold(payload)
                 known = [part for part in folded if isinstance(part, bytes)]
@@ -321,6 +355,8 @@ class _Compiler:
             case Joined(payloads=parts):
                 renders = [self._render(part) for part in parts]
                 return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.wrapped(framing, self._render(inner), self.place)
             case Text():
                 pieces = [self._part(part) for part in self._fold(payload)]
                 return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)
@@ -332,17 +368,25 @@ class _Compiler:
         name = part.name
         if name in BUILT_IN:
             return BUILT_IN[name]
+        if "." in name:
+            return self.column(*name.split(".", 1))
         default = self.scenario.variables.get(name, "").encode()
         return lambda user, socket, sent: user.get(name, default)
+
+    def column(self, name: str, column: str) -> steps.Render:
+        """A column of a feeder: the value in the user's row."""
+        feeder = self.scenario.feeders[name]
+        values, row, first = feeder.columns[column], self.rows[name], self.first
+        return lambda user, socket, sent: values[row(user.number - first)]
 
 
 def _unrecorded(seconds: float) -> None:
     pass
 
 
-def one_chunk(scenario: Scenario) -> int:
+def one_chunk(target: Target) -> int:
     """The size of a message that the target reads at once: less if it was told to read little."""
-    told = scenario.target.options.get("read-size", "") if scenario.target is not None else ""
+    told = target.options.get("read-size", "")
     return min(rules.ONE_CHUNK, int(told)) if told.isdecimal() else rules.ONE_CHUNK
 
 
@@ -357,20 +401,6 @@ def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
             return lambda user: user.random.expovariate(1 / mean) if mean else 0.0
         case Normal(mean=mean, deviation=deviation):
             return lambda user: max(0.0, user.random.gauss(mean, deviation))
-
-
-def resolve(url: Url) -> tuple[int, object]:
-    """The address family and address to connect to; the first that the system's resolver names.
-
-    Raises TargetFailed where there is none.
-    """
-    if url.scheme == "unix":
-        return socket.AF_UNIX, url.path
-    try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
-    return found[0][0], found[0][4]
 
 
 def draw_seed() -> int:

@@ -39,8 +39,9 @@ from types import coroutine
 from typing import Any, Protocol, TypedDict, TypeVar, Unpack
 
 from loadmux import steps, usercode
+from loadmux.datagrams import LARGEST
 from loadmux.driver.branch import Branch, together
-from loadmux.driver.connection import Connection
+from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.loop import sleep_until
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
@@ -50,6 +51,7 @@ from loadmux.scenario import (
     Exactly,
     Exchange,
     Expect,
+    Frame,
     OnSockets,
     Scenario,
     Send,
@@ -82,6 +84,7 @@ class Keywords(TypedDict, total=False):
 
     name: str
     description: str
+    weight: int
     target: str | Mapping[str, Any]
     variables: Mapping[str, Any]
     sockets: Sequence[str] | Mapping[str, Any]
@@ -126,12 +129,18 @@ def scenario(**keywords: Unpack[Keywords]) -> Callable[[Behaviour], Behaviour]:
 
 
 class Compiler(Protocol):
-    """What turns a step into an operation while the run is on; `rule` is the target's."""
+    """What turns a step into an operation while the run is on.
+
+    `rule_of` is the rule of a socket's target; `column` reads a feeder's column in the user's row.
+    """
 
     scenario: Scenario
-    rule: str | None
 
     def operation(self, step: Step) -> Operation: ...
+
+    def rule_of(self, socket: int) -> str | None: ...
+
+    def column(self, name: str, column: str) -> steps.Render: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,11 @@ class Library:
 
     def __init__(self, compiler: Compiler) -> None:
         self.compiler = compiler
+        self.columns = {
+            f"{name}.{column}": compiler.column(name, column)
+            for name, feeder in compiler.scenario.feeders.items()
+            for column in feeder.columns
+        }
         self.exchanges: dict[tuple[object, ...], Ready] = {}
         self._known: dict[tuple[object, ...], Ready] = {}
         self._plain: dict[tuple[object, ...], Exchange] = {}
@@ -195,7 +209,8 @@ class Library:
     def _exchange(self, user: VirtualUser, on: On, words: dict[str, Any]) -> Ready:
         send, expect = words.get("send"), words.get("expect")
         plain = isinstance(send, str | bytes | None) and isinstance(expect, str | bytes | None)
-        if plain and send not in ("", b"") and expect not in NOT_PLAIN and "pieces" not in words:
+        whole = send not in ("", b"") and "pieces" not in words and self._fits(send)
+        if plain and whole and expect not in NOT_PLAIN:
             step = self._plain_exchange(user, on, words)
         else:
             step = self._read_exchange(user, on, words)
@@ -204,13 +219,17 @@ class Library:
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
         if isinstance(operation, steps.Exchange):
-            plan = operation.plan
-            if plan is None or len(plan.likely) > SMALL_REPLY:
+            if not kept_whole(step, operation.plan):
                 saved = f".reply {step.sockets[-1]}"
                 step = replace(step, expect=replace(step.expect, save=saved))
                 operation = self.compiler.operation(step)
             return Ready(operation, step.sockets, True, saved, alone)
         return Ready(operation, step.sockets)
+
+    def _fits(self, send: object) -> bool:
+        """Whether it is a payload of a size that every socket can send."""
+        large = isinstance(send, str | bytes) and len(encoded(send)) > LARGEST
+        return not (large and self.compiler.scenario.datagrams)
 
     def _plain_exchange(self, user: VirtualUser, on: On, words: dict[str, Any]) -> Exchange:
         """Constant bytes there and back need no reading: only the rest of the step is read once."""
@@ -246,25 +265,24 @@ class Library:
         # Here, not above: a generator process that runs no such code needs no YAML reader.
         from loadmux.loader.one import read_step
 
-        variables = user.variables or {}
-        known = self.compiler.rule is not None
-        return read_step(self.compiler.scenario, known, tuple(variables), step)
+        return read_step(self.compiler.scenario, tuple(user.variables or ()), step)
 
     def _judged_alone(self, step: Exchange) -> bool:
         """Whether the reply's rule is not the target's own; see Ready. Raises ValueError."""
         assert step.expect is not None
-        reply, rule = step.expect.reply, self.compiler.rule
-        if not isinstance(reply, ByRule) or reply.rule is None or reply.rule == rule:
+        reply = step.expect.reply
+        if not isinstance(reply, ByRule) or reply.rule is None:
             return False
-        if rule is not None:
+        others = {self.compiler.rule_of(socket) for socket in step.sockets} - {reply.rule}
+        for rule in others - {None}:
             text = f"the target replies by the rule {rule!r}, and this expects {reply.rule!r}"
             raise ValueError(text)
-        if step.send is None:
+        if others and step.send is None:
             raise ValueError(
                 "a rule can judge a reply that is not awaited at once only if the target names it:"
                 f" write 'reply': {reply.rule!r} in the scenario's target"
             )
-        return True
+        return bool(others)
 
 
 On = tuple[str, ...]
@@ -286,26 +304,40 @@ def encoded(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
 
 
+def kept_whole(step: Exchange, plan: Plan | None) -> bool:
+    """Whether the connection's `last` is the reply: it has the end of a stream's, as it came."""
+    assert step.expect is not None
+    if isinstance(step.expect.reply, Frame) or (step.send is not None and step.send.pieces):
+        return False
+    return plan is not None and len(plan.likely) <= SMALL_REPLY
+
+
 # --- what a function sees -------------------------------------------------------------------------
 
 
 class Variables(MutableMapping[str, bytes]):
     """What `${name}` stands for, for this user: the scenario's variables and what was set since.
 
+    `variables["account.login"]` is a column of a feeder, in the user's row, which cannot be set.
     Values are bytes; a text that is set becomes UTF-8.
     """
 
-    def __init__(self, user: VirtualUser, constants: Mapping[str, str]) -> None:
+    def __init__(self, user: VirtualUser, library: Library) -> None:
         self._user = user
-        self._constants = constants
+        self._constants = library.compiler.scenario.variables
+        self._columns = library.columns
 
     def __getitem__(self, name: str) -> bytes:
         own = self._user.variables
         if own is not None and name in own:
             return own[name]
+        if name in self._columns:
+            return self._columns[name](self._user, "", b"")
         return self._constants[name].encode()
 
     def __setitem__(self, name: str, value: bytes | str) -> None:
+        if name in self._columns:
+            raise ValueError(f"{name!r} is a column of a feeder; set another name")
         self._user.set(name, encoded(value))
 
     def __delitem__(self, name: str) -> None:
@@ -314,7 +346,8 @@ class Variables(MutableMapping[str, bytes]):
         del self._user.variables[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys((*self._constants, *(self._user.variables or ()))))
+        own = self._user.variables or ()
+        return iter(dict.fromkeys((*self._constants, *self._columns, *own)))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -354,7 +387,7 @@ class User:
 
     @property
     def variables(self) -> Variables:
-        return Variables(self._task, self._library.compiler.scenario.variables)
+        return Variables(self._task, self._library)
 
     def __getitem__(self, names: str | tuple[str, ...]) -> Sockets:
         return Sockets(self, (names,) if isinstance(names, str) else names)
@@ -544,7 +577,10 @@ class Sockets:
         pieces: Any = None,
         gap: float | str | None = None,
     ) -> Coroutine[Any, Any, bytes]:
-        """Send and await the checked reply; its bytes (the last socket's, if there are several)."""
+        """Send and await the checked reply; its bytes (the last socket's, if there are several).
+
+        Those of `{"frame": ...}` are the frame's body.
+        """
         user = self._user
         if pieces is None and gap is None:
             try:

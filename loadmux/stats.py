@@ -12,7 +12,8 @@ import struct
 import sys
 from array import array
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
@@ -60,6 +61,12 @@ class Histogram:
     def mean(self) -> float:
         """Seconds; 0 over no samples."""
         return self.total / self.count if self.count else 0.0
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """A latency (seconds: the middle of a bucket, in the samples' own range) and its count."""
+        for bucket in sorted(self.counts):
+            low, high = _edges(bucket)
+            yield min(max((low + high) / 2, self.low), self.high), self.counts[bucket]
 
     def percentile(self, quantile: float) -> float:
         """The latency (seconds) that `quantile` (0..1) of all samples do not exceed, to 0.8%.
@@ -188,6 +195,27 @@ class Stats:
         if where not in known and len(known) >= SCRIPT_ERRORS:
             where, text = "", "errors at other places"
         return known.setdefault(where, ScriptErrors(text))
+
+    def labelled(self, label: str) -> Stats:
+        """The same with `LABEL: ` before every row, so that scenarios can be merged; "" changes
+        nothing. What is within the rows is shared, not copied.
+        """
+        if not label:
+            return self
+        faults: dict[tuple[Kind, str], FaultGroup] = {}
+        for group in self.faults.values():
+            step = f"{label}: {group.step}"
+            examples = [replace(one, step=f"{label}: {one.step}") for one in group.examples]
+            faults[group.kind, step] = FaultGroup(group.kind, step, group.count, examples)
+        steps = {
+            f"{label}: {row.name}": replace(row, name=f"{label}: {row.name}")
+            for row in self.steps.values()
+        }
+        errors = {
+            f"{label}: {where}": ScriptErrors(f"{label}: {one.text}", one.count)
+            for where, one in self.script_errors.items()
+        }
+        return replace(self, steps=steps, faults=faults, script_errors=errors)
 
     def fold(self) -> None:
         for row in self.steps.values():

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
-from loadmux.driver import evidence
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
@@ -39,16 +38,16 @@ class Message:
     """What a step sends: `constant`, or what `render` makes of the moment.
 
     `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
-    seconds. `rule` is the socket's reply rule, where a later step will check by it what this one
-    sends alone; `expected` says that some step reads this socket at all.
+    seconds. Sockets are named: `rules` has the reply rules by which some step checks what this one
+    sends on them, `read` those that some step reads at all.
     """
 
     constant: bytes | None
     render: Render
     pieces: tuple[int, ...] = ()
     gap: float = 0.0
-    rule: Rule | None = None
-    expected: bool = True
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
 
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
@@ -101,6 +100,20 @@ class RuleReply(Reply):
 
 
 @dataclass(frozen=True, slots=True)
+class RuleReplies(Reply):
+    """Several sockets of one step, each with the rule of its own target; `rules` by their names."""
+
+    rules: Mapping[str, Rule]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        rule = self.rules[socket]
+        return rule.likely(payload), partial(lockstep, rule, payload)
+
+
+@dataclass(frozen=True, slots=True)
 class FormReply(Reply):
     """A reply known by its form (`length`, `until`), whatever was sent."""
 
@@ -131,13 +144,16 @@ async def send(
 ) -> None:
     """Send a message in its pieces; what is owed for it is written down first. Raises Fault."""
     await connection.check_surplus()
-    if message.rule is not None:
-        rule = connection.rule_verifier
-        alone = not message.pieces and not connection.outstanding and (rule is None or rule.idle)
-        if rule is None:
-            rule = connection.rule_verifier = message.rule.verifier()
-        rule.sent(payload, alone)
-    if message.expected:
+    rule = message.rules.get(connection.name)
+    if rule is not None:
+        verifier = connection.rule_verifier
+        idle = verifier is None or verifier.idle
+        alone = not message.pieces and not connection.outstanding and idle
+        if verifier is None:
+            verifier = connection.rule_verifier = rule.verifier()
+        for data in message.cut(payload) if connection.datagrams else (payload,):
+            verifier.sent(data, alone)
+    if connection.name in message.read:
         connection.outstanding += 1
     due = perf_counter()
     for number, piece in enumerate(message.cut(payload)):
@@ -173,6 +189,7 @@ class Exchange:
     """Send (or not), then await a checked reply, on one socket or several at once.
 
     `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
+    `captures`: the reply gives names to parts of itself.
     """
 
     name: str
@@ -183,6 +200,7 @@ class Exchange:
     record: Record
     save: str | None = None
     bounded: bool = False
+    captures: bool = False
     direct: bool = field(init=False)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
@@ -190,7 +208,7 @@ class Exchange:
     def __post_init__(self) -> None:
         message = self.message
         whole = message is not None and not message.pieces
-        simple = self.save is None and not self.bounded
+        simple = self.save is None and not self.bounded and not self.captures
         self.direct = whole and len(self.sockets) == 1 and simple
         if message is None or message.constant is None:
             return
@@ -235,7 +253,10 @@ class Exchange:
         for one in waiting:
             self.record(one.took)
             if self.save is not None:
-                user.set(self.save, bytes(one.verifier.received))
+                user.set(self.save, one.verifier.kept())
+            if self.captures:
+                for name, value in one.verifier.captured().items():
+                    user.set(name, value)
         await user.give_way()
 
     async def _begin(
@@ -252,7 +273,8 @@ class Exchange:
         return Awaited(connection, verifier, began, began + self.timeout)
 
     def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
-        if isinstance(self.reply, RuleReply) and connection.rule_verifier is not None:
+        by_rule = isinstance(self.reply, RuleReply | RuleReplies)
+        if by_rule and connection.rule_verifier is not None:
             connection.rule_verifier.restart()
             return connection.rule_verifier
         return self.reply.judged(user, connection.name, payload)[1]()
@@ -306,12 +328,13 @@ class End:
                     raise
                 data = None
                 connection.abandon()
-            if not connection.connected or data == b"":
+            if not connection.connected or (data == b"" and connection.eof):
                 break
             if data is None:
                 return False
-            if extra := connection.unexplained(data):
-                raise evidence.surplus(connection, extra)
+            extra = connection.unexplained(data)
+            if extra or connection.datagrams:
+                raise connection.surplus(extra)
         if connection.connected and self.wanted is not Kind.CLOSED:
             raise self._unwanted(connection, Kind.CLOSED)
         self.record(perf_counter() - began)
@@ -347,7 +370,7 @@ class OnSockets:
                 if self.action == "connect":
                     self.record(took)
             if self.action == "half_close":
-                connection.half_close()
+                await connection.half_close(self.timeout)
             elif self.action == "stop_reading":
                 connection.paused = connection.dirty = True
             elif self.action == "resume_reading":

@@ -1,5 +1,4 @@
-"""Target servers as processes: where the bundled ones are, starting one, ending it whatever
-happens.
+"""Target servers as processes: starting one, ending it whatever happens.
 
 A target is any command that prints `listening URL` on its first line; nothing of it is imported
 here, so that a mistake cannot be shared between what checks and what is checked.
@@ -16,32 +15,19 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Any, NoReturn
 
+from loadmux.catalog import SUFFIX, bundled, models
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.loader.target import parse_url
 from loadmux.scenario import Target, Url
 
 READY_WITHIN = 15.0
 ENDED_WITHIN = 3.0
-SUFFIX = "_server.py"
 PR_SET_PDEATHSIG = 1
 INVALID = 2
-
-
-def bundled(kind: str) -> Path:
-    """The folder of the shipped `targets` or `scenarios`: in the package, or beside it."""
-    package = Path(__file__).resolve().parent
-    installed = package / "bundled" / kind
-    return installed if installed.is_dir() else package.parent / kind
-
-
-def models() -> list[str]:
-    """Names of the bundled target servers."""
-    return sorted(path.name.removesuffix(SUFFIX) for path in bundled("targets").glob(f"*{SUFFIX}"))
 
 
 def command(model: str, arguments: Sequence[str]) -> list[str]:

@@ -4,7 +4,8 @@ A module named in a scenario is looked for in the scenario's folder first, as Py
 folder of a script that it runs. What was imported by then keeps its name: a `select.py` beside the
 scenario does not come in the way of the standard library's. Importing runs the module, in the
 process that checks the scenario and in every generator process. The former may read several
-scenarios, so there `borrowed` forgets what came from the folder.
+scenarios, so there `borrowed` forgets what came from the folder. The latter `admit`s the folders of
+all its scenarios until `forget`, for a function may import something when it runs.
 """
 
 from __future__ import annotations
@@ -56,6 +57,50 @@ def borrowed(folder: str) -> Iterator[None]:
         importlib.invalidate_caches()
 
 
+_admitted: dict[str, frozenset[str]] = {}
+"""The folders that are on the path, each with the modules that were imported before."""
+
+
+def admit(folder: str) -> None:
+    """Look for modules in `folder` first from now on.
+
+    Raises ValueError where one of its modules has the name of one that was imported from another
+    such folder: whoever asked for it would get the wrong one.
+    """
+    if folder in _admitted:
+        return
+    for name, file in _brought_in():
+        other = Path(folder, name)
+        if other.with_suffix(".py").is_file() or (other / "__init__.py").is_file():
+            raise ValueError(
+                f"two scenarios of this run have a module {name!r} of their own, one in {folder},"
+                f" the other is {file}: give one of them another name"
+            )
+    _admitted[folder] = frozenset(sys.modules)
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+
+
+def forget() -> None:
+    """Undo `admit`, so that what is imported next is what the files say then."""
+    for name, _ in list(_brought_in(whole=True)):
+        del sys.modules[name]
+    for folder in _admitted:
+        sys.path.remove(folder)
+    _admitted.clear()
+
+
+def _brought_in(whole: bool = False) -> Iterator[tuple[str, str]]:
+    """Modules that came from admitted folders, with their files; `whole`: those in packages too."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file is not None and (whole or "." not in name):
+            for folder, before in _admitted.items():
+                if name not in before and belongs(Path(file), Path(folder)):
+                    yield name, file
+                    break
+
+
 def name_of(path: str) -> str:
     """What the module of a Python scenario is called."""
     return f"_scenario_{Path(path).stem}"
@@ -86,6 +131,8 @@ def import_file(path: str) -> ModuleType:
 def find(function: Function) -> AsyncFunction:
     """The function itself. Raises ValueError with what is wrong with it, for one line."""
     if function.path is not None:
+        if not Path(function.path).is_file():
+            raise ValueError(f"there is no file {function.path} here; the scenario's code is in it")
         try:
             module = import_file(function.path)
         except ScriptFailed as error:
@@ -141,7 +188,18 @@ def failed(error: BaseException, folder: str, otherwise: str | None = None) -> S
     what = " ".join("".join(traceback.format_exception_only(error)[-1:]).split())
     if isinstance(error, SyntaxError) and error.filename is not None:
         return ScriptFailed(f"{error.filename}:{error.lineno}", what)
-    return ScriptFailed(place(error.__traceback__, folder, otherwise), what)
+    trace = error.__traceback__
+    return ScriptFailed(place(trace, folder, otherwise), what, trace)
+
+
+def own(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback from the first line of the author's on, without the calls that led there."""
+    while trace is not None and trace.tb_next is not None:
+        file = Path(trace.tb_frame.f_code.co_filename)
+        if OURS not in file.parents or BUNDLED in file.parents:
+            break
+        trace = trace.tb_next
+    return trace
 
 
 def place(trace: TracebackType | None, folder: str, otherwise: str | None) -> str:

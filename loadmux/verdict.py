@@ -23,7 +23,7 @@ from __future__ import annotations
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from loadmux.scenario import Threshold
@@ -49,6 +49,16 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     THRESHOLD = 99
     INTERRUPTED = 130
+
+
+PRECEDENCE = (
+    ExitCode.INTERRUPTED,
+    ExitCode.UNREACHABLE,
+    ExitCode.FAIL,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.THRESHOLD,
+    ExitCode.PASS,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +97,41 @@ def judge(stats: Stats, thresholds: Sequence[Threshold], outcome: Outcome) -> Ve
     return Verdict(code, reason, results)
 
 
+def combined(verdicts: Sequence[tuple[str, Verdict]], stats: Stats, duration: float) -> Verdict:
+    """One verdict on several scenarios, by their labels: the worst, as the precedence has it.
+
+    `stats` are those of all of them. The thresholds bear the labels of their scenarios.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0][1]
+    results = tuple(
+        _labelled(label, result) for label, verdict in verdicts for result in verdict.thresholds
+    )
+    code = min((verdict.code for _, verdict in verdicts), key=PRECEDENCE.index)
+    if code is ExitCode.PASS:
+        return Verdict(code, _passed(stats), results)
+    if code is ExitCode.INTERRUPTED:
+        return Verdict(code, _stopped(stats, duration), results)
+    worst = [f"{label}: {verdict.reason}" for label, verdict in verdicts if verdict.code is code]
+    more = f"; and {len(worst) - NAMED} more scenarios" if len(worst) > NAMED else ""
+    return Verdict(code, "; ".join(worst[:NAMED]) + more, results)
+
+
+def _labelled(label: str, result: ThresholdResult) -> ThresholdResult:
+    threshold = result.threshold
+    step = None if threshold.step is None else f"{label}: {threshold.step}"
+    return replace(
+        result, threshold=replace(threshold, text=f"{label}: {threshold.text}", step=step)
+    )
+
+
 def _conclusion(
     stats: Stats, results: Sequence[ThresholdResult], outcome: Outcome
 ) -> tuple[ExitCode, str]:
     """The first rule that applies, in the order of the module's docstring."""
     crossed = [result for result in results if not result.met]
     if outcome.interrupted:
-        so_far = f"{_amount(stats)}, {_errors(stats)}"
-        return ExitCode.INTERRUPTED, f"stopped early, after {outcome.duration:.1f} s: {so_far}"
+        return ExitCode.INTERRUPTED, _stopped(stats, outcome.duration)
     if outcome.unreachable is not None:
         return ExitCode.UNREACHABLE, outcome.unreachable
     if outcome.target_died is not None:
@@ -115,9 +152,17 @@ def _conclusion(
         texts += f", and {len(crossed) - NAMED} more" if len(crossed) > NAMED else ""
         share = f"{len(crossed)} of {_plural(len(results), 'threshold')}"
         return ExitCode.THRESHOLD, f"{share} crossed: {texts}"
+    return ExitCode.PASS, _passed(stats)
+
+
+def _stopped(stats: Stats, duration: float) -> str:
+    return f"stopped early, after {duration:.1f} s: {_amount(stats)}, {_errors(stats)}"
+
+
+def _passed(stats: Stats) -> str:
     if stats.errors:
-        return ExitCode.PASS, f"{_amount(stats)}, {_errors(stats)}: as many as the thresholds allow"
-    return ExitCode.PASS, f"{_amount(stats)}, every check held"
+        return f"{_amount(stats)}, {_errors(stats)}: as many as the thresholds allow"
+    return f"{_amount(stats)}, every check held"
 
 
 def _script_errors(stats: Stats) -> str:

@@ -2,9 +2,10 @@
 
 Started as a fresh interpreter with a pipe's descriptor as its argument, it reads a `Job` from the
 pipe, builds everything, says `Ready`, waits for `GO`, and then sends an `Update` every half second
-and a `Final` (or `Failed`) at the end. Nothing that draws on a terminal or reads YAML runs here:
-the loop has the process for itself. It ignores SIGINT, which a terminal sends to the whole group;
-the other side says STOP, and closing the pipe means the same, so that no worker outlives its run.
+and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing that draws
+on a terminal or reads YAML runs here: the loop has the process for itself. It ignores SIGINT, which
+a terminal sends to the whole group; the other side says STOP, and closing the pipe means the same,
+so that no worker outlives its run.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from heapq import merge
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
@@ -24,8 +27,8 @@ from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
-from loadmux.scenario import Barrier, Call, Scenario, Step, Url
-from loadmux.script import compile_scenario, flat
+from loadmux.scenario import Barrier, Call, Scenario, Url
+from loadmux.script import compile_scenario
 from loadmux.stats import Stats
 
 GO = "go"
@@ -39,17 +42,26 @@ LISTEN_EVERY = 0.002
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A worker's share: users `first`, `first + stride`, ... `users` of them."""
+class Share:
+    """A worker's users of one scenario: `numbers`, unique over all scenarios and workers.
+
+    `first` is the number of the scenario's first user, whoever runs it. `urls` says where its
+    targets, by name, listen.
+    """
 
     scenario: Scenario
-    url: Url
-    rule: str | None
+    urls: Mapping[str, Url]
+    numbers: range
+    first: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a worker has to do; each scenario of the run has a share, if only an empty one."""
+
+    shares: tuple[Share, ...]
     seed: int
     poller: str | None
-    first: int
-    stride: int
-    users: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +70,36 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What was measured since the last one; `active` users now, `late` is the p99 in seconds."""
+class Measured:
+    """What a scenario measured since the last time; `active` users now, `elapsed` in seconds."""
 
     stats: Stats
     active: int
-    busy: float
-    cpu: float
-    late: float
-    memory: int
     elapsed: float
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """What was measured, in the order of the job's shares; `late` is the p99 in seconds."""
+
+    parts: tuple[Measured, ...]
+    busy: float
+    cpu: float
+    late: float
+    memory: int
+
+    @property
+    def active(self) -> int:
+        return sum(part.active for part in self.parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Final:
+    """`reached` and `unreachable` are those of `Control`."""
+
     update: Update
-    unreachable: str | None
+    reached: frozenset[str]
+    unreachable: Mapping[str, str]
     aborted: bool
 
 
@@ -85,49 +111,53 @@ class Failed:
     update: Update | None
 
 
-class Worker:
-    """Runs a job; see the module."""
+class Part:
+    """The users of one scenario in this process: when they start, and when their time is up."""
 
-    def __init__(self, job: Job, pipe: Pipe) -> None:
-        self.job = job
-        self.pipe = pipe
+    def __init__(
+        self, share: Share, seed: int, loop: Loop, announce: Callable[[Blocked], None]
+    ) -> None:
+        self.load = share.scenario.load
+        self.first = share.first
+        self.loop = loop
         self.stats = Stats()
-        load = job.scenario.load
-        self.control = Control(self.stats, load.iterations, load.pacing)
-        self.loop = Loop(make_poller(job.poller))
-        script = compile_scenario(job.scenario, job.url, job.rule, job.seed, self.stats)
-        self.users = [
-            VirtualUser(self.loop, self.control, script, job.first + i * job.stride)
-            for i in range(job.users)
-        ]
+        self.control = Control(self.stats, self.load.iterations, self.load.pacing)
+        scenario, urls = share.scenario, share.urls
+        script = compile_scenario(scenario, urls, seed, self.stats, share.first)
+        self.users = [VirtualUser(loop, self.control, script, n) for n in share.numbers]
         self.spawned = 0
-        self.cpu_before = 0.0
-        self.stop_heard = False
+        self.end = self.grace = 0.0
         self.opened = 0
-        self.listening = False
-        alone = job.stride == 1
-        self.barriers = Barriers(self._running, None if alone else self._announce)
-        if any(isinstance(one, Barrier | Call) for one in steps_of(job.scenario)):
-            self.control.barriers = self.barriers
+        if any(isinstance(step, Barrier | Call) for step in scenario.every_step):
+            alone = share.numbers.step == 1
+            tell = None if alone else lambda waits: announce(Blocked(waits, self.opened))
+            self.control.barriers = Barriers(self._running, tell)
 
-    def run(self) -> Final:
-        """The whole run. Raises DriverFault."""
-        self.cpu_before = process_time()
-        self.loop.epoch = self.control.ended = perf_counter()
-        spawner, ticker = Task(self.loop), Task(self.loop)
+    def begin(self, now: float) -> None:
+        """The run begins: set the clocks (`perf_counter` seconds)."""
+        load = self.load
+        self.control.ended = now
+        self.end = now + load.run_time if load.run_time is not None else float("inf")
+        self.grace = load.graceful_stop
+        self.look()
+
+    def look(self) -> None:
+        """The number of users that a barrier waits for may have changed."""
         if self.control.barriers is not None:
-            self.barriers.look()
-        self.loop.spawn(spawner, self._spawn(spawner))
-        self.loop.spawn(ticker, self._tick(ticker))
-        self.loop.run()
-        if self.control.stopping or self.control.unreachable:
-            self._count_abandoned()
-        return Final(self.update(), self.control.unreachable, self.control.aborted)
+            self.control.barriers.look()
 
-    def _count_abandoned(self) -> None:
-        self.stats.interrupted += sum(user.iterating and not user.done for user in self.users)
+    def open(self, name: str) -> None:
+        """The other side opens a barrier."""
+        assert self.control.barriers is not None
+        self.opened += 1
+        self.control.barriers.open(name)
+        self.look()
 
-    # --- barriers -------------------------------------------------------------------------------
+    @property
+    def standstill(self) -> bool:
+        """Whether somebody waits at a barrier, and nobody else is on the way."""
+        barriers = self.control.barriers
+        return barriers is not None and barriers.standstill
 
     def _running(self) -> int:
         """For whom a barrier waits: users started and not ended, and those about to be.
@@ -135,97 +165,42 @@ class Worker:
         Without a spawn rate all are meant to start at once, and the first must not find itself
         alone; with one, who has not been started is not waited for.
         """
-        at_once = self.job.scenario.load.spawn_rate is None and not self.control.stopping
+        at_once = self.load.spawn_rate is None and not self.control.stopping
         return self.control.active + (len(self.users) - self.spawned if at_once else 0)
 
-    def _announce(self, waits: Mapping[str, int] | None) -> None:
-        """Tell the other side, and listen for its answer more often than `_tick` does."""
-        self.pipe.send(Blocked(None if waits is None else dict(waits), self.opened))
-        if waits and not self.listening:
-            listener = Task(self.loop)
-            self.listening = True
-            self.loop.spawn(listener, self._listen(listener))
+    def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
+        """When to start each user, in seconds from the beginning, in this order.
 
-    async def _listen(self, task: Task) -> None:
-        while self.barriers.blocked and not self.stop_heard:
-            await sleep_until(task, perf_counter() + LISTEN_EVERY)
-            self._hear()
-        self.listening = False
-
-    def _hear(self) -> None:
-        """Take what the other side has said; that it is gone means STOP."""
-        try:
-            while not self.stop_heard and self.pipe.poll():
-                match self.pipe.recv():
-                    case Open(name=name):
-                        self.opened += 1
-                        self.barriers.open(name)
-                        self.barriers.look()
-                    case said:
-                        self.stop_heard = said == STOP
-        except (EOFError, OSError):
-            self.stop_heard = True
-
-    # --- users ----------------------------------------------------------------------------------
-
-    async def _spawn(self, task: Task) -> None:
-        """Start users at the spawn rate, or at SPAWN_RATE in all, in slices of at most SLICE.
-
-        The slices leave a server time to accept: a listen() queue is short, and what does not fit
-        is sent again by the kernel after a second.
+        Scenarios without a spawn rate share SPAWN_RATE, for users are numbered over all of them.
         """
-        load, began = self.job.scenario.load, self.loop.epoch
-        in_slice = 0
+        rate, first = self.load.spawn_rate, self.first
         for user in self.users:
-            due = began + user.number / (load.spawn_rate or SPAWN_RATE)
-            if due > perf_counter():
-                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
-                in_slice = 0
-            elif in_slice == SLICE:
-                await sleep_until(task, perf_counter() + SLICE_EVERY)
-                in_slice = 0
-            if self.control.stopping:
-                return
-            in_slice += 1
-            self.control.active += 1
-            self.loop.spawn(user, user.run())
-            self.spawned += 1
+            due = (user.number - first) / rate if rate else user.number / SPAWN_RATE
+            yield due, user.number, self, user
 
-    async def _tick(self, task: Task) -> None:
-        """Tell what was measured, hear what to do, and end the run when its time is up."""
-        load, began = self.job.scenario.load, self.loop.epoch
-        end = began + load.run_time if load.run_time is not None else float("inf")
-        grace = load.graceful_stop
-        told = began
-        while not self._all_done():
-            now = perf_counter()
-            await sleep_until(task, min(now + TICK, end if end > now else now + TICK))
-            now = perf_counter()
-            if self.control.aborted or self._told_to_stop():
-                end, grace = now, 0.0
-            if now >= end:
-                self._stop_users()
-            if now >= end + grace:
-                self._interrupt()
-            if now - told >= UPDATE_EVERY:
-                self.pipe.send(self.update())
-                told = now
-        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
+    def spawn(self, user: VirtualUser) -> None:
+        self.control.active += 1
+        self.loop.spawn(user, user.run())
+        self.spawned += 1
 
-    def _all_done(self) -> bool:
+    @property
+    def done(self) -> bool:
         spawning = self.spawned < len(self.users) and not self.control.stopping
         return not spawning and self.control.active == 0
 
-    def _told_to_stop(self) -> bool:
-        self._hear()
-        return self.stop_heard
+    def cut_short(self, now: float) -> None:
+        """The run ends now, and waits for nobody."""
+        self.end, self.grace = min(self.end, now), 0.0
 
-    def _stop_users(self) -> None:
-        self.control.stopping = True
-        for user in self.users:
-            user.wake()
-        if self.control.barriers is not None:
-            self.barriers.look()
+    def look_at(self, now: float) -> None:
+        """Stop or interrupt the users if it is time."""
+        if now >= self.end:
+            self.control.stopping = True
+            for user in self.users:
+                user.wake()
+            self.look()
+        if now >= self.end + self.grace:
+            self._interrupt()
 
     def _interrupt(self) -> None:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""
@@ -234,24 +209,128 @@ class Worker:
                 user.interrupted = True
                 self.loop.throw(user, Interrupted())
 
+    def count_abandoned(self) -> None:
+        if self.control.stopping or self.control.unreachable:
+            abandoned = sum(user.iterating and not user.done for user in self.users)
+            self.stats.interrupted += abandoned
+
+    def measured(self, now: float) -> Measured:
+        epoch = self.loop.epoch
+        elapsed = self.control.ended - epoch if self.done else now - epoch
+        return Measured(self.stats.take(), self.control.active, elapsed)
+
+
+class Worker:
+    """Runs a job; see the module."""
+
+    def __init__(self, job: Job, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.loop = Loop(make_poller(job.poller))
+        self.parts = [
+            Part(share, job.seed, self.loop, partial(self._announce, number))
+            for number, share in enumerate(job.shares)
+        ]
+        self.reached: set[str] = set()
+        self.unreachable: dict[str, str] = {}
+        for part in self.parts:
+            part.control.reached = self.reached
+            part.control.unreachable = self.unreachable
+        self.cpu_before = 0.0
+        self.stopped = self.listening = False
+
+    def run(self) -> Final:
+        """The whole run. Raises DriverFault."""
+        self.cpu_before = process_time()
+        self.loop.epoch = perf_counter()
+        for part in self.parts:
+            part.begin(self.loop.epoch)
+        spawner, ticker = Task(self.loop), Task(self.loop)
+        self.loop.spawn(spawner, self._spawn(spawner))
+        self.loop.spawn(ticker, self._tick(ticker))
+        self.loop.run()
+        for part in self.parts:
+            part.count_abandoned()
+        aborted = any(part.control.aborted for part in self.parts)
+        reached = frozenset(self.reached | self.loop.answered)
+        return Final(self.update(), reached, self.unreachable, aborted)
+
+    async def _spawn(self, task: Task) -> None:
+        """Start users at their rates, or at SPAWN_RATE in all, in slices of at most SLICE.
+
+        The slices leave a server time to accept: a listen() queue is short, and what does not fit
+        is sent again by the kernel after a second.
+        """
+        in_slice = 0
+        for due, _, part, user in merge(*(part.schedule() for part in self.parts)):
+            due += self.loop.epoch
+            if part.control.stopping:
+                continue
+            if due > perf_counter():
+                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
+                in_slice = 0
+            elif in_slice == SLICE:
+                await sleep_until(task, perf_counter() + SLICE_EVERY)
+                in_slice = 0
+            if not part.control.stopping:
+                in_slice += 1
+                part.spawn(user)
+
+    async def _tick(self, task: Task) -> None:
+        """Tell what was measured, hear what to do, and end each scenario when its time is up."""
+        told = self.loop.epoch
+        while not all(part.done for part in self.parts):
+            now = perf_counter()
+            ends = [part.end for part in self.parts if part.end > now]
+            await sleep_until(task, min([now + TICK, *ends]))
+            now = perf_counter()
+            over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
+            for part in self.parts:
+                if over:
+                    part.cut_short(now)
+                part.look_at(now)
+            if now - told >= UPDATE_EVERY:
+                self.pipe.send(self.update())
+                told = now
+        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
+
+    def _told_to_stop(self) -> bool:
+        """Take what the other side has said; that it is gone means STOP."""
+        try:
+            while not self.stopped and self.pipe.poll():
+                match self.pipe.recv():
+                    case Open(name=name, part=number):
+                        self.parts[number].open(name)
+                    case said:
+                        self.stopped = said == STOP
+        except (EOFError, OSError):
+            self.stopped = True
+        return self.stopped
+
+    def _announce(self, number: int, said: Blocked) -> None:
+        """Tell who waits at a part's barriers, and hear the answer sooner than `_tick` would."""
+        self.pipe.send(replace(said, part=number))
+        if said.waits and not self.listening:
+            listener = Task(self.loop)
+            self.listening = True
+            self.loop.spawn(listener, self._listen(listener))
+
+    async def _listen(self, task: Task) -> None:
+        while any(part.standstill for part in self.parts) and not self.stopped:
+            await sleep_until(task, perf_counter() + LISTEN_EVERY)
+            self._told_to_stop()
+        self.listening = False
+
     def update(self) -> Update:
         now = perf_counter()
         late = sorted(self.loop.late)
         elapsed = now - self.loop.epoch
         return Update(
-            stats=self.stats.take(),
-            active=self.control.active,
+            parts=tuple(part.measured(now) for part in self.parts),
             busy=self.loop.busy_share(now),
             cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
             late=late[int(len(late) * 0.99)] if late else 0.0,
             memory=resident_memory(),
-            elapsed=self.control.ended - self.loop.epoch if not self.control.active else elapsed,
         )
-
-
-def steps_of(scenario: Scenario) -> Iterator[Step]:
-    """Every step of a scenario, nested ones included."""
-    return flat((*scenario.before, *scenario.steps, *scenario.after))
 
 
 def resident_memory() -> int:

@@ -22,6 +22,7 @@ MODEL = Model(
     summary="one coroutine a connection, resumed by asyncio's event loop",
     waits="every connection in the loop's selector, its coroutine suspended in an await",
     limit="descriptors of the process (RLIMIT_NOFILE)",
+    tls=False,
 )
 
 

@@ -17,6 +17,7 @@ import socket
 import threading
 from types import TracebackType
 
+from secured import Secured
 from serving import Service, pieces
 
 UNSENT_LIMIT = 256 * 1024
@@ -47,6 +48,7 @@ class Client:
     )
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
+        sock = service.secured(sock)
         sock.setblocking(False)  # never inherited from the listener on Linux, accept(2)
         self.service = service
         self.sock = sock
@@ -87,6 +89,8 @@ class Client:
                 return False
             if not self.ending:
                 self._send(self.answer(chunk))
+            if isinstance(self.sock, Secured) and self.sock.ended:
+                self.input_open = False  # no event will tell it: the bytes were read with the rest
         except BlockingIOError:
             return False
         except OSError:
@@ -161,6 +165,7 @@ class Conversation:
     """
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
+        sock = service.secured(sock)
         sock.setblocking(True)
         self.service = service
         self.sock = sock

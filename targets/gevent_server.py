@@ -21,6 +21,7 @@ MODEL = Model(
     summary="one greenlet a connection, resumed by gevent's event loop",
     waits="every connection in the loop's selector, its greenlet suspended in a socket call",
     limit="descriptors of the process (RLIMIT_NOFILE)",
+    tls=False,
     unavailable=lambda: (
         None
         if importlib.util.find_spec("gevent")

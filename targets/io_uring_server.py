@@ -52,6 +52,7 @@ MODEL = Model(
     summary="one thread hands receives and sends to the kernel and is told of their completion",
     waits="every connection in the kernel, with a receive under way and a buffer for it",
     limit="descriptors of the process (RLIMIT_NOFILE)",
+    tls=False,
     platforms="Linux from 5.19, unless forbidden (kernel.io_uring_disabled, seccomp)",
     unavailable=unavailable,
 )

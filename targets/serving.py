@@ -30,6 +30,7 @@ import select
 import selectors
 import signal
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -38,6 +39,8 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from types import FrameType
 from typing import Any, NoReturn, Protocol
+
+from secured import Secured, server_context
 
 GRACE = 0.5
 """Seconds that a stopping server gives its clients to take what is owed and to close."""
@@ -194,6 +197,12 @@ class Model:
     """Where each client holds one of `--workers`: how many workers are sensible at most."""
     options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     """Options beyond the common ones, as argparse's add_argument takes them."""
+    tls: bool = True
+    """Whether it can speak TLS: models whose sockets are not plain ones cannot."""
+    datagrams: bool = False
+    """Whether it is served by UDP."""
+    faults: Collection[str] = tuple(FAULTS)
+    """The faults that it can be told to have."""
     unavailable: Callable[[], str | None] = lambda: None
     """Why the model cannot run on this machine, or None."""
 
@@ -209,6 +218,7 @@ class Model:
                 "platforms": self.platforms,
                 "at_once": self.at_once,
                 "pool": self.pool,
+                "tls": self.tls,
                 "available": reason is None,
                 "reason": reason,
                 "options": list(self.options),
@@ -228,6 +238,10 @@ class Settings:
     read_size: int
     fault: Fault | None
     describe: bool
+    tls: bool = False
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    context: ssl.SSLContext | None = None
     workers: int = 1
     selector: type[selectors.BaseSelector] = selectors.DefaultSelector
     pause: float = 0.0
@@ -251,7 +265,7 @@ class Service:
         self.model = model
         self.settings = settings
         self.read_size = settings.read_size
-        self.listener = listen(settings)
+        self.listener = listen(settings, model.datagrams)
         self.path_id = os.stat(settings.unix) if settings.unix else None
         self.conversations: set[Endable] = set()
         self.deadline: float | None = None
@@ -272,7 +286,8 @@ class Service:
         if self.settings.unix:
             return f"unix://{os.path.abspath(self.settings.unix)}"
         host, port = self.listener.getsockname()[:2]
-        return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
+        scheme = "udp" if self.model.datagrams else "tls" if self.settings.tls else "tcp"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     def log(self, text: str) -> None:
         """One line on standard error, once for each text: nobody may be reading it."""
@@ -338,6 +353,11 @@ class Service:
         with self._reserve_lock, contextlib.suppress(OSError):
             if self._reserve is None:
                 self._reserve = os.open(os.devnull, os.O_RDONLY)
+
+    def secured(self, sock: socket.socket) -> socket.socket:
+        """The same connection, with TLS under it if that was asked for."""
+        context = self.settings.context
+        return sock if context is None else Secured(sock, context)
 
     def arrivals(self) -> Iterator[socket.socket]:
         """Clients that wait to be accepted, at most `ACCEPT_BATCH`."""
@@ -559,22 +579,23 @@ def reset_on_close(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
-def listen(settings: Settings) -> socket.socket:
+def listen(settings: Settings, datagrams: bool) -> socket.socket:
     """A listening socket that does not block. OSError if the address cannot be had."""
+    kind = socket.SOCK_DGRAM if datagrams else socket.SOCK_STREAM
     if settings.unix:
         sock = socket.socket(socket.AF_UNIX)
         address: str | tuple[str, int] = settings.unix
     else:
-        found = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        found = socket.getaddrinfo(settings.host, settings.port, type=kind, flags=socket.AI_PASSIVE)
         family, _, _, _, resolved = found[0]
-        sock = socket.socket(family)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock = socket.socket(family, kind)
+        if not datagrams:  # two UDP sockets could share the port, and its datagrams
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         address = resolved[:2]  # type: ignore[assignment]  # (host, port) for both families
     try:
         sock.bind(address)
-        sock.listen(settings.backlog)
+        if not datagrams:
+            sock.listen(settings.backlog)
     except OSError:
         sock.close()
         raise
@@ -643,6 +664,7 @@ def parse(model: Model, documentation: str | None) -> Settings:
     faults = "".join(
         f"  {name if name in UNNUMBERED_FAULTS else name + '[:N]':<16}{meaning}\n"
         for name, meaning in FAULTS.items()
+        if name in model.faults
     )
     parser = Parser(
         description=documentation,
@@ -659,9 +681,40 @@ def parse(model: Model, documentation: str | None) -> Settings:
     add("--read-size", type=read_size, default=65536, help="most bytes to read at once")
     add("--fault", type=parse_fault, metavar="NAME[:N]", help="answer wrongly, see below")
     add("--describe", action="store_true", help="print a line of JSON about the model and exit")
+    if model.tls:
+        add("--tls", action="store_true", help="speak TLS, with a certificate for testing")
+        add("--tls-cert", type=path, metavar="FILE", help="with this certificate instead (PEM)")
+        add("--tls-key", type=path, metavar="FILE", help="its key; default: in the same file")
     for name, how in model.options.items():
         add(f"--{name}", **how)
-    return Settings(**vars(parser.parse_args()))
+    given, unknown = parser.parse_known_args()
+    if not model.tls and any(word.startswith("--tls") for word in unknown):
+        parser.error(f"argument --tls: the model {model.name} does not speak TLS")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    settings = Settings(**vars(given))
+    if settings.fault is not None and settings.fault.name not in model.faults:
+        parser.error(f"argument --fault: there is no {settings.fault.name} in {model.name}")
+    if model.datagrams and settings.unix:
+        parser.error("argument --unix: datagrams are served by UDP only")
+    return with_tls(settings, parser)
+
+
+def with_tls(settings: Settings, parser: Parser) -> Settings:
+    """The settings with what all TLS connections share, where TLS was asked for."""
+    if not settings.tls:
+        if settings.tls_cert or settings.tls_key:
+            parser.error("argument --tls-cert: needs --tls")
+        return settings
+    if settings.unix:
+        parser.error("argument --tls: not over a Unix socket")
+    if settings.fault is not None and settings.fault.name == "swap":
+        parser.error("argument --fault: swap crosses bytes below TLS, where nobody could read them")
+    try:
+        context = server_context(settings.tls_cert, settings.tls_key)
+    except OSError as error:
+        parser.error(f"argument --tls: no use of certificate and key: {error.strerror or error}")
+    return dataclasses.replace(settings, context=context)
 
 
 def raise_descriptor_limit() -> None:

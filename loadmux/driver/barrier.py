@@ -12,11 +12,11 @@ comes to stand still (who waits where) or moves again (None), and `open` is call
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from loadmux.driver.loop import NEVER, Task, wait_io
 
-Announce = Callable[[Mapping[str, int] | None], None]
+Announce = Callable[[dict[str, int] | None], None]
 """Takes how many wait at which barrier, in the order in which they were first reached."""
 
 
@@ -33,6 +33,11 @@ class Barriers:
     def blocked(self) -> bool:
         """Whether every running user waits at some barrier (also when none is running)."""
         return sum(map(len, self._waiting.values())) >= self._running()
+
+    @property
+    def standstill(self) -> bool:
+        """Whether somebody waits, and every running user does."""
+        return any(self._waiting.values()) and self.blocked
 
     async def wait(self, task: Task, name: str) -> None:
         """Wait at `name` until it opens; only the loop's `throw` ends the wait before."""

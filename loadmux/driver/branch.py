@@ -73,8 +73,17 @@ class Branch(VirtualUser):
 
     async def connect(self, connection: Connection, timeout: float | None = None) -> float:
         took = await super().connect(connection, timeout)
-        self.parent.failures = 0
+        if not connection.datagrams:
+            self._root.failures = 0
         return took
+
+    @property
+    def _root(self) -> VirtualUser:
+        """The user itself."""
+        user = self.parent
+        while isinstance(user, Branch):
+            user = user.parent
+        return user
 
 
 class _Group:

@@ -20,16 +20,20 @@ import math
 import os
 import resource
 import socket
+import ssl
 import struct
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import coroutine
+from typing import ClassVar
 
 from loadmux.driver import evidence
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
-from loadmux.driver.poller import GONE, READ, READABLE, WRITABLE, WRITE
+from loadmux.driver.poller import GONE, PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
+from loadmux.driver.sources import Sources
+from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.errors import DriverFault, Fault, Kind, Moment
 from loadmux.rules import RuleVerifier, Verifier
 
@@ -51,9 +55,11 @@ LOCAL_LIMITS = {
     errno.ENFILE: "the whole system may open no more descriptors: raise fs.file-max",
     errno.ENOBUFS: "the kernel has no buffers left for sockets",
     errno.ENOMEM: "the kernel has no memory left for sockets",
-    errno.EADDRNOTAVAIL: "no free port is left for this target: connections were closed faster than"
-    " TIME_WAIT ends; widen net.ipv4.ip_local_port_range, give another `source`, or slow down",
+    errno.EADDRNOTAVAIL: "no free port is left for this target: too many connections are open, or"
+    " were closed faster than TIME_WAIT ends; widen net.ipv4.ip_local_port_range, give more"
+    " addresses as `source` (127.0.1.0/24), or slow down",
 }
+NO_PORT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
 ASKED_AGAIN = {errno.EALREADY: errno.EINPROGRESS, errno.EISCONN: 0}
 CONNECT_KINDS = {
     errno.ECONNREFUSED: Kind.REFUSED,
@@ -64,7 +70,10 @@ CONNECT_KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how to connect: `address` as the socket's family takes it, buffers in bytes."""
+    """Where and how to connect: `address` as the socket's family takes it, buffers in bytes.
+
+    `tls` makes it a TLS connection to `server_name`. `datagrams`: UDP, which other code drives.
+    """
 
     family: int
     address: tuple[str, int] | tuple[str, int, int, int] | str
@@ -72,8 +81,11 @@ class Endpoint:
     nodelay: bool = True
     receive_buffer: int | None = None
     send_buffer: int | None = None
-    source: str | None = None
+    source: Sources | None = None
     linger: float | None = None
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None
+    datagrams: bool = False
 
 
 @dataclass(slots=True)
@@ -122,10 +134,17 @@ class Connection:
         "rule_verifier",
         "sock",
         "task",
+        "tls",
+        "turn",
         "user",
         "verifier",
         "want",
     )
+
+    _send: Callable[[bytes | memoryview], int]
+    _recv: Callable[[int], bytes]
+    socket_type: ClassVar[int] = socket.SOCK_STREAM
+    datagrams: ClassVar[bool] = False
 
     def __init__(self, task: Task, endpoint: Endpoint, name: str, user: int) -> None:
         self.task = task
@@ -134,6 +153,7 @@ class Connection:
         self.name = name
         self.user = user
         self.sock: socket.socket | None = None
+        self.turn = 0
         self._clear()
 
     def _clear(self) -> None:
@@ -146,6 +166,7 @@ class Connection:
         self.began = self.last_at = self.opened_at = 0.0
         self.verifier: Verifier | None = None
         self.rule_verifier: RuleVerifier | None = None
+        self.tls: Secured | None = None
 
     @property
     def label(self) -> str:
@@ -222,7 +243,7 @@ class Connection:
     def _open(self) -> socket.socket:
         endpoint = self.endpoint
         try:
-            sock = socket.socket(endpoint.family, socket.SOCK_STREAM | NONBLOCK)
+            sock = self.loop.socket(endpoint.family, self.socket_type | NONBLOCK)
         except OSError as error:
             raise local_limit(error) from None
         if not NONBLOCK:
@@ -237,15 +258,29 @@ class Connection:
             linger = struct.pack("ii", 1, math.ceil(endpoint.linger))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         if endpoint.source is not None:
-            bind(sock, endpoint.source)
+            bind(sock, endpoint.source.address(self.user, self.turn))
+            self.turn += 1
         return sock
+
+    def _dial(self) -> tuple[socket.socket, int]:
+        """A socket and what connect(2) said; addresses without a free port are passed over."""
+        sock = self._open()
+        code = sock.connect_ex(self.endpoint.address)
+        source = self.endpoint.source
+        if code in NO_PORT and source is not None:
+            for _ in range(source.tries - 1):
+                sock.close()
+                sock = self._open()
+                code = sock.connect_ex(self.endpoint.address)
+                if code not in NO_PORT:
+                    break
+        return sock, code
 
     async def connect(self, timeout: float) -> float:
         """Open the socket; the time it took in seconds. Raises Fault, or DriverFault for limits."""
         self._clear()
         began = perf_counter()
-        sock = self._open()
-        code = sock.connect_ex(self.endpoint.address)
+        sock, code = self._dial()
         while code == errno.EAGAIN and perf_counter() - began < timeout:
             # A Unix listener's queue is full; there is nothing to wait on, unix(7).
             await sleep_until(self.task, perf_counter() + 0.001)
@@ -263,10 +298,12 @@ class Connection:
                 code = await self._connecting(began + timeout)
             if code:
                 raise self._connect_failed(code, timeout)
+            self._send, self._recv = sock.send, sock.recv
+            if self.endpoint.tls is not None:
+                await self._secure(sock, self.endpoint.tls, began, timeout)
         except BaseException:
             self.abandon()
             raise
-        self._send, self._recv = sock.send, sock.recv
         self.dirty = False
         self.opened_at = perf_counter()
         return self.opened_at - began
@@ -283,6 +320,42 @@ class Connection:
             return errno.ETIMEDOUT
         self.arm(READ)
         return self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    async def _secure(
+        self, sock: socket.socket, context: ssl.SSLContext, began: float, timeout: float
+    ) -> None:
+        """The TLS handshake, within what is left of the connect's `timeout`. Raises Fault."""
+        self.tls = tls = Secured(sock, context, self.endpoint.server_name, self._found_end)
+        self._send, self._recv = tls.send, tls.recv
+        late = False
+        try:
+            while not late and (waits_for := tls.handshake()):
+                self.arm(waits_for & (READ | WRITE))
+                self.want = waits_for
+                self.task.set_deadline(began + timeout)
+                late = await wait_io(self.task)
+                self.want = 0
+        except OSError as error:
+            raise self._insecure(error) from None
+        if late:
+            text = f"cannot connect to {self.endpoint.url}: no TLS handshake within {timeout:g} s"
+            raise self.fault(Kind.CONNECT_TIMEOUT, text)
+        self.ready |= READ  # what came behind the handshake is decrypted already, or will be
+        self.arm(READ)
+
+    def _insecure(self, error: OSError) -> Fault:
+        where = f"cannot connect to {self.endpoint.url}"
+        if isinstance(error, Unfinished):
+            text = f"{where}: the server closed the connection during the TLS handshake"
+            return self.fault(Kind.TLS, text)
+        if isinstance(error, ssl.SSLError):
+            return self.fault(Kind.TLS, f"{where}: the TLS handshake failed: {described(error)}")
+        text = f"{where}: the connection was lost during the TLS handshake: {error.strerror}"
+        return self.fault(Kind.RESET, text)
+
+    def _found_end(self) -> None:
+        """The end of the TLS connection was read already: no event will tell it."""
+        self.ready |= PEER_CLOSED
 
     def _connect_failed(self, code: int, timeout: float) -> Exception:
         if code in LOCAL_LIMITS:
@@ -348,7 +421,7 @@ class Connection:
     def _receive_failed(self, error: OSError) -> bytes | None:
         """Nothing there after all (None), or Fault."""
         if not isinstance(error, BlockingIOError):
-            raise self.fault(Kind.RESET, f"the connection was lost: {error.strerror}") from None
+            raise self._lost(error, "") from None
         self.ready = 0
         self.arm(READ)
         return None
@@ -356,10 +429,29 @@ class Connection:
     def _send_failed(self, error: OSError) -> int:
         if isinstance(error, BlockingIOError):
             return 0
-        kind, text = Kind.RESET, f"the connection was lost while sending: {error.strerror}"
+        if self.tls is not None:
+            error = self._told_before(error)
         if isinstance(error, BrokenPipeError) and (self.eof or self._at_end()):
-            kind, text = Kind.CLOSED, "the server had closed the connection before this was sent"
-        raise self.fault(kind, text) from None
+            text = "the server had closed the connection before this was sent"
+            raise self.fault(Kind.CLOSED, text) from None
+        raise self._lost(error, " while sending") from None
+
+    def _lost(self, error: OSError, when: str) -> Fault:
+        """The fault that an error of the connection is."""
+        if isinstance(error, Unfinished):
+            text = f"the server closed the connection: {error.strerror}"
+            return self.fault(Kind.CLOSED, text, self.verifier)
+        if isinstance(error, ssl.SSLError):
+            return self.fault(Kind.TLS, f"the TLS connection failed{when}: {described(error)}")
+        return self.fault(Kind.RESET, f"the connection was lost{when}: {error.strerror}")
+
+    def _told_before(self, error: OSError) -> OSError:
+        """Why sending failed, if an alert that has arrived says more than the kernel does."""
+        try:
+            self._recv(1)
+        except OSError as told:
+            return told if isinstance(told, ssl.SSLError | Unfinished) else error
+        return error
 
     def _at_end(self) -> bool:
         try:
@@ -419,7 +511,7 @@ class Connection:
             self.update_dirty()
         if self.inbox and not self.outstanding:
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
-            raise evidence.surplus(self, extra)
+            raise self.surplus(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
 
@@ -427,6 +519,10 @@ class Connection:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
         verifier = self.rule_verifier
         return data if verifier is None or not verifier.done else verifier.feed(data)
+
+    def give(self, verifier: Verifier, data: bytes) -> None:
+        """Have arrived bytes checked; what belongs to a later reply goes back."""
+        self.inbox = verifier.feed(data)
 
     def settle(self, verifier: Verifier) -> None:
         """A reply is complete and right: keep it, and what its rule may still bring."""
@@ -451,42 +547,82 @@ class Connection:
         if rest or rule.wrong_at is not None or rule.idle:
             self.rule_verifier = None
 
+    def surplus(self, extra: bytes) -> Fault:
+        """The fault of bytes that nobody asked for."""
+        return evidence.surplus(self, extra)
+
+    async def wrong(self, verifier: Verifier) -> Fault:
+        """The fault of a reply with a wrong byte, once what follows has been seen."""
+        enough = len(verifier.expected()) + len(self.last)
+        verifier.received += await gather(self.task, self, enough - len(verifier.received))
+        return evidence.wrong(self, verifier)
+
+    def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
+        """The fault of a reply that did not come within `timeout` (seconds); see `evidence`."""
+        return evidence.late(self, verifier, timeout, quiet)
+
     def fault(self, kind: Kind, message: str, verifier: Verifier | None = None) -> Fault:
         return evidence.fault(self, kind, message, verifier)
 
     # --- closing --------------------------------------------------------------------------------
 
-    def half_close(self) -> None:
-        """Shut the sending side down (FIN). Raises Fault when the connection is lost already."""
+    async def half_close(self, timeout: float) -> None:
+        """Shut the sending side down (FIN; over TLS close_notify before it).
+
+        Raises Fault when the connection is lost already, or has no room for `timeout` seconds.
+        """
         assert self.sock is not None
+        due = perf_counter() + timeout
+        while self.tls is not None and not self.tls.finish():
+            self.arm(WRITE)
+            self.want = WRITABLE
+            self.task.set_deadline(due)
+            late = await wait_io(self.task)
+            self.want = 0
+            if late:
+                text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
+                raise self.fault(Kind.SEND_STALLED, text)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError as error:
             raise self.fault(Kind.RESET, f"half_close: {error.strerror}") from None
+        if self.tls is not None:
+            self.ready |= READ  # what was decrypted before the end was sent
+            self.arm(READ)
         self.note("half-closed")
 
     async def close(self) -> None:
         """Close in order. Raises Fault (the socket is closed all the same) on surplus bytes."""
         try:
             if not self.eof and not self.paused:
-                self.ready |= READ
-                self.drain()
+                self._look_once_more()
             if self.inbox:
                 self.outstanding = 0
                 await self.check_surplus()
         finally:
             self.abandon()
 
+    def _look_once_more(self) -> None:
+        """Before a close: take in what has come; that TLS ended badly harms nobody any more."""
+        self.ready |= READ
+        try:
+            self.drain()
+        except Fault:
+            if self.tls is None or not self.tls.unfinished:
+                raise
+
     def reset(self) -> None:
         """Close with a RST, socket(7): SO_LINGER of zero seconds."""
         assert self.sock is not None
         linger = struct.pack("ii", 1, 0)
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.tls = None
         self.abandon()
 
     def say_goodbye(self) -> bool:
         """Send FIN; false if the connection is gone already."""
         assert self.sock is not None
+        self._finish_tls()
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
@@ -508,11 +644,19 @@ class Connection:
         except OSError:
             return True
 
+    def _finish_tls(self) -> None:
+        """Send close_notify, once, if there is room for it."""
+        if self.tls is not None:
+            self.tls.finish()
+            self.tls = None
+
     def abandon(self) -> None:
         """Give the descriptor back, whatever state the connection is in."""
         if self.sock is None:
             return
         evidence.remember(self)
+        if self.tls is not None:
+            self._finish_tls()
         if self.loop.connections.get(self.fd) is self:
             self.loop.poller.remove(self.fd)
             del self.loop.connections[self.fd]
@@ -544,15 +688,27 @@ class Awaited:
             data = connection.take()
             if data is None:
                 return False
-            if not data:
-                raise evidence.closed(connection, verifier)
-            connection.inbox = verifier.feed(data)
+            if not data and connection.eof:
+                return self._end()
+            connection.give(verifier, data)
             if verifier.wrong_at is not None:
                 return False
             self.heard = perf_counter()
             self.due = min(self.heard + timeout, self.until)
         self.took = perf_counter() - self.began
         connection.settle(verifier)
+        return True
+
+    def _end(self) -> bool:
+        """The stream has ended: true if that completes the reply. Raises Fault if it does not."""
+        connection, verifier = self.connection, self.verifier
+        if not verifier.end():
+            raise evidence.closed(connection, verifier)
+        if verifier.wrong_at is not None:
+            return False
+        self.took = perf_counter() - self.began
+        connection.settle(verifier)
+        connection.abandon()
         return True
 
 
@@ -567,10 +723,7 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
     while waiting := [one for one in waiting if not one.advance(timeout)]:
         for one in waiting:
             if one.verifier.wrong_at is not None:
-                enough = len(one.verifier.expected()) + len(one.connection.last)
-                missing = enough - len(one.verifier.received)
-                one.verifier.received += await gather(task, one.connection, missing)
-                raise evidence.wrong(one.connection, one.verifier)
+                raise await one.connection.wrong(one.verifier)
         for one in waiting:
             one.connection.want = READABLE
         task.set_deadline(min(one.due for one in waiting))
@@ -580,7 +733,7 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
         if timed_out:
             late = min(waiting, key=lambda one: one.due)
             quiet = perf_counter() - max(late.heard, late.began)
-            raise evidence.late(late.connection, late.verifier, timeout, quiet)
+            raise late.connection.late(late.verifier, timeout, quiet)
 
 
 async def gather(task: Task, connection: Connection, size: int) -> bytes:
@@ -635,7 +788,10 @@ async def drop(task: Task, connections: Sequence[Connection]) -> None:
 
 
 def bind(sock: socket.socket, source: str) -> None:
-    """Bind to a source address, the port left to connect(): it may serve several targets, ip(7)."""
+    """Bind to a source address, the port left to connect(): it may serve several targets, ip(7).
+
+    Raises DriverFault where it is not to be had.
+    """
     option: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", None)
     if option is not None:
         sock.setsockopt(socket.IPPROTO_IP, option, 1)

@@ -45,7 +45,7 @@ def fault(
         at = len(received) if offset is None else offset
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
     found.transcript = transcript(connection)
-    found.user = connection.user
+    found.user, found.target = connection.user, connection.endpoint.url
     return Fault(found)
 
 
@@ -54,7 +54,8 @@ def remember(connection: Connection) -> None:
     if connection.verifier is not None:
         expected = connection.verifier.expected()
         if len(expected) <= FAILED_BYTES:
-            connection.loop.failed.append((connection.label, expected))
+            url = connection.endpoint.url
+            connection.loop.failed.append((connection.label, url, expected))
 
 
 def transcript(connection: Connection) -> list[Moment]:
@@ -74,11 +75,20 @@ def transcript(connection: Connection) -> list[Moment]:
 
 
 def owed_elsewhere(connection: Connection) -> list[tuple[str, bytes]]:
-    """What other sockets of this process failed to get, await, or got last."""
-    storm = connection.loop.faults > STORM
-    others = [one for one in connection.loop.connections.values() if one is not connection]
+    """What other sockets to the same target failed to get, await, or got last.
+
+    Of this process alone. Another target has never seen what they sent.
+    """
+    storm, url = connection.loop.faults > STORM, connection.endpoint.url
+    others = [
+        one
+        for one in connection.loop.connections.values()
+        if one is not connection and one.endpoint.url == url
+    ]
     others.sort(key=lambda one: one.user != connection.user)
-    owed = [one for one in connection.loop.failed if one[0] != connection.label]
+    label = connection.label
+    failed = connection.loop.failed
+    owed = [(whose, data) for whose, to, data in failed if whose != label and to == url]
     room = ELSEWHERE_BYTES
     for other in islice(others, ELSEWHERE_IN_STORM if storm else ELSEWHERE):
         if room <= 0:
@@ -96,6 +106,11 @@ def owed_elsewhere(connection: Connection) -> list[tuple[str, bytes]]:
 def wrong(connection: Connection, verifier: Verifier) -> Fault:
     """The reply is wrong at `verifier.wrong_at`: say how."""
     assert verifier.wrong_at is not None
+    problem = verifier.problem()
+    if problem is not None:
+        found = fault(connection, problem.kind, problem.message, None, problem.offset)
+        _show(found, problem.expected, problem.received, problem.offset or 0)
+        return found
     finding = diagnosis.diagnose(
         verifier.expected(),
         bytes(verifier.received),
@@ -116,10 +131,15 @@ def surplus(connection: Connection, extra: bytes) -> Fault:
     found = fault(
         connection, finding.kind, finding.message, None, finding.offset, finding.belongs_to
     )
-    at, expected, received = diagnosis.excerpt(b"", extra, finding.offset)
-    found.evidence.excerpt_at = at
-    found.evidence.expected, found.evidence.received = expected, received
+    _show(found, b"", extra, finding.offset)
     return found
+
+
+def _show(found: Fault, expected: bytes | None, received: bytes, at: int) -> None:
+    """Put excerpts around byte `at` into the evidence."""
+    shown = found.evidence
+    shown.excerpt_at, right, shown.received = diagnosis.excerpt(expected or b"", received, at)
+    shown.expected = None if expected is None else right
 
 
 def closed(connection: Connection, verifier: Verifier) -> Fault:
@@ -151,11 +171,13 @@ def late(connection: Connection, verifier: Verifier, timeout: float, quiet: floa
 
 
 def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
-    """The socket that holds this one's whole reply, unread and unasked for, if there is one."""
+    """The socket to the same target that holds this one's whole reply, unread and unasked for."""
     if not expected:
         return None
     for other in islice(connection.loop.connections.values(), ELSEWHERE_IN_STORM):
         if other is connection or other.outstanding or other.verifier is not None:
+            continue
+        if other.endpoint.url != connection.endpoint.url:
             continue
         if other.inbox[: len(expected)] == expected or peek(other, len(expected)) == expected:
             return other
@@ -166,6 +188,8 @@ def peek(connection: Connection, size: int) -> bytes:
     """Up to `size` bytes that the kernel holds for this socket, left where they are."""
     if connection.sock is None or connection.want or not connection.ready & READ:
         return b""
+    if connection.tls is not None:
+        return connection.tls.peek(size)
     try:
         return connection.sock.recv(size, socket.MSG_PEEK | socket.MSG_DONTWAIT)
     except OSError:

@@ -26,6 +26,7 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from loadmux.driver.poller import Poller
+from loadmux.driver.system import original
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
@@ -57,6 +58,9 @@ class Task:
         self.body: Coroutine[Any, Any, None]
         self.resume: Callable[[Any], object]
 
+    def ended(self) -> None:
+        """Called once, when the coroutine has returned."""
+
     def set_deadline(self, when: float) -> None:
         """Be woken with a true value at `when`, unless woken or told otherwise before."""
         self.deadline = when
@@ -84,16 +88,19 @@ class Loop:
 
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
-    with their sockets: what one of two swapped sockets was owed is needed when the other's turn
-    comes. `late` collects by how much sleeps ended late (seconds).
+    with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
+    needed when the other's turn comes. `answered`: the URLs from which a datagram has come. `late`
+    collects by how much sleeps ended late (seconds).
     """
 
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
+        self.socket: Callable[[int, int], socket.socket] = original(socket, "socket")
         self.connections: dict[int, Connection] = {}
         self.epoch = perf_counter()
         self.faults = 0
-        self.failed: deque[tuple[str, bytes]] = deque(maxlen=FAILED_KEPT)
+        self.answered: set[str] = set()
+        self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
         self._tasks: set[Task] = set()
@@ -136,25 +143,30 @@ class Loop:
     def close_later(self, sock: socket.socket) -> None:
         self._closing.append(sock)
 
-    def run(self) -> None:
-        """Run until all tasks are done; what a task raises is raised here (a bug, not a fault)."""
+    def run(self, until: float = NEVER, patience: float = IDLE_WAIT) -> float:
+        """Run until all tasks are done; what a task raises is raised here (a bug, not a fault).
+
+        For another scheduler: ends after the batch at whose end `until` (`perf_counter` seconds)
+        has passed, and, with a `patience` of 0, as soon as nothing is ready. Returns for how long
+        (seconds) there will be nothing to do unless a socket gets ready; 0 if there is now.
+        """
         wait, connections, alarms = self.poller.wait, self.connections, self._alarms
         level, clock = self.poller.level, perf_counter
         now = clock()
-        while self._tasks and not self._stopped:
+        while self._tasks and not self._stopped and now < until:
             for _ in range(len(self._ready)):
                 task = self._ready.popleft()
                 if not task.done:
                     self._step(task, None)
-            timeout = IDLE_WAIT
-            if alarms and alarms[0][0] - now < IDLE_WAIT:
-                timeout = self._fire(now)
+            timeout = patience
+            if alarms and alarms[0][0] - now < patience:
+                timeout = min(self._fire(now), patience)
             if self._ready:
                 timeout = 0.0
             before = clock() if timeout else now
             events = wait(timeout)
             now = clock()
-            if timeout or not events:
+            if timeout or (patience and not events):
                 self.waited += now - before
             for fd, event in events:
                 try:
@@ -172,7 +184,16 @@ class Loop:
                     connection.disarm(event)
             if self._closing:
                 self._bury()
+            if not (events or patience or self._ready):
+                break
         self._bury()
+        return self._leisure(now) if now < until else 0.0
+
+    def _leisure(self, now: float) -> float:
+        """How long nothing is due."""
+        if self._ready:
+            return 0.0
+        return min(max(self._alarms[0][0] - now, 0.0), IDLE_WAIT) if self._alarms else IDLE_WAIT
 
     def _step(self, task: Task, timed_out: bool | None) -> None:
         try:
@@ -184,6 +205,7 @@ class Loop:
         task.done = True
         task.deadline = NEVER
         self._tasks.discard(task)
+        task.ended()
 
     def _fire(self, now: float) -> float:
         """Wake whose deadline has passed; the time that the poller may wait from now on."""

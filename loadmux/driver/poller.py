@@ -1,7 +1,7 @@
-"""Four ways to ask the kernel which sockets are ready, behind one contract of five calls.
+"""Four ways to ask the kernel which sockets are ready, behind one contract.
 
 `add(fd)` once, `wait(seconds)` for a list of `(fd, events)`, `remove(fd)` right before the
-descriptor is closed, `close()`. The fifth, `arm(fd, mask)`, replaces what a *level-triggered*
+descriptor is closed, `close()`, and `fileno()`. `arm(fd, mask)` replaces what a *level-triggered*
 poller (`level` is true: poll, select) reports of a descriptor; after `add` that is READ. The
 edge-triggered ones (epoll with EPOLLET, kqueue with EV_CLEAR) report everything once for each
 change and ignore `arm`: one registration for a connection's whole life is what makes them the
@@ -10,8 +10,8 @@ fastest here (5.4 us of CPU an exchange, against 7.0 with one-shot re-arming and
 
 Event bits are epoll's on every platform, so the epoll poller hands the kernel's own list through.
 ERROR, HANGUP and PEER_CLOSED may come unasked: whoever waits takes them as "try the call, it will
-tell". A poller is chosen when it is made, never at import: gevent deletes `select.epoll` when it
-patches. Sources: epoll(7), kqueue(2), poll(2), select(2).
+tell". A poller is chosen when it is made, never at import (`system` says why). Sources: epoll(7),
+kqueue(2), poll(2), select(2).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import math
 import select
 from typing import Any, ClassVar, Protocol
 
+from loadmux.driver.system import has, original
 from loadmux.errors import DriverFault, UsageError
 
 READ = 0x001
@@ -55,6 +56,10 @@ class Poller(Protocol):
 
     def close(self) -> None: ...
 
+    def fileno(self) -> int | None:
+        """A descriptor that is readable when `wait` would not wait; None where there is none."""
+        ...
+
 
 class Epoll:
     """Linux: edge-triggered epoll."""
@@ -63,7 +68,7 @@ class Epoll:
     level: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._epoll = select.epoll()
+        self._epoll = original(select, "epoll")()
         self._mask = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
     def add(self, fd: int) -> None:
@@ -76,10 +81,15 @@ class Epoll:
         pass
 
     def wait(self, seconds: float) -> Events:
-        return self._epoll.poll(seconds, BATCH)
+        events: Events = self._epoll.poll(seconds, BATCH)
+        return events
 
     def close(self) -> None:
         self._epoll.close()
+
+    def fileno(self) -> int | None:
+        descriptor: int = self._epoll.fileno()
+        return descriptor
 
 
 class Kqueue:
@@ -89,7 +99,7 @@ class Kqueue:
     level: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self._kqueue = bsd.kqueue()
+        self._kqueue = original(bsd, "kqueue")()
         self._read = bsd.KQ_FILTER_READ
         self._error = bsd.KQ_EV_ERROR
         self._eof = bsd.KQ_EV_EOF
@@ -121,6 +131,10 @@ class Kqueue:
     def close(self) -> None:
         self._kqueue.close()
 
+    def fileno(self) -> int | None:
+        descriptor: int = self._kqueue.fileno()
+        return descriptor
+
 
 class Poll:
     """poll(2): no limit on descriptors, a cost in proportion to all that are registered."""
@@ -129,7 +143,7 @@ class Poll:
     level: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._poll = select.poll()
+        self._poll = original(select, "poll")()
         self._peer_closed = getattr(select, "POLLRDHUP", 0)
 
     def add(self, fd: int) -> None:
@@ -147,10 +161,14 @@ class Poll:
             self._poll.unregister(fd)
 
     def wait(self, seconds: float) -> Events:
-        return self._poll.poll(math.ceil(seconds * 1000))
+        events: Events = self._poll.poll(math.ceil(seconds * 1000))
+        return events
 
     def close(self) -> None:
         pass
+
+    def fileno(self) -> int | None:
+        return None
 
 
 class Select:
@@ -162,6 +180,7 @@ class Select:
     def __init__(self) -> None:
         self._reads: set[int] = set()
         self._writes: set[int] = set()
+        self._select = original(select, "select")
 
     def add(self, fd: int) -> None:
         if fd >= FD_SETSIZE:
@@ -180,7 +199,7 @@ class Select:
         (self._writes.add if mask & WRITE else self._writes.discard)(fd)
 
     def wait(self, seconds: float) -> Events:
-        reads, writes, _ = select.select(self._reads, self._writes, (), seconds)
+        reads, writes, _ = self._select(self._reads, self._writes, (), seconds)
         events = dict.fromkeys(reads, READ)
         for fd in writes:
             events[fd] = events.get(fd, 0) | WRITE
@@ -190,13 +209,16 @@ class Select:
         self._reads.clear()
         self._writes.clear()
 
+    def fileno(self) -> int | None:
+        return None
+
 
 POLLERS: dict[str, type[Poller]] = {poller.name: poller for poller in (Epoll, Kqueue, Poll, Select)}
 
 
 def available() -> list[str]:
     """The pollers that this platform has, best first."""
-    return [name for name in POLLERS if hasattr(select, name)]
+    return [name for name in POLLERS if has(select, name)]
 
 
 def make_poller(name: str | None = None) -> Poller:

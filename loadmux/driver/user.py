@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
+from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.errors import Fault, Kind, ScriptFailed
 from loadmux.stats import Stats
@@ -24,7 +25,7 @@ SLOW_CONNECT = 0.9
 BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
 GIVE_WAY_EVERY = 32
-NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT})
+NOT_REACHED = frozenset({Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT, Kind.TLS})
 
 
 class Operation(Protocol):
@@ -56,8 +57,9 @@ class Control:
     """What the users of a loop share: when to stop, and where to count.
 
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
-    left off iterating (`perf_counter` seconds), and `unreachable` is the first failed connect's
-    text as long as no connect has ever succeeded. `barriers` is there once one is needed.
+    left off iterating (`perf_counter` seconds). `reached` are the URLs of the targets to which a
+    connect has ever succeeded, `unreachable` maps the others to the first failed connect's text:
+    they end the run, unless `persistent` is true. `barriers` is there once one is needed.
     """
 
     stats: Stats
@@ -65,15 +67,25 @@ class Control:
     pacing: float | None = None
     stopping: bool = False
     aborted: bool = False
-    reached: bool = False
-    unreachable: str | None = None
+    persistent: bool = False
+    reached: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
     active: int = 0
     ended: float = 0.0
     barriers: Barriers | None = None
 
+    @property
+    def given_up(self) -> bool:
+        """Whether a target was never reached and is not to be tried again."""
+        return bool(self.unreachable) and not self.persistent
+
 
 class VirtualUser(Task):
-    """User `number` (from 0, unique over all workers) of a test."""
+    """User `number` (from 0, unique over all workers) of a test.
+
+    `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
+    the same number one after the other.
+    """
 
     __slots__ = (
         "_random",
@@ -83,6 +95,8 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "leaving",
+        "life",
         "number",
         "prepared",
         "resting",
@@ -100,7 +114,8 @@ class VirtualUser(Task):
         self.script = script
         self.number = number
         self.iteration = self.streak = 0
-        self.iterating = False
+        self.iterating = self.leaving = False
+        self.life = 0
         self.failures = 0
         self.prepared = False
         self.served = False
@@ -111,7 +126,7 @@ class VirtualUser(Task):
         self.spare: list[VirtualUser] | None = None
         self._random: random.Random | None = None
         self.connections = [
-            Connection(self, endpoint, name, number)
+            connection_for(self, endpoint, name, number)
             for endpoint, name in zip(script.endpoints, script.names, strict=True)
         ]
 
@@ -119,7 +134,8 @@ class VirtualUser(Task):
     def random(self) -> random.Random:
         """The user's own source of chance, from seed and number (2.5 KB: made when first used)."""
         if self._random is None:
-            self._random = random.Random(f"{self.script.seed}/{self.number}")
+            life = f"/{self.life}" if self.life else ""
+            self._random = random.Random(f"{self.script.seed}/{self.number}{life}")
         return self._random
 
     def set(self, name: str, value: bytes) -> None:
@@ -163,14 +179,14 @@ class VirtualUser(Task):
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
-        return limit is None or self.iteration < limit
+        return not self.leaving and (limit is None or self.iteration < limit)
 
     async def _iterate(self) -> bool:
         """One iteration (the first time after `before`); false if the user has to stop after it."""
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.unreachable
+                return self.script.on_error == "reconnect" and not self.control.given_up
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -200,15 +216,19 @@ class VirtualUser(Task):
 
     async def connect(self, connection: Connection, timeout: float | None = None) -> float:
         """Connect and record it; the seconds it took. Raises Fault."""
-        control = self.control
+        control, url = self.control, connection.endpoint.url
         try:
             took = await connection.connect(self.script.timeout if timeout is None else timeout)
         except Fault as fault:
             fault.evidence.step = "connect"
-            if not control.reached and fault.evidence.kind in NOT_REACHED:
-                control.unreachable = control.unreachable or str(fault)
+            if url not in control.reached and fault.evidence.kind in NOT_REACHED:
+                control.unreachable.setdefault(url, str(fault))
             raise
-        control.reached, control.unreachable = True, None
+        if connection.datagrams:
+            return took  # nobody was asked, so nobody was reached
+        if url not in control.reached:
+            control.reached.add(url)
+            control.unreachable.pop(url, None)
         self.failures = 0
         control.stats.connects.samples.append(took)
         if took > SLOW_CONNECT:
@@ -219,10 +239,13 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
-        if control.unreachable:
+        refused = fault.evidence.kind in (Kind.REFUSED, Kind.UNREACHABLE)
+        if refused and fault.evidence.step != "connect":
+            self._note_refusal(fault)
+        if control.given_up:
             self.loop.stop()
             return False
-        return await self._recover(slowly=fault.evidence.step == "connect")
+        return await self._recover(slowly=refused or fault.evidence.step == "connect")
 
     async def _script_failed(self, error: ScriptFailed) -> bool:
         """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
@@ -243,6 +266,13 @@ class VirtualUser(Task):
             await self._rest(perf_counter() + pause)
         return True
 
+    def _note_refusal(self, fault: Fault) -> None:
+        """Nobody listens for the datagrams of a socket, as far as is known yet."""
+        name = fault.evidence.socket
+        url = next(one.endpoint.url for one in self.connections if one.name == name)
+        if url not in self.control.reached and url not in self.loop.answered:
+            self.control.unreachable.setdefault(url, str(fault))
+
     def _record(self, fault: Fault, step: str, late: bool = False) -> None:
         evidence = fault.evidence
         evidence.step = evidence.step or step
@@ -253,7 +283,7 @@ class VirtualUser(Task):
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
         self.resting = True
-        while not self.control.stopping and perf_counter() < until:
+        while not (self.control.stopping or self.leaving) and perf_counter() < until:
             self.set_deadline(until)
             await wait_io(self)
         self.deadline = NEVER

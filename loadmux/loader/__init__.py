@@ -2,24 +2,30 @@
 
 The file's syntax is `yamltree`'s; in this package stands what the keys mean. Each part reads its
 own keys, reports into one `Mistakes`, and goes on; nothing is returned while there is one mistake.
-The command line's words (`Overrides`) are checked first and win over the file's.
+The command line's words (`Overrides`) are checked first and win over the file's. What a scenario
+reads beside its text goes through one `Files`, so that it can be handed on whole (`bundle`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from loadmux import yamltree
-from loadmux.errors import Position, ScenarioError, ScenarioErrors
-from loadmux.loader import flow, options, pyfile
+from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
+from loadmux.feeders import shortage
+from loadmux.loader import flow, options, pyfile, transports
 from loadmux.loader.file import File
+from loadmux.loader.files import Bundle, Files
+from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Scenario
+from loadmux.scenario import Overrides, Scenario, Threshold
+from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
-__all__ = ["RULES", "load"]
+__all__ = ["RULES", "Bundle", "bundle", "load", "load_all"]
 
 LARGEST_FILE = 2**24
 
@@ -29,6 +35,7 @@ def load(
     overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
     *,
     text: str | None = None,
+    files: Mapping[str, bytes] | None = None,
     models: Collection[str] = (),
     rules: Collection[str] = RULES,
 ) -> Scenario:
@@ -36,23 +43,120 @@ def load(
 
     A file whose name ends in `.py` is a Python scenario: reading it runs it.
 
-    `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules.
+    `files`: the contents of the files that it names; without it they are looked for beside `path`,
+    with it (it needs `text` as well) nothing is read from disk. `models`: the names of the bundled
+    targets, not checked when empty. `rules`: the reply rules.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
+    if files is not None and text is None:
+        raise TypeError("'files' needs 'text': nothing is read from disk")
     name = str(path)
     checked = options.check(overrides, models, rules)
-    source = _read(name) if text is None else text
-    tree, errors = (pyfile.read if name.endswith(".py") else yamltree.parse)(name, source)
+    found = Files(Path(name).parent, files)
+    draft = _draft(name, _read(name) if text is None else text, checked, found)
+    return _finished([draft], checked)[0]
+
+
+def load_all(
+    sources: Sequence[Path | str | Bundle],
+    overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
+    *,
+    models: Collection[str] = (),
+    rules: Collection[str] = RULES,
+) -> tuple[Scenario, ...]:
+    """The scenarios of one run, with their shares of the users (`shares`); files or bundles.
+
+    Raises ScenarioErrors with all the mistakes of all files, UsageError for a wrong override.
+    """
+    checked = options.check(overrides, models, rules)
+    alone = len(sources) == 1
+    own = checked if alone else replace(checked, users=None, spawn_rate=None)
+    drafts = []
+    for source in sources:
+        if isinstance(source, Bundle):
+            found = Files(Path(source.path).parent, source.files)
+            drafts.append(_draft(source.path, source.text, own, found))
+        else:
+            name = str(source)
+            drafts.append(_draft(name, _read(name), own, Files(Path(name).parent)))
+    return _finished(drafts, checked)
+
+
+def bundle(
+    path: Path | str,
+    overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
+    *,
+    text: str | None = None,
+    models: Collection[str] = (),
+    rules: Collection[str] = RULES,
+) -> Bundle:
+    """The scenario's text with all the files that it reads. Raises what `load` raises."""
+    name = str(path)
+    text = _read(name) if text is None else text
+    files = Files(Path(name).parent)
+    checked = options.check(overrides, models, rules)
+    _finished([_draft(name, text, checked, files)], checked)
+    return Bundle(name, text, dict(files.contents))
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A scenario as one file alone gives it: of no worth where there are mistakes."""
+
+    scenario: Scenario | None
+    mistakes: Mistakes
+    unmatched: Mapping[Threshold, str]
+
+
+def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     mistakes = Mistakes()
+    try:
+        tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
+    except ScenarioErrors as error:
+        mistakes.extend(error.errors)
+        return _Draft(None, mistakes, {})
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
-        raise ScenarioErrors([*errors, _no_mapping(name, tree)])
-    scenario = File(name, tree, mistakes, checked).read()
+        mistakes.extend([_no_mapping(path, tree)])
+        return _Draft(None, mistakes, {})
+    file = File(path, tree, mistakes, checked, files)
+    scenario = file.read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
-    if mistakes.errors:
-        raise ScenarioErrors(mistakes.errors)
-    return scenario
+        transports.check(scenario, mistakes)
+    return _Draft(scenario, mistakes, file.unmatched)
+
+
+def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...]:
+    """What can be judged only with all the files at hand: thresholds, and rows for all users."""
+    _raise_any(drafts)
+    for threshold in checked.thresholds:
+        problems = [draft.unmatched.get(threshold) for draft in drafts]
+        if problems[0] is not None and None not in problems:
+            raise UsageError(f"--threshold: {problems[0]}")
+    scenarios = tuple(draft.scenario for draft in drafts if draft.scenario is not None)
+    if len(scenarios) > 1:
+        scenarios = shared(scenarios, checked.users, checked.spawn_rate)
+    for scenario, draft in zip(scenarios, drafts, strict=True):
+        _check_feeders(scenario, draft.mistakes)
+    _raise_any(drafts)
+    return scenarios
+
+
+def _raise_any(drafts: Sequence[_Draft]) -> None:
+    every = Mistakes()
+    for draft in drafts:
+        every.extend(draft.mistakes.errors)
+    if every.errors:
+        raise ScenarioErrors(every.errors)
+
+
+def _check_feeders(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Every user has a row; which users there are is known only now."""
+    for feeder in scenario.feeders.values():
+        problem = shortage(feeder, scenario.load.users)
+        if problem is not None:
+            mistakes.add(feeder.where, problem)
 
 
 def _read(path: str) -> str:

@@ -15,7 +15,7 @@ from loadmux.errors import Position
 from loadmux.loader import reader
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of
-from loadmux.scenario import Exchange, For, Function, OnSockets, Repeat, Step, Together
+from loadmux.scenario import Exchange, Function, OnSockets, Step, flat
 from loadmux.units import quoted
 from loadmux.yamltree import FunctionNode, ListNode, Node
 
@@ -111,12 +111,7 @@ class Branches:
 
 def sockets_of(steps: Sequence[Step]) -> Iterator[tuple[int, Position]]:
     """The sockets that these steps use, nested ones included, each with the step's place."""
-    for step in steps:
+    for step in flat(steps):
         if isinstance(step, Exchange | OnSockets):
             for socket in step.sockets:
                 yield socket, step.where
-        elif isinstance(step, Repeat | For):
-            yield from sockets_of(step.do)
-        elif isinstance(step, Together):
-            for branch in step.branches:
-                yield from sockets_of(branch)

@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import cast, get_args
 
 from loadmux import thresholds
-from loadmux.errors import Position, UsageError
-from loadmux.loader import reader, target
+from loadmux.errors import Position
+from loadmux.loader import feeders, reader, target
 from loadmux.loader.branches import Branches
+from loadmux.loader.files import Files
 from loadmux.loader.names import Names
 from loadmux.loader.options import Options
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.loader.sockets import Sockets
 from loadmux.loader.steps import Steps
-from loadmux.scenario import Load, OnError, Scenario, Step, Target, Text, Threshold
+from loadmux.scenario import Feeder, Load, OnError, Scenario, Step, Target, Text, Threshold
 from loadmux.units import quoted
-from loadmux.yamltree import ListNode, MappingNode, Node
+from loadmux.yamltree import Entry, ListNode, MappingNode, Node
 
 KEYS = (
     "name",
@@ -33,8 +34,8 @@ KEYS = (
     "timeout",
     "on_error",
     "seed",
+    "weight",
 )
-NOT_YET = {"weight": "'weight'"}
 LOAD_KEYS = ("users", "spawn_rate", "run_time", "iterations", "pacing", "graceful_stop")
 LOAD_NOT_YET = {
     "rate": "'rate' (open load)",
@@ -48,25 +49,33 @@ IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 
 
 class File:
-    """Reads one file's tree; what is wrong in it goes to `mistakes`."""
+    """Reads one file's tree; what is wrong in it goes to `mistakes`.
 
-    def __init__(self, path: str, root: MappingNode, mistakes: Mistakes, options: Options) -> None:
+    `unmatched`: thresholds of the command line that speak of no step of this file, and why.
+    """
+
+    def __init__(
+        self, path: str, root: MappingNode, mistakes: Mistakes, options: Options, files: Files
+    ) -> None:
         self._path = path
-        self._fields = Fields(mistakes, root, "a scenario", KEYS, NOT_YET)
+        self._files = files
+        self._fields = Fields(mistakes, root, "a scenario", KEYS)
         self._mistakes = mistakes
         self._options = options
         self._names = Names(mistakes)
         self._sockets = Sockets(mistakes)
+        self._feeders: dict[str, Feeder] = {}
+        self.unmatched: dict[Threshold, str] = {}
 
     def read(self) -> Scenario:
-        """The scenario, of no worth where there are mistakes; UsageError for a `--threshold`."""
-        target_in_force, rule_known = self._target()
+        """The scenario, of no worth where there are mistakes; UsageError for a `--target`."""
+        targets, unruled = self._targets()
         variables = self._variables()
-        self._declare_sockets()
-        folder, rules = Path(self._path).parent, self._options.rules
-        payloads = Payloads(self._mistakes, self._names, folder, rules, rule_known)
-        sockets, where = self._sockets, str(folder.resolve())
-        branches = Branches(self._mistakes, self._names, where, lambda i: sockets.flat[i].name)
+        rules = self._options.rules
+        payloads = Payloads(self._mistakes, self._names, self._files, rules, unruled)
+        self._declare_sockets(targets, payloads)
+        sockets, folder = self._sockets, str(Path(self._path).parent.resolve())
+        branches = Branches(self._mistakes, self._names, folder, lambda i: sockets.flat[i].name)
         steps = Steps(self._mistakes, sockets, self._names, payloads, branches)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
@@ -76,7 +85,7 @@ class File:
             path=self._path,
             name=fields.read("name", reader.label) or Path(self._path).stem,
             description=fields.read("description", reader.text) or "",
-            target=target_in_force,
+            target=next(iter(targets.values()), None),
             variables=variables,
             sockets=tuple(self._sockets.flat),
             before=before,
@@ -87,6 +96,9 @@ class File:
             on_error=self._on_error(),
             seed=file_seed if seed is None else seed,
             thresholds=self._thresholds(steps),
+            feeders=self._feeders,
+            targets={} if target.ONLY in targets else targets,
+            weight=fields.read("weight", reader.count),
         )
 
     def _on_error(self) -> OnError:
@@ -98,22 +110,23 @@ class File:
 
     # --- target -----------------------------------------------------------------------------
 
-    def _target(self) -> tuple[Target | None, bool]:
-        """The target in force, and whether `expect: reply` has a rule (or must not be blamed)."""
+    def _targets(self) -> tuple[dict[str, Target], frozenset[str]]:
+        """The targets in force, and those without a rule for `expect: reply` (if to be blamed)."""
         options, node = self._options, self._fields.value("target")
         found = target.read(self._mistakes, node, options.models, options.rules)
-        in_force = target.overridden(found.target, options.target, options.reply)
         if "target" in self._fields.meant or not found.judged:
-            return in_force, True
-        if in_force is None:
+            self._sockets.targets = None
+            return dict(found.targets), frozenset()
+        in_force = target.in_force(found.targets, options.targets, options.replies)
+        self._sockets.targets = tuple(in_force)
+        if not in_force:
             target.require(self._mistakes, self._path)
-            return None, True
-        return in_force, in_force.rule is not None
+        return in_force, frozenset(name for name, one in in_force.items() if one.rule is None)
 
     # --- variables and sockets --------------------------------------------------------------
 
     def _variables(self) -> dict[str, str]:
-        """The constants; lists go to the names, for a `for` to use."""
+        """The constants; lists go to the names, for a `for` to use, feeders to `_feeders`."""
         node = self._fields.value("variables")
         if "variables" in self._fields.meant:
             self._names.give_up()
@@ -130,32 +143,30 @@ class File:
         for entry in node.entries:
             if not self._names.check(entry.where, entry.key, "the variable"):
                 continue
+            if isinstance(entry.value, MappingNode):
+                self._feeder(entry)
+                continue
             if isinstance(entry.value, ListNode):
                 texts = [self._constant(item, "an item of a list") for item in entry.value.items]
                 self._names.lists[entry.key] = tuple(Text((t,) if t else ()) for t in texts)
                 continue
             self._names.define(entry.where, entry.key)
-            if isinstance(entry.value, MappingNode):
-                self._feeder(entry.value)
-            else:
-                constants[entry.key] = self._constant(entry.value, "a variable")
+            constants[entry.key] = self._constant(entry.value, "a variable")
         return constants
 
     def _constant(self, node: Node, what: str) -> str:
         found = reader.constant(self._mistakes, node, what)
         return "" if found is None else self._names.constant(node.where, found)
 
-    def _feeder(self, node: MappingNode) -> None:
-        self._names.give_up()
-        for entry in node.entries:
-            if entry.key == "csv":
-                self._mistakes.not_yet(entry.where, "'csv' (a feeder)")
-                return
-        message = "a variable must be a constant or a list, not a mapping"
-        self._mistakes.add(node.where, message)
+    def _feeder(self, entry: Entry) -> None:
+        feeder = feeders.read(self._mistakes, entry, self._files)
+        self._names.feeders[entry.key] = None if feeder is None else tuple(feeder.columns)
+        if feeder is not None:
+            self._feeders[entry.key] = feeder
 
-    def _declare_sockets(self) -> None:
-        self._sockets.declare_all(self._fields.value("sockets"))
+    def _declare_sockets(self, targets: dict[str, Target], payloads: Payloads) -> None:
+        where = self._fields.where_of("target") if len(targets) > 1 else self._fields.where
+        self._sockets.declare_all(self._fields.value("sockets"), where, payloads.constant)
         if "sockets" in self._fields.meant:
             self._sockets.known = False
 
@@ -213,11 +224,13 @@ class File:
         node = self._fields.value("thresholds")
         nodes = None if node is None else reader.items(self._mistakes, node, "'thresholds'")
         found = [self._threshold(item, steps) for item in nodes or ()]
+        every = [t for t in found if t is not None]
         for threshold in self._options.thresholds:
             problem = _step_problem(threshold, steps)
-            if problem is not None and not self._mistakes:
-                raise UsageError(f"--threshold: {problem}")
-        every = [t for t in found if t is not None] + list(self._options.thresholds)
+            if problem is None:
+                every.append(threshold)
+            else:
+                self.unmatched[threshold] = problem
         judged = any(t.step is None and t.metric in ("errors", "error_rate") for t in every)
         return tuple(every if judged else [IMPLIED, *every])
 

@@ -20,7 +20,7 @@ SENT = "sent"
 BUILT_INS = ("user", "iteration", "socket", "uuid", SENT)
 
 _NAME = re.compile(r"[^\W\d]\w*")
-_COLUMN = re.compile(r"([^\W\d]\w*)\.\w+")
+_COLUMN = re.compile(r"([^\W\d]\w*)\.(.+)")
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 
 
@@ -43,10 +43,12 @@ class Names:
     """The names known so far; all is called in the order of the steps.
 
     `incomplete`: something that may define names could not be read; an unknown one proves nothing.
+    `feeders` maps each to its columns, None where a mistake hides them.
     """
 
     def __init__(self, mistakes: Mistakes) -> None:
         self.lists: dict[str, tuple[Text, ...]] = {}
+        self.feeders: dict[str, tuple[str, ...] | None] = {}
         self._mistakes = mistakes
         self._known: dict[str, None] = {}
         self._defined: dict[str, Position] = {}
@@ -70,6 +72,9 @@ class Names:
             self._mistakes.add(where, f"{what} {quoted(name)} is built in; choose another name")
         elif name in self.lists:
             message = f"{what} {quoted(name)} is a list in 'variables' already; choose another name"
+            self._mistakes.add(where, message)
+        elif name in self.feeders:
+            message = f"{what} {quoted(name)} is a feeder in 'variables'; choose another name"
             self._mistakes.add(where, message)
         else:
             return True
@@ -138,9 +143,8 @@ class Names:
         if not match[2]:
             message = "'${' without '}'; write ${NAME}, or $${ for a literal '${'"
             self._mistakes.add(where, message)
-        elif _COLUMN.fullmatch(name):
-            if not self.incomplete:
-                self._mistakes.not_yet(where, f"a column such as {quoted('${' + name + '}')}")
+        elif column := _COLUMN.fullmatch(name):
+            self._column(where, column[1], column[2])
         elif _NAME.fullmatch(name) is None:
             message = f"{quoted('${' + name + '}')} holds no name; use letters, digits and '_'"
             self._mistakes.add(where, f"{message}, or write $${{ for a literal '${{'")
@@ -150,6 +154,11 @@ class Names:
         elif name in self.lists:
             message = f"'{name}' is a list; go through it with 'for: {{item: \"${{{name}}}\"}}'"
             self._mistakes.add(where, message)
+        elif name in self.feeders:
+            message = (
+                f"{quoted(name)} is a feeder; name one of its columns as in ${{{name}.COLUMN}}"
+            )
+            self._mistakes.add(where, message + self._columns_of(name))
         elif name in self._branches and name not in self._known:
             line = self._branches[name].line
             message = f"{quoted('${' + name + '}')} is set in another branch, which runs at the"
@@ -157,11 +166,29 @@ class Names:
         elif name not in BUILT_INS and name not in self._known:
             self._unknown.append(_Use(where, name))
 
+    def _column(self, where: Position, feeder: str, column: str) -> None:
+        """`${feeder.column}`; feeders are all known before the first step."""
+        columns = self.feeders.get(feeder)
+        if columns is not None and column not in columns:
+            hint = suggestion(column, columns, "its columns are")
+            message = f"{quoted(feeder)} has no column {quoted(column)}{hint}"
+            self._mistakes.add(where, message)
+        elif feeder not in self.feeders and not self.incomplete:
+            hint = suggestion(feeder, self.feeders, "feeders are")
+            hint = hint or "; a feeder is 'NAME: {csv: FILE}' in 'variables'"
+            name = quoted("${" + feeder + "." + column + "}")
+            self._mistakes.add(where, f"{quoted(feeder)} in {name} is no feeder{hint}")
+
+    def _columns_of(self, feeder: str) -> str:
+        columns = self.feeders[feeder]
+        return "" if columns is None else suggestion("", columns, "its columns are")
+
     def finish(self) -> None:
         """Reports the names that no step before their use defines."""
         if self.incomplete:
             return
-        everything = [*self._known, *BUILT_INS, *self.lists]
+        columns = [f"{name}.{one}" for name, found in self.feeders.items() for one in found or ()]
+        everything = [*self._known, *BUILT_INS, *self.lists, *columns]
         for use in self._unknown:
             name = quoted("${" + use.name + "}")
             if use.name in self._defined:

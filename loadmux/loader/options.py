@@ -5,7 +5,7 @@ Raises UsageError, which names the option: these mistakes have no place in the f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from loadmux import thresholds, units
@@ -24,8 +24,8 @@ class Options:
     models: Collection[str]
     rules: Collection[str]
 
-    target: Target | None
-    reply: str | None
+    targets: Mapping[str, Target]
+    replies: Mapping[str, str]
     users: int | None
     spawn_rate: float | None
     run_time: float | None
@@ -35,12 +35,15 @@ class Options:
 
 
 def check(overrides: Overrides, models: Collection[str], rules: Collection[str]) -> Options:
-    given, reply = overrides.target, overrides.reply
     return Options(
         models=models,
         rules=rules,
-        target=None if given is None else target.checked_target(given, models),
-        reply=None if reply is None else target.checked_rule(reply, rules),
+        targets=target.by_name(
+            _words(overrides.target), lambda text: target.checked_target(text, models)
+        ),
+        replies=target.by_name(
+            _words(overrides.reply), lambda text: target.checked_rule(text, rules)
+        ),
         users=_at_least("--users", overrides.users, 1),
         spawn_rate=_positive("--spawn-rate", overrides.spawn_rate, units.plain_rate),
         run_time=_positive("--run-time", overrides.run_time, units.plain_duration),
@@ -48,6 +51,12 @@ def check(overrides: Overrides, models: Collection[str], rules: Collection[str])
         seed=_at_least("--seed", overrides.seed, 0),
         thresholds=tuple(map(_threshold, overrides.thresholds)),
     )
+
+
+def _words(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    if given is None:
+        return ()
+    return (given,) if isinstance(given, str) else given
 
 
 def _at_least(option: str, value: int | None, least: int) -> int | None:

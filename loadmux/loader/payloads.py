@@ -1,6 +1,6 @@
 """What a step sends and expects: the PAYLOAD and REPLY forms of the language.
 
-A mapping has exactly one form; anything else in it is a mistake. `file`s are read here, so that a
+A mapping has exactly one form; anything else in it is a mistake. `file`s are read now, so that a
 missing one is known before anything is sent. Constants that could not be held in memory are
 refused.
 """
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import stat
-from collections.abc import Callable, Collection
-from pathlib import Path
+from collections.abc import Callable, Collection, Iterator
 
 from loadmux.errors import Position
-from loadmux.loader import reader
+from loadmux.framing import Framing
+from loadmux.loader import frames, reader
+from loadmux.loader.files import Files
+from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of, suggestion
 from loadmux.scenario import (
@@ -22,10 +23,13 @@ from loadmux.scenario import (
     Closed,
     Data,
     Exactly,
+    Frame,
+    Framed,
     Joined,
     Length,
     Payload,
     Random,
+    Regex,
     Repeated,
     Reply,
     Silence,
@@ -40,27 +44,33 @@ from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 LARGEST_PAYLOAD = 2**30
 LARGEST_DELIMITER = 2**16
 
-PAYLOAD_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
-REPLY_FORMS = ("rule", "length", "until", "closed", "reset", "silence")
-NOT_YET = {"frame": "'frame' (framing)", "regex": "'regex'"}
+PLAIN_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
+PAYLOAD_FORMS = (*PLAIN_FORMS, "frame")
+REPLY_FORMS = ("frame", "regex", "rule", "length", "until", "closed", "reset", "silence")
+BODY_FORMS = ("regex", "rule", "length", *PLAIN_FORMS)
+NO_BODY = ("frame", "until", "closed", "reset", "silence")
 
 
 class Payloads:
-    """Reads payloads and replies; `folder` is where the scenario's `file`s are looked for."""
+    """Reads payloads and replies; `unruled` are the targets whose reply rule nobody knows.
+
+    `wire` is the framing of the sockets of the step that is being read.
+    """
 
     def __init__(
         self,
         mistakes: Mistakes,
         names: Names,
-        folder: Path,
+        files: Files,
         rules: Collection[str],
-        has_rule: bool,
+        unruled: Collection[str],
     ) -> None:
         self._mistakes = mistakes
         self._names = names
-        self._folder = folder
+        self._files = files
         self._rules = rules
-        self._has_rule = has_rule
+        self._unruled = unruled
+        self.wire = Wire(reason="a step's sockets say so, and this is no step")
 
     # --- what a step may ask for ------------------------------------------------------------
 
@@ -76,17 +86,24 @@ class Payloads:
             return None
         return payload
 
-    def to_expect(self, node: Node, *, sent: bool) -> Reply | None:
-        """A reply; `sent` says whether the step sends, so that `${sent}` has a value."""
+    def to_expect(self, node: Node, *, sent: bool, targets: Collection[str]) -> Reply | None:
+        """A reply; `sent` says whether the step sends, so that `${sent}` has a value.
+
+        `targets` are those of the step's sockets.
+        """
         if isinstance(node, ScalarNode) and node.value == "reply":
-            return self._by_rule(node.where)
+            return self._by_rule(node.where, targets)
         if isinstance(node, ScalarNode) and node.value == "closed":
             return Closed()
         if not isinstance(node, MappingNode):
             return self._exactly(node.where, self._payload(node, "a reply", sent=sent))
-        form = self._form(node, "a reply", (*REPLY_FORMS, *PAYLOAD_FORMS))
+        form = self._form(node, "a reply", (*REPLY_FORMS, *PLAIN_FORMS))
         if form is None:
             return None
+        if form.key == "frame":
+            return self._frame(form, sent, targets)
+        if form.key == "regex":
+            return self._regex(node, form)
         if form.key in REPLY_FORMS:
             return self._reply_form(form)
         return self._exactly(node.where, self._payload_form(node, form, sent))
@@ -105,42 +122,45 @@ class Payloads:
             seconds = reader.positive_duration(self._mistakes, node, "'silence'")
             return None if seconds is None else Silence(seconds)
         if key == "until":
-            return self._until(node)
+            delimiter = self.constant(node, "'until'")
+            return None if delimiter is None else Until(delimiter)
         if isinstance(node, ScalarNode) and node.value is True:
             return Closed() if key == "closed" else WasReset()
         self._mistakes.add(node.where, f"'{key}' can only be true, not {kind_of(node)}")
         return None
 
-    def _by_rule(self, where: Position) -> Reply | None:
-        if self._has_rule:
+    def _by_rule(self, where: Position, targets: Collection[str]) -> Reply | None:
+        unruled = [name for name in targets if name in self._unruled]
+        if not unruled:
             return ByRule(None)
+        name = unruled[0]
+        whose = f"the rule of the target {quoted(name)}" if name else "the target's rule"
+        given = f"{name}=" if name else ""
         self._mistakes.add(
             where,
-            "'reply' needs to know the target's rule; write 'reply: RULE' in the target, or give"
-            f" --reply RULE (one of {', '.join(self._rules)})",
+            f"'reply' needs to know {whose}; write 'reply: RULE' in the target, or give"
+            f" --reply {given}RULE (one of {', '.join(self._rules)})",
         )
         return None
 
-    def _until(self, node: Node) -> Reply | None:
-        payload = self._payload(node, "'until'")
+    def constant(self, node: Node, what: str) -> bytes | None:
+        """A delimiter: bytes, at least one, that are known when the file is loaded."""
+        payload = self._payload(node, what, PLAIN_FORMS)
         if payload is None or not self._bounded(node.where, payload, LARGEST_DELIMITER):
             return None
-        delimiter = _constant(payload)
-        if delimiter is None:
-            self._mistakes.add(
-                node.where, "'until' needs constant bytes, without ${...} or 'random'"
-            )
-        elif not delimiter:
-            self._mistakes.add(node.where, "'until' needs at least one byte")
-        else:
-            return Until(delimiter)
-        return None
+        found = _constant(payload)
+        if found is None:
+            message = f"{what} needs constant bytes, without ${{...}} or 'random'"
+            self._mistakes.add(node.where, message)
+        elif not found:
+            self._mistakes.add(node.where, f"{what} needs at least one byte")
+        return found or None
 
-    def _exactly(self, where: Position, payload: Payload | None) -> Reply | None:
-        if payload is None or not self._bounded(where, payload):
+    def _exactly(self, where: Position, payload: Payload | None) -> Exactly | None:
+        if payload is None or not self._foretold(where, payload):
             return None
-        if _holds_random(payload):
-            message = "'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'"
+        if not all(framing.canonical for framing in _framings(payload)):
+            message = "a frame of this framing is no fixed bytes; expect {frame: ...} by itself"
             self._mistakes.add(where, message)
         elif _is_empty(payload):
             message = "there is nothing to expect; for silence write {silence: DURATION}"
@@ -149,9 +169,121 @@ class Payloads:
             return Exactly(payload)
         return None
 
+    def _foretold(self, where: Position, payload: Payload) -> bool:
+        if not self._bounded(where, payload):
+            return False
+        if _holds_random(payload):
+            message = "'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'"
+            self._mistakes.add(where, message)
+            return False
+        return True
+
+    # --- frames -----------------------------------------------------------------------------
+
+    def _framing(self, form: Entry, instead: str = "") -> Framing | None:
+        """The framing of the step's sockets, which `form` needs."""
+        if self.wire.framing is None and self.wire.reason:
+            message = f"'{form.key}' needs to know where a frame ends: {self.wire.reason}{instead}"
+            self._mistakes.add(form.where, message)
+        return self.wire.framing
+
+    def _regex(self, node: MappingNode, form: Entry) -> Reply | None:
+        regex = frames.regex(self._mistakes, self._names, form.value)
+        until = next((entry.value for entry in node.entries if entry.key == "until"), None)
+        if until is not None:
+            delimiter = self.constant(until, "'until'")
+            return None if delimiter is None or regex is None else Until(delimiter, regex)
+        framing = self._framing(form, "; or write 'until: BYTES' beside it")
+        return None if framing is None or regex is None else Frame(regex, framing)
+
+    def _frame(self, form: Entry, sent: bool, targets: Collection[str]) -> Reply | None:
+        framing = self._framing(form)
+        body = self._body(form.value, sent, targets)
+        if framing is None or body is None:
+            return None
+        if isinstance(body, Exactly) and framing.symmetric:
+            if not self._fits(form.value.where, body.payload, framing):
+                return None
+        elif isinstance(body, ByRule) and not framing.symmetric:
+            message = "with this framing a server's frames are not like ours; a rule cannot answer"
+            self._mistakes.add(form.value.where, message)
+            return None
+        return Frame(body, framing, self.wire.answers and framing.symmetric)
+
+    def _body(
+        self, node: Node, sent: bool, targets: Collection[str]
+    ) -> Exactly | ByRule | Length | Regex | None:
+        """What a frame holds; it may be empty."""
+        word = node.value if isinstance(node, ScalarNode) else None
+        if word == "reply":
+            found = self._by_rule(node.where, targets)
+            return self._answer(node.where, found)
+        refused = [word] if word == "closed" else []
+        if isinstance(node, MappingNode):
+            refused = [entry.key for entry in node.entries if entry.key in NO_BODY]
+        if refused:
+            message = f"{quoted(str(refused[0]))} is no body of a frame; write a text, or one of"
+            self._mistakes.add(node.where, f"{message} {', '.join(BODY_FORMS)}")
+            return None
+        if not isinstance(node, MappingNode):
+            return self._exact_body(node.where, self._payload(node, "a frame's body", sent=sent))
+        form = self._form(node, "a frame's body", BODY_FORMS)
+        if form is None:
+            return None
+        if form.key == "regex":
+            return frames.regex(self._mistakes, self._names, form.value)
+        if form.key in PLAIN_FORMS:
+            return self._exact_body(node.where, self._payload_form(node, form, sent))
+        found = self._reply_form(form)
+        return found if isinstance(found, Length) else self._answer(form.value.where, found)
+
+    def _exact_body(self, where: Position, payload: Payload | None) -> Exactly | None:
+        known = payload is not None and self._foretold(where, payload)
+        return Exactly(payload) if payload is not None and known else None
+
+    def _answer(self, where: Position, found: Reply | None) -> ByRule | None:
+        """A rule as a frame's body: it answers the body of the frame that the step sends."""
+        if not isinstance(found, ByRule):
+            return None
+        if not self.wire.answers:
+            message = "a rule in a 'frame' answers the frame that the same step sends; write 'send:"
+            self._mistakes.add(where, f"{message} {{frame: ...}}' beside it")
+        elif found.rule == "sink":
+            self._mistakes.add(where, "the rule 'sink' answers nothing, so no frame would come")
+        else:
+            return found
+        return None
+
+    def _framed(self, form: Entry, sent: bool) -> Payload | None:
+        """The payload form: a body in the frame of the step's sockets."""
+        framing = self._framing(form)
+        payload = self._payload(form.value, "a frame's body", sent=sent)
+        if framing is None or payload is None or not self._bounded(form.where, payload):
+            return None
+        fits = self._fits(form.value.where, payload, framing)
+        return Framed(payload, framing) if fits else None
+
+    def _fits(self, where: Position, payload: Payload, framing: Framing) -> bool:
+        """Whether a body can be framed, as far as it is known."""
+        constant = _constant(payload)
+        try:
+            if constant is not None:
+                framing.encode(constant)
+        except ValueError as error:
+            self._mistakes.add(where, f"this body cannot be framed: {error}")
+            return False
+        return True
+
     # --- payloads ---------------------------------------------------------------------------
 
-    def _payload(self, node: Node, what: str, *, sent: bool = False) -> Payload | None:
+    def _payload(
+        self,
+        node: Node,
+        what: str,
+        forms: Collection[str] = PAYLOAD_FORMS,
+        *,
+        sent: bool = False,
+    ) -> Payload | None:
         if isinstance(node, ScalarNode):
             text = reader.text(self._mistakes, node, what)
             return None if text is None else self._names.text(node.where, text, sent=sent)
@@ -159,7 +291,7 @@ class Payloads:
             message = f"{what} must be a text or a mapping, not a list; write {{join: [...]}}"
             self._mistakes.add(node.where, message)
             return None
-        form = self._form(node, what, PAYLOAD_FORMS)
+        form = self._form(node, what, forms)
         return None if form is None else self._payload_form(node, form, sent)
 
     def _payload_form(self, node: MappingNode, form: Entry, sent: bool) -> Payload | None:
@@ -167,6 +299,8 @@ class Payloads:
             return self._repeated(node, form, sent)
         if form.key == "join":
             return self._joined(form.value, sent)
+        if form.key == "frame":
+            return self._framed(form, sent)
         if form.key == "text":
             text = reader.text(self._mistakes, form.value, "'text'")
             return None if text is None else self._names.text(form.value.where, text, sent=sent)
@@ -179,11 +313,8 @@ class Payloads:
     def _form(self, node: MappingNode, what: str, forms: Collection[str]) -> Entry | None:
         """The one form that a mapping is, after its other keys were judged."""
         found = [entry for entry in node.entries if entry.key in forms]
-        refused = [entry for entry in node.entries if entry.key in NOT_YET]
-        if refused:
-            self._mistakes.not_yet(refused[0].where, NOT_YET[refused[0].key])
-            self._names.give_up()
-            return None
+        if any(entry.key == "regex" for entry in found):
+            found = [entry for entry in found if entry.key != "until"]
         repeats = any(entry.key == "repeat" for entry in found)
         known = (*forms, "times") if repeats else tuple(forms)
         strange = [entry for entry in node.entries if entry.key not in known]
@@ -192,6 +323,8 @@ class Payloads:
             self._mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
         if len(found) == 1:
             return found[0]
+        if frames.may_capture(node):
+            self._names.give_up()
         if found:
             keys = " and ".join(f"'{entry.key}'" for entry in found)
             self._mistakes.add(found[1].where, f"{what} has one form, this one has {keys}")
@@ -227,7 +360,7 @@ class Payloads:
         convert: dict[str, Callable[[str], bytes]] = {
             "hex": _hex,
             "base64": _base64,
-            "file": self._file,
+            "file": self._files.read,
         }
         try:
             return convert[form.key](node.text)
@@ -235,26 +368,8 @@ class Payloads:
             self._mistakes.add(node.where, str(error))
             return None
 
-    def _file(self, name: str) -> bytes:
-        if "\0" in name:
-            raise ValueError(f"{quoted(name)} is not the name of a file")
-        try:
-            path = self._folder / name
-            status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError(f"{quoted(name)} is not a regular file")
-            if status.st_size > LARGEST_PAYLOAD:
-                raise ValueError(f"{quoted(name)} is larger than {LARGEST_PAYLOAD} bytes")
-            return path.read_bytes()
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            message = (
-                f"cannot read {quoted(name)}: {reason}; files are looked for beside the scenario"
-            )
-            raise ValueError(message) from None
-
     def _bounded(self, where: Position, payload: Payload, most: int = LARGEST_PAYLOAD) -> bool:
-        if _size(payload) <= most:
+        if size_of(payload) <= most:
             return True
         self._mistakes.add(where, f"too large: more than {most} bytes")
         return False
@@ -278,7 +393,7 @@ def _base64(text: str) -> bytes:
 # --- what a payload comes to --------------------------------------------------------------------
 
 
-def _size(payload: Payload) -> int:
+def size_of(payload: Payload) -> int:
     """Bytes, the values of variables not counted."""
     match payload:
         case Text(parts):
@@ -288,14 +403,24 @@ def _size(payload: Payload) -> int:
         case Random(size):
             return size
         case Repeated(inner, times):
-            return _size(inner) * times
+            return size_of(inner) * times
         case Joined(payloads):
-            return sum(map(_size, payloads))
+            return sum(map(size_of, payloads))
+        case Framed(inner, framing):
+            return size_of(inner) + _overhead(framing)
+
+
+def _overhead(framing: Framing) -> int:
+    """Bytes that a frame has even without a body; 0 where every frame has one."""
+    try:
+        return len(framing.encode(b""))
+    except ValueError:
+        return 0
 
 
 def _is_empty(payload: Payload) -> bool:
     """Whether it can never hold a byte."""
-    return _size(payload) == 0 and not _any_leaf(payload, _has_variable)
+    return size_of(payload) == 0 and not _any_leaf(payload, _has_variable)
 
 
 def _holds_random(payload: Payload) -> bool:
@@ -312,7 +437,22 @@ def _any_leaf(payload: Payload, holds: Callable[[Payload], bool]) -> bool:
             return _any_leaf(inner, holds)
         case Joined(payloads):
             return any(_any_leaf(inner, holds) for inner in payloads)
+        case Framed(inner, _):
+            return _any_leaf(inner, holds)
     return holds(payload)
+
+
+def _framings(payload: Payload) -> Iterator[Framing]:
+    """The framings of all frames in a payload."""
+    match payload:
+        case Repeated(inner, _):
+            yield from _framings(inner)
+        case Joined(payloads):
+            for each in payloads:
+                yield from _framings(each)
+        case Framed(inner, framing):
+            yield framing
+            yield from _framings(inner)
 
 
 def _constant(payload: Payload) -> bytes | None:
@@ -331,3 +471,6 @@ def _constant(payload: Payload) -> bytes | None:
         case Joined(payloads):
             units_ = [_constant(inner) for inner in payloads]
             return None if None in units_ else b"".join(u for u in units_ if u is not None)
+        case Framed(inner, framing):
+            body = _constant(inner)
+            return None if body is None else framing.encode(body)

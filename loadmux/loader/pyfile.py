@@ -13,23 +13,14 @@ from types import FunctionType, ModuleType
 
 from loadmux import usercode
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
+from loadmux.loader import file
 from loadmux.loader.file import KEYS
 from loadmux.loader.reader import Mistakes, nearest
 from loadmux.loader.values import node_of
 from loadmux.usercode import MARK, Definition
 from loadmux.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
 
-LOAD_KEYS = (
-    "users",
-    "spawn_rate",
-    "run_time",
-    "iterations",
-    "pacing",
-    "graceful_stop",
-    "rate",
-    "max_users",
-    "phases",
-)
+LOAD_KEYS = (*file.LOAD_KEYS, *file.LOAD_NOT_YET)
 LISTS_OF_STEPS = ("before", "after")
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from loadmux.loader import reader
+from loadmux.errors import Position
+from loadmux.framing import Framing
+from loadmux.loader import frames, reader, tls
+from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
 from loadmux.units import quoted
@@ -20,12 +23,11 @@ MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
 
-OPTIONS = ("count", "nodelay", "receive_buffer", "send_buffer", "source", "linger")
-NOT_YET = {
-    "to": "'to' (several targets)",
-    "framing": "'framing'",
-    "tls": "'tls'",
-}
+OPTIONS = (
+    *("to", "count", "nodelay", "receive_buffer", "send_buffer", "source", "linger"),
+    *("framing", "tls"),
+)
+NOT_YET: dict[str, str] = {}
 
 _NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
@@ -40,14 +42,19 @@ class Reference:
 
 
 class Sockets:
-    """The declared sockets; `known` is False where a mistake hides some: none is unknown then."""
+    """The declared sockets; `known` is False where a mistake hides some: none is unknown then.
+
+    `targets` are the names of what they may connect to, None where a mistake hides them.
+    """
 
     def __init__(self, mistakes: Mistakes) -> None:
         self.flat: list[Socket] = []
+        self.targets: Collection[str] | None = None
         self.known = True
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
+        self._doubtful: set[str] = set()
 
     @classmethod
     def declared(cls, mistakes: Mistakes, flat: Sequence[Socket]) -> Sockets:
@@ -64,10 +71,20 @@ class Sockets:
 
     # --- declaration ------------------------------------------------------------------------
 
-    def declare_all(self, node: Node | None) -> None:
-        """Reads the key `sockets`; None declares the one socket `main`."""
-        if node is None:
-            self._declare(DEFAULT, Socket(DEFAULT), None)
+    def declare_all(self, node: Node | None, where: Position, constant: Constant) -> None:
+        """Reads the key `sockets`; None declares the one socket `main`.
+
+        `where`: what is at fault if that socket does not know its target.
+        """
+        self._constant = constant
+        several = self.targets is not None and len(self.targets) > 1
+        if several and not isinstance(node, MappingNode):
+            message = "with several targets each socket says which is its own; write 'sockets:"
+            message += f" {{NAME: {{to: TARGET}}}}' ({self._listed_targets()})"
+            self._mistakes.add(where if node is None else node.where, message)
+            self.known = False
+        elif node is None:
+            self._declare(DEFAULT, Socket(DEFAULT, to=self._only_target()), None)
         elif isinstance(node, ListNode):
             for item in node.items:
                 self._declare_name(item)
@@ -101,7 +118,38 @@ class Sockets:
         elif name in self._places:
             self._mistakes.add(item.where, f"the socket {quoted(name)} is named twice")
         else:
-            self._declare(name, Socket(name), None)
+            self._declare(name, Socket(name, to=self._only_target()), None)
+
+    # --- targets ----------------------------------------------------------------------------
+
+    def _only_target(self) -> str:
+        return next(iter(self.targets or ()), "")
+
+    def _listed_targets(self) -> str:
+        return "targets are " + ", ".join(list(self.targets or ())[:30])
+
+    def _to(self, name: str | None, where: Position, node: Node | None) -> str:
+        """The target of a socket with options; `where` is the socket's place."""
+        targets = self.targets
+        if targets is None:
+            return ""
+        if node is None:
+            if len(targets) > 1:
+                message = f"the socket {quoted(name or '')} does not say which target is its own"
+                self._mistakes.add(where, f"{message}; write 'to:' ({self._listed_targets()})")
+            return self._only_target()
+        if not any(targets):
+            message = "'to' chooses among the names of several targets; this target has none"
+            self._mistakes.add(node.where, f"{message}; leave 'to' out")
+            return ""
+        found = reader.text(self._mistakes, node, "'to'")
+        if found is None or found in targets:
+            return found or ""
+        hint = suggestion(found, targets, "targets are")
+        self._mistakes.add(node.where, f"unknown target {quoted(found)}{hint}")
+        return ""
+
+    # --- names and options ------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node) -> str | None:
         if _NAME.fullmatch(name) is None:
@@ -127,14 +175,19 @@ class Sockets:
     def _declare_with_options(self, name: str | None, node: Node) -> None:
         """One `NAME: options`; a name that is wrong (None) still has its options checked."""
         options, count = Socket(name or ""), None
+        to = None
         if isinstance(node, MappingNode):
+            to = next((entry.value for entry in node.entries if entry.key == "to"), None)
             fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
             options, count = self._options(options, fields), self._count(fields)
+            if options.framing is None and ("framing" in fields or "framing" in fields.meant):
+                self._doubtful.add(name or "")
             if "count" in fields and count is None:
                 self.known = False
         elif not (isinstance(node, ScalarNode) and node.value is None):
             message = f"a socket's options must be a mapping, not {kind_of(node)}"
             self._mistakes.add(node.where, f"{message}; write {{nodelay: false}} or nothing")
+        options = dataclasses.replace(options, to=self._to(name, node.where, to))
         if name is None:
             self.known = False
         else:
@@ -156,9 +209,31 @@ class Sockets:
             send_buffer=fields.read("send_buffer", _buffer),
             source=fields.read("source", _source),
             linger=fields.read("linger", reader.duration),
+            framing=fields.read("framing", self._framing),
+            tls=fields.read("tls", tls.read),
         )
 
+    def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
+        return frames.read(mistakes, node, self._constant)
+
     # --- reference --------------------------------------------------------------------------
+
+    def wire(self, reference: Reference | None, send: Node | None) -> Wire:
+        """The framing that a step's sockets have in common; `send` is what it sends."""
+        answers = frames.sends_frame(send)
+        if reference is None:
+            return Wire(answers=answers)
+        sockets = [self.flat[place] for place in reference.sockets]
+        missing = next((one.name for one in sockets if one.framing is None), None)
+        if missing is not None:
+            name = missing.partition("[")[0]
+            known = name not in self._doubtful
+            reason = f"write 'sockets: {{{name}: {{framing: line}}}}' or another framing"
+            return Wire(None, reason if known else "", answers)
+        if any(one.framing != sockets[0].framing for one in sockets):
+            reason = "its sockets have different framings; write a step for each"
+            return Wire(None, reason, answers)
+        return Wire(sockets[0].framing, "", answers)
 
     def refer(self, node: Node, what: str) -> Reference | None:
         """A socket, a group, one of a group, `all`, or a list of these."""
@@ -225,16 +300,22 @@ def _buffer(mistakes: Mistakes, node: Node, what: str) -> int | None:
 
 
 def _source(mistakes: Mistakes, node: Node, what: str) -> str | None:
-    """An IP address to bind from."""
+    """An IP address, or a CIDR block of them, to bind from."""
     found = reader.text(mistakes, node, what)
     if found is None:
         return None
     try:
-        return str(ipaddress.ip_address(found))
+        if "/" not in found:
+            return str(ipaddress.ip_address(found))
+        block = ipaddress.ip_network(found, strict=False)
     except ValueError:
+        message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
         if "/" in found:
-            mistakes.not_yet(node.where, f"a CIDR block as {what}")
-        else:
-            message = f"{quoted(found)} is not an IP address; write one such as 127.0.0.2"
-            mistakes.add(node.where, message)
-    return None
+            message = f"{quoted(found)} is not a block of IP addresses; write 127.0.1.0/24"
+        mistakes.add(node.where, message)
+        return None
+    if ipaddress.ip_interface(found).ip != block.network_address:
+        message = f"{quoted(found)} is one address within a block; write {quoted(str(block))}"
+        mistakes.add(node.where, f"{message}, or the address alone")
+        return None
+    return str(block)

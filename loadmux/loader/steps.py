@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import cast, get_args
 
-from loadmux.loader import reader
+from loadmux.loader import frames, reader
 from loadmux.loader.branches import Branches, sockets_of
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
@@ -179,8 +179,9 @@ class Steps:
     def _exchange(self, fields: Fields, number: int) -> Step | None:
         on = fields.value("on")
         reference = self._default(fields) if on is None else self._sockets.refer(on, "'on'")
+        self._payloads.wire = self._sockets.wire(reference, fields.value("send"))
         send = self._send(fields) if "send" in fields else None
-        expect = self._expect(fields) if "expect" in fields else None
+        expect = self._expect(fields, reference) if "expect" in fields else None
         within = fields.read("within", reader.positive_duration)
         both = "send" in fields and "expect" in fields
         action = "exchange" if both else "send" if "send" in fields else "expect"
@@ -229,8 +230,10 @@ class Steps:
         sizes = [reader.size(self._mistakes, item, "a piece") for item in nodes]
         return tuple(size for size in sizes if size is not None)
 
-    def _expect(self, fields: Fields) -> Expect | None:
-        reply = self._payloads.to_expect(self._needed(fields, "expect"), sent="send" in fields)
+    def _expect(self, fields: Fields, on: Reference | None) -> Expect | None:
+        targets = [] if on is None else [self._sockets.flat[place].to for place in on.sockets]
+        node = self._needed(fields, "expect")
+        reply = self._payloads.to_expect(node, sent="send" in fields, targets=targets)
         save = fields.value("save")
         name = None if save is None else reader.text(self._mistakes, save, "'save'")
         if save is not None and name is None:
@@ -390,4 +393,7 @@ class Steps:
 def defines(step: MappingNode) -> bool:
     """Whether a step's keys, as they are or as they may have been meant, can define a name."""
     keys = [entry.key for entry in step.entries]
-    return any(key in NOT_YET or key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys)
+    captures = any(frames.may_capture(entry.value) for entry in step.entries)
+    return captures or any(
+        key in NOT_YET or key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys
+    )

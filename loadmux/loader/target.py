@@ -1,49 +1,54 @@
-"""Where the server is: the key `target`, and what `--target` and `--reply` put in its place."""
+"""Where the servers are: the key `target`, and what `--target` and `--reply` put in its place.
+
+Targets are kept by name; the only one of a scenario that gives it no name is called "".
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from typing import Literal, TypeVar, cast
 
 from loadmux.errors import Position, UsageError
 from loadmux.loader import reader
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
 from loadmux.scenario import Target, Url
 from loadmux.units import quoted
-from loadmux.yamltree import MappingNode, Node, ScalarNode
+from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
 # What a bundled target answers when nobody says otherwise.
 DEFAULT_RULE = "echo"
-URL_FORMS = "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH"
+URL_FORMS = "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH"
 TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
+ONLY = ""
 # Any key of a bundled target may be an option of its own; one this like `reply` is a slip.
 LIKE_REPLY = 0.85
 # sun_path holds 108 bytes with its closing zero (unix(7)).
 LONGEST_UNIX_PATH = 107
 
+NETWORKED = ("tcp", "tls", "udp")
+
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:/@]*)):([0-9]{1,9})")
 _HOST = re.compile(r"[\w.-]+")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _MODEL = re.compile(r"[A-Za-z0-9_]+")
+_NAME = re.compile(r"[\w.-]+")
+_NAMED = re.compile(r"([\w.-]+)=(.+)")
 
-
-class NotYet(ValueError):
-    """A URL that the language has and this version has not."""
+T = TypeVar("T")
 
 
 def parse_url(text: str) -> Url:
-    """`tcp://HOST:PORT`, `tcp://[::1]:PORT` or `unix:///PATH`; raises ValueError, for one line."""
+    """A URL as URL_FORMS says; raises ValueError, for one line."""
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator:
         raise ValueError(f"{quoted(text)} is not a URL; {URL_FORMS}")
-    if scheme in ("tls", "udp"):
-        raise NotYet(f"a URL with {scheme}:// is not supported yet")
-    if scheme == "tcp":
-        return _tcp(text, rest)
+    if scheme in NETWORKED:
+        return _networked(cast(Literal["tcp", "tls", "udp"], scheme), text, rest)
     if scheme != "unix":
         raise ValueError(f"unknown scheme {quoted(scheme)} in {quoted(text)}; {URL_FORMS}")
     if not rest.startswith("/") or rest.endswith("/") or "\0" in rest:
@@ -53,7 +58,7 @@ def parse_url(text: str) -> Url:
     return Url("unix", path=rest)
 
 
-def _tcp(text: str, rest: str) -> Url:
+def _networked(scheme: Literal["tcp", "tls", "udp"], text: str, rest: str) -> Url:
     match = _HOST_AND_PORT.fullmatch(rest)
     if match is None:
         hint = "; an IPv6 address stands in brackets" if rest.count(":") > 1 else ""
@@ -63,7 +68,7 @@ def _tcp(text: str, rest: str) -> Url:
         raise ValueError(f"the port in {quoted(text)} must be 1 to 65535")
     if match[1] is not None:
         try:
-            return Url("tcp", str(ipaddress.IPv6Address(match[1])), port)
+            return Url(scheme, str(ipaddress.IPv6Address(match[1])), port)
         except ValueError:
             raise ValueError(f"{quoted(match[1])} is not an IPv6 address; {URL_FORMS}") from None
     host = match[2]
@@ -74,14 +79,14 @@ def _tcp(text: str, rest: str) -> Url:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise ValueError(f"{quoted(host)} is not an IPv4 address; {URL_FORMS}") from None
-    return Url("tcp", host, port)
+    return Url(scheme, host, port)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the file says. `judged` is False where a mistake hides it."""
+    """What the file says, by name. `judged` is False where a mistake hides some of it."""
 
-    target: Target | None
+    targets: Mapping[str, Target]
     judged: bool = True
 
 
@@ -91,18 +96,52 @@ class Found:
 def read(
     mistakes: Mistakes, node: Node | None, models: Collection[str], rules: Collection[str]
 ) -> Found:
-    """The key `target`; None where the file has none."""
+    """The key `target`: one target, or a map of names to targets."""
     if node is None:
-        return Found(None)
-    before = len(mistakes)
-    if isinstance(node, ScalarNode):
-        target = _scalar(mistakes, node, models)
-    elif isinstance(node, MappingNode):
-        target = _mapping(mistakes, node, models, rules)
+        return Found({})
+    before, whole = len(mistakes), True
+    if isinstance(node, MappingNode) and _holds_names(node):
+        whole = not node.incomplete
+        found = {
+            entry.key: _one(mistakes, entry.value, models, rules)
+            for entry in node.entries
+            if _checked_name(mistakes, entry)
+        }
     else:
-        target = None
-        mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
-    return Found(target, target is not None and len(mistakes) == before)
+        found = {ONLY: _one(mistakes, node, models, rules)}
+    targets = {name: target for name, target in found.items() if target is not None}
+    return Found(targets, len(mistakes) == before and bool(targets) and whole)
+
+
+def _holds_names(node: MappingNode) -> bool:
+    """Whether a mapping is no target but a map of several."""
+    values = {entry.key: entry.value for entry in node.entries}
+    if "bundled" in values or "url" in values:
+        return False
+    if any(isinstance(value, MappingNode) for value in values.values()):
+        return True
+    urls = all(isinstance(v, ScalarNode) and "://" in v.text for v in values.values())
+    misspelt = any(nearest(key, ("bundled", "url")) for key in values)
+    return bool(values) and urls and not (misspelt and len(values) == 1)
+
+
+def _checked_name(mistakes: Mistakes, entry: Entry) -> bool:
+    if _NAME.fullmatch(entry.key) is not None:
+        return True
+    message = f"{quoted(entry.key)} is no name for a target; use letters, digits, '_', '-' and '.'"
+    mistakes.add(entry.where, message)
+    return False
+
+
+def _one(
+    mistakes: Mistakes, node: Node, models: Collection[str], rules: Collection[str]
+) -> Target | None:
+    if isinstance(node, ScalarNode):
+        return _scalar(mistakes, node, models)
+    if isinstance(node, MappingNode):
+        return _mapping(mistakes, node, models, rules)
+    mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
+    return None
 
 
 def _scalar(mistakes: Mistakes, node: ScalarNode, models: Collection[str]) -> Target | None:
@@ -142,7 +181,7 @@ def _mapping(
     if "reply" in values:
         rule = reader.choice(mistakes, values["reply"], "rule", rules)
     if "url" in values:
-        Fields(mistakes, node, "a target with a 'url'", ("url", "reply"), {"tls": "'tls'"})
+        Fields(mistakes, node, "a target with a 'url'", ("url", "reply"))
         url = _url(mistakes, values["url"])
         return None if url is None else Target(url=url, rule=rule)
     model = _model(mistakes, values["bundled"], models)
@@ -153,16 +192,11 @@ def _mapping(
 
 
 def _neither(mistakes: Mistakes, node: MappingNode) -> None:
-    """Neither `url` nor `bundled`: misspelt, or the language's map of several targets."""
-    values = [entry.value for entry in node.entries]
+    """Neither `url` nor `bundled`."""
     misspelt = [entry for entry in node.entries if nearest(entry.key, ("bundled", "url"))]
-    if any(isinstance(value, MappingNode) for value in values):
-        mistakes.not_yet(node.entries[0].where, "a map of several targets")
-    elif misspelt:
+    if misspelt:
         hint = suggestion(misspelt[0].key, ("bundled", "url"), "it has")
         mistakes.add(misspelt[0].where, f"unknown key {quoted(misspelt[0].key)} in a target{hint}")
-    elif values and all(isinstance(v, ScalarNode) and "://" in v.text for v in values):
-        mistakes.not_yet(node.entries[0].where, "a map of several targets")
     elif not node.incomplete:
         mistakes.add(node.where, f"a target needs 'url' or 'bundled'; {TARGET_FORMS}")
 
@@ -227,8 +261,50 @@ def checked_rule(text: str, rules: Collection[str]) -> str:
     raise UsageError(f"--reply: unknown rule {quoted(text)}{hint}")
 
 
+def by_name(words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]:
+    """`NAME=WORD`s, or a word for the only target; of two for the same one the last wins."""
+    found: dict[str, T] = {}
+    for word in words:
+        match = _NAMED.fullmatch(word)
+        name, value = (match[1], match[2]) if match is not None else (ONLY, word)
+        found[name] = checked(value)
+    return found
+
+
+def in_force(
+    file: Mapping[str, Target], line: Mapping[str, Target], replies: Mapping[str, str]
+) -> dict[str, Target]:
+    """The file's targets with the command line's words in place of theirs. Raises UsageError."""
+    targets = _settled("--target", line, file)
+    rules = _settled("--reply", replies, file)
+    found = {
+        name: overridden(file.get(name), targets.get(name), rules.get(name))
+        for name in (file or targets)
+    }
+    return {name: target for name, target in found.items() if target is not None}
+
+
+def _settled(option: str, given: Mapping[str, T], file: Mapping[str, Target]) -> Mapping[str, T]:
+    """What an option gives, by the names of the file's targets. Raises UsageError."""
+    names = list(file) or [ONLY]
+    if ONLY in given and len(given) == len(names) == 1:
+        return {names[0]: given[ONLY]}
+    for name in given:
+        if name == ONLY and names != [ONLY]:
+            raise UsageError(
+                f"{option}: the scenario has several targets; write NAME=... for one or more of"
+                f" {', '.join(names)}"
+            )
+        if name not in names and names == [ONLY]:
+            raise UsageError(f"{option}: the scenario has one target; leave '{name}=' out")
+        if name not in names:
+            hint = suggestion(name, names, "targets are")
+            raise UsageError(f"{option}: unknown target {quoted(name)}{hint}")
+    return given
+
+
 def overridden(file: Target | None, line: Target | None, rule: str | None) -> Target | None:
-    """The target in force.
+    """The one target in force.
 
     Another target keeps the file's rule (what the scenario expects does not change with who
     answers), but not the options of a bundled target of another model.

@@ -5,17 +5,22 @@
 - `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold` or
   `interrupted`; `exit_code`; `reason`: one line for a person.
 - `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
-  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`.
+  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`. `targets` has all of them,
+  with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
   faults, those of connects too; `rate`: right ones a second}.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
   `latency`}; `latency` is null where none was measured.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
   `served`: completed an iteration without a fault}.
+- `scenarios`, a list: {`name`, `path`, `weight`, `verdict`, `exit_code`, `reason`, `duration`,
+  `exchanges`, `iterations`, `interrupted`, `dropped`, `users`} of each alone; `scenario` is the
+  first. With several, `LABEL: ` is before the steps, the thresholds and the targets of each.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
-  `offset` is the first wrong byte of the reply, `at` counts from the start of the run.
+  `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
+  the URL that the socket was connected to.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
   `workers`}.
 
@@ -33,8 +38,8 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.errors import Evidence, Kind, Moment, UsageError
-from loadmux.report.model import Report, WorkerReport
-from loadmux.stats import FaultGroup, Histogram, StepStats
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult
 
 SCHEMA_VERSION = 1
@@ -47,7 +52,7 @@ WORDS: dict[ExitCode, str] = {
 def as_json(report: Report) -> dict[str, Any]:
     """The report as values that `json.dumps` takes, in the shape of `SCHEMA`."""
     stats, verdict = report.stats, report.verdict
-    total, duration = stats.total, report.duration
+    duration = report.duration
     return {
         "schema_version": SCHEMA_VERSION,
         "verdict": WORDS[verdict.code],
@@ -57,18 +62,20 @@ def as_json(report: Report) -> dict[str, Any]:
         "command": report.command,
         "duration": duration,
         "scenario": {"name": report.scenario.name, "path": report.scenario.path},
-        "target": {"url": report.target, "model": report.model, "reply": report.rule},
-        "exchanges": {
-            "count": total.count,
-            "errors": stats.errors,
-            "rate": _rate(total, duration),
-        },
-        "steps": [_row(row, duration) for row in stats.steps.values()],
+        "target": _target(report.targets[0]),
+        "targets": [{"name": one.name, **_target(one)} for one in report.targets],
+        "exchanges": _exchanges(stats, duration),
+        "steps": [
+            _row(row, part.duration)
+            for part in report.parts
+            for row in part.stats.labelled(part.label).steps.values()
+        ],
+        "scenarios": [_scenario(part) for part in report.parts],
         "connects": _row(stats.connects, duration),
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
         "dropped": stats.dropped,
-        "users": {"started": stats.started, "served": stats.served},
+        "users": _users(stats),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
         "faults": [_group(group) for group in stats.faults.values()],
         "script_errors": [
@@ -125,6 +132,37 @@ def _replace(place: Path, text: str) -> None:
         raise
 
 
+def _target(target: TargetReport) -> dict[str, str | None]:
+    return {"url": target.url, "model": target.model, "reply": target.rule}
+
+
+def _scenario(part: ScenarioReport) -> dict[str, Any]:
+    scenario, stats = part.scenario, part.stats
+    return {
+        "name": part.label or scenario.name,
+        "path": scenario.path,
+        "weight": scenario.weight or 1,
+        "verdict": WORDS[part.verdict.code],
+        "exit_code": part.verdict.code.value,
+        "reason": part.verdict.reason,
+        "duration": part.duration,
+        "exchanges": _exchanges(stats, part.duration),
+        "iterations": stats.iterations,
+        "interrupted": stats.interrupted,
+        "dropped": stats.dropped,
+        "users": _users(stats),
+    }
+
+
+def _exchanges(stats: Stats, duration: float) -> dict[str, Any]:
+    total = stats.total
+    return {"count": total.count, "errors": stats.errors, "rate": _rate(total, duration)}
+
+
+def _users(stats: Stats) -> dict[str, int]:
+    return {"started": stats.started, "served": stats.served}
+
+
 def _row(row: StepStats, duration: float) -> dict[str, Any]:
     return {
         "name": row.name,
@@ -173,6 +211,7 @@ def _example(evidence: Evidence) -> dict[str, Any]:
         "user": evidence.user,
         "iteration": evidence.iteration,
         "socket": evidence.socket,
+        "target": evidence.target,
         "at": evidence.at,
         "offset": evidence.offset,
         "excerpt_at": evidence.excerpt_at,
@@ -248,6 +287,7 @@ _EXAMPLE = _object(
     user={"type": "integer"},
     iteration={"type": "integer"},
     socket=_TEXT,
+    target=_TEXT,
     at=_NUMBER,
     offset=_or_null(_COUNT),
     excerpt_at=_COUNT,
@@ -256,6 +296,9 @@ _EXAMPLE = _object(
     belongs_to=_or_null(_TEXT),
     transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
 )
+_TARGET = {"url": _TEXT, "model": _or_null(_TEXT), "reply": _or_null(_TEXT)}
+_EXCHANGES = _object(count=_COUNT, errors=_COUNT, rate=_AMOUNT)
+_USERS = _object(started=_COUNT, served=_COUNT)
 _WORKER = _object(
     number=_COUNT,
     users=_COUNT,
@@ -278,14 +321,31 @@ SCHEMA: dict[str, Any] = {
     command=_TEXT,
     duration=_AMOUNT,
     scenario=_object(name=_TEXT, path=_TEXT),
-    target=_object(url=_TEXT, model=_or_null(_TEXT), reply=_or_null(_TEXT)),
-    exchanges=_object(count=_COUNT, errors=_COUNT, rate=_AMOUNT),
+    target=_object(**_TARGET),
+    targets=_list(_object(name=_TEXT, **_TARGET)),
+    exchanges=_EXCHANGES,
     steps=_list(_ROW),
     connects=_ROW,
     iterations=_COUNT,
     interrupted=_COUNT,
     dropped=_COUNT,
-    users=_object(started=_COUNT, served=_COUNT),
+    users=_USERS,
+    scenarios=_list(
+        _object(
+            name=_TEXT,
+            path=_TEXT,
+            weight=_COUNT,
+            verdict={"enum": list(WORDS.values())},
+            exit_code={"enum": [code.value for code in WORDS]},
+            reason=_TEXT,
+            duration=_AMOUNT,
+            exchanges=_EXCHANGES,
+            iterations=_COUNT,
+            interrupted=_COUNT,
+            dropped=_COUNT,
+            users=_USERS,
+        )
+    ),
     thresholds=_list(
         _object(
             text=_TEXT, step=_or_null(_TEXT), metric=_TEXT, measured=_or_null(_NUMBER), met=_BOOL

@@ -7,7 +7,7 @@ verdict; reporters never compute a verdict of their own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadmux.scenario import Scenario
 from loadmux.stats import Stats
@@ -41,18 +41,48 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetReport:
+    """A target that was driven, by the name that the scenario gives it ("" for the only one).
+
+    `model` is the bundled target's, None for the user's own; `rule` the reply rule, if known.
+    """
+
+    name: str
+    url: str
+    model: str | None = None
+    rule: str | None = None
+
+    @property
+    def about(self) -> str:
+        """What is known beside the URL, in words."""
+        about = [f"bundled {self.model}"] if self.model else []
+        return ", ".join([*about, f"reply rule: {self.rule}"] if self.rule else about)
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioReport:
+    """One scenario of a run, judged by its own thresholds; `targets` has at least one.
+
+    `label` is before its rows in the run's own statistics, "" where it is the only scenario.
+    """
+
+    label: str
+    scenario: Scenario
+    targets: tuple[TargetReport, ...]
+    duration: float
+    stats: Stats
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """`target` is the URL that was driven; `model` the bundled target's name, None for the user's
-    own.
+    """`parts` are the scenarios (at least one), `stats` and `verdict` are of all of them together.
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
     """
 
-    scenario: Scenario
-    target: str
-    model: str | None
-    rule: str | None
+    parts: tuple[ScenarioReport, ...]
     poller: str
     duration: float
     stats: Stats
@@ -61,6 +91,20 @@ class Report:
     command: str
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def scenario(self) -> Scenario:
+        """The only scenario, or the first of several."""
+        return self.parts[0].scenario
+
+    @property
+    def targets(self) -> tuple[TargetReport, ...]:
+        """All the targets; with several scenarios their labels are before the names."""
+        return tuple(
+            replace(one, name=": ".join(filter(None, (part.label, one.name))))
+            for part in self.parts
+            for one in part.targets
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ lines and bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import FaultGroup, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult, measured_by
 
@@ -107,14 +107,12 @@ def _verdict(page: _Page, report: Report) -> None:
 def _summary(page: _Page, report: Report) -> None:
     stats = report.stats
     page.line()
-    description = report.scenario.description
-    page.field("scenario", report.scenario.name, f" ({report.scenario.path})")
-    if description:
-        page.paragraph("", " ".join(description.split()), "dim")
-    about = [f"bundled {report.model}"] if report.model else []
-    about += [f"reply rule: {report.rule}"] if report.rule else []
-    page.field("target", report.target, f" ({', '.join(about)})" if about else "")
-    asked = report.scenario.load.users
+    _scenarios(page, report.parts)
+    for number, target in enumerate(report.targets):
+        name = f"{target.name}: " if target.name else ""
+        about = f" ({target.about})" if target.about else ""
+        page.field("" if number else "target", name, target.url, about)
+    asked = sum(part.scenario.load.users for part in report.parts)
     of = f" of {asked:,}" if stats.started < asked else ""
     page.field(
         "load",
@@ -126,6 +124,24 @@ def _summary(page: _Page, report: Report) -> None:
     per_second = figures.rate(_per_second(total, report.duration))
     errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
     page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
+
+
+def _scenarios(page: _Page, parts: Sequence[ScenarioReport]) -> None:
+    """The scenario and what it is about; of several what each did."""
+    if len(parts) == 1:
+        scenario = parts[0].scenario
+        page.field("scenario", scenario.name, f" ({scenario.path})")
+        if scenario.description:
+            page.paragraph("", " ".join(scenario.description.split()), "dim")
+        return
+    for number, part in enumerate(parts):
+        users = figures.plural(part.scenario.load.users, "user")
+        did = f": {users}, {figures.plural(part.stats.iterations, 'iteration')}"
+        word, style = WORDS[part.verdict.code]
+        page.field(
+            "" if number else "scenarios", part.label, f" ({part.scenario.path}){did}, ",
+            (word.lower(), style),
+        )  # fmt: skip
 
 
 def _per_second(row: StepStats, duration: float) -> float:
@@ -169,7 +185,11 @@ def _measured(result: ThresholdResult) -> str:
 def _steps(page: _Page, report: Report) -> None:
     """One row for each step, all of them where there are several, and the connects apart."""
     stats, total = report.stats, report.stats.total
-    rows = [_cells(page, row, report.duration) for row in stats.steps.values()]
+    rows = [
+        _cells(page, row, part.duration)
+        for part in report.parts
+        for row in part.stats.labelled(part.label).steps.values()
+    ]
     if sum(row.kind == total.kind for row in stats.steps.values()) > 1:
         rows.append([f"all {total.kind}s", *_cells(page, total, report.duration)[1:]])
     connects = stats.connects.count > 0
@@ -222,6 +242,7 @@ def _padded(text: str, width: int) -> str:
 def _faults(page: _Page, report: Report) -> None:
     """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
     kinds = _by_kind(report.stats.faults.values())
+    names = _names(report.targets)
     if kinds:
         page.heading("Faults")
     for number, groups in enumerate(kinds):
@@ -233,12 +254,20 @@ def _faults(page: _Page, report: Report) -> None:
             title = f"{group.kind} at step '{group.step}'"
             page.line("  ", (title, "bold red"), f": {figures.plural(group.count, 'time')}")
             if place < len(EXAMPLES_IN_FULL):
-                _examples(page, group, EXAMPLES_IN_FULL[place])
+                _examples(page, group, EXAMPLES_IN_FULL[place], names)
         rest = groups[GROUPS_OF_A_KIND:]
         if rest:
             steps = figures.plural(len(rest), "more step")
             times = figures.plural(sum(group.count for group in rest), "time")
             page.line("  ", (f"{groups[0].kind} at {steps}", "bold red"), f": {times}")
+
+
+def _names(targets: Sequence[TargetReport]) -> dict[str, str]:
+    """The targets' names by URL, if there are several; one that has two is called by its URL."""
+    names: dict[str, str] = {}
+    for target in targets if len(targets) > 1 else ():
+        names[target.url] = target.url if target.url in names else target.name
+    return names
 
 
 def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
@@ -251,21 +280,23 @@ def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
     return sorted(kinds.values(), key=lambda found: -sum(group.count for group in found))
 
 
-def _examples(page: _Page, group: FaultGroup, most: int) -> None:
+def _examples(page: _Page, group: FaultGroup, most: int, targets: Mapping[str, str]) -> None:
+    """`targets` has the names of the targets by their URLs, where there are several."""
     shown = group.examples[:most]
     for number, evidence in enumerate(shown, 1):
         if len(shown) > 1:
             page.line()
             page.line("    ", (f"example {number}", "bold"))
-        _evidence(page, evidence)
+        _evidence(page, evidence, targets.get(evidence.target))
     if shown and group.count > len(shown):
         page.line()
         page.line(f"    and {group.count - len(shown):,} more like this")
 
 
-def _evidence(page: _Page, evidence: Evidence) -> None:
+def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     page.line("    ", evidence.message)
     where = f"user {evidence.user}, iteration {evidence.iteration}, socket '{evidence.socket}'"
+    where += f" to '{target}'" if target is not None else ""
     page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
     if evidence.belongs_to is not None:
         page.line("    the bytes belong to ", (evidence.belongs_to, "bold"))

@@ -84,6 +84,30 @@ def test_user_numbers_are_unique_over_workers(tmp_path: Path) -> None:
     assert sorted(map(int, seen)) == list(range(9))
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_every_user_has_a_row_of_its_own_in_every_iteration(workers: int, tmp_path: Path) -> None:
+    seen: list[bytes] = []
+    lock = threading.Lock()
+
+    def note(chunk: bytes) -> bytes:
+        with lock:
+            seen.append(chunk)
+        return chunk
+
+    rows = [f"name{row},secret{row}" for row in range(9)]
+    (tmp_path / "accounts.csv").write_text("\n".join(["login,password", *rows]))
+    scenario = tmp_path / "feeder.yaml"
+    scenario.write_text(
+        "variables: {account: {csv: accounts.csv, pick: shuffled}}\n"
+        'steps: [{send: "${account.login},${account.password}", expect: "${sent}"}]\n'
+        "load: {users: 9, iterations: 2}\n"
+    )
+    with Server(answering(note)) as server:
+        done = run(scenario, "--target", server.url, "--workers", str(workers), folder=tmp_path)
+    assert done.code == 0, done.out
+    assert sorted(seen) == sorted(row.encode() for row in rows * 2)
+
+
 def test_a_unix_socket(echo: Path, tmp_path: Path) -> None:
     with target("epoll", "--unix", str(tmp_path / "s")) as (_, url):
         done = run(echo, "--target", url, "--reply", "echo", folder=tmp_path)

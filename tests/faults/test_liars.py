@@ -382,6 +382,6 @@ def test_every_kind_has_a_transcript(poller: str) -> None:
 
 
 def test_kinds_are_the_words_of_the_language() -> None:
-    words = "refused unreachable connect_timeout timeout closed reset send_stalled truncated"
+    words = "refused unreachable connect_timeout tls timeout closed reset send_stalled truncated"
     words += " corrupt duplicate reordered crosstalk surplus mismatch"
     assert sorted(Kind) == sorted(words.split())

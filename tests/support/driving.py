@@ -20,7 +20,7 @@ from loadmux.errors import Evidence
 from loadmux.loader import load
 from loadmux.scenario import Overrides, Scenario
 from loadmux.stats import Stats
-from loadmux.worker import Job, Update, Worker
+from loadmux.worker import Job, Share, Update, Worker
 
 POLLERS = ("epoll", "kqueue", "poll", "select")
 
@@ -59,43 +59,49 @@ def emulated(poller: str | None) -> Iterator[None]:
             kqueue_emulation.uninstall()
 
 
-def scenario_for(text: str, url: str, rule: str | None = None) -> Scenario:
+def scenario_for(text: str, url: str | tuple[str, ...], rule: str | None = None) -> Scenario:
     return load("test.yaml", Overrides(target=url, reply=rule), text=text)
 
 
-def drive(text: str, url: str, poller: str | None = None, rule: str | None = None) -> Driven:
-    """Run the scenario in `text` against `url`; `rule` is what the server is told to reply by."""
+def drive(
+    text: str, url: str | tuple[str, ...], poller: str | None = None, rule: str | None = None
+) -> Driven:
+    """Run the scenario in `text` against `url`; `rule` is what the server is told to reply by.
+
+    With several targets `url` has a `NAME=URL` for each.
+    """
     scenario = scenario_for(text, url, rule)
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
-    assert scenario.target is not None
-    assert scenario.target.url is not None
+    urls = {name: one.url for name, one in scenario.servers.items() if one.url is not None}
     ours, theirs = Pipe()
     stats = Stats()
     with ours, theirs, emulated(poller):
         users = scenario.load.users
-        job = Job(scenario, scenario.target.url, scenario.target.rule, 1, poller, 0, 1, users)
+        job = Job((Share(scenario, urls, range(users)),), 1, poller)
         worker = Worker(job, theirs)
         final = worker.run()
         worker.loop.close()
         while ours.poll():
             update = ours.recv()
             assert isinstance(update, Update)
-            stats.merge(update.stats)
-        stats.merge(final.update.stats)
-    return Driven(stats, final.unreachable)
+            stats.merge(update.parts[0].stats)
+        stats.merge(final.update.parts[0].stats)
+    return Driven(stats, next(iter(final.unreachable.values()), None))
 
 
 class Server:
-    """A server on a free port of 127.0.0.1, a thread a connection, each running `handler`."""
+    """A server on a free port of `host`, a thread a connection, each running `handler`."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, host: str = "127.0.0.1") -> None:
         self._handler = handler
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family, backlog=1024)
         self._connections: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
         self._accepting = threading.Thread(target=self._accept)
-        self.url = f"tcp://127.0.0.1:{self._listener.getsockname()[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"tcp://{shown}:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Server:
         self._accepting.start()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.scenario import Load, Scenario, Socket, Threshold
 from loadmux.stats import Stats
-from loadmux.verdict import Outcome, judge
+from loadmux.verdict import Outcome, combined, judge
 
 ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0, implied=True)
@@ -59,6 +60,20 @@ def wrong_byte(step: str = "ask") -> Evidence:
     )
 
 
+def several(parts: Mapping[str, Stats], outcome: Outcome | None = None) -> Report:
+    """A report on scenarios with these labels, each with the implied threshold."""
+    outcome = outcome or Outcome(2.0)
+    alone = {label: report(stats, outcome=outcome, name=label) for label, stats in parts.items()}
+    reports = [replace(one.parts[0], label=label) for label, one in alone.items()]
+    stats = Stats()
+    for one in reports:
+        stats.merge(one.stats.labelled(one.label))
+    verdicts = [(one.label, one.verdict) for one in reports]
+    verdict = combined(verdicts, stats, outcome.duration)
+    first = next(iter(alone.values()))
+    return replace(first, parts=tuple(reports), stats=stats, verdict=verdict)
+
+
 def report(
     stats: Stats,
     thresholds: Sequence[Threshold] = (IMPLIED,),
@@ -81,15 +96,14 @@ def report(
         load=Load(),
         thresholds=tuple(thresholds),
     )
+    targets = (TargetReport("", "tcp://127.0.0.1:8001", "epoll", "received"),)
+    duration, verdict = outcome.duration, judge(stats, thresholds, outcome)
     return Report(
-        scenario=scenario,
-        target="tcp://127.0.0.1:8001",
-        model="epoll",
-        rule="received",
+        parts=(ScenarioReport("", scenario, targets, duration, stats, verdict),),
         poller="epoll",
-        duration=outcome.duration,
+        duration=duration,
         stats=stats,
-        verdict=judge(stats, thresholds, outcome),
+        verdict=verdict,
         seed=42,
         command="loadmux run talk.yaml --seed 42",
         workers=workers,

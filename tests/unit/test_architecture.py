@@ -12,13 +12,19 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors"},
-    {"scenario", "stats", "units", "yamltree", "rules", "diagnosis", "thresholds", "verdict"},
-    {"barriers", "usercode"},
+    {"errors", "catalog"},
+    {
+        *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("rules", "diagnosis", "framing", "framed"),
+    },
+    {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader"},
-    {"steps", "script", "scripting", "target", "worker", "report"},
+    {
+        *("steps", "frame_steps", "script", "scripting", "target", "endpoints"),
+        *("worker", "report"),
+    },
     {"run"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "locust"},
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 
@@ -70,7 +76,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 

@@ -52,3 +52,13 @@ def test_word_from_before_an_opening_is_no_word_about_the_next() -> None:
 def test_those_behind_catch_up() -> None:
     coordinator = told((0, {"first": 1, "second": 1}), (1, {"second": 2}))
     assert coordinator.decide([0, 1]) == "first"
+
+
+def test_a_process_without_users_need_not_hear_of_an_opening() -> None:
+    coordinator = told((0, {"a": 3}), (1, {}))
+    assert coordinator.decide([0, 1]) == "a"
+    coordinator.hear(0, Blocked({"b": 3}, 1))
+    assert coordinator.decide([0, 1]) == "b"
+    coordinator.hear(1, Blocked(None, 0))
+    coordinator.hear(0, Blocked({"a": 3}, 2))
+    assert coordinator.decide([0, 1]) is None

@@ -733,9 +733,9 @@ def test_a_seed_of_zero_overrides_the_file_s() -> None:
         (
             Overrides(target="localhost:80"),
             "--target: 'localhost:80' is neither a model nor a URL; write tcp://HOST:PORT,"
-            " tcp://[::1]:PORT or unix:///PATH",
+            " tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
         ),
-        (Overrides(target="tls://h:1"), "--target: a URL with tls:// is not supported yet"),
+        (Overrides(target="tls://h:0"), "--target: the port in 'tls://h:0' must be 1 to 65535"),
         (
             Overrides(thresholds=("p99 < 5ms",)),
             "--threshold: unknown metric 'p99'; did you mean 'p(99)'?",
@@ -795,3 +795,40 @@ def test_a_pipe_is_no_payload(tmp_path: Path) -> None:
     with pytest.raises(ScenarioErrors) as caught:
         load(tmp_path / "s.yaml")
     assert str(caught.value) == f"{tmp_path / 's.yaml'}:2:23: 'pipe' is not a regular file"
+
+
+def test_several_targets_by_name() -> None:
+    text = (
+        "target: {api: 'tcp://h:1', cache: {bundled: epoll, reply: upper}}\n"
+        "sockets: {a: {to: cache}, b: {to: api, count: 2}}\n"
+        "steps: [{on: a, send: x, expect: reply}]\n"
+    )
+    found = read(text)
+    assert found.servers == {
+        "api": Target(url=Url("tcp", "h", 1)),
+        "cache": Target(bundled="epoll", rule="upper"),
+    }
+    assert found.target == found.servers["api"]
+    assert [(one.name, one.to) for one in found.sockets] == [
+        ("a", "cache"),
+        ("b[0]", "api"),
+        ("b[1]", "api"),
+    ]
+    changed = read(text, Overrides(target=("cache=unix:///s",), reply=("api=ok",)))
+    assert changed.servers == {
+        "api": Target(url=Url("tcp", "h", 1), rule="ok"),
+        "cache": Target(url=Url("unix", path="/s"), rule="upper"),
+    }
+
+
+@pytest.mark.parametrize("target", ["{api: {bundled: epoll}}", "{curl: {bundled: epoll}}"])
+def test_a_map_of_one_target_is_for_every_socket(target: str) -> None:
+    found = read(f"target: {target}\nsockets: [a, b]\nsteps: [{{on: a, send: x, expect: reply}}]\n")
+    (name,) = found.servers
+    assert [one.to for one in found.sockets] == [name, name]
+    assert found.servers[name] == Target(bundled="epoll", rule="echo")
+    plain = Overrides(target="poll", reply="upper")
+    (changed,) = read(
+        f"target: {target}\nsteps: [{{send: x, expect: reply}}]\n", plain
+    ).servers.values()
+    assert changed == Target(bundled="poll", rule="upper")

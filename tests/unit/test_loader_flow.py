@@ -59,3 +59,36 @@ def test_a_step_that_may_have_meant_to_define_a_name_excuses_its_use() -> None:
     with pytest.raises(ScenarioErrors) as caught:
         read("on: a, sned: x, expect: x, savee: nope", "on: a, send: 'x ${nope}', expect: x")
     assert {error.where.line for error in caught.value.errors} == {4}
+
+
+FRAME = "on: a, expect: {frame: x}"
+
+
+def framed(*steps: str) -> Scenario:
+    lines = "".join(f"  - {{{step}}}\n" for step in steps)
+    sockets = "sockets: {a: {framing: until_close}, b: {framing: line}}"
+    head = HEAD.replace("sockets: [a, b]", sockets)
+    return load("s.yaml", text=head + lines + "load: {iterations: 2}\n")
+
+
+def test_an_end_that_a_frame_until_close_has_taken_already() -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        framed("on: a, send: x", FRAME, "on: [a, b], expect: closed")
+    (error,) = caught.value.errors
+    assert error.message.startswith("the connection has ended already, with the frame before this")
+    assert error.where.line == 6
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [FRAME, "on: a, send: x, expect: closed"],
+        [FRAME, "on: b, expect: closed"],
+        [FRAME, "connect: a", "on: a, expect: closed"],
+        ["on: b, expect: {frame: x}", "on: b, expect: closed"],
+        [FRAME, FRAME],
+        ["half_close: a", FRAME, "on: a, send: x"],
+    ],
+)
+def test_ends_that_are_still_to_come(steps: list[str]) -> None:
+    assert framed(*steps).steps

@@ -30,7 +30,8 @@ WHOLE_FILES = [
     ),
     (
         "target: tcp://:80\n" + STEPS_LINE,
-        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tcp://[::1]:PORT or"
+        "1:9: 'tcp://:80' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or"
         " unix:///PATH",
     ),
     (
@@ -38,15 +39,15 @@ WHOLE_FILES = [
         "1:10: unknown key 'ulr' in a target; did you mean 'url'?",
     ),
     (
-        "target: {curl: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
-        "1:10: a map of several targets is not supported yet",
+        "target: {a b: {url: 'tcp://h:1'}}\n" + STEPS_LINE,
+        "1:10: 'a b' is no name for a target; use letters, digits, '_', '-' and '.'",
     ),
     ("a: &a []\n*a : 1\n", "1:4: a key must be a text, not a list or a mapping"),
     (
         TARGET + STEPS_LINE + "k" * 101 + ": 1\n",
         "3:1: unknown key '" + "k" * 57 + "...' in a scenario; its keys are name, description,"
         " target, variables, sockets, before, steps, after, load, thresholds, timeout, on_error,"
-        " seed",
+        " seed, weight",
     ),
     (
         TARGET + "sockets: {a: {source: 5}}\n" + STEPS_LINE,
@@ -210,12 +211,13 @@ WHOLE_FILES = [
     ),
     (
         "target: localhost:80\nsteps: [{send: a}]\n",
-        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "1:9: 'localhost:80' is not a URL; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost\nsteps: [{send: a}]\n",
         "1:9: 'tcp://localhost' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://localhost:0\nsteps: [{send: a}]\n",
@@ -228,35 +230,38 @@ WHOLE_FILES = [
     (
         "target: tcp://::1:80\nsteps: [{send: a}]\n",
         "1:9: 'tcp://::1:80' needs a host and a port; an IPv6 address stands in brackets; "
-        "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH",
+        "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: tcp://[::zz]:80\nsteps: [{send: a}]\n",
-        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '::zz' is not an IPv6 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://256.0.0.1:80\nsteps: [{send: a}]\n",
-        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tcp://[::1]:PORT or "
+        "1:9: '256.0.0.1' is not an IPv4 address; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or "
         "unix:///PATH",
     ),
     (
         "target: tcp://h:80/x\nsteps: [{send: a}]\n",
         "1:9: 'tcp://h:80/x' needs a host and a port; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
         "target: http://h:80\nsteps: [{send: a}]\n",
         "1:9: unknown scheme 'http' in 'http://h:80'; write tcp://HOST:PORT, "
-        "tcp://[::1]:PORT or unix:///PATH",
+        "tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: tls://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with tls:// is not supported yet",
+        "target: tls://h\nsteps: [{send: a}]\n",
+        "1:9: 'tls://h' needs a host and a port; write tcp://HOST:PORT, tls://HOST:PORT, "
+        "udp://[::1]:PORT or unix:///PATH",
     ),
     (
-        "target: udp://h:80\nsteps: [{send: a}]\n",
-        "1:9: a URL with udp:// is not supported yet",
+        "target: udp://h:0\nsteps: [{send: a}]\n",
+        "1:9: the port in 'udp://h:0' must be 1 to 65535",
     ),
     (
         "target: unix://a/b\nsteps: [{send: a}]\n",
@@ -297,7 +302,8 @@ WHOLE_FILES = [
     ),
     (
         "target: {a: {bundled: epoll}, b: 'tcp://h:1'}\nsteps: [{send: a}]\n",
-        "1:10: a map of several targets is not supported yet",
+        "1:1: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are a, b)",
     ),
     (
         "target: {bundled: epoll, workers: [1]}\nsteps: [{send: a}]\n",
@@ -339,11 +345,13 @@ WHOLE_FILES = [
     (
         "variables: {a: {csv: f, pick: random}}\ntarget: tcp://127.0.0.1:9\nsteps:\n  - "
         "send: ${a.b}\n",
-        "1:17: 'csv' (a feeder) is not supported yet",
+        "1:22: cannot read 'f': no such file or directory; files are looked for beside the"
+        " scenario",
     ),
     (
         "variables: {a: {x: 1}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:16: a variable must be a constant or a list, not a mapping",
+        "1:16: a variable must be a constant, a list or a feeder, not a mapping; for a feeder write"
+        " {csv: FILE}",
     ),
     (
         'variables: {a: "${b}"}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n',
@@ -425,8 +433,72 @@ WHOLE_FILES = [
         "1:28: 'send_buffer' must be at most 2147483647 bytes",
     ),
     (
-        "sockets: {a: {source: 10.0.0.0/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:23: a CIDR block as 'source' is not supported yet",
+        "sockets: {a: {source: 10.0.0.1/8}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.1/8' is one address within a block; write '10.0.0.0/8', or the address "
+        "alone",
+    ),
+    (
+        "sockets: {a: {source: 10.0.0.0/33}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:23: '10.0.0.0/33' is not a block of IP addresses; write 127.0.1.0/24",
+    ),
+    (
+        "sockets: {a: {tls: yes}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' must be a mapping, not the text 'yes'; write {ca: FILE}, {cert: FILE, key: "
+        "FILE}, {server_name: NAME} or {verify: false}",
+    ),
+    (
+        "sockets: {a: {tls: {cafile: x}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: unknown key 'cafile' in 'tls'; its keys are ca, cert, key, server_name, verify",
+    ),
+    (
+        "sockets: {a: {tls: {verify: 1}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:29: 'verify' must be true or false, not the number '1'",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: ''}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'server_name' must be one line of printable text, not ''",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: a..b}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: 'a..b' is not the name of a host",
+    ),
+    (
+        "sockets: {a: {tls: {server_name: .b}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:34: '.b' is not the name of a host",
+    ),
+    (
+        "sockets: {a: {tls: {ca: /nowhere/ca.pem}}}\ntarget: tls://127.0.0.1:9\n"
+        "steps: [{send: a}]\n",
+        "1:25: cannot read /nowhere/ca.pem: no such file or directory",
+    ),
+    (
+        "sockets: {a: {tls: {key: /dev/null}}}\ntarget: tls://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:21: 'key' needs 'cert: FILE', the certificate that it belongs to",
+    ),
+    (
+        "sockets: {a: {tls: {verify: false}}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
+        "1:20: 'tls' needs a target that speaks it, not tcp; write tls://HOST:PORT, or "
+        "{bundled: MODEL, tls: true}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{half_close: main}]\n",
+        "2:9: UDP has no connection whose end could be told by 'half_close'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{repeat: 2, do: [{reset: main}]}]\n",
+        "2:26: UDP has no connection whose end could be told by 'reset'; write 'close'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{expect: closed}]\n",
+        "2:9: UDP has no connection whose end could be expected; write {silence: DURATION}",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 65508}}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
+    ),
+    (
+        "target: udp://127.0.0.1:9\nsteps: [{send: {random: 200000}, pieces: [9, 65508]}]\n",
+        "2:9: a datagram has at most 65507 bytes; send less, or in 'pieces'",
     ),
     (
         "sockets: {a: {source: here}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
@@ -511,11 +583,12 @@ KEYS = [
     (
         "foo: 1",
         "3:1: unknown key 'foo' in a scenario; its keys are name, description, target, "
-        "variables, sockets, before, steps, after, load, thresholds, timeout, on_error, seed",
+        "variables, sockets, before, steps, after, load, thresholds, timeout, on_error, seed,"
+        " weight",
     ),
     (
-        "weight: 1",
-        "3:1: 'weight' is not supported yet",
+        "weight: 0",
+        "3:9: 'weight' must be at least 1, not '0'",
     ),
     (
         "name: 5",
@@ -842,7 +915,7 @@ STEPS = [
     ),
     (
         "send: {}",
-        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join",
+        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join, frame",
     ),
     (
         "send: {txt: a}",
@@ -904,7 +977,7 @@ STEPS = [
     (
         "send: {text: a, times: 2}",
         "3:21: unknown key 'times' in a payload; its forms are text, hex, base64, file, "
-        "random, repeat, join",
+        "random, repeat, join, frame",
     ),
     (
         "send: {repeat: aaaaaaaaaaaaaaaaaaaaa, times: 100000000}",
@@ -920,7 +993,8 @@ STEPS = [
     ),
     (
         "send: {frame: a}",
-        "3:12: 'frame' (framing) is not supported yet",
+        "3:12: 'frame' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing",
     ),
     (
         "{send: a, pieces: 0}",
@@ -956,7 +1030,7 @@ STEPS = [
     ),
     (
         "send: '${a.b}'",
-        "3:11: a column such as '${a.b}' is not supported yet",
+        "3:11: 'a' in '${a.b}' is no feeder; a feeder is 'NAME: {csv: FILE}' in 'variables'",
     ),
     (
         "send: '${sent}'",
@@ -1026,11 +1100,13 @@ STEPS = [
     ),
     (
         "expect: {frame: a}",
-        "3:14: 'frame' (framing) is not supported yet",
+        "3:14: 'frame' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing",
     ),
     (
         "expect: {regex: a}",
-        "3:14: 'regex' is not supported yet",
+        "3:14: 'regex' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing; or write 'until: BYTES' beside it",
     ),
     (
         "expect: {random: 5}",
@@ -1286,6 +1362,217 @@ def test_steps(step: str, mistake: str) -> None:
     assert mistakes_of(f"{TARGET}steps:\n  - {step}\n") == [mistake]
 
 
+FRAMINGS = [
+    ("lines", "2:27: unknown framing 'lines'; did you mean 'line'?"),
+    (
+        "json",
+        "2:27: unknown framing 'json'; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "fixed",
+        "2:27: 'fixed' needs a value; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "[line]",
+        "2:27: 'framing' must not be a list; write line, until_close, {delimiter: BYTES},"
+        " {length_prefix: {bytes: 4}} or {fixed: SIZE}",
+    ),
+    ("", "2:26: 'framing' has no value; write a text"),
+    ("5", "2:27: 'framing' must be a text, not the number '5'; write it in quotes"),
+    ("{delimitor: x}", "2:28: unknown key 'delimitor' in a framing; did you mean 'delimiter'?"),
+    (
+        "{max: 1KiB}",
+        "2:27: a framing needs a form; write line, until_close, {delimiter: BYTES}, {length_prefix:"
+        " {bytes: 4}} or {fixed: SIZE}",
+    ),
+    (
+        "{line: true, fixed: 5}",
+        "2:40: a framing has one form, this one has 'line' and 'fixed'",
+    ),
+    ("{line: 5}", "2:34: 'line' can only be true, not the number '5'"),
+    ("{until_close: false}", "2:41: 'until_close' can only be true, not 'false'"),
+    ("{delimiter: ''}", "2:39: 'delimiter' needs at least one byte"),
+    (
+        "{delimiter: '${user}'}",
+        "2:39: 'delimiter' needs constant bytes, without ${...} or 'random'",
+    ),
+    (
+        "{delimiter: {join: [{frame: a}]}}",
+        "2:48: 'frame' needs to know where a frame ends: a step's sockets say so, and this is no"
+        " step",
+    ),
+    ("{delimiter: ab, max: 1}", "2:48: 'max' must be at least 2 bytes, the size of the smallest"),
+    ("{line: true, max: 0}", "2:45: 'max' must be at least 1 byte"),
+    ("{line: true, max: 2GiB}", "2:45: 'max' must be at most 1073741824 bytes"),
+    ("{line: true, max: big}", "2:45: 'big' is not a size; write a number of bytes such as 64,"),
+    ("{fixed: 0}", "2:35: 'fixed' must be at least 1 byte"),
+    (
+        "{fixed: 32MiB}",
+        "2:27: 'max' (16777216 unless it is given) must be at least 33554432 bytes, the size of the"
+        " smallest frame",
+    ),
+    (
+        "{length_prefix: 4}",
+        "2:43: 'length_prefix' must be a mapping, not the number '4'; write {bytes: 4}",
+    ),
+    ("{length_prefix: {}}", "2:43: 'length_prefix' needs 'bytes', one of 1, 2, 4, 8"),
+    ("{length_prefix: {bytes: 3}}", "2:51: 'bytes' must be 1, 2, 4 or 8, not '3'"),
+    (
+        "{length_prefix: {byte: 4}}",
+        "2:44: unknown key 'byte' in a 'length_prefix'; did you mean 'bytes'?",
+    ),
+    (
+        "{length_prefix: {bytes: 4, order: network}}",
+        "2:61: unknown order 'network'; it is one of big, little",
+    ),
+    (
+        "{length_prefix: {bytes: 4, counts_itself: 1}}",
+        "2:69: 'counts_itself' must be true or false, not the number '1'",
+    ),
+    (
+        "{length_prefix: {bytes: 4}, max: 3}",
+        "2:60: 'max' must be at least 4 bytes, the size of the smallest frame",
+    ),
+]
+
+FRAMED_STEPS = [
+    ("line", 'send: {frame: "a\\nb"}', "this body cannot be framed: the delimiter"),
+    (
+        "{delimiter: aa}",
+        "send: {frame: a}",
+        "4:19: this body cannot be framed: the delimiter b'aa' would end its frame early",
+    ),
+    (
+        "{fixed: 4}",
+        "expect: {frame: abc}",
+        "4:21: this body cannot be framed: it has 3 bytes, and every frame has 4 ('fixed')",
+    ),
+    (
+        "{length_prefix: {bytes: 1}}",
+        "send: {join: [{frame: {repeat: a, times: 256}}]}",
+        "4:27: this body cannot be framed: it needs the length 256, and a length of 1 byte holds at"
+        " most 255",
+    ),
+    (
+        "{length_prefix: {bytes: 2, counts_itself: true}}",
+        "send: {frame: {repeat: a, times: 65534}}",
+        "4:19: this body cannot be framed: it needs the length 65536, and a length of 2 bytes holds"
+        " at most 65535",
+    ),
+    (
+        "{line: true, max: 4}",
+        "send: {frame: abcd}",
+        "4:19: this body cannot be framed: its frame has 5 bytes, more than 'max' (4)",
+    ),
+    ("line", "send: {frame: {frame: a}}", "4:19: this body cannot be framed: the"),
+    ("until_close", "send: {frame: ''}", "4:11: there is nothing to send; 'send' needs at least"),
+    ("line", "send: {frame: {random: x}}", "4:28: 'x' is not a size;"),
+    ("line", "expect: {frame: {random: 4}}", "4:21: 'random' bytes cannot be foretold; expect"),
+    ("line", "expect: {frame: [a]}", "4:21: a frame's body must be a text or a mapping, not a"),
+    ("line", "expect: {frame: 5}", "4:21: a frame's body must be a text, not the number '5'"),
+    (
+        "line",
+        "expect: {frame: closed}",
+        "4:21: 'closed' is no body of a frame; write a text, or one of regex, rule, length, text,"
+        " hex, base64, file, random, repeat, join",
+    ),
+    ("line", "expect: {frame: {silence: 1s}}", "4:21: 'silence' is no body of a frame; write a"),
+    ("line", "expect: {frame: {until: a}}", "4:21: 'until' is no body of a frame; write a text"),
+    ("line", "expect: {frame: {frame: a}}", "4:21: 'frame' is no body of a frame; write a text"),
+    ("line", "expect: {frame: {lenth: 3}}", "4:22: unknown key 'lenth' in a frame's body; did you"),
+    ("line", "{send: {frame: a}, expect: {frame: reply}}", "4:40: 'reply' needs to know the"),
+    (
+        "line",
+        "{send: a, expect: {frame: {rule: echo}}}",
+        "4:38: a rule in a 'frame' answers the frame that the same step sends; write 'send: {frame:"
+        " ...}' beside it",
+    ),
+    (
+        "line",
+        "{send: {frame: a}, expect: {frame: {rule: sink}}}",
+        "4:47: the rule 'sink' answers nothing, so no frame would come",
+    ),
+    (
+        "until_close",
+        "expect: {join: [{frame: a}, b]}",
+        "4:13: a frame of this framing is no fixed bytes; expect {frame: ...} by itself",
+    ),
+    (
+        "line",
+        "expect: {regex: 'a(b'}",
+        "4:21: 'a(b' is no regex: missing ), unterminated subpattern, at its character 2",
+    ),
+    ("line", "expect: {regex: 'é(b'}", "at its character 2"),
+    ("line", "expect: {regex: '(?u)b'}", "no regex: bad inline flags: cannot use 'u' flag with a"),
+    ("line", "expect: {regex: 'a{9999999999999}'}", "no regex: the repetition number is too large"),
+    ("line", "expect: {regex: 5}", "4:21: 'regex' must be a text, not the number '5'; write it"),
+    (
+        "line",
+        "expect: {regex: '(?P<user>.)'}",
+        "4:21: the group 'user' is built in; choose another",
+    ),
+    (
+        "line",
+        "expect: {regex: 'id ${user}'}",
+        "4:21: '${user}' is not replaced in a regex; for the text itself write '\\\\${user}'",
+    ),
+    ("line", "expect: {regex: a, until: ''}", "4:31: 'until' needs at least one byte"),
+    (
+        "line",
+        "expect: {regex: a, length: 5}",
+        "4:24: a reply has one form, this one has 'regex' and",
+    ),
+]
+
+
+@pytest.mark.parametrize(("framing", "mistake"), FRAMINGS)
+def test_framings(framing: str, mistake: str) -> None:
+    text = f"{TARGET}sockets: {{main: {{framing: {framing}}}}}\nsteps: [{{send: {{frame: a}}}}]\n"
+    (told,) = mistakes_of(text)
+    assert told.startswith(mistake)
+
+
+@pytest.mark.parametrize(("framing", "step", "mistake"), FRAMED_STEPS)
+def test_framed_steps(framing: str, step: str, mistake: str) -> None:
+    (told,) = mistakes_of(
+        f"{TARGET}sockets: {{main: {{framing: {framing}}}}}\nsteps:\n  - {step}\n"
+    )
+    assert told.startswith("4:")
+    assert mistake in told
+
+
+def test_a_step_s_sockets_must_have_one_framing() -> None:
+    text = (
+        "sockets: {a: {framing: line}, b: {framing: {fixed: 4}}, c: }\n"
+        + TARGET
+        + "steps:\n"
+        + "  - {on: [a, b], send: {frame: abcd}}\n"
+        + "  - {on: all, send: {frame: abcd}}\n"
+    )
+    assert mistakes_of(text) == [
+        "4:25: 'frame' needs to know where a frame ends: its sockets have different framings;"
+        " write a step for each",
+        "5:22: 'frame' needs to know where a frame ends: write 'sockets: {c: {framing: line}}' or"
+        " another framing",
+    ]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "{regex: '(?P<a>.'}",
+        "{regx: '(?P<a>.)'}",
+        "{regex: '(?P<a>.)', length: 1}",
+        "{frame: {regx: a}}",
+    ],
+)
+def test_what_a_wrong_regex_may_have_named_is_not_unknown(reply: str) -> None:
+    head = TARGET + "sockets: {main: {framing: line}}\n"
+    assert len(mistakes_of(f"{head}steps: [{{expect: {reply}}}, {{send: '${{a}}'}}]\n")) == 1
+
+
 @pytest.mark.parametrize(("threshold", "mistake"), THRESHOLDS)
 def test_thresholds(threshold: str, mistake: str) -> None:
     text = f"{TARGET}{STEPS_LINE}thresholds: [{threshold!r}]\n"
@@ -1331,7 +1618,8 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         " all",
         "11:27: a payload must be a text, not the number '5'; write it in quotes",
         "11:31: unknown key 'hx' in a payload; did you mean 'hex'?",
-        "11:51: 'regex' is not supported yet",
+        "11:51: 'regex' needs to know where a frame ends: write 'sockets: {a: {framing: line}}' or"
+        " another framing; or write 'until: BYTES' beside it",
         "11:68: the name 'user' is built in; choose another name",
         "12:20: a step has one action, this one has 'together' and 'barrier'; split it",
         "13:15: 'users' must be a whole number, not the text 'no'",
@@ -1367,11 +1655,13 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         ),
         (
             TARGET + "steps: [{expect: {regex: '(?P<a>.)'}}, {send: '${a}'}]\n",
-            "2:19: 'regex' is not supported yet",
+            "2:19: 'regex' needs to know where a frame ends: write 'sockets: {main: {framing:"
+            " line}}' or another framing; or write 'until: BYTES' beside it",
         ),
         (
             TARGET + "variables: {users: {csv: f}}\nsteps: [{send: '${users.name}'}]\n",
-            "2:21: 'csv' (a feeder) is not supported yet",
+            "2:26: cannot read 'f': no such file or directory; files are looked for beside the"
+            " scenario",
         ),
         (
             TARGET + "sockets: {a: {count: 0}, b: }\nsteps: [{on: 'a[3]', send: x}]\n",
@@ -1453,35 +1743,92 @@ def test_one_mistake_gives_one_line(text: str, mistake: str) -> None:
     assert mistakes_of(text) == [mistake]
 
 
+TWO_TARGETS = "target: {api: {url: 'tcp://h:1', reply: echo}, cache: 'tcp://h:2'}\n"
+SEVERAL_TARGETS = [
+    (
+        "sockets: [a]\n" + STEPS_LINE,
+        "2:10: with several targets each socket says which is its own; write 'sockets: {NAME: {to:"
+        " TARGET}}' (targets are api, cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: }\n" + "steps: [{on: a, send: a}]\n",
+        "2:27: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {nodelay: false}}\n" + "steps: [{on: a, send: a}]\n",
+        "2:28: the socket 'b' does not say which target is its own; write 'to:' (targets are api,"
+        " cache)",
+    ),
+    (
+        "sockets: {a: {to: cashe}}\n" + STEPS_LINE,
+        "2:19: unknown target 'cashe'; did you mean 'cache'?",
+    ),
+    (
+        "sockets: {a: {to: 5}}\n" + STEPS_LINE,
+        "2:19: 'to' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "sockets: {a: {to: api}, b: {to: cache}}\nsteps: [{on: all, send: a, expect: reply}]\n",
+        "3:36: 'reply' needs to know the rule of the target 'cache'; write 'reply: RULE' in the"
+        " target, or give --reply cache=RULE (one of echo, upper, ok, received, upper_sb, hello,"
+        " sink)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mistake"), SEVERAL_TARGETS)
+def test_several_targets(text: str, mistake: str) -> None:
+    assert mistakes_of(TWO_TARGETS + text) == [mistake]
+
+
+ONE_OF_SEVERAL = [
+    (
+        "target: {api: {bundled: epol}, cache: 'tcp://h:2'}\nsockets: {a: {to: apii}}\n",
+        "1:25: unknown model 'epol'; did you mean 'epoll'?",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: select}\nsockets: {a: {to: api}}\n",
+        "1:40: 'select' is a model, not a URL; write {bundled: select}",
+    ),
+    (
+        "target: {api: {bundled: epoll}, cache: []}\nsockets: {a: {to: api}}\n",
+        "1:40: 'target' must not be a list; write a URL, {url: URL, reply: RULE} or {bundled:"
+        " MODEL, reply: RULE}",
+    ),
+    (
+        "target: {api: {}, cache: {bundled: epoll}}\nsockets: {a: {to: api}}\n",
+        "1:15: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or"
+        " {bundled: MODEL, reply: RULE}",
+    ),
+    (
+        "target: {bundled: epoll}\nsockets: {a: {to: api}}\n",
+        "2:19: 'to' chooses among the names of several targets; this target has none; leave 'to'"
+        " out",
+    ),
+]
+
+
+@pytest.mark.parametrize(("head", "mistake"), ONE_OF_SEVERAL)
+def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
+    assert mistakes_of(head + "steps: [{on: a, send: a, expect: reply}]\n") == [mistake]
+
+
 def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
     text = (
-        "target: {a: {url: 'tcp://h:1'}, b: 'tcp://h:2'}\n"
-        "variables: {rows: {csv: rows.csv, pick: shuffled}}\n"
-        "sockets: {main: {to: a, framing: line, tls: {verify: false}, source: 10.0.0.0/8}}\n"
-        "steps:\n"
-        "  - send: {frame: a}\n"
-        "  - expect: {frame: a}\n"
-        "  - expect: {until: a, regex: b}\n"
+        "target: tcp://h:1\n"
+        "steps: [{wait: 1s}]\n"
         "load: {users: 0..500, spawn_rate: 1/s..9/s, rate: 100/s..2000/s, max_users: 9,"
         " phases: [{users: 1}]}\n"
     )
     assert mistakes_of(text) == [
         f"{where}: {what} is not supported yet"
         for where, what in [
-            ("1:10", "a map of several targets"),
-            ("2:20", "'csv' (a feeder)"),
-            ("3:18", "'to' (several targets)"),
-            ("3:25", "'framing'"),
-            ("3:40", "'tls'"),
-            ("3:70", "a CIDR block as 'source'"),
-            ("5:12", "'frame' (framing)"),
-            ("6:14", "'frame' (framing)"),
-            ("7:24", "'regex'"),
-            ("8:15", "a ramp such as '0..500'"),
-            ("8:35", "a ramp such as '1/s..9/s'"),
-            ("8:45", "'rate' (open load)"),
-            ("8:66", "'max_users' (open load)"),
-            ("8:80", "'phases'"),
+            ("3:15", "a ramp such as '0..500'"),
+            ("3:35", "a ramp such as '1/s..9/s'"),
+            ("3:45", "'rate' (open load)"),
+            ("3:66", "'max_users' (open load)"),
+            ("3:80", "'phases'"),
         ]
     ]
 

@@ -20,8 +20,9 @@ url bundled reply echo tcp://h:1 unix:///s main all a b group[0] count nodelay r
 send_buffer source linger framing send expect connect close reset wait repeat for set do on within
 pieces each_byte gap save text hex base64 file random times join frame rule length until closed
 silence regex uniform exponential normal together barrier call users spawn_rate run_time iterations
+until_close line delimiter length_prefix bytes order big fixed max
 pacing graceful_stop rate phases 5s 10ms 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
-errors==0 a:p(99)<5ms 00ff aGk= csv epoll abort
+errors==0 a:p(99)<5ms 00ff aGk= epoll abort csv pick shuffled random when_short wrap to weight
 """
 WORDS = VOCABULARY.split()
 PLAIN = st.one_of(
@@ -47,6 +48,27 @@ OTHER_KEYS = ("variables", "sockets", "before", "after", "load", "thresholds", "
 SCENARIOS = st.fixed_dictionaries(
     {"target": st.just({"bundled": "epoll"}) | TREES, "steps": STEPS},
     optional=dict.fromkeys(OTHER_KEYS, TREES),
+)
+FRAMINGS = st.sampled_from(["line", "until_close", {"fixed": 2}, {"delimiter": "ab"}])
+PATTERNS = st.text("a(?P<b>)[]{}\\\\*+|^$.01-,&~\u00e9\n", max_size=15)
+FORM_KEYS = st.sampled_from(["frame", "regex", "until", "text", "random", "join", "rule", "length"])
+FORMS = st.recursive(
+    PLAIN | PATTERNS,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(FORM_KEYS, inner, max_size=2),
+    max_leaves=8,
+)
+FRAMED = st.fixed_dictionaries(
+    {
+        "target": st.just({"bundled": "epoll"}),
+        "sockets": st.fixed_dictionaries(
+            {"main": st.fixed_dictionaries({"framing": FRAMINGS | TREES})}
+        ),
+        "steps": st.lists(
+            st.dictionaries(st.sampled_from(["send", "expect", "save"]), FORMS, min_size=1),
+            min_size=1,
+            max_size=3,
+        ),
+    }
 )
 INDICATORS = [*":,[]{}&*!|>-?#%@`'\"\\", ": ", "- ", "? ", "&a ", "*a", "<<: ", "---", "|\n  x\n"]
 BREAKS = ["\n", "\n  ", "\r\n", "\r", "\t", "\x00", "\x85", "\u2028", "\ufeff"]
@@ -114,6 +136,27 @@ def test_any_tree(tree: object) -> None:
 @given(SCENARIOS, st.sampled_from([None, 1]))
 def test_trees_like_scenarios(tree: object, indent: int | None) -> None:
     check(json.dumps(tree, indent=indent))
+
+
+@QUICK
+@given(FRAMED)
+def test_frames_of_all_forms(tree: object) -> None:
+    check(json.dumps(tree))
+
+
+@QUICK
+@given(PATTERNS)
+@example("(" * 5000)
+@example("(" * 5000 + ")" * 5000)
+@example("a{99999999999}")
+@example("(?<=a*)b")
+@example("[[a]")
+@example("(?\n")
+@example("(?P<user>a)")
+def test_any_regex(pattern: str) -> None:
+    sockets = {"main": {"framing": "line"}}
+    steps = [{"expect": {"regex": pattern}}]
+    check(json.dumps({"target": "tcp://h:1", "sockets": sockets, "steps": steps}))
 
 
 @settings(max_examples=100, deadline=None)

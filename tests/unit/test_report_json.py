@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from samples import EXPECTED, IMPLIED, RECEIVED, fault, measured, report, wrong_byte
+from samples import EXPECTED, IMPLIED, RECEIVED, fault, measured, report, several, wrong_byte
 
 from loadmux.errors import Kind, UsageError
 from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
@@ -65,8 +65,9 @@ def unknown_keys(document: object, schema: dict[str, Any], at: str = "") -> list
         report(measured({"ask": [0.1]})),
         report(measured({}), outcome=Outcome(0.0, unreachable="nobody listens"), workers=()),
         report(measured({"ask": []}), outcome=Outcome(0.0, interrupted=True)),
+        several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
     ],
-    ids=["full", "pass", "unreachable", "interrupted"],
+    ids=["full", "pass", "unreachable", "interrupted", "several"],
 )
 def test_every_report_follows_the_schema(made: Report) -> None:
     document = json.loads(json.dumps(as_json(made), allow_nan=False))
@@ -230,3 +231,24 @@ def test_a_place_that_can_be_written_is_left_untouched_by_the_check(tmp_path: Pa
     check_writable("report.json")
     check_writable("/dev/null")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_scenarios_are_told_apart_and_together() -> None:
+    told = as_json(several({"a": measured({"ask": [0.1]}), "b": fault("ask", times=2)}))
+    assert (told["verdict"], told["exit_code"]) == ("fail", 1)
+    assert told["exchanges"]["count"] == 1
+    assert [row["name"] for row in told["steps"]] == ["a: ask", "b: ask"]
+    assert [group["step"] for group in told["faults"]] == ["b: ask"]
+    assert [one["text"] for one in told["thresholds"]] == ["a: errors == 0", "b: errors == 0"]
+    first, second = told["scenarios"]
+    assert (first["name"], first["verdict"], first["exchanges"]["errors"]) == ("a", "pass", 0)
+    assert (second["name"], second["verdict"], second["exchanges"]["errors"]) == ("b", "fail", 2)
+    assert [one["name"] for one in told["targets"]] == ["a", "b"]
+
+
+def test_one_scenario_is_a_list_of_one() -> None:
+    told = as_json(full())
+    (only,) = told["scenarios"]
+    assert only["name"] == told["scenario"]["name"]
+    for key in ("verdict", "exit_code", "reason", "exchanges", "iterations", "users", "duration"):
+        assert only[key] == told[key]

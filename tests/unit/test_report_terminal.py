@@ -6,17 +6,18 @@ import io
 import os
 import re
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from samples import EXPECTED, IMPLIED, fault, measured, report, wrong_byte
+from samples import EXPECTED, IMPLIED, fault, measured, report, several, wrong_byte
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
 from loadmux.report.live import live_view
-from loadmux.report.model import Progress, Report, WorkerReport
+from loadmux.report.model import Progress, Report, TargetReport, WorkerReport
 from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
 from loadmux.scenario import Threshold
 from loadmux.stats import Stats
@@ -374,3 +375,31 @@ def test_the_cursor_comes_back_when_the_run_breaks_off() -> None:
         raise KeyboardInterrupt
     assert "1s elapsed" in file.getvalue()
     assert "\x1b[?25h" in file.getvalue()
+
+
+def test_several_scenarios_have_a_line_each_and_rows_with_their_names() -> None:
+    failed = fault("ask", stats=measured({"ask": [0.2]}))
+    made = several({"a": measured({"ask": [0.1], "tell": [0.1]}), "b": failed})
+    found = lines(made)
+    assert found[0] == " FAIL  b: 1 error (1 corrupt) in 2 exchanges"
+    assert "scenarios   a (talk.yaml): 1 user, 0 iterations, pass" in found
+    assert "            b (talk.yaml): 1 user, 0 iterations, fail" in found
+    assert "target      a: tcp://127.0.0.1:8001 (bundled epoll, reply rule: received)" in found
+    names = [line.split("  ")[1] for line in found if re.match(r"  [ab]: \w+  ", line)]
+    assert names == ["a: ask", "a: tell", "b: ask"]
+    assert "  corrupt at step 'b: ask': 1 time" in found
+    assert any(line.startswith("  ✗ b: errors == 0") for line in found)
+
+
+def test_a_fault_is_said_of_the_target_by_name_or_where_two_share_it_by_url() -> None:
+    evidence = replace(wrong_byte(), target="tcp://127.0.0.1:8001")
+    stats = measured({"ask": [0.1]})
+    stats.record_fault(evidence)
+    alone = report(stats)
+    assert "socket 'first', 1.250 s after" in printed(alone)
+    part = alone.parts[0]
+    api, other = replace(part.targets[0], name="api"), TargetReport("b", "tcp://127.0.0.1:8002")
+    two = replace(alone, parts=(replace(part, targets=(api, other)),))
+    assert "socket 'first' to 'api', 1.250 s after" in printed(two)
+    shared = replace(alone, parts=(replace(part, targets=(api, replace(api, name="b"))),))
+    assert "socket 'first' to 'tcp://127.0.0.1:8001', 1.250 s after" in printed(shared)

@@ -178,3 +178,23 @@ def test_the_total_is_of_exchanges_or_of_sends_where_there_are_none() -> None:
     assert (stats.total.count, stats.total.kind) == (1, "exchange")
     del stats.steps["ask"]
     assert (stats.total.count, stats.total.kind) == (2, "send")
+
+
+def test_labels_keep_the_rows_of_scenarios_apart() -> None:
+    first = fault("talk", Kind.CORRUPT, 2, measured({"talk": [0.1, 0.2]}, connects=[0.01]))
+    second = fault("connect", Kind.REFUSED, stats=measured({"talk": [0.3]}))
+    first.iterations, second.iterations = 2, 1
+    merged = Stats()
+    merged.merge(first.labelled("a"))
+    merged.merge(second.labelled("b"))
+    assert {name: row.count for name, row in merged.steps.items()} == {"a: talk": 4, "b: talk": 1}
+    assert [row.name for row in merged.steps.values()] == ["a: talk", "b: talk"]
+    assert {key: group.count for key, group in merged.faults.items()} == {
+        (Kind.CORRUPT, "a: talk"): 2,
+        (Kind.REFUSED, "b: connect"): 1,
+    }
+    examples = [one.step for group in merged.faults.values() for one in group.examples]
+    assert examples == ["a: talk", "a: talk", "b: connect"]
+    assert (merged.iterations, merged.connects.count, merged.errors) == (3, 2, 3)
+    assert list(first.steps) == ["talk"], "the scenario's own rows keep their names"
+    assert first.labelled("") is first

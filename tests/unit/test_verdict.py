@@ -8,7 +8,7 @@ from samples import ERRORS, IMPLIED, fault, measured
 from loadmux.errors import Kind
 from loadmux.scenario import Metric, Threshold
 from loadmux.stats import Stats
-from loadmux.verdict import ExitCode, Outcome, judge
+from loadmux.verdict import ExitCode, Outcome, Verdict, combined, judge
 
 RUN = Outcome(duration=2.0)
 ROWS = {"login": [0.010, 0.020], "ask": [0.030, 0.040, 0.050, 0.060]}
@@ -229,3 +229,71 @@ def test_exit_codes_are_those_of_the_language() -> None:
         "THRESHOLD": 99,
         "INTERRUPTED": 130,
     }
+
+
+# --- several scenarios --------------------------------------------------------------------------
+
+
+def verdicts(*codes: ExitCode) -> list[tuple[str, Verdict]]:
+    names = "abcdefg"
+    return [(names[i], Verdict(code, f"{code.name} it is", ())) for i, code in enumerate(codes)]
+
+
+BY_SEVERITY = [
+    ExitCode.PASS,
+    ExitCode.THRESHOLD,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.FAIL,
+    ExitCode.UNREACHABLE,
+]
+
+
+@pytest.mark.parametrize("worse", range(1, len(BY_SEVERITY)))
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_worst_of_several_is_the_verdict_and_names_its_scenario(
+    worse: int, turned: bool
+) -> None:
+    codes = [BY_SEVERITY[worse - 1], BY_SEVERITY[worse]]
+    pair = verdicts(*(reversed(codes) if turned else codes))
+    verdict = combined(pair, measured(ROWS), 2.0)
+    assert verdict.code is BY_SEVERITY[worse]
+    label = "a" if turned else "b"
+    assert verdict.reason == f"{label}: {BY_SEVERITY[worse].name} it is"
+
+
+def test_several_that_pass_are_counted_together() -> None:
+    passed = verdicts(ExitCode.PASS, ExitCode.PASS)
+    assert combined(passed, measured(ROWS), 2.0).reason == "6 exchanges, every check held"
+    allowed = combined(passed, fault("ask", stats=measured(ROWS)), 2.0)
+    assert allowed.code is ExitCode.PASS
+    assert allowed.reason == "7 exchanges, 1 error (1 corrupt): as many as the thresholds allow"
+
+
+def test_several_that_were_interrupted_or_failed() -> None:
+    stopped = combined(verdicts(ExitCode.INTERRUPTED, ExitCode.INTERRUPTED), measured(ROWS), 1.25)
+    assert stopped.code is ExitCode.INTERRUPTED
+    assert stopped.reason == "stopped early, after 1.2 s: 6 exchanges, no errors"
+    failed = combined(verdicts(*[ExitCode.FAIL] * 5), measured(ROWS), 2.0)
+    said = "a: FAIL it is; b: FAIL it is; c: FAIL it is; and 2 more scenarios"
+    assert failed.reason == said
+
+
+def test_thresholds_of_several_bear_their_labels() -> None:
+    pair = [
+        ("a", judge(measured(ROWS), [ERRORS], RUN)),
+        ("b", judge(fault("login", stats=measured(ROWS)), [FEW_AT_LOGIN, SLOW], RUN)),
+    ]
+    verdict = combined(pair, measured(ROWS), 2.0)
+    assert verdict.code is ExitCode.THRESHOLD
+    assert verdict.reason == "b: 1 of 2 thresholds crossed: max < 1ms"
+    found = [(one.threshold.text, one.threshold.step, one.met) for one in verdict.thresholds]
+    assert found == [
+        ("a: errors == 0", None, True),
+        ("b: 'login': errors < 5", "b: login", True),
+        ("b: max < 1ms", None, False),
+    ]
+
+
+def test_the_verdict_on_one_alone_is_its_own() -> None:
+    [alone] = verdicts(ExitCode.FAIL)
+    assert combined([alone], measured(ROWS), 2.0) is alone[1]

@@ -1,0 +1,250 @@
+"""One UDP socket of one user, connected to its server: what is sent and received keeps boundaries.
+
+Where it differs from the stream `Connection`, which it extends:
+- Every read brings one whole datagram, an empty one too, and none is ever an end. A short read does
+  not mean that the kernel has no more: only BlockingIOError does (epoll(7), Q&A 9).
+- A connect asks nobody (udp(7)). That nobody listens is told by ICMP, as ECONNREFUSED of a later
+  call; that somebody does is known when the first datagram comes (`Loop.answered`).
+- What was read and not yet asked for waits in `queue`, not in `inbox`.
+- A datagram that does not come is a `timeout`. Unless the kernel dropped it here because nobody
+  took what lay before it: then the generator is to blame, and nothing can be said of the server.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+import sys
+from collections import deque
+from time import perf_counter
+from typing import ClassVar
+
+from loadmux import datagrams
+from loadmux.diagnosis import Finding, excerpt
+from loadmux.driver import evidence
+from loadmux.driver.connection import (
+    GATHER,
+    GATHER_MOST,
+    TRY,
+    Awaited,
+    Clock,
+    Connection,
+    Endpoint,
+    Plan,
+    await_replies,
+)
+from loadmux.driver.loop import Interrupted, Task, wait_io
+from loadmux.driver.poller import READ, READABLE
+from loadmux.errors import DriverFault, Fault, Kind
+from loadmux.rules import Verifier
+
+ANY_DATAGRAM = 64 * 1024
+# socket(7), linux/sock_diag.h: nine integers, the last one counts the datagrams dropped.
+SO_MEMINFO = 55
+MEMINFO = struct.Struct("9I")
+
+
+class DatagramConnection(Connection):
+    """See the module."""
+
+    __slots__ = ("queue",)
+
+    socket_type: ClassVar[int] = socket.SOCK_DGRAM
+    datagrams: ClassVar[bool] = True
+
+    def _clear(self) -> None:
+        super()._clear()
+        self.queue: deque[bytes] = deque()
+
+    def update_dirty(self) -> None:
+        super().update_dirty()
+        self.dirty = self.dirty or bool(self.queue)
+
+    async def exchange(  # type: ignore[override]  # awaited alike
+        self, plan: Plan, payload: bytes, clock: Clock = perf_counter
+    ) -> None:
+        began = clock()
+        self.note("sent", payload)
+        await self.send_rest(payload, 0, plan.timeout)
+        awaited = Awaited(self, plan.judge(), began, clock() + plan.timeout)
+        await await_replies(self.task, [awaited], plan.timeout)
+        plan.record(awaited.took)
+        self.drain()
+
+    def _dial(self) -> tuple[socket.socket, int]:
+        sock, code = super()._dial()
+        return sock, errno.EADDRNOTAVAIL if code == errno.EAGAIN else code
+
+    # --- datagrams in and out -------------------------------------------------------------------
+
+    async def send_rest(self, payload: bytes, sent: int, timeout: float) -> None:
+        """Send `payload` as one datagram, an empty one too. Raises Fault, or DriverFault if it is
+        too large.
+        """
+        if payload:
+            await super().send_rest(payload, sent, timeout)
+            return
+        try:
+            self._send(payload)
+        except OSError as error:
+            self._send_failed(error)
+
+    def _send_failed(self, error: OSError) -> int:
+        if error.errno == errno.EMSGSIZE:
+            raise DriverFault(
+                f"a datagram is larger than UDP allows ({datagrams.LARGEST} bytes): send less, or"
+                " in 'pieces'"
+            ) from None
+        return super()._send_failed(error)
+
+    def _lost(self, error: OSError, when: str) -> Fault:
+        if error.errno == errno.ECONNREFUSED:
+            text = f"nobody listens at {self.endpoint.url} (ICMP: port unreachable)"
+            return self.fault(Kind.REFUSED, text)
+        text = f"{self.endpoint.url} cannot be reached{when}: {error.strerror}"
+        return self.fault(Kind.UNREACHABLE, text)
+
+    def take(self) -> bytes | None:
+        """The next datagram; None when there is none yet. Raises Fault."""
+        if self.queue:
+            return self.queue.popleft()
+        return self._read() if self.ready & TRY else None
+
+    def _read(self) -> bytes | None:
+        try:
+            data = self._recv(ANY_DATAGRAM)
+        except OSError as error:
+            return self._receive_failed(error)
+        self.loop.answered.add(self.endpoint.url)
+        self.note("received", data)
+        return data
+
+    def drain(self) -> None:
+        """Move what the kernel holds into the queue (unless reading is stopped)."""
+        while not self.paused and self.ready & TRY and (data := self._read()) is not None:
+            self.queue.append(data)
+            self.dirty = True
+
+    # --- replies --------------------------------------------------------------------------------
+
+    def give(self, verifier: Verifier, data: bytes) -> None:
+        """Have one datagram checked, which must be a whole reply and nothing else."""
+        rest = verifier.feed(data)
+        ruled = isinstance(verifier, datagrams.Datagrams)
+        if not ruled and verifier.wrong_at is None and (rest or not verifier.done):
+            verifier.wrong_at = len(verifier.received)
+            verifier.received += rest
+            verifier.done = False
+
+    def settle(self, verifier: Verifier) -> None:
+        super().settle(verifier)
+        if isinstance(verifier, datagrams.Datagrams) and verifier.arrived:
+            self.last = verifier.arrived[-1]
+        self.update_dirty()
+
+    async def check_surplus(self) -> None:
+        self.drain()
+        if not self.queue or self.outstanding:
+            return
+        extra = [*self.queue, *await self._gather()]
+        raise self.surplus(*extra)
+
+    def surplus(self, *extra: bytes) -> Fault:
+        """The fault of datagrams that nobody asked for."""
+        finding = datagrams.diagnose_surplus(
+            extra, previous=self.last, owed_elsewhere=evidence.owed_elsewhere(self)
+        )
+        return self._found(finding, b"", extra[0])
+
+    async def wrong(self, verifier: Verifier) -> Fault:
+        later = await self._gather()
+        came = bytes(verifier.received)
+        due, arrived = [verifier.expected()], [came]
+        if isinstance(verifier, datagrams.Datagrams):
+            due, arrived = verifier.due, verifier.arrived
+        elif not due[0]:
+            assert verifier.wrong_at is not None
+            finding = datagrams.diagnose_form(came, verifier.wrong_at, verifier.owed())
+            return self._found(finding, b"", came)
+        finding = datagrams.diagnose(
+            due,
+            arrived,
+            later,
+            pending=self.outstanding > 1,
+            previous=self.last,
+            owed_elsewhere=evidence.owed_elsewhere(self),
+        )
+        return self._found(finding, due[len(arrived) - 1], arrived[-1])
+
+    def _found(self, finding: Finding, expected: bytes, received: bytes) -> Fault:
+        """The fault of one datagram, with that datagram as evidence."""
+        fault = self.fault(finding.kind, finding.message)
+        told = fault.evidence
+        told.offset, told.belongs_to = finding.offset, finding.belongs_to
+        told.excerpt_at, told.expected, told.received = excerpt(expected, received, finding.offset)
+        return fault
+
+    def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
+        if self.sock is not None and (dropped := dropped_here(self.sock)):
+            raise DriverFault(
+                f"the kernel dropped {datagrams.count(dropped)} for want of room in a socket's"
+                " receive buffer: give it a larger `receive_buffer`, or read sooner"
+            )
+        other = evidence.misdelivered(self, verifier.expected())
+        if other is not None:
+            text = f"no datagram within {timeout:g} s: it arrived on {other.label} instead"
+            return evidence.fault(self, Kind.CROSSTALK, text, belongs_to=other.label)
+        text = f"no datagram within {timeout:g} s (lost, or never sent); owed: {verifier.owed()}"
+        return self.fault(Kind.TIMEOUT, text)
+
+    async def _gather(self) -> list[bytes]:
+        """What comes until GATHER seconds of quiet, or for GATHER_MOST; an error ends it."""
+        got: list[bytes] = []
+        until = perf_counter() + GATHER_MOST
+        timed_out = False
+        while not timed_out and perf_counter() < until:
+            try:
+                while (data := self.take()) is not None:
+                    got.append(data)
+            except Fault:
+                break
+            self.want = READABLE
+            self.task.set_deadline(perf_counter() + GATHER)
+            try:
+                timed_out = await wait_io(self.task)
+            except Interrupted:
+                timed_out = True
+            self.want = 0
+        return got
+
+    # --- closing --------------------------------------------------------------------------------
+
+    async def close(self) -> None:
+        """Close; nobody is told. Raises Fault on what nobody asked for (and it is closed)."""
+        try:
+            self.ready |= READ
+            self.drain()
+            self.outstanding = 0
+            await self.check_surplus()
+        finally:
+            self.abandon()
+
+    def say_goodbye(self) -> bool:
+        return False
+
+
+def connection_for(task: Task, endpoint: Endpoint, name: str, user: int) -> Connection:
+    """A user's socket of the kind that the endpoint needs."""
+    kind = DatagramConnection if endpoint.datagrams else Connection
+    return kind(task, endpoint, name, user)
+
+
+def dropped_here(sock: socket.socket) -> int:
+    """Datagrams that this socket's receive buffer had no room for; 0 where nobody counts."""
+    if sys.platform != "linux":
+        return 0
+    try:
+        return int(MEMINFO.unpack(sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, MEMINFO.size))[8])
+    except (OSError, struct.error):
+        return 0

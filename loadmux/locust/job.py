@@ -1,0 +1,88 @@
+"""What the master tells its workers of a test: scenarios, where their targets are, who gets which
+user numbers.
+
+The job rides on `parsed_options`, which Locust copies into every `spawn` message, so that it is
+there before a worker's `test_start` and also for a worker that joins later. It holds plain values
+that msgpack can carry. Scenarios travel whole, with the contents of all the files that they name:
+a worker needs neither the scenario file nor what belongs to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loadmux import __version__
+from loadmux.errors import UsageError
+from loadmux.loader.target import parse_url
+from loadmux.locust import wire
+from loadmux.scenario import Barrier, Scenario, Url
+
+LATE_SLOT = 1_000_000
+NEEDS_ONE = (
+    "needs all users in one process, for Locust's workers know nothing of each other's users: run"
+    " it with one worker, or with 'loadmux run --workers'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One class of users: `packed` is its Scenario, `listening` where its targets are, by name."""
+
+    packed: bytes
+    listening: Mapping[str, str]
+    seed: int
+
+    def scenario(self) -> Scenario:
+        scenario: Scenario = wire.unpack(self.packed)
+        return scenario
+
+    def urls(self) -> dict[str, Url]:
+        return {name: parse_url(url) for name, url in self.listening.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """`slots` gives each worker (by Locust's client id) its place among `stride` of them."""
+
+    shares: Mapping[str, Share]
+    poller: str | None
+    slots: Mapping[str, int]
+    stride: int
+
+    def slot(self, client: str, index: int) -> int:
+        """A worker's first user number; one that joined late gets numbers far from all others."""
+        found = self.slots.get(client)
+        return LATE_SLOT * (index + 1) if found is None else found
+
+    def message(self) -> dict[str, Any]:
+        """As values that msgpack carries."""
+        return {
+            "version": __version__,
+            "poller": self.poller,
+            "slots": dict(self.slots),
+            "stride": self.stride,
+            "shares": {
+                name: [share.packed, dict(share.listening), share.seed]
+                for name, share in self.shares.items()
+            },
+        }
+
+
+def refuse_barriers(scenario: Scenario) -> None:
+    """Raises UsageError for a scenario with a barrier, which cannot be divided among workers."""
+    for step in scenario.every_step:
+        if isinstance(step, Barrier):
+            raise UsageError(f"{step.where}: the barrier {step.barrier!r} {NEEDS_ONE}")
+
+
+def job_from(message: Mapping[str, Any]) -> Job:
+    """The job in a message. Raises UsageError where the other side is of another version."""
+    if message["version"] != __version__:
+        raise UsageError(
+            f"this worker has loadmux {__version__}, the master {message['version']}: install the"
+            " same version on both"
+        )
+    shares = {name: Share(*values) for name, values in message["shares"].items()}
+    return Job(shares, message["poller"], message["slots"], message["stride"])

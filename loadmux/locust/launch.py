@@ -1,0 +1,80 @@
+"""What `loadmux web` adds to an ordinary start of Locust: scenario files as words, and defaults.
+
+The page and the driver are different processes: without a word on the command line there is one
+worker (`--processes 1`), on a free port of this machine, so that two runs never meet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import socket
+from functools import cache
+from typing import TYPE_CHECKING
+
+from locust.argument_parser import LocustArgumentParser
+
+from loadmux.catalog import find, models
+from loadmux.errors import LoadmuxError, UsageError
+from loadmux.loader import load
+from loadmux.locust.page import Offered
+from loadmux.scenario import Load, Overrides
+
+if TYPE_CHECKING:
+    from loadmux.locust.user import ScenarioUser
+
+LOCAL = "127.0.0.1"
+PORTS = range(15000, 32000)
+
+
+def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
+    """Make the parser take scenario files, and begin with what the first one says of its load."""
+    words = action(parser, "user_classes")
+    words.dest, words.metavar, words.help = "scenarios", "SCENARIO", "Scenario files to offer"
+    parser.set_defaults(user_classes=[])
+    options, _ = parser.parse_known_args()
+    if options.worker:
+        return
+    if options.scenarios:
+        chosen = action(parser, "scenario")
+        chosen.choices = Offered(options.scenarios)
+        chosen.default = options.scenarios[0]
+    if not (options.master or options.processes):
+        port = free_port()
+        parser.set_defaults(processes=1, master_bind_host=LOCAL, master_bind_port=port)
+        parser.set_defaults(master_host=LOCAL, master_port=port)
+    parser.set_defaults(web_host=LOCAL)
+    load = load_of(options.scenarios[0] if options.scenarios else options.scenario)
+    if load is not None:
+        parser.set_defaults(num_users=load.users, spawn_rate=load.spawn_rate or float(load.users))
+        if load.run_time is not None:
+            parser.set_defaults(run_time=int(load.run_time) or 1)
+
+
+def action(parser: LocustArgumentParser, name: str) -> argparse.Action:
+    found: argparse.Action = next(one for one in parser._actions if one.dest == name)
+    return found
+
+
+def load_of(scenario: str) -> Load | None:
+    """What a scenario says of its load; None where it cannot be read, which is told later."""
+    try:
+        return load(find(scenario), Overrides(), models=models()).load
+    except LoadmuxError:
+        return None
+
+
+@cache
+def free_port() -> int:
+    """A port that nobody has; the same one for all parsers of this process.
+
+    Below those that the kernel hands out by itself: Locust binds it only when it has started.
+    """
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        with socket.socket() as sock:
+            try:
+                sock.bind((LOCAL, port))
+            except OSError:
+                continue
+            return port
+    raise UsageError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free for the workers")

@@ -1,0 +1,196 @@
+"""What loadmux adds to Locust's command line, start form and page.
+
+Options that Locust's parser gets appear in the start form by themselves. The tab Evidence rides on
+the poll that the page makes anyway, `/stats/requests`: its answer is memoized by Locust, so the
+rows go into a new one. A start that cannot work is refused with its reason before anything runs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, jsonify, make_response, request
+from locust.argument_parser import LocustArgumentParser
+from locust.web import WebUI
+
+from loadmux.catalog import models
+from loadmux.driver.poller import available
+from loadmux.errors import Evidence, LoadmuxError, Moment
+from loadmux.locust.preparation import BEST, OWN
+from loadmux.report import figures
+from loadmux.rules import RULES
+from loadmux.stats import FaultGroup
+
+if TYPE_CHECKING:
+    from loadmux.locust.plugin import Plugin
+    from loadmux.locust.user import ScenarioUser
+
+TAB = "evidence"
+SHOWN_BEFORE = 12
+WIDTH = 60
+COLUMNS = {
+    "row": "Step",
+    "kind": "Kind",
+    "count": "# of its kind",
+    "who": "User, iteration, socket",
+    "offset": "Offset",
+    "expected": "Expected there",
+    "received": "Received there",
+    "message": "What happened",
+    "transcript": "Transcript",
+}
+
+
+class Offered(list[str]):
+    """Choices for a form that, on the command line, are not the only ones: URLs, other files."""
+
+    def __contains__(self, value: object) -> bool:
+        return isinstance(value, str)
+
+
+def concrete(of: type[ScenarioUser]) -> Iterator[type[ScenarioUser]]:
+    """The classes below one that have users."""
+    for one in of.__subclasses__():
+        if not one.abstract:
+            yield one
+        yield from concrete(one)
+
+
+def add_options(parser: LocustArgumentParser) -> None:
+    """Our options: on the command line, and those of a start in the form."""
+    from loadmux.locust.user import ScenarioUser
+
+    classes = list(concrete(ScenarioUser))
+    if len(classes) == 1:
+        own = classes[0].scenario
+        offered = Offered(dict.fromkeys([*([own] if own else []), *classes[0].offered()]))
+        parser.add_argument(
+            "--scenario",
+            choices=offered,
+            default=own or offered[0],
+            metavar="FILE",
+            help="The scenario file, or a bundled one's name",
+        )
+    parser.add_argument(
+        "--target",
+        choices=Offered([OWN, *models()]),
+        default=OWN,
+        metavar="MODEL|URL",
+        help="A bundled target server, in place of the scenario's; a URL goes into Host",
+    )
+    parser.add_argument(
+        "--reply", choices=[OWN, *RULES], default=OWN, help="The rule by which the target replies"
+    )
+    parser.add_argument(
+        "--fault", default="", help="Have the bundled target lie, e.g. flip:20 (loadmux targets)"
+    )
+    parser.add_argument(
+        "--poller", choices=[BEST, *available()], default=BEST, help="How the driver waits"
+    )
+    parser.add_argument(
+        "--seed", default="", include_in_web_ui=False, help="All chance comes from it"
+    )
+
+
+def install(web_ui: WebUI, plugin: Plugin) -> None:
+    """Put the tab, its download, and the check before a start into Locust's page."""
+    web_ui.template_args["extended_tabs"] = [{"title": "Evidence", "key": TAB}]
+    structure = [{"key": key, "title": title} for key, title in COLUMNS.items()]
+    web_ui.template_args["extended_tables"] = [{"key": TAB, "structure": structure}]
+    web_ui.template_args["extended_csv_files"] = [
+        {"href": "./loadmux/evidence/csv", "title": "Download evidence CSV"}
+    ]
+    if len(plugin.classes()) == len(plugin.environment.user_classes):
+        _ask_for_no_host(web_ui)
+    app = web_ui.app
+    assert app is not None
+
+    @app.before_request
+    def refuse_bad_start() -> Response | None:
+        if request.method != "POST" or not request.path.endswith("/swarm") or plugin.running:
+            return None
+        try:
+            form = {**request.form.to_dict(), "num_users": request.form.get("user_count")}
+            plugin.prepare(plugin.choice(form))
+        except LoadmuxError as error:
+            host = plugin.environment.host
+            return jsonify({"success": False, "message": str(error), "host": host})
+        return None
+
+    @app.after_request
+    def add_evidence(response: Response) -> Response:
+        if not request.path.endswith("/stats/requests") or response.status_code != 200:
+            return response
+        report = response.get_json()
+        return jsonify({**report, "extended_stats": [{"key": TAB, "data": evidence(plugin)}]})
+
+    base = app.blueprints["locust"].url_prefix or ""
+
+    def evidence_csv() -> Response:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writerow(COLUMNS)
+        writer.writerows(evidence(plugin))
+        answer = make_response(text.getvalue())
+        answer.headers["Content-Type"] = "text/csv"
+        answer.headers["Content-Disposition"] = "attachment;filename=loadmux_evidence.csv"
+        return answer
+
+    protected = web_ui.auth_required_if_enabled(evidence_csv)
+    app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
+
+
+def _ask_for_no_host(web_ui: WebUI) -> None:
+    """Where only our classes run, the form does not ask for a host: scenarios have a target."""
+    update: Callable[[], None] = web_ui.update_template_args
+
+    def update_without_warning() -> None:
+        update()
+        web_ui.template_args["missing_host_warning"] = False
+
+    vars(web_ui)["update_template_args"] = update_without_warning
+
+
+def evidence(plugin: Plugin) -> list[dict[str, Any]]:
+    """The first occurrences of every kind of fault at every step, as rows."""
+    if plugin.tally is None:
+        return []
+    return [
+        row_of(f"{name}: {group.step}" if plugin.prefixed else group.step, group, example)
+        for name, part in plugin.tally.parts.items()
+        for group in part.stats.faults.values()
+        for example in group.examples
+    ]
+
+
+def row_of(step: str, group: FaultGroup, example: Evidence) -> dict[str, Any]:
+    expected, received = (around(example, data) for data in (example.expected, example.received))
+    return {
+        "row": step,
+        "kind": str(group.kind),
+        "count": group.count,
+        "who": f"{example.user}, {example.iteration}, {example.socket}",
+        "offset": "" if example.offset is None else example.offset,
+        "expected": expected,
+        "received": received,
+        "message": example.message,
+        "transcript": " | ".join(told(moment) for moment in example.transcript),
+    }
+
+
+def around(example: Evidence, data: bytes | None) -> str:
+    """An excerpt's bytes from shortly before the first wrong one on."""
+    if data is None:
+        return ""
+    wrong = (example.offset or 0) - example.excerpt_at
+    return figures.shortened(data[max(0, wrong - SHOWN_BEFORE) :], WIDTH)
+
+
+def told(moment: Moment) -> str:
+    text = f"{moment.at:.6f} s {moment.what}"
+    return (
+        f"{text} {moment.size} B {figures.shortened(moment.data, WIDTH)}" if moment.size else text
+    )

@@ -1,0 +1,195 @@
+"""From what was chosen (class, command line, start form) to scenarios with running targets.
+
+Done where the test is started, on the master or in a process that is alone, and only there: this is
+where scenario files are read, mistakes told, and bundled targets started, once for all workers.
+"""
+
+from __future__ import annotations
+
+import inspect
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loadmux.catalog import find, models
+from loadmux.driver.poller import check_poller
+from loadmux.errors import UsageError
+from loadmux.loader import load
+from loadmux.loader.target import parse_url
+from loadmux.locust import wire
+from loadmux.locust.job import Job, Share, refuse_barriers
+from loadmux.run import Part, check_source, fitted, lying, urls_of
+from loadmux.scenario import Overrides, Scenario
+from loadmux.script import draw_seed
+from loadmux.target import TargetProcess
+
+if TYPE_CHECKING:
+    from loadmux.locust.user import ScenarioUser
+
+OWN = "as the scenario says"
+BEST = "best"
+ENDLESS = "24h"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen for a test; None leaves the scenario's own word. `users` may be unknown."""
+
+    scenario: str | None = None
+    target: str | None = None
+    reply: str | None = None
+    fault: str | None = None
+    poller: str | None = None
+    seed: int | None = None
+    host: str | None = None
+    users: int | None = None
+
+
+def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
+    """The choice that Locust's options (or the start form's fields) make."""
+
+    def said(name: str) -> str | None:
+        value = options.get(name)
+        return None if value in (None, "", OWN, BEST) else str(value)
+
+    seed, users = said("seed"), said("num_users")
+    if seed is not None and not seed.isdecimal():
+        raise UsageError(f"--seed: {seed!r} is no whole number")
+    return Choice(
+        said("scenario"),
+        said("target"),
+        said("reply"),
+        said("fault"),
+        said("poller"),
+        None if seed is None else int(seed),
+        host or None,
+        int(users) if users is not None and users.isdecimal() else None,
+    )
+
+
+def located(name: str, of: type[ScenarioUser]) -> Path:
+    """A scenario's file: from the current folder, that of the class's file, or a bundled one."""
+    if not Path(name).exists():
+        try:
+            beside = Path(inspect.getfile(of)).parent / name
+        except (OSError, TypeError):
+            beside = Path(name)
+        if beside.is_file():
+            return beside
+    return find(name)
+
+
+def url_from(host: str | None) -> str | None:
+    """Locust's host where it is the URL of a socket server, else None."""
+    if host is None:
+        return None
+    try:
+        parse_url(host)
+    except ValueError:
+        return None
+    return host
+
+
+def loaded(of: type[ScenarioUser], choice: Choice) -> Scenario:
+    """The scenario of a class as it will be run. Raises LoadmuxError for every mistake."""
+    name = choice.scenario or of.scenario
+    if name is None:
+        raise UsageError(f"class {of.__name__} names no scenario: write scenario = 'FILE.yaml'")
+    overrides = Overrides(
+        target=choice.target or url_from(choice.host or of.host) or of.target,
+        reply=choice.reply or of.reply,
+        seed=choice.seed,
+        users=choice.users,
+        run_time=ENDLESS,
+    )
+    scenario = load(located(name, of), overrides, models=models())
+    assert scenario.target is not None
+    if choice.fault is not None:
+        (scenario,) = lying([scenario], choice.fault)
+    return replace(scenario, seed=draw_seed() if scenario.seed is None else scenario.seed)
+
+
+def load_all(classes: Iterable[type[ScenarioUser]], choice: Choice) -> dict[str, Scenario]:
+    """The scenarios by class name. Raises LoadmuxError."""
+    check_poller(choice.poller)
+    if choice.host is not None and url_from(choice.host) is None:
+        raise UsageError(
+            f"host {choice.host!r} is no URL of a socket server: write one such as"
+            " tcp://127.0.0.1:7000 or unix:///run/server.sock"
+        )
+    scenarios = {of.__name__: loaded(of, choice) for of in classes}
+    for scenario in scenarios.values():
+        for one in scenario.sockets:
+            if one.source is not None:
+                check_source(one.source)
+    return scenarios
+
+
+class Preparation:
+    """Scenarios that are ready to run: `parts` by class name, their targets up.
+
+    `close` ends the bundled targets. Raises TargetFailed where one does not start, or a host has no
+    address; UsageError where a target cannot serve so many users.
+    """
+
+    def __init__(
+        self, scenarios: Mapping[str, Scenario], pollers: Mapping[str, str | None], choice: Choice
+    ) -> None:
+        several = len(scenarios) > 1
+        self.parts = {
+            name: Part(scenario, name if several else "", 0) for name, scenario in scenarios.items()
+        }
+        self.poller = choice.poller or next(filter(None, pollers.values()), None)
+        self._stack = ExitStack()
+        try:
+            for part in self.parts.values():
+                self._start_targets(part, choice.users)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_targets(self, part: Part, users: int | None) -> None:
+        scenario = part.scenario
+        load = replace(scenario.load, users=users or scenario.load.users)
+        for name, target in scenario.servers.items():
+            if target.bundled is not None:
+                process = TargetProcess(fitted(name, target, replace(scenario, load=load)))
+                part.processes[name] = self._stack.enter_context(process)
+        part.urls = urls_of(part)
+
+    def job(self, workers: Sequence[str]) -> Job:
+        """What workers with these client ids are told. Raises UsageError; see `refuse_barriers`."""
+        if len(workers) > 1:
+            for part in self.parts.values():
+                refuse_barriers(part.scenario)
+        shares = {
+            name: Share(
+                wire.pack(part.scenario, part.scenario.path),
+                {target: str(url) for target, url in part.urls.items()},
+                part.scenario.seed or 0,
+            )
+            for name, part in self.parts.items()
+        }
+        slots = {client: slot for slot, client in enumerate(sorted(workers))}
+        return Job(shares, self.poller, slots, max(1, len(slots)))
+
+    def elsewhere(self, workers: Iterable[str]) -> list[str]:
+        """Workers that cannot reach a bundled target, which listens on this machine only.
+
+        Locust's client ids begin with the name of the machine.
+        """
+        here = socket.gethostname()
+        bundled = any(part.processes for part in self.parts.values())
+        return [one for one in workers if bundled and one.rpartition("_")[0] != here]
+
+    def note_deaths(self) -> None:
+        """Write down how bundled targets ended on their own."""
+        for part in self.parts.values():
+            told = (process.died() for process in part.processes.values())
+            part.died = next(filter(None, told), None)
+
+    def close(self) -> None:
+        self._stack.close()

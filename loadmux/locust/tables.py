@@ -1,0 +1,100 @@
+"""loadmux's statistics as Locust's: a row for each step, one for the connects, errors by kind.
+
+What was measured since the last time is poured in at once, `StatsEntry.extend` for each row, which
+comes to the same as a `log_request` for each exchange and costs 37 us for 75,000 of them instead
+of 130 ms. Response times keep a resolution of three digits in milliseconds: Locust rounds to whole
+ones only what goes through its own `log_request`.
+
+Errors are told apart by kind and step, never by bytes or offsets: the page shows 500 at most.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from locust.stats import RequestStats, StatsEntry, StatsError
+
+from loadmux.errors import Kind
+from loadmux.stats import Stats, StepStats
+
+MEANINGS = {
+    Kind.REFUSED: "the connection was refused",
+    Kind.UNREACHABLE: "the target could not be reached",
+    Kind.CONNECT_TIMEOUT: "no connection in time",
+    Kind.TLS: "the TLS handshake or a record failed",
+    Kind.TIMEOUT: "nothing of a reply that was owed arrived in time",
+    Kind.CLOSED: "the server closed while it owed something",
+    Kind.RESET: "the server reset the connection",
+    Kind.SEND_STALLED: "the server stopped reading",
+    Kind.TRUNCATED: "part of the reply is missing",
+    Kind.CORRUPT: "bytes of the reply were changed",
+    Kind.DUPLICATE: "something was sent twice",
+    Kind.REORDERED: "the right bytes in another order",
+    Kind.CROSSTALK: "bytes that belong to another socket",
+    Kind.SURPLUS: "bytes that nobody asked for",
+    Kind.MISMATCH: "another reply than the right one",
+}
+
+
+def explained(kind: Kind) -> str:
+    """`corrupt: bytes of the reply were changed`."""
+    return f"{kind}: {MEANINGS[kind]}" if kind in MEANINGS else str(kind)
+
+
+def pour(stats: Stats, into: RequestStats, prefix: str = "") -> None:
+    """Add what was measured to Locust's statistics; `prefix` begins every row's name."""
+    now = time.time()
+    # Also without a sample: the rate is an average up to the total's last time stamp.
+    into.total.last_request_timestamp = now
+    for row in rows(stats):
+        entry = as_entry(row, into, prefix, now)
+        into.entries[(entry.name, entry.method)].extend(entry)
+        into.total.extend(entry)
+    for group in stats.faults.values():
+        row = stats.connects if group.step == "connect" else stats.row(group.step)
+        count_errors(into, row.kind, prefix + group.step, explained(group.kind), group.count, now)
+
+
+def rows(stats: Stats) -> Iterator[StepStats]:
+    """The rows with something to tell, connects first."""
+    for row in (stats.connects, *stats.steps.values()):
+        if row.count or row.errors:
+            yield row
+
+
+def as_entry(row: StepStats, into: RequestStats, prefix: str, now: float) -> StatsEntry:
+    """One row as what Locust would have made of its exchanges, all of them at `now`."""
+    entry = StatsEntry(into, prefix + row.name, row.kind)
+    histogram = row.histogram
+    entry.start_time = into.start_time or now
+    entry.last_request_timestamp = now
+    entry.num_requests = row.count
+    entry.num_none_requests = row.count - histogram.count
+    entry.num_failures = row.errors
+    entry.num_reqs_per_sec[int(now)] = row.count
+    if row.errors:
+        entry.num_fail_per_sec[int(now)] = row.errors
+    if histogram.count:
+        entry.total_response_time = histogram.total * 1000  # type: ignore[assignment]
+        entry.min_response_time = milliseconds(histogram.low)
+        entry.max_response_time = milliseconds(histogram.high)
+        for seconds, count in histogram.buckets():
+            entry.response_times[milliseconds(seconds)] += count
+    return entry
+
+
+def milliseconds(seconds: float) -> int:
+    """Milliseconds to three digits: a float, which Locust's annotations do not know."""
+    return float(f"{seconds * 1000:.3g}")  # type: ignore[return-value]
+
+
+def count_errors(
+    into: RequestStats, method: str, name: str, error: str, count: int, now: float
+) -> None:
+    key = StatsError.create_key(method, name, error)
+    found = into.errors.get(key)
+    if found is None:
+        found = into.errors[key] = StatsError(method, name, error, first_seen=now)
+    found.occurrences += count
+    found.last_seen = now

@@ -1,0 +1,134 @@
+"""All that the workers of one test measured, kept where the verdict is spoken: master, or alone.
+
+Beside Locust's own statistics, which know neither evidence nor thresholds. Each class of users is
+a part of the run, as each scenario file is one in `loadmux run` with several, and is judged and
+reported by the same code.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from time import monotonic
+from typing import Any
+
+from loadmux.report.model import Report, WorkerReport
+from loadmux.run import Part, State, labelled_stats, notes_on, part_report
+from loadmux.stats import Stats
+from loadmux.verdict import Verdict, combined
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
+
+    busy: float
+    late: float
+    cpu: float
+    memory: int
+    users: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """`parts` by class name, `workers` by client id; `failed` is why the generator could not go on.
+
+    `reached` and `unreachable` are those of the workers' `Control`.
+    """
+
+    parts: Mapping[str, Part]
+    poller: str
+    began: float = field(default_factory=monotonic)
+    ended: float | None = None
+    workers: dict[str, Health] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    reached: set[str] = field(default_factory=set)
+    unreachable: dict[str, str] = field(default_factory=dict)
+    failed: str | None = None
+    interrupted: bool = False
+
+    def add(self, name: str, stats: Stats) -> None:
+        if name in self.parts:
+            self.parts[name].stats.merge(stats)
+
+    def note_reach(self, reach: Mapping[str, Sequence[Any]]) -> None:
+        """What a worker reached and what not: by class, URLs and failed connects' texts by URL."""
+        for reached, unreachable in reach.values():
+            self.reached.update(reached)
+            self.unreachable.update(unreachable)
+
+    def note(self, client: str, health: Health) -> None:
+        """A worker's latest; of its users the most that it had at once."""
+        before = self.workers.get(client)
+        most = max(health.users, before.users if before is not None else 0)
+        self.workers[client] = replace(health, users=most)
+
+    def took_part(self) -> list[Part]:
+        """The parts that had a user; all of them where none had."""
+        parts = list(self.parts.values())
+        return [part for part in parts if part.stats.started] or parts
+
+    def verdict(self) -> Verdict:
+        """The verdict on the whole test."""
+        return self.report().verdict
+
+    def report(self) -> Report:
+        duration = (self.ended or monotonic()) - self.began
+        parts = [self._fitted(part, duration) for part in self.took_part()]
+        state = State(parts, interrupted=self.interrupted, failed=self.failed)
+        failed = self.unreachable.items()
+        unreached = {url: text for url, text in failed if url not in self.reached}
+        seed = parts[0].scenario.seed or 0
+        reports = tuple(part_report(part, seed, state, unreached) for part in parts)
+        stats = labelled_stats(reports)
+        verdicts = [(one.label, one.verdict) for one in reports]
+        notes = [part.say(note) for part in parts for note in notes_on(part, state, 1)]
+        return Report(
+            parts=reports,
+            poller=self.poller,
+            duration=duration,
+            stats=stats,
+            verdict=combined(verdicts, stats, duration),
+            seed=seed,
+            command=repeat_command(),
+            workers=tuple(self._workers()),
+            notes=(*notes, *self._lost()),
+        )
+
+    def _fitted(self, part: Part, duration: float) -> Part:
+        """With the users that there were: how many to start was Locust's business."""
+        load = replace(part.scenario.load, users=part.stats.started, run_time=None)
+        return replace(part, scenario=replace(part.scenario, load=load), elapsed=duration)
+
+    def _workers(self) -> Sequence[WorkerReport]:
+        everyone = sorted(self.workers.items())
+        return [
+            WorkerReport(
+                number,
+                one.users,
+                one.busy,
+                one.late,
+                one.cpu,
+                one.memory,
+                "is gone" if client in self.lost else None,
+            )
+            for number, (client, one) in enumerate(everyone)
+        ]
+
+    def _lost(self) -> Sequence[str]:
+        if not self.lost:
+            return []
+        return [
+            f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told until"
+            " then is in the figures"
+        ]
+
+
+def repeat_command() -> str:
+    """The command line as it was given: `loadmux web` where that gave Locust our locustfile."""
+    words = sys.argv[1:]
+    if words[:1] == ["-f"] and words[1].endswith("loadmux/locust/file/locustfile.py"):
+        return shlex.join(["loadmux", "web", *words[2:]])
+    return shlex.join(["locust", *words])

@@ -1,0 +1,108 @@
+"""The story of a user in front of Locust's page, in a real browser.
+
+With LOADMUX_SCREENSHOT=FILE.png in the environment the test takes README's picture on its way.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+from browser import Browser, browsing
+from locusting import WEB, Page, eventually, free_port, process
+
+
+def test_start_watch_edit_stop_and_look_at_what_went_wrong(tmp_path: Path) -> None:
+    port = free_port()
+    here, loads = tmp_path / "here", tmp_path / "loads"
+    here.mkdir()
+    loads.mkdir()
+    with process([*WEB, "--web-port", str(port)], here) as main:
+        page = Page(port).up(workers=1)
+        with browsing(page.url, loads) as browser:
+            start(browser)
+            watch(browser)
+            raise_to(browser, 200)
+            browser.click("Stop")
+            browser.until(lambda: "STOPPED" in browser.text.upper(), "it does not stop")
+            assert main.targets == []
+            look_at_failures(browser)
+            look_at_evidence(browser)
+            download(browser, loads)
+        assert "Traceback" not in main.text, main.text
+
+
+def start(browser: Browser) -> None:
+    browser.write("userCount", "50")
+    browser.write("spawnRate", "1000")
+    browser.click("Custom parameters")
+    assert "host attribute" not in browser.text
+    browser.choose("scenario", "parts")
+    browser.choose("target", "epoll")
+    browser.write("fault", "flip:500")
+    browser.click("Advanced options")
+    browser.write("runTime", "5m")
+    browser.click("Start")
+
+
+def counted(browser: Browser, step: str) -> int:
+    """Requests in a step's row of the statistics."""
+    return next((int(row[2]) for row in browser.rows() if row[1:2] == [step]), 0)
+
+
+def watch(browser: Browser) -> None:
+    """Rows fill, and the chart draws."""
+    first = browser.until(lambda: counted(browser, "exchange first #1"), "no row")
+    browser.until(lambda: counted(browser, "exchange first #1") > first, "the row stands still")
+    names = {row[1] for row in browser.rows()}
+    assert {"connect", "exchange second #4", "Aggregated"} <= names
+    browser.until(lambda: "50" in browser.text, "not 50 users")
+    browser.click("Charts")
+    browser.until(lambda: browser.coloured() > 500, "nothing is drawn")
+
+
+def raise_to(browser: Browser, users: int) -> None:
+    browser.click("Edit")
+    browser.write("userCount", str(users))
+    browser.click("Update")
+    browser.click("Statistics")
+    browser.until(lambda: f"USERS\n{users}" in browser.text.upper(), f"not {users} users")
+    if picture := os.environ.get("LOADMUX_SCREENSHOT"):
+        browser.driver.save_screenshot(picture)
+
+
+def look_at_failures(browser: Browser) -> None:
+    """One row for a kind and a step, however many there were."""
+    browser.click("Failures")
+    rows = browser.until(lambda: [row for row in browser.rows() if "corrupt" in row[3]], "none")
+    assert len({row[2] for row in rows}) == len(rows) <= 4
+    assert sum(int(row[0]) for row in rows) >= len(rows)
+
+
+def look_at_evidence(browser: Browser) -> None:
+    browser.click("Evidence")
+    rows = browser.until(lambda: [row for row in browser.rows() if row[1:2] == ["corrupt"]], "none")
+    step, _, count, who, offset, expected, received, message, transcript = rows[0]
+    assert step.startswith("exchange ")
+    assert int(count) >= 1
+    assert int(offset) >= 0
+    assert expected != received
+    assert "one bit differs" in message
+    assert "received" in transcript
+    assert who.endswith(("first", "second"))
+
+
+def download(browser: Browser, loads: Path) -> None:
+    browser.click("Download Data")
+    for words, has in (
+        ("Download requests CSV", "exchange first #1"),
+        ("Download failures CSV", "corrupt: bytes of the reply were changed"),
+        ("Download evidence CSV", "one bit differs"),
+    ):
+        browser.click(words)
+        (path,) = eventually(lambda: list(loads.glob("*.csv")), words)
+        with path.open(newline="") as file:
+            cells = [cell for row in csv.reader(file) for cell in row]
+        assert any(has in cell for cell in cells), words
+        path.unlink()

@@ -1,0 +1,232 @@
+"""Locust's page over HTTP: start, edit, stop, start again; alone, forked, and with other machines'
+workers, whose folders are empty."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from commands import program, started
+from driving import Server, answering
+from locusting import (
+    LOCUST,
+    WEB,
+    Page,
+    Process,
+    bound,
+    eventually,
+    evidence,
+    failures,
+    forked,
+    free_port,
+    joining,
+    locustfile,
+    process,
+    rows,
+    settled,
+)
+
+TALK = """
+steps:
+  - {name: ask, send: "${user}\\n", expect: "${sent}"}
+  - {wait: 20ms}
+timeout: 2s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """A page, the process that has it, and the processes with drivers."""
+
+    page: Page
+    main: Process
+    drivers: tuple[int, ...]
+    folder: Path
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[Swarm]:
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port)]
+    with process(words, folder) as main:
+        yield Swarm(Page(port).up(), main, (main.pid,), folder)
+
+
+@contextlib.contextmanager
+def with_forks(folder: Path) -> Iterator[Swarm]:
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port), *forked()]
+    with process(words, folder) as main:
+        yield Swarm(Page(port).up(workers=2), main, tuple(main.workers), folder)
+
+
+@contextlib.contextmanager
+def with_others(folder: Path) -> Iterator[Swarm]:
+    """The two ways in which a worker is started where nothing but loadmux is installed."""
+    port, rpc = free_port(), str(free_port())
+    empty = folder.parent / "empty"
+    empty.mkdir()
+    with contextlib.ExitStack() as stack:
+        main = stack.enter_context(process([*WEB, "--master", *on(port), *bound(rpc)], folder))
+        first = process([*LOCUST, "-f", "-", "--worker", *joining(rpc)], empty, "first")
+        second = process([*WEB, "--worker", *joining(rpc)], empty, "second")
+        drivers = [stack.enter_context(one).pid for one in (first, second)]
+        yield Swarm(Page(port).up(workers=2), main, tuple(drivers), folder)
+    assert not list(empty.iterdir())
+
+
+def on(port: int) -> list[str]:
+    return ["--web-host", "127.0.0.1", "--web-port", str(port)]
+
+
+WAYS = {"alone": alone, "forked": with_forks, "others": with_others}
+
+
+@pytest.fixture(params=list(WAYS))
+def swarm(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Swarm]:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    with WAYS[request.param](folder) as made:
+        yield made
+
+
+class Told:
+    """A server that echoes and remembers which users it met.
+
+    While there are `lies` left, what an odd user asks comes back with a bit flipped, and what an
+    even one asks comes twice.
+    """
+
+    def __init__(self) -> None:
+        self.numbers: set[int] = set()
+        self.lies = {0: 0, 1: 0}
+        self._lock = threading.Lock()
+
+    def __call__(self, chunk: bytes) -> bytes:
+        number = int(chunk)
+        with self._lock:
+            self.numbers.add(number)
+            self.lies[number % 2] -= 1
+            right = self.lies[number % 2] < 0
+        if right:
+            return chunk
+        return bytes([chunk[0] ^ 1]) + chunk[1:] if number % 2 else chunk * 2
+
+
+def test_start_edit_stop_and_start_another(swarm: Swarm) -> None:
+    page, told = swarm.page, Told()
+    talk = swarm.folder / "talk.yaml"
+    talk.write_text(TALK)
+    before = [settled(pid) for pid in swarm.drivers]
+    with Server(answering(told)) as server:
+        assert page.swarm(6, scenario=talk, host=server.url)["success"]
+        eventually(lambda: told.numbers == set(range(6)), "numbers 0 to 5, each once")
+        assert page.swarm(10)["success"]
+        eventually(lambda: told.numbers == set(range(10)), "numbers 0 to 9, each once")
+        told.lies = {0: 20, 1: 20}
+        page.until(
+            lambda now: now["user_count"] == 10 and len(failures(now)) == 2, "both sorts of failure"
+        )
+        assert page.swarm(4)["success"]
+        page.until(lambda now: now["user_count"] == 4, "four users")
+        page.stop()
+        last = page.until(lambda now: now["user_count"] == 0, "nobody")
+    kinds = {row["kind"]: int(row["who"].split(",")[0]) % 2 for row in evidence(last)}
+    assert kinds == {"corrupt": 1, "duplicate": 0}
+    assert set(failures(last)) == {("ask", "corrupt"), ("ask", "duplicate")}
+    assert {row["name"] for row in last["stats"][:-1]} == {"connect", "ask"}
+    assert [settled(pid) for pid in swarm.drivers] == before
+
+    form = {"scenario": "parts", "host": "", "target": "epoll", "fault": "flip:50"}
+    assert page.swarm(4, **form)["success"]
+    assert len(eventually(lambda: swarm.main.targets, "a target")) == 1
+    page.until(lambda now: "ask" not in rows(now) and failures(now), "failures of the second test")
+    page.stop()
+    assert swarm.main.targets == []
+    assert [settled(pid) for pid in swarm.drivers] == before
+    assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+REFUSED = {
+    "unknown scenario": ({"scenario": "no_such"}, "no_such: no such file"),
+    "no file": ({"scenario": "no/such.yaml"}, "no/such.yaml"),
+    "bad host": ({"host": "http://127.0.0.1:80"}, "is no URL of a socket server"),
+    "no name": ({"host": "tcp://no-such-host.invalid:80", "target": ""}, "no-such-host.invalid"),
+    "bad target": ({"target": "epol"}, "did you mean"),
+    "bad rule": ({"reply": "ecko"}, "did you mean"),
+    "bad fault": ({"target": "epoll", "fault": "nonsense:3"}, "nonsense"),
+    "fault of a stranger": (
+        {"host": "tcp://127.0.0.1:9", "target": "", "fault": "flip:3"},
+        "only a bundled",
+    ),
+    "cannot run here": ({"target": "kqueue"}, "cannot run here"),
+    "too many": ({"target": "blocking"}, "serves 1 at once"),
+    "bad poller": ({"poller": "epol"}, "is no poller"),
+}
+
+
+def test_a_bad_start_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with alone(tmp_path) as swarm:
+        before = settled(swarm.main.pid)
+        good = {"scenario": "parts", "host": "", "target": "epoll", "reply": "", "poller": "best"}
+        for name, (form, reason) in REFUSED.items():
+            answer = swarm.page.swarm(5, **{**good, **form})
+            assert not answer["success"], name
+            assert reason in answer["message"], name
+            assert swarm.page.stats()["state"] == "ready", name
+        assert swarm.main.children == []
+        assert settled(swarm.main.pid) == before
+        assert swarm.page.swarm(5, **good)["success"]
+        swarm.page.until(rows, "rows")
+        swarm.page.stop()
+        assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+def test_totals_are_what_the_target_counted(tmp_path: Path) -> None:
+    redis = str(free_port())
+    words = [program("redis-server"), "--port", redis, "--bind", "127.0.0.1", "--save", ""]
+    folder = tmp_path / "here"
+    folder.mkdir()
+    scenario = folder / "redis.yaml"
+    scenario.write_text(
+        f"target: tcp://127.0.0.1:{redis}\n"
+        "steps:\n"
+        '  - {name: ping, send: "PING\\r\\n", expect: "+PONG\\r\\n"}\n'
+        '  - {name: set, send: "SET u${user} ${iteration}\\r\\n", expect: "+OK\\r\\n"}\n'
+    )
+    with started(words, cwd=tmp_path) as server, with_forks(folder) as swarm:
+        assert server.stdout is not None
+        for line in server.stdout:
+            if "Ready to accept connections" in line:
+                break
+        assert swarm.page.swarm(20, scenario=scenario)["success"]
+        swarm.page.until(lambda now: rows(now).get("set", 0) > 5000, "some exchanges")
+        swarm.page.stop()
+        counted = rows(swarm.page.stats())
+        calls = commands_of(redis)
+    for name in ("ping", "set"):
+        assert 0 <= calls[name] - counted[name] <= 20, (calls, counted)
+
+
+def commands_of(port: str) -> dict[str, int]:
+    """How often each command was called, by redis's own count (INFO commandstats)."""
+    import socket
+
+    with socket.create_connection(("127.0.0.1", int(port))) as sock:
+        sock.sendall(b"INFO commandstats\r\n")
+        text = b""
+        while not text.endswith(b"\r\n\r\n") and (chunk := sock.recv(65536)):
+            text += chunk
+            head, _, body = text.partition(b"\r\n")
+            if len(body) >= int(head[1:]) + 2:
+                break
+    calls = {}
+    for line in text.decode().splitlines():
+        name, _, rest = line.partition(":calls=")
+        if rest:
+            calls[name.removeprefix("cmdstat_")] = int(rest.split(",")[0])
+    return calls

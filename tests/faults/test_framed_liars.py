@@ -1,0 +1,394 @@
+"""Servers that speak in frames, right ones and liars: each fault has its name, no other is told."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import pytest
+from driving import POLLERS, Driven, Handler, Server, answering, drive, reset
+
+from loadmux.errors import DriverFault
+
+pollers = pytest.mark.parametrize("poller", POLLERS)
+
+LOAD = "load: {users: 1, iterations: 3}\ntimeout: 300ms\n"
+HELLO = "steps: [{name: talk, send: {frame: hello}, expect: {frame: hello}}]\n"
+
+
+def talk(
+    handler: Handler,
+    steps: str = HELLO,
+    framing: str = "line",
+    poller: str | None = None,
+    rule: str | None = None,
+) -> Driven:
+    text = f"sockets: {{main: {{framing: {framing}}}}}\n{steps}{LOAD}"
+    with Server(handler) as server:
+        return drive(text, server.url, poller, rule)
+
+
+def saying(*chunks: bytes) -> Handler:
+    """Says the same to all that it reads."""
+    return answering(lambda chunk: b"".join(chunks))
+
+
+def then_closing(reply: bytes) -> Handler:
+    """Reads once, replies, and closes in order."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(reply)
+        connection.close()
+
+    return handler
+
+
+def echo(chunk: bytes) -> bytes:
+    return chunk
+
+
+FRAMINGS = [
+    "line",
+    '{delimiter: "\\r\\n", max: 7}',
+    "{length_prefix: {bytes: 4, order: little}}",
+    "{length_prefix: {bytes: 2, counts_itself: true}}",
+    "{fixed: 5}",
+]
+BODIES = ["hello", "{regex: 'h.*o'}", "{length: 5}", "reply", "'${sent}'"]
+
+
+@pytest.mark.parametrize("framing", FRAMINGS)
+@pytest.mark.parametrize("body", BODIES)
+def test_an_honest_server_has_no_faults(framing: str, body: str) -> None:
+    steps = f"steps: [{{name: talk, send: {{frame: hello}}, expect: {{frame: {body}}}}}]\n"
+    driven = talk(answering(echo), steps, framing, rule="echo")
+    assert driven.kinds == {}
+    assert driven.stats.steps["talk"].right == 3
+
+
+@pollers
+@pytest.mark.parametrize("body", BODIES)
+def test_a_drip_is_slow_but_right(poller: str, body: str) -> None:
+    def drip(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            for byte in chunk:
+                connection.sendall(bytes([byte]))
+
+    steps = f"steps: [{{name: talk, send: {{frame: hello}}, expect: {{frame: {body}}}}}]\n"
+    assert talk(drip, steps, poller=poller, rule="echo").kinds == {}
+
+
+@pollers
+def test_pipelined_frames_are_taken_one_by_one(poller: str) -> None:
+    steps = """
+steps:
+  - {send: {join: [{frame: one 1}, {frame: two 22}, {frame: three}]}, expect: {frame: one 1}}
+  - {expect: {regex: 'two (?P<number>\\d+)'}}
+  - {expect: {frame: three}, save: last}
+  - {send: {frame: "${number} ${last}"}, expect: {frame: 22 three}}
+"""
+    driven = talk(answering(echo), steps, poller=poller)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 3
+
+
+def test_what_a_frame_and_a_regex_save() -> None:
+    seen: list[bytes] = []
+
+    def note(chunk: bytes) -> bytes:
+        seen.append(chunk)
+        return b"id=7;\n"
+
+    steps = """
+variables: {absent: something}
+steps:
+  - {send: a, expect: {frame: "id=7;"}, save: whole}
+  - {send: "${whole}|", expect: {regex: 'id=(?P<id>\\d);(?P<absent>x)?'}, save: body}
+  - {send: "${id}|${absent}|${body}|", expect: {regex: "(?s).*", until: ";"}, save: part}
+  - {expect: {frame: ""}}
+  - {send: "${part}|", expect: {frame: {length: 5}}, save: five}
+  - {send: "${five}|", expect: {until: "\\n"}}
+"""
+    assert talk(answering(note), steps).kinds == {}
+    assert seen[:5] == [b"a", b"id=7;|", b"7||id=7;|", b"id=7;|", b"id=7;|"]
+
+
+@pollers
+@pytest.mark.parametrize(
+    ("reply", "kind", "offset"),
+    [
+        (b"hellO\n", "corrupt", 4),
+        (b"help\n", "mismatch", 3),
+        (b"hell", "truncated", 4),
+        (b"helo\n", "truncated", 3),
+        (b"hello", "truncated", 5),
+        (b"", "timeout", None),
+    ],
+)
+def test_a_wrong_frame_is_told_like_any_wrong_reply(
+    poller: str, reply: bytes, kind: str, offset: int | None
+) -> None:
+    driven = talk(answering(lambda chunk: reply), poller=poller)
+    assert driven.kinds == {kind: 3}
+    assert driven.faults[0].offset == offset
+
+
+@pollers
+@pytest.mark.parametrize("expected", ["hello", "{regex: hello}"])
+def test_a_frame_that_comes_twice_is_a_duplicate(poller: str, expected: str) -> None:
+    steps = f"steps: [{{name: talk, send: a, expect: {{frame: {expected}}}}}]\n"
+    assert set(talk(saying(b"hello\nhello\n"), steps, poller=poller).kinds) == {"duplicate"}
+
+
+@pollers
+@pytest.mark.parametrize("expected", ["hello", "{regex: hello}"])
+def test_bytes_after_a_frame_are_surplus(poller: str, expected: str) -> None:
+    steps = f"steps: [{{name: talk, send: a, expect: {{frame: {expected}}}}}]\n"
+    driven = talk(saying(b"hello\n?!"), steps, poller=poller)
+    assert set(driven.kinds) == {"surplus"}
+    assert driven.faults[0].received == b"?!"
+
+
+@pollers
+def test_a_regex_that_does_not_match_tells_the_pattern_and_what_came(poller: str) -> None:
+    steps = "steps: [{name: talk, send: a, expect: {regex: 'h[aeiou]llo'}}]\n"
+    driven = talk(saying(b"hello world\n"), steps, poller=poller)
+    assert driven.kinds == {"mismatch": 3}
+    fault = driven.faults[0]
+    assert "(11 bytes) does not match the regex 'h[aeiou]llo'" in fault.message
+    assert (fault.offset, fault.expected, fault.received) == (None, None, b"hello world")
+    assert (fault.step, fault.socket) == ("talk", "main")
+
+
+@pollers
+def test_a_regex_with_until(poller: str) -> None:
+    steps = "steps: [{name: talk, send: a, expect: {regex: 'h(?P<v>[aeiou])llo;', until: ;}}]\n"
+    assert talk(saying(b"hello;"), steps, poller=poller).kinds == {}
+    driven = talk(saying(b"hallo "), steps, poller=poller)
+    assert driven.kinds == {"truncated": 3}
+    assert "the delimiter b';'" in driven.faults[0].message
+    assert talk(saying(b"hllo;"), steps, poller=poller).kinds == {"mismatch": 3}
+
+
+@pollers
+@pytest.mark.parametrize("expected", ["hello", "{regex: hello}", "{length: 5}"])
+def test_an_early_close(poller: str, expected: str) -> None:
+    steps = f"steps: [{{name: talk, send: a, expect: {{frame: {expected}}}}}, {{expect: closed}}]\n"
+    assert talk(then_closing(b""), steps, poller=poller).kinds == {"closed": 3}
+    assert talk(then_closing(b"hello"), steps, poller=poller).kinds == {"closed": 3}
+    assert talk(then_closing(b"hello\n"), steps, poller=poller).kinds == {}
+
+
+@pollers
+@pytest.mark.parametrize(
+    ("framing", "reply", "offset", "message"),
+    [
+        ("{line: true, max: 64}", b"x" * 100, 64, "a frame of more than 64 bytes ('max') came"),
+        ("{delimiter: ab, max: 4}", b"xxxab", 4, "a frame of more than 4 bytes ('max') came"),
+        (
+            "{length_prefix: {bytes: 4}}",
+            b"HTTP/1.1 400 Bad Request",
+            0,
+            "the length 1213486160 means a frame of 1213486164 bytes, more than 'max' (16777216)",
+        ),
+        (
+            "{length_prefix: {bytes: 2, counts_itself: true}}",
+            b"\0\1x",
+            0,
+            "the length 1 is less than the 2 bytes that it takes itself",
+        ),
+    ],
+)
+def test_a_frame_that_is_none_is_a_mismatch(
+    poller: str, framing: str, reply: bytes, offset: int, message: str
+) -> None:
+    steps = "steps: [{name: talk, send: a, expect: {regex: '(?s).*'}}]\n"
+    driven = talk(saying(reply), steps, framing, poller)
+    assert driven.kinds == {"mismatch": 3}
+    fault = driven.faults[0]
+    assert (fault.offset, fault.message) == (offset, message)
+    assert fault.received is not None
+    assert reply.startswith(fault.received[:8])
+
+
+def test_an_endless_line_ends_at_max() -> None:
+    def flood(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        while True:
+            connection.sendall(bytes(65536))
+
+    steps = "steps: [{name: talk, send: a, expect: {regex: '(?s).*'}}]\n"
+    driven = talk(flood, steps, "{line: true, max: 1MiB}")
+    assert driven.kinds == {"mismatch": 3}
+    assert driven.faults[0].offset == 2**20
+
+
+# --- until_close --------------------------------------------------------------------------------
+
+
+@pollers
+@pytest.mark.parametrize(
+    "expected", ["hello", "{regex: 'h.*o'}", "{length: 5}", "'h${tail}'", "{rule: echo}"]
+)
+def test_an_end_completes_a_frame_and_the_socket_connects_anew(poller: str, expected: str) -> None:
+    step = f"{{name: talk, send: {{frame: hello}}, expect: {{frame: {expected}}}}}"
+    steps = f"variables: {{tail: ello}}\nsteps: [{step}]\n"
+    driven = talk(then_closing(b"hello"), steps, "until_close", poller)
+    assert driven.kinds == {}
+    assert driven.stats.steps["talk"].right == 3
+    assert driven.stats.connects.right == 3
+
+
+@pollers
+def test_an_empty_frame_until_close(poller: str) -> None:
+    steps = "steps: [{name: talk, send: a, expect: {frame: ''}}]\n"
+    assert talk(then_closing(b""), steps, "until_close", poller).kinds == {}
+    assert talk(then_closing(b"x"), steps, "until_close", poller).kinds == {"surplus": 3}
+
+
+@pollers
+def test_a_half_closed_socket_reads_to_the_end_and_sends_again(poller: str) -> None:
+    steps = """
+steps:
+  - {send: {frame: hello}}
+  - {half_close: main}
+  - {expect: {frame: hello}}
+"""
+    driven = talk(answering(echo), steps, "until_close", poller)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 3
+
+
+@pollers
+@pytest.mark.parametrize(
+    ("reply", "kind", "offset"),
+    [
+        (b"hellO", "corrupt", 4),
+        (b"hel", "closed", None),
+        (b"hello!", "surplus", 5),
+        (b"hellohello", "surplus", 5),
+    ],
+)
+def test_a_wrong_frame_until_close(
+    poller: str, reply: bytes, kind: str, offset: int | None
+) -> None:
+    driven = talk(then_closing(reply), framing="until_close", poller=poller)
+    assert driven.kinds == {kind: 3}
+    assert driven.faults[0].offset == offset
+
+
+@pollers
+def test_a_reset_completes_no_frame(poller: str) -> None:
+    arrived = threading.Event()
+
+    def cut(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(b"hello")
+        arrived.wait(0.1)
+        reset(connection)
+
+    assert talk(cut, framing="until_close", poller=poller).kinds == {"reset": 3}
+
+
+@pollers
+def test_no_end_is_no_frame(poller: str) -> None:
+    driven = talk(saying(b"hello"), framing="until_close", poller=poller)
+    assert driven.kinds == {"truncated": 3}
+    assert "the end of the connection, which ends the frame" in driven.faults[0].message
+
+
+@pollers
+def test_a_regex_on_what_came_until_close(poller: str) -> None:
+    steps = "steps: [{name: talk, send: a, expect: {regex: 'hel+o'}}]\n"
+    driven = talk(then_closing(b"heo"), steps, "until_close", poller)
+    assert driven.kinds == {"mismatch": 3}
+    assert driven.faults[0].received == b"heo"
+
+
+# --- bodies that cannot be framed ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        'variables: {text: "a\\nb"}\nsteps: [{name: talk, send: {frame: "${text}"}}]\n',
+        'steps: [{name: talk, send: a, expect: {length: 2}, save: v}, {send: {frame: "${v}"}}]\n',
+        'variables: {text: "a\\nb"}\nsteps: [{name: talk, send: a, expect: {frame: "${text}"}}]\n',
+    ],
+)
+def test_a_body_that_cannot_be_framed_is_not_the_server_s_fault(steps: str) -> None:
+    with pytest.raises(DriverFault) as caught:
+        talk(saying(b"\n\n"), steps)
+    message = str(caught.value)
+    assert message.startswith("test.yaml:")
+    assert "of user 0 on socket 'main' needs a frame for a body that cannot be framed" in message
+    assert "the delimiter b'\\n' would end its frame early" in message
+
+
+def test_a_rule_that_answers_nothing_is_not_the_server_s_fault() -> None:
+    steps = "steps: [{name: talk, send: {frame: a}, expect: {frame: reply}}]\n"
+    with pytest.raises(DriverFault, match="the rule 'sink' does not answer a frame with a frame"):
+        talk(answering(echo), steps, rule="sink")
+
+
+# --- several sockets ----------------------------------------------------------------------------
+
+
+@pollers
+@pytest.mark.parametrize("by", ["'this is ${socket}'", "'${sent}'", "reply"])
+def test_frames_swapped_between_two_sockets_are_crosstalk(poller: str, by: str) -> None:
+    waiting: list[tuple[socket.socket, bytes]] = []
+    lock = threading.Lock()
+
+    def swap(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            with lock:
+                waiting.append((connection, chunk))
+                if len(waiting) < 2:
+                    continue
+                (one, first), (other, second) = waiting
+                waiting.clear()
+                one.sendall(second)
+                other.sendall(first)
+
+    text = f"""
+    sockets: {{pair: {{count: 2, framing: line}}}}
+    steps:
+      - {{name: talk, on: pair, send: {{frame: "this is ${{socket}}"}}, expect: {{frame: {by}}}}}
+    load: {{users: 1, iterations: 1}}
+    timeout: 1s
+    """
+    with Server(swap) as server:
+        driven = drive(text, server.url, poller, "echo")
+    assert driven.kinds == {"crosstalk": 1}
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [
+        ("echo", bytes),
+        ("upper", bytes.upper),
+        ("ok", lambda body: b"ok"),
+        ("hello", lambda body: b"Hello Client!"),
+        ("received", lambda body: b"Server received " + repr(body).encode()),
+        ("upper_sb", lambda body: body.upper() + b"_SB"),
+    ],
+)
+def test_each_rule_answers_a_frame_with_one(rule: str, answer: Callable[[bytes], bytes]) -> None:
+    def serve(connection: socket.socket, number: int) -> None:
+        file = connection.makefile("rb")
+        while size := file.read(4):
+            body = answer(file.read(int.from_bytes(size, "big")))
+            connection.sendall(len(body).to_bytes(4, "big") + body)
+
+    steps = """
+steps:
+  - {name: talk, send: {frame: "it's _SB ${iteration}"}, expect: {frame: reply}}
+  - {name: large, send: {frame: {random: 100KB}}, expect: {frame: reply}}
+  - {name: cut, send: {frame: a_sb_sb}, pieces: 2, expect: {frame: reply}}
+"""
+    driven = talk(serve, steps, "{length_prefix: {bytes: 4}}", rule=rule)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 3

@@ -1,0 +1,99 @@
+"""Framings on anything: the cutting of a stream changes no frame, and decoding undoes encoding."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from loadmux.framing import Decoder, Delimited, Fixed, FrameError, Framing, LengthPrefixed, line
+
+QUICK = settings(max_examples=300, deadline=None)
+
+# Few letters, so that delimiters are met in bodies, in part and whole.
+LETTERS = st.sampled_from([b"a", b"b", b"\n", b"\r"])
+BODIES = st.lists(LETTERS, max_size=12).map(b"".join) | st.binary(max_size=40)
+DELIMITERS = st.lists(LETTERS, min_size=1, max_size=4).map(b"".join)
+LIMITS = st.integers(8, 64)
+FRAMINGS: st.SearchStrategy[Framing] = st.one_of(
+    st.builds(line, LIMITS),
+    st.builds(Delimited, DELIMITERS, LIMITS),
+    st.builds(
+        LengthPrefixed,
+        st.sampled_from([1, 2, 4, 8]),
+        st.sampled_from(["big", "little"]),
+        st.booleans(),
+        LIMITS,
+    ),
+    st.builds(Fixed, st.integers(1, 12)),
+)
+
+
+def framed(framing: Framing, body: bytes) -> bytes | None:
+    try:
+        return framing.encode(body)
+    except ValueError:
+        return None
+
+
+def frames(framing: Framing, chunks: list[bytes]) -> list[bytes | tuple[str, int]]:
+    """The bodies in a stream, and how it ends: the error, or what is left of it."""
+    found: list[bytes | tuple[str, int]] = []
+    decoder: Decoder | None = None
+    left = b""
+    for chunk in chunks:
+        while chunk:
+            decoder = decoder or framing.decoder()
+            left += chunk
+            try:
+                frame = decoder.feed(chunk)
+            except FrameError as error:
+                return [*found, (str(error), error.offset)]
+            chunk = b""
+            if frame is not None:
+                found.append(frame.body)
+                assert left.endswith(frame.rest)
+                chunk, decoder, left = frame.rest, None, b""
+    return [*found, left]
+
+
+def cut(stream: bytes, places: list[int]) -> list[bytes]:
+    marks = sorted({0, len(stream), *(place % (len(stream) + 1) for place in places)})
+    return [stream[a:b] for a, b in pairwise(marks)]
+
+
+@QUICK
+@given(FRAMINGS, BODIES)
+def test_decoding_undoes_encoding(framing: Framing, body: bytes) -> None:
+    wire = framed(framing, body)
+    assume(wire is not None)
+    assert wire is not None
+    frame = framing.decoder().feed(wire)
+    assert frame is not None
+    assert (frame.body, frame.rest) == (body, b"")
+
+
+@QUICK
+@given(FRAMINGS, st.lists(BODIES, max_size=5), BODIES, st.lists(st.integers(0, 200), max_size=8))
+def test_no_cutting_changes_the_frames(
+    framing: Framing, bodies: list[bytes], noise: bytes, places: list[int]
+) -> None:
+    known = [body for body in bodies if framed(framing, body) is not None]
+    stream = b"".join(framing.encode(body) for body in known) + noise
+    whole = frames(framing, [stream])
+    assert whole[: len(known)] == known
+    assert frames(framing, cut(stream, places)) == whole
+    assert frames(framing, [bytes([byte]) for byte in stream]) == whole
+
+
+@QUICK
+@given(FRAMINGS, BODIES)
+def test_a_canonical_frame_is_the_only_one_with_its_body(framing: Framing, stream: bytes) -> None:
+    assert framing.canonical
+    try:
+        frame = framing.decoder().feed(stream) if stream else None
+    except FrameError:
+        frame = None
+    if frame is not None:
+        assert framing.encode(frame.body) + frame.rest == stream
