@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from functools import cache
 from time import process_time
@@ -27,20 +27,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.event import EventHook, Events
 from locust.runners import (
+    STATE_CLEANUP,
     STATE_INIT,
     STATE_RUNNING,
     STATE_SPAWNING,
     STATE_STOPPED,
+    STATE_STOPPING,
     MasterRunner,
     WorkerRunner,
 )
 from rich.console import Console
 
 from loadmux import usercode
-from loadmux.errors import LoadmuxError, TargetFailed
+from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.locust import page, tables, wire
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
@@ -141,6 +144,7 @@ class Plugin:
         self._told_mistakes: dict[tuple[str, str], float] = {}
         self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
         self._noticed = Event()
+        self._preparing = BoundedSemaphore()
         self._settled: set[str] = set()
         self._explained = False
         self._cpu_before = 0.0
@@ -207,7 +211,7 @@ class Plugin:
         if self.is_worker and not self._interrupted_before:
             self._interrupted_before = True
             gevent.sleep(MASTER_TELLS_WITHIN)
-            self._settle_worker(self.grace)
+            self._leave()
             self.runner.quit()
         else:
             hub = gevent.get_hub()
@@ -239,12 +243,32 @@ class Plugin:
         alone = len(self.classes()) == len(self.environment.user_classes)
         return None if not alone and (host or "").startswith("http") else host
 
-    def prepare(self, choice: Choice) -> None:
-        """Get a test ready before it starts. Raises LoadmuxError."""
-        self.discard()
-        classes = self.classes()
-        pollers = {one.__name__: one.poller for one in classes}
-        self.pending = Preparation(load_all(classes, choice), pollers, choice)
+    def prepare(self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None) -> None:
+        """Get a test of the classes ready before it starts. Raises LoadmuxError."""
+        classes = self.classes() if classes is None else classes
+        with self._preparing:  # while a target starts, others have their turn
+            self.discard()
+            pollers = {one.__name__: one.poller for one in classes}
+            self.pending = Preparation(load_all(classes, choice), pollers, choice)
+
+    def prepare_start(
+        self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None
+    ) -> None:
+        """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
+        if self.runner.state in (STATE_CLEANUP, STATE_STOPPING):
+            raise UsageError("the last test has not quite stopped yet: try again in a moment")
+        if self._preparing.locked():
+            raise UsageError("another test is being started")
+        clients = self.runner.clients if self.is_master else None
+        if clients is not None and not (clients.ready or clients.spawning or clients.running):
+            raise UsageError("no worker is connected to this master")
+        self.prepare(choice, classes)
+        assert self.pending is not None
+        try:
+            self.pending.check_workers(len(self._present()) if self.is_master else 0)
+        except UsageError:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         if self.pending is not None:
@@ -260,6 +284,7 @@ class Plugin:
 
     def _start_test(self) -> None:
         self.failure, self.tally, self.interrupted = None, None, False
+        self._settled.clear()
         self._end_targets()
         try:
             if self.pending is None:
@@ -267,7 +292,7 @@ class Plugin:
             ready, self.pending = self.pending, None
             assert ready is not None
             self.preparation = ready
-            workers = list(self.runner.clients) if self.is_master else []
+            workers = self._present() if self.is_master else []
             self.options[JOB] = ready.job(workers).message()
         except LoadmuxError as error:
             self.options[JOB] = None
@@ -276,6 +301,7 @@ class Plugin:
             self._end_run()
             return
         self.tally = Tally(ready.parts, ready.poller or "")
+        self.tally.expect(workers)
         for far in ready.elsewhere(workers):
             logger.warning("%s cannot reach a bundled target, which listens on this machine", far)
 
@@ -315,7 +341,6 @@ class Plugin:
         return max(GRACE, float(self.environment.stop_timeout or 0.0))
 
     def _settle_workers(self) -> None:
-        self._settled.clear()
         self.runner.send_message("loadmux_stop", {"grace": self.grace})
         until = time.monotonic() + self.grace + SETTLE_WITHIN
         while self._unsettled() and time.monotonic() < until:
@@ -326,8 +351,12 @@ class Plugin:
             self.tally.lost = {*self.tally.workers} - self._settled
 
     def _unsettled(self) -> list[str]:
+        return sorted({*self._present()} - self._settled)
+
+    def _present(self) -> list[str]:
+        """The workers that the master hears of."""
         clients = self.runner.clients
-        return sorted({*clients} - {one.id for one in clients.missing} - self._settled)
+        return sorted({*clients} - {one.id for one in clients.missing})
 
     def _told_to_settle(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settle_worker(float(msg.data["grace"]))
@@ -338,6 +367,13 @@ class Plugin:
             self.engine.empty(grace)
         self.flush()
         self.runner._send_stats()
+
+    def _leave(self) -> None:
+        """A worker is told to end in the middle of a test: its master gets the last figures."""
+        if self.engine is not None:
+            self._settle_worker(self.grace)
+            self.runner.send_message("loadmux_settled", None)
+            self._close_engine()
 
     def _hear_settled(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settled.add(msg.node_id)
@@ -355,6 +391,7 @@ class Plugin:
                 self.preparation.note_deaths()
             verdict = tally.verdict()
             logger.info("%s: %s", verdict.code.name, verdict.reason)
+        self.discard()
         self._end_targets()
 
     def _end_targets(self) -> None:
@@ -369,9 +406,9 @@ class Plugin:
 
     def stop_if_running(self) -> None:
         """The program is told to end in the middle of a test: what was measured is kept."""
-        if self.is_worker or self.runner is None:
-            return
-        if self.runner.state not in (STATE_INIT, STATE_STOPPED):
+        if self.is_worker:
+            self._leave()
+        elif self.runner is not None and self.runner.state not in (STATE_INIT, STATE_STOPPED):
             self.interrupted = self.running
             self.runner.stop()
 
@@ -391,7 +428,9 @@ class Plugin:
             if self.options.get("headless"):
                 environment.process_exit_code = ExitCode.INCONCLUSIVE
         else:
-            report, console = self.tally.report(), Console(highlight=False)
+            report = self.tally.report()
+            # Standard output is spoken for where Locust prints its figures as JSON.
+            console = Console(highlight=False, stderr=bool(self.options.get("json")))
             environment.events.quit.add_listener(lambda **_: terminal.render(report, console))
             code = report.verdict.code
             if code is not ExitCode.PASS or not self._others_failed():

@@ -160,11 +160,15 @@ class Preparation:
                 part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
 
-    def job(self, workers: Sequence[str]) -> Job:
-        """What workers with these client ids are told. Raises UsageError; see `refuse_barriers`."""
-        if len(workers) > 1:
+    def check_workers(self, number: int) -> None:
+        """Raises UsageError for what so many workers cannot carry out together."""
+        if number > 1:
             for part in self.parts.values():
                 refuse_barriers(part.scenario)
+
+    def job(self, workers: Sequence[str]) -> Job:
+        """What workers with these client ids are told. Raises what `check_workers` does."""
+        self.check_workers(len(workers))
         shares = {
             name: Share(
                 wire.pack(part.scenario, part.scenario.path),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
@@ -24,11 +24,11 @@ from loadmux.verdict import Verdict, combined
 class Health:
     """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
 
-    busy: float
-    late: float
-    cpu: float
-    memory: int
-    users: int
+    busy: float = 0.0
+    late: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    users: int = 0
 
 
 @dataclass(slots=True)
@@ -59,6 +59,11 @@ class Tally:
             self.reached.update(reached)
             self.unreachable.update(unreachable)
 
+    def expect(self, clients: Iterable[str]) -> None:
+        """Workers that take part, whether or not they will ever tell anything."""
+        for client in clients:
+            self.note(client, Health())
+
     def note(self, client: str, health: Health) -> None:
         """A worker's latest; of its users the most that it had at once."""
         before = self.workers.get(client)
@@ -77,7 +82,7 @@ class Tally:
     def report(self) -> Report:
         duration = (self.ended or monotonic()) - self.began
         parts = [self._fitted(part, duration) for part in self.took_part()]
-        state = State(parts, interrupted=self.interrupted, failed=self.failed)
+        state = State(parts, interrupted=self.interrupted, failed=self.failed or self._loss())
         failed = self.unreachable.items()
         unreached = {url: text for url, text in failed if url not in self.reached}
         seed = parts[0].scenario.seed or 0
@@ -85,6 +90,8 @@ class Tally:
         stats = labelled_stats(reports)
         verdicts = [(one.label, one.verdict) for one in reports]
         notes = [part.say(note) for part in parts for note in notes_on(part, state, 1)]
+        if self.lost:
+            notes.append(f"{self._loss()}; what they had told until then is in the figures")
         return Report(
             parts=reports,
             poller=self.poller,
@@ -94,7 +101,7 @@ class Tally:
             seed=seed,
             command=repeat_command(),
             workers=tuple(self._workers()),
-            notes=(*notes, *self._lost()),
+            notes=tuple(notes),
         )
 
     def _fitted(self, part: Part, duration: float) -> Part:
@@ -117,13 +124,11 @@ class Tally:
             for number, (client, one) in enumerate(everyone)
         ]
 
-    def _lost(self) -> Sequence[str]:
+    def _loss(self) -> str | None:
+        """What a lost worker measured last is unknown: faults may be among it."""
         if not self.lost:
-            return []
-        return [
-            f"{len(self.lost)} of {len(self.workers)} workers were lost; what they had told until"
-            " then is in the figures"
-        ]
+            return None
+        return f"{len(self.lost)} of {len(self.workers)} workers were lost"
 
 
 def repeat_command() -> str:

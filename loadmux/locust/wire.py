@@ -27,7 +27,12 @@ class _Reader(pickle.Unpickler):
         if (module, name) == ("collections", "Counter"):
             return Counter
         found = super().find_class(module, name) if module in ALLOWED else None
-        if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum)):
+        # A dotted name may lead out of the module again, through what it imports.
+        if (
+            isinstance(found, type)
+            and found.__module__ in ALLOWED
+            and (is_dataclass(found) or issubclass(found, Enum))
+        ):
             return found
         raise pickle.UnpicklingError(f"{module}.{name} is no value of loadmux")
 

@@ -170,7 +170,9 @@ def test_classes_share_a_run_by_weight(workers: list[str], folder: Path) -> None
     assert done.row("Often: connect") == (6, 0)
     assert done.row("Seldom: connect") == (2, 0)
     assert done.row("Often: ask")[0] > done.row("Seldom: ask")[0] > 0
-    assert done.out.count(" PASS ") == 2
+    assert "Often (often.yaml): 6 users" in done.out
+    assert "Seldom (seldom.yaml): 2 users" in done.out
+    assert done.out.count(", pass\n") == 2
 
 
 def test_the_worse_verdict_of_two_classes_counts(folder: Path) -> None:
@@ -179,7 +181,8 @@ def test_the_worse_verdict_of_two_classes_counts(folder: Path) -> None:
     (folder / "seldom.yaml").write_text(OFTEN + 'thresholds: ["iterations < 1"]\n')
     done = headless(folder, "-u", "8", "-r", "8", "-t", "1s")
     assert done.code == 99, done.text
-    assert " PASS " in done.out
+    assert " THRESHOLD  Seldom: 1 of 2 thresholds crossed: iterations < 1" in done.out
+    assert ", pass\n" in done.out
 
 
 @pytest.mark.parametrize("fails", [False, True])
