@@ -28,7 +28,7 @@ from loadmux.locust.job import Job, Share, job_from
 from loadmux.locust.plugin import requests
 from loadmux.locust.tally import Health, Tally
 from loadmux.run import Part
-from loadmux.scenario import Scenario
+from loadmux.scenario import Scenario, Url
 from loadmux.stats import Stats
 from loadmux.verdict import ExitCode
 
@@ -204,7 +204,8 @@ def test_another_version_is_refused() -> None:
 
 def tally(**stats: Stats) -> Tally:
     scenario = scenario_for(TALK + 'thresholds: ["p(99) < 1s"]\n', "tcp://127.0.0.1:9")
-    made = Tally({name: Part(scenario, name, 0) for name in stats}, "epoll")
+    urls = {"": Url("tcp", "127.0.0.1", 9)}
+    made = Tally({name: Part(scenario, name, 0, urls=urls) for name in stats}, "epoll")
     for name, one in stats.items():
         one.started = 1
         made.add(name, one)

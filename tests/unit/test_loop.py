@@ -33,7 +33,7 @@ def user_of(handler: Handler, poller: str) -> Iterator[tuple[Loop, VirtualUser, 
         assert scenario.target.url is not None
         loop, stats = Loop(make_poller(poller)), Stats()
         try:
-            script = compile_scenario(scenario, scenario.target.url, None, 1, stats)
+            script = compile_scenario(scenario, {"": scenario.target.url}, 1, stats)
             user = VirtualUser(loop, Control(stats, scenario.load.iterations), script, 0)
             loop.spawn(user, user.run())
             yield loop, user, stats
