@@ -23,6 +23,7 @@ from pathlib import Path
 from time import monotonic
 from types import FrameType
 
+from loadmux.barriers import Blocked, Coordinator, Open
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
@@ -39,8 +40,8 @@ from loadmux.report.model import (
     WorkerReport,
 )
 from loadmux.rules import rule as rule_named
-from loadmux.scenario import ByRule, Exchange, Load, Phase, Scenario, Target, Url
-from loadmux.script import draw_seed, flat
+from loadmux.scenario import ByRule, Call, Exchange, Load, Phase, Scenario, Target, Url
+from loadmux.script import draw_seed
 from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
@@ -115,6 +116,7 @@ class Part:
     phases: dict[int, Stats] = field(default_factory=dict)
     elapsed: float = 0.0
     died: str | None = None
+    barriers: Coordinator = field(default_factory=Coordinator)
 
     def say(self, text: str) -> str:
         return f"{self.label}: {text}" if self.label else text
@@ -356,6 +358,7 @@ def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None
     while running := [worker for worker in workers if not worker.over]:
         for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
             hear(next(worker for worker in running if worker.pipe is pipe), state)
+        open_barriers(workers, state)
         look_for_silence(running)
         show_progress(workers, state, show)
         for part in state.parts:
@@ -378,7 +381,17 @@ def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
     return None
 
 
-def tell(worker: Worker, word: str) -> None:
+def open_barriers(workers: list[Worker], state: State) -> None:
+    """Open, for each scenario, the barrier at which all that still run wait, if there is one."""
+    running = [worker for worker in workers if not worker.over]
+    for number, part in enumerate(state.parts):
+        name = part.barriers.decide([worker.number for worker in running])
+        if name is not None:
+            for worker in running:
+                tell(worker, Open(name, number))
+
+
+def tell(worker: Worker, word: str | Open) -> None:
     try:
         worker.pipe.send(word)
     except OSError:
@@ -397,6 +410,8 @@ def hear(worker: Worker, state: State) -> None:
         return
     worker.heard = monotonic()
     match said:
+        case Blocked(part=part):
+            state.parts[part].barriers.hear(worker.number, said)
         case Update():
             worker.last = said
             absorb(said, state)
@@ -605,6 +620,9 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
             "bytes that belong to another worker's users cannot be recognized and count as corrupt"
             " or mismatch: look again with --workers 1"
         )
+    for errors in stats.script_errors.values():
+        times = "" if errors.count == 1 else f" ({errors.count} times)"
+        yield f"error in the scenario's code: {errors.text}{times}"
     yield from weak_rule_notes(scenario)
 
 
@@ -620,8 +638,10 @@ def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
 def weak_rules(scenario: Scenario) -> set[str]:
     """The rules in use that only count; with datagrams each one's reply is known."""
     used: set[str | None] = set()
-    for step in flat((*scenario.before, *scenario.steps, *scenario.after)):
-        if isinstance(step, Exchange) and step.expect is not None:
+    for step in scenario.every_step:
+        if isinstance(step, Call):
+            used |= {one.rule for one in scenario.servers.values() if one.scheme != "udp"}
+        elif isinstance(step, Exchange) and step.expect is not None:
             reply = step.expect.reply
             if isinstance(reply, ByRule):
                 targets = {scenario.sockets[place].to for place in step.sockets}

@@ -8,7 +8,7 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -260,7 +260,58 @@ class Set:
     values: Mapping[str, Text]
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Branches that run at once within the user; `uses[i]` are the sockets of branch i alone."""
+
+    where: Position
+    name: str
+    branches: tuple[tuple[Step, ...], ...]
+    uses: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Wait at `barrier` until every running user is there."""
+
+    where: Position
+    name: str
+    barrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An `async def` of the scenario's author, told so that every process can import it anew.
+
+    `function` (dotted where it is an attribute of something) in the file `path`, or, without one,
+    in `module`, which is looked for in `folder` first.
+    """
+
+    folder: str
+    module: str
+    function: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    where: Position
+    name: str
+    function: Function
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call
+
+
+def flat(steps: Sequence[Step]) -> Iterator[Step]:
+    """All steps in the file's order, nested ones after the one that they are part of."""
+    for step in steps:
+        yield step
+        if isinstance(step, Repeat | For):
+            yield from flat(step.do)
+        elif isinstance(step, Together):
+            for branch in step.branches:
+                yield from flat(branch)
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -445,6 +496,18 @@ class Scenario:
     feeders: Mapping[str, Feeder] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     weight: int | None = None
+
+    @property
+    def every_step(self) -> Iterator[Step]:
+        """`before`, `steps` and `after`, nested steps included."""
+        return flat((*self.before, *self.steps, *self.after))
+
+    @property
+    def datagrams(self) -> frozenset[int]:
+        """The sockets that speak UDP."""
+        servers = self.servers
+        udp = {name for name, target in servers.items() if target.scheme == "udp"}
+        return frozenset(place for place, one in enumerate(self.sockets) if one.to in udp)
 
     @property
     def servers(self) -> Mapping[str, Target]:

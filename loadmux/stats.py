@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from math import ceil
 
-from loadmux.errors import Evidence, Kind
+from loadmux.errors import Evidence, Kind, ScriptFailed
 
 EXAMPLES = 3
 COUNTS = (
@@ -30,6 +30,7 @@ COUNTS = (
     "served",
     "slow_connects",
 )
+SCRIPT_ERRORS = 50
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
 
@@ -174,12 +175,21 @@ class FaultGroup:
 
 
 @dataclass(slots=True)
+class ScriptErrors:
+    """How often code of the scenario's author raised at one place, and the first one's line."""
+
+    text: str
+    count: int = 0
+
+
+@dataclass(slots=True)
 class Stats:
     """Everything that one worker, or the whole run, has measured.
 
     `steps` has every row from the start, in the file's order, with or without samples; `connects`
     is apart because opening a connection is no exchange. `served` counts users that completed at
-    least one iteration without a fault, `started` all that began.
+    least one iteration without a fault, `started` all that began. `script_errors` has a value for
+    each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most.
 
     Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
     them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
@@ -191,6 +201,7 @@ class Stats:
     connects: StepStats = field(default_factory=lambda: StepStats("connect", "connect"))
     starts: StepStats = field(default_factory=lambda: StepStats("start"))
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
+    script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
     iterations: int = 0
     interrupted: int = 0
     dropped: int = 0
@@ -215,6 +226,16 @@ class Stats:
         if len(group.examples) < EXAMPLES:
             group.examples.append(evidence)
 
+    def record_script_error(self, error: ScriptFailed) -> None:
+        """Count an error in the scenario's own code."""
+        self._script_errors(error.where, str(error)).count += 1
+
+    def _script_errors(self, where: str, text: str) -> ScriptErrors:
+        known = self.script_errors
+        if where not in known and len(known) >= SCRIPT_ERRORS:
+            where, text = "", "errors at other places"
+        return known.setdefault(where, ScriptErrors(text))
+
     def labelled(self, label: str) -> Stats:
         """The same with `LABEL: ` before every row, so that scenarios can be merged; "" changes
         nothing. What is within the rows is shared, not copied.
@@ -230,7 +251,11 @@ class Stats:
             f"{label}: {row.name}": replace(row, name=f"{label}: {row.name}")
             for row in self.steps.values()
         }
-        return replace(self, steps=steps, faults=faults)
+        errors = {
+            f"{label}: {where}": ScriptErrors(f"{label}: {one.text}", one.count)
+            for where, one in self.script_errors.items()
+        }
+        return replace(self, steps=steps, faults=faults, script_errors=errors)
 
     def fold(self) -> None:
         for row in self.steps.values():
@@ -250,6 +275,8 @@ class Stats:
             faults = self.faults.setdefault(key, FaultGroup(group.kind, group.step))
             faults.count += group.count
             faults.examples.extend(group.examples[: EXAMPLES - len(faults.examples)])
+        for where, errors in other.script_errors.items():
+            self._script_errors(where, errors.text).count += errors.count
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -257,6 +284,7 @@ class Stats:
         """What was measured since the last call, as a value of its own; the rows stay in use."""
         self.fold()
         taken = Stats(faults=self.faults, **{name: getattr(self, name) for name in COUNTS})
+        taken.script_errors, self.script_errors = self.script_errors, {}
         for row in self.steps.values():
             taken.steps[row.name] = _moved(row)
         taken.connects = _moved(self.connects)

@@ -2,7 +2,9 @@
 
 Pure: statistics in, `Verdict` out. The precedence, strongest first: interrupted (130), target not
 reached (4), errors beyond what a threshold allows (1), nothing measured, the generator lost or its
-schedule not kept (3), another threshold crossed (99), pass (0).
+schedule not kept (3), another threshold crossed (99), pass (0). Errors in the scenario's own code
+are the author's: with them a run is inconclusive at best, for what they kept from being sent was
+not checked.
 
 Errors. A fault counts against the thresholds on `errors` or `error_rate` of its own step and those
 of the whole run. The implied `errors == 0` stands in for what the user left unsaid, so it counts
@@ -152,6 +154,8 @@ def _conclusion(
         return ExitCode.FAIL, f"{_errors(stats)} in {_amount(stats)}"
     if outcome.generator_failed is not None:
         return ExitCode.INCONCLUSIVE, f"the load generator failed: {outcome.generator_failed}"
+    if stats.script_errors:
+        return ExitCode.INCONCLUSIVE, _script_errors(stats)
     if not measured_by(stats).right:
         return (
             ExitCode.INCONCLUSIVE,
@@ -196,6 +200,12 @@ def _schedule_missed(
             f" which may be why a threshold was crossed: {doubtful[0]}"
         )
     return None
+
+
+def _script_errors(stats: Stats) -> str:
+    count = sum(errors.count for errors in stats.script_errors.values())
+    first = next(iter(stats.script_errors.values())).text
+    return f"{_plural(count, 'error')} in the scenario's code: {first}"
 
 
 def _nothing(stats: Stats) -> str:

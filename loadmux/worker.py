@@ -15,18 +15,20 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
 from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
+from loadmux.barriers import Blocked, Open
+from loadmux.driver.barrier import Barriers
 from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
-from loadmux.scenario import Scenario, Url
+from loadmux.scenario import Barrier, Call, Scenario, Url
 from loadmux.script import compile_scenario
 from loadmux.stats import Stats
 
@@ -37,6 +39,7 @@ UPDATE_EVERY = 0.5
 SPAWN_RATE = 10_000
 SLICE = 256
 SLICE_EVERY = 0.002
+LISTEN_EVERY = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,11 +122,17 @@ class Part:
     Users of a closed load without phases are started at their rate by `schedule` and `spawn`;
     where there are phases the users are a `pool`, and `conduct` walks through them. `spawn_rate`
     (users a second, everywhere) holds for a pool whose load names none; `phase_over` is called when
-    a phase has ended and another begins.
+    a phase has ended and another begins, `announce` when the users at barriers have changed.
     """
 
     def __init__(
-        self, share: Share, seed: int, loop: Loop, spawn_rate: float, phase_over: Callable[[], None]
+        self,
+        share: Share,
+        seed: int,
+        loop: Loop,
+        spawn_rate: float,
+        phase_over: Callable[[], None],
+        announce: Callable[[Blocked], None],
     ) -> None:
         self.load = load = share.scenario.load
         self.first = share.first
@@ -148,6 +157,11 @@ class Part:
             self.users = pooled
         else:
             self.users = [VirtualUser(loop, self.control, script, number) for number in numbers]
+        self.opened = 0
+        if any(isinstance(step, Barrier | Call) for step in scenario.every_step):
+            alone = share.numbers.step == 1
+            tell = None if alone else lambda waits: announce(Blocked(waits, self.opened))
+            self.control.barriers = Barriers(self._running, tell)
 
     def begin(self, now: float) -> None:
         """The run begins: set the clocks (`perf_counter` seconds), start the conductor."""
@@ -158,6 +172,34 @@ class Part:
         if self.pool is not None:
             conductor = Task(self.loop)
             self.loop.spawn(conductor, self._conduct(conductor, self.pool))
+        self.look()
+
+    def look(self) -> None:
+        """The number of users that a barrier waits for may have changed."""
+        if self.control.barriers is not None:
+            self.control.barriers.look()
+
+    def open(self, name: str) -> None:
+        """The other side opens a barrier."""
+        assert self.control.barriers is not None
+        self.opened += 1
+        self.control.barriers.open(name)
+        self.look()
+
+    @property
+    def standstill(self) -> bool:
+        """Whether somebody waits at a barrier, and nobody else is on the way."""
+        barriers = self.control.barriers
+        return barriers is not None and barriers.standstill
+
+    def _running(self) -> int:
+        """For whom a barrier waits: users started and not ended, and those about to be.
+
+        Without a spawn rate all are meant to start at once, and the first must not find itself
+        alone; with one, who has not been started is not waited for.
+        """
+        at_once = self.load.spawn_rate is None and not self.control.stopping
+        return self.control.active + (len(self.users) - self.spawned if at_once else 0)
 
     def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
         """When to start each user, in seconds from the beginning, in this order.
@@ -197,6 +239,7 @@ class Part:
         """Stop or interrupt the users if it is time."""
         if now >= self.end and self.pool is None:
             self._stop_users()  # those of a pool stop when its last start has been made
+            self.look()
         if now >= self.end + self.grace:
             self._interrupt()
 
@@ -233,13 +276,17 @@ class Worker:
         self.pipe = pipe
         self.loop = Loop(make_poller(job.poller))
         rate = SPAWN_RATE / len(job.shares)
-        self.parts = [Part(one, job.seed, self.loop, rate, self.tell) for one in job.shares]
+        self.parts = [
+            Part(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))
+            for number, share in enumerate(job.shares)
+        ]
         self.reached: set[str] = set()
         self.unreachable: dict[str, str] = {}
         for part in self.parts:
             part.control.reached = self.reached
             part.control.unreachable = self.unreachable
         self.cpu_before = 0.0
+        self.stopped = self.listening = False
 
     def run(self) -> Final:
         """The whole run. Raises DriverFault."""
@@ -297,10 +344,31 @@ class Worker:
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
     def _told_to_stop(self) -> bool:
+        """Take what the other side has said; that it is gone means STOP."""
         try:
-            return self.pipe.poll() and self.pipe.recv() == STOP
+            while not self.stopped and self.pipe.poll():
+                match self.pipe.recv():
+                    case Open(name=name, part=number):
+                        self.parts[number].open(name)
+                    case said:
+                        self.stopped = said == STOP
         except (EOFError, OSError):
-            return True
+            self.stopped = True
+        return self.stopped
+
+    def _announce(self, number: int, said: Blocked) -> None:
+        """Tell who waits at a part's barriers, and hear the answer sooner than `_tick` would."""
+        self.pipe.send(replace(said, part=number))
+        if said.waits and not self.listening:
+            listener = Task(self.loop)
+            self.listening = True
+            self.loop.spawn(listener, self._listen(listener))
+
+    async def _listen(self, task: Task) -> None:
+        while any(part.standstill for part in self.parts) and not self.stopped:
+            await sleep_until(task, perf_counter() + LISTEN_EVERY)
+            self._told_to_stop()
+        self.listening = False
 
     def tell(self) -> None:
         self.pipe.send(self.update())

@@ -38,8 +38,11 @@ LATE_SAMPLES = 4096
 FAILED_KEPT = 256
 
 
-class Interrupted(Exception):
-    """Thrown into a task whose time is up: what it had begun counts as interrupted."""
+class Interrupted(BaseException):
+    """Thrown into a task whose time is up: what it had begun counts as interrupted.
+
+    No Exception: an `except Exception` in a scenario's own code must not swallow it.
+    """
 
 
 class Task:
@@ -130,7 +133,7 @@ class Loop:
         task.deadline = NEVER
         try:
             task.body.throw(error)
-        except StopIteration:
+        except (StopIteration, Interrupted):
             self._finish(task)
 
     def push_alarm(self, task: Task, when: float) -> None:

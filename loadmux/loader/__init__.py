@@ -15,13 +15,13 @@ from pathlib import Path
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from loadmux.feeders import shortage
-from loadmux.loader import flow, options, transports
+from loadmux.loader import flow, options, pyfile, transports
 from loadmux.loader.file import File
 from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Scenario, Threshold
+from loadmux.scenario import Barrier, Overrides, Scenario, Threshold
 from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
@@ -40,6 +40,8 @@ def load(
     rules: Collection[str] = RULES,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
+
+    A file whose name ends in `.py` is a Python scenario: reading it runs it.
 
     `files`: the contents of the files that it names; without it they are looked for beside `path`,
     with it (it needs `text` as well) nothing is read from disk. `models`: the names of the bundled
@@ -107,8 +109,12 @@ class _Draft:
 
 
 def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
-    tree, errors = yamltree.parse(path, text)
     mistakes = Mistakes()
+    try:
+        tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
+    except ScenarioErrors as error:
+        mistakes.extend(error.errors)
+        return _Draft(None, mistakes, {})
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
         mistakes.extend([_no_mapping(path, tree)])
@@ -118,7 +124,16 @@ def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     if not mistakes.errors:
         flow.check(scenario, mistakes)
         transports.check(scenario, mistakes)
+        _check_barriers(scenario, mistakes)
     return _Draft(scenario, mistakes, file.unmatched)
+
+
+def _check_barriers(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Where the number of users goes up and down, who is waited for would be left to chance."""
+    for step in scenario.every_step if scenario.load.phases else ():
+        if isinstance(step, Barrier):
+            message = "a 'barrier' needs a fixed number of users; leave out 'rate', ramps, 'phases'"
+            mistakes.add(step.where, message)
 
 
 def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...]:

@@ -8,6 +8,7 @@ from typing import cast, get_args
 from loadmux import thresholds
 from loadmux.errors import Position
 from loadmux.loader import feeders, load, reader, target
+from loadmux.loader.branches import Branches
 from loadmux.loader.files import Files
 from loadmux.loader.names import Names
 from loadmux.loader.options import Options
@@ -66,7 +67,9 @@ class File:
         rules = self._options.rules
         payloads = Payloads(self._mistakes, self._names, self._files, rules, unruled)
         self._declare_sockets(targets, payloads)
-        steps = Steps(self._mistakes, self._sockets, self._names, payloads)
+        sockets, folder = self._sockets, str(Path(self._path).parent.resolve())
+        branches = Branches(self._mistakes, self._names, folder, lambda i: sockets.flat[i].name)
+        steps = Steps(self._mistakes, sockets, self._names, payloads, branches)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
         fields, options = self._fields, self._options

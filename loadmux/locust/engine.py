@@ -24,13 +24,16 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop
+from loadmux import usercode
+from loadmux.driver.barrier import Barriers
+from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
-from loadmux.locust.job import Job, Share
+from loadmux.errors import ScriptFailed
+from loadmux.locust.job import NEEDS_ONE, Job, Share, refuse_barriers
 from loadmux.scenario import Scenario
 from loadmux.script import compile_scenario
-from loadmux.stats import Stats
+from loadmux.stats import SCRIPT_ERRORS, Stats
 from loadmux.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
 
 STEP = 0.005
@@ -106,6 +109,10 @@ class ParkedUser(VirtualUser):
         """Have the user end after the iteration in hand."""
         self.crew.engine.dismiss(self)
 
+    async def _script_failed(self, error: ScriptFailed) -> bool:
+        self.crew.note(error, self.owner)
+        return await super()._script_failed(error)
+
     def ended(self) -> None:
         self.crew.numbers.give_back(self.number)
         self.crew.users.discard(self)
@@ -113,6 +120,13 @@ class ParkedUser(VirtualUser):
         for callback in self._links:
             run_callback(callback, self)
         self._links.clear()
+
+
+class Uncoordinated(Barriers):
+    """The barriers of one worker among several, which know nothing of each other's users."""
+
+    async def wait(self, task: Task, name: str) -> None:
+        raise ValueError(f"the barrier {name!r} {NEEDS_ONE}")
 
 
 @dataclass(slots=True)
@@ -129,6 +143,11 @@ class Numbers:
     lives: dict[int, int] = field(default_factory=dict)
     used: int = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process has users of this test."""
+        return self.stride == 1 and self.slot == 0
+
     def take(self) -> tuple[int, int]:
         if self.free:
             number = heapq.heappop(self.free)
@@ -142,7 +161,11 @@ class Numbers:
 
 
 class Crew:
-    """What the users of one class have in common in this process."""
+    """What the users of one class have in common in this process.
+
+    `mistakes` has the last error of the scenario's code at each place where there was one since the
+    last look, and Locust's User object that met it.
+    """
 
     def __init__(self, engine: Engine, share: Share, scenario: Scenario, numbers: Numbers) -> None:
         self.engine = engine
@@ -151,8 +174,17 @@ class Crew:
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
+        if not numbers.alone:
+            refuse_barriers(scenario)
+            self.control.barriers = Uncoordinated(lambda: self.control.active)
+        self.mistakes: dict[str, tuple[ScriptFailed, object]] = {}
         self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
         self.users: set[ParkedUser] = set()
+
+    def note(self, error: ScriptFailed, owner: object) -> None:
+        """Keep an error of the scenario's code for whoever tells of it."""
+        if error.where in self.mistakes or len(self.mistakes) < SCRIPT_ERRORS:
+            self.mistakes[error.where] = error, owner
 
 
 class Engine:
@@ -164,6 +196,7 @@ class Engine:
 
     def __init__(self, job: Job, slot: int, failed: Callable[[BaseException], object]) -> None:
         raise_descriptor_limit()
+        usercode.forget()
         self.loop = Loop(make_poller(job.poller))
         self.job = job
         self.crews = {
@@ -238,6 +271,7 @@ class Engine:
         self._greenlet.kill()
         users = self.users()
         self.loop.close()
+        usercode.forget()
         for user in users:
             user.done = True
             user.ended()

@@ -42,6 +42,7 @@ from locust.runners import (
 )
 from rich.console import Console
 
+from loadmux import usercode
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.locust import page, tables, wire
 from loadmux.locust.engine import Engine, ParkedUser
@@ -64,6 +65,7 @@ SETTLE_WITHIN = 5.0
 MASTER_SILENT_AFTER = 6
 MASTER_TELLS_WITHIN = 3.0
 EVENTS_A_FLUSH = 1000
+MISTAKE_EVERY = 1.0
 JOB = "loadmux_job"
 ATTRIBUTE = "_loadmux"
 
@@ -141,6 +143,7 @@ class Plugin:
         self.interrupted = False
         self._interrupted_before = False
         self._outbox: dict[str, Stats] = {}
+        self._told_mistakes: dict[tuple[str, str], float] = {}
         self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
         self._noticed = Event()
         self._preparing = BoundedSemaphore()
@@ -264,6 +267,12 @@ class Plugin:
         if clients is not None and not (clients.ready or clients.spawning or clients.running):
             raise UsageError("no worker is connected to this master")
         self.prepare(choice, classes)
+        assert self.pending is not None
+        try:
+            self.pending.check_workers(len(self._present()) if self.is_master else 0)
+        except UsageError:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         if self.pending is not None:
@@ -309,6 +318,7 @@ class Plugin:
             slot = (
                 job.slot(self.runner.client_id, self.runner.worker_index) if self.is_worker else 0
             )
+            self._told_mistakes.clear()
             self.engine = Engine(job, slot, self._engine_failed)
         except LoadmuxError as error:
             self._fail(str(error), "")
@@ -459,10 +469,27 @@ class Plugin:
             else:
                 self._outbox.setdefault(name, Stats()).merge(stats)
             self._notices.append((name, stats))
+            self._tell_mistakes(name)
         if self.tally is not None:
             self.tally.note("local", self._health())
             self.tally.note_reach(self._reach())
         self._noticed.set()
+
+    def _tell_mistakes(self, name: str) -> None:
+        """Errors of the scenario's code, for Locust's Exceptions: now and then one for each place.
+
+        How many there were stands in our own report.
+        """
+        assert self.engine is not None
+        mistakes, now = self.engine.crews[name].mistakes, time.monotonic()
+        for where in list(mistakes):
+            told = self._told_mistakes.get((name, where))
+            if told is None or now - told >= MISTAKE_EVERY:
+                error, owner = mistakes.pop(where)
+                self._told_mistakes[name, where] = now
+                trace = usercode.own(error.trace)
+                hook: Any = self.environment.events.user_error
+                hook.fire(user_instance=owner, exception=error, tb=trace)
 
     def _health(self) -> Health:
         assert self.engine is not None

@@ -22,7 +22,7 @@ from loadmux.errors import LoadmuxError, UsageError
 from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
-from loadmux.locust.job import Job, Share
+from loadmux.locust.job import Job, Share, refuse_barriers
 from loadmux.run import Part, check_source, fitted, lying, urls_of
 from loadmux.scenario import Overrides, Scenario
 from loadmux.script import draw_seed
@@ -197,8 +197,15 @@ class Preparation:
                 part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
 
+    def check_workers(self, number: int) -> None:
+        """Raises UsageError for what so many workers cannot carry out together."""
+        if number > 1:
+            for part in self.parts.values():
+                refuse_barriers(part.scenario)
+
     def job(self, workers: Sequence[str]) -> Job:
-        """What workers with these client ids are told."""
+        """What workers with these client ids are told. Raises what `check_workers` does."""
+        self.check_workers(len(workers))
         shares = {
             name: Share(
                 wire.pack(part.scenario, part.scenario.path),

@@ -3,7 +3,8 @@
 Scenarios go one way, statistics and evidence the other; both are frozen or plain dataclasses. They
 are pickled, as the generator processes of `loadmux run` get them, but what arrives here has crossed
 a network: only the classes of `ALLOWED` are ever made, so that a message can build values and call
-nothing else ("Restricting Globals", the standard library's documentation of pickle).
+nothing else ("Restricting Globals", the standard library's documentation of pickle). Code does not
+travel: a scenario that calls functions names them, and a worker imports them from its own disk.
 """
 
 from __future__ import annotations

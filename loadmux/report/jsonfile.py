@@ -89,6 +89,10 @@ def as_json(report: Report) -> dict[str, Any]:
         "users": _users(stats),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
         "faults": [_group(group) for group in stats.faults.values()],
+        "script_errors": [
+            {"message": errors.text, "count": errors.count}
+            for errors in stats.script_errors.values()
+        ],
         "generator": _generator(report.poller, report.workers),
         "notes": list(report.notes),
     }
@@ -415,6 +419,7 @@ SCHEMA: dict[str, Any] = {
             examples=_list(_EXAMPLE),
         )
     ),
+    script_errors=_list(_object(message=_TEXT, count=_COUNT)),
     generator=_object(
         poller=_TEXT, busy=_AMOUNT, limited=_BOOL, late_p99=_AMOUNT, workers=_list(_WORKER)
     ),

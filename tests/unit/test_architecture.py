@@ -17,9 +17,12 @@ LAYERS = [
         *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
     },
-    {"feeders", "shares", "datagrams"},
+    {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader"},
-    {"steps", "intended", "frame_steps", "script", "target", "endpoints", "worker", "report"},
+    {
+        *("steps", "intended", "frame_steps", "script", "scripting", "target", "endpoints"),
+        *("worker", "report"),
+    },
     {"run"},
     {"cli", "__main__", "locust"},
 ]
@@ -117,4 +120,9 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
         "assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
         "assert threading.active_count() == 1\n"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
+    code = "import sys, loadmux.worker; assert not {'ruamel', 'rich', 'typer'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

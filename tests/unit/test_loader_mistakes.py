@@ -850,7 +850,7 @@ STEPS = [
         "",
         "3:4: a step must be a mapping, not nothing; write 'send: ...' or another of send,"
         " expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
-        " for, set",
+        " for, set, together, barrier, call",
     ),
     ("expect: {until: 5}", "3:21: 'until' must be a text, not the number '5'; write it in quotes"),
     ("expect: {until: {repeat: a, times: 70000}}", "3:21: too large: more than 65536 bytes"),
@@ -875,17 +875,17 @@ STEPS = [
         "send",
         "3:5: a step must be a mapping, not the text 'send'; write 'send: ...' or another of "
         "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, "
-        "wait, repeat, for, set",
+        "wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{}",
         "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{on: main}",
         "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set",
+        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
     ),
     (
         "{expct: x}",
@@ -904,16 +904,64 @@ STEPS = [
         "3:26: a step has one action, this one has 'send' and 'expect' and 'wait'; split it",
     ),
     (
-        "{together: [[{send: a}]]}",
-        "3:6: 'together' is not supported yet",
+        "{together: {a: b}}",
+        "3:16: 'together' must be a list of branches, not a mapping; write [[steps], [steps]]",
     ),
     (
-        "barrier: a",
-        "3:5: 'barrier' is not supported yet",
+        "together: []",
+        "3:15: 'together' must be a list of branches, not an empty list; write [[steps], [steps]]",
     ),
     (
-        "call: 'a:b'",
-        "3:5: 'call' is not supported yet",
+        "together: [[{send: a}], {send: b}]",
+        "3:29: a branch of 'together' must be a list of steps, not a mapping; write [[steps],"
+        " [steps]]",
+    ),
+    (
+        "together: [[{send: a}], []]",
+        "3:29: a branch of 'together' needs at least one step",
+    ),
+    (
+        "together: [[{send: a}], [{wait: 1s}, {expect: b}]]",
+        "3:42: two branches use the socket 'main' at once (the other one at line 3); give each"
+        " branch its own sockets",
+    ),
+    (
+        "together: [[{repeat: 2, do: [{send: a}]}], [{together: [[{close: main}]]}]]",
+        "3:62: two branches use the socket 'main' at once (the other one at line 3); give each"
+        " branch its own sockets",
+    ),
+    (
+        "together: [[{set: {x: 1}}], [{send: '${x}'}]]",
+        "3:41: '${x}' is set in another branch, which runs at the same time (line 3); it has no"
+        " value yet",
+    ),
+    (
+        "together: [[{barrier: a}]]",
+        "3:27: a 'barrier' cannot stand in a branch of 'together': the whole user waits",
+    ),
+    (
+        "{together: [[{wait: 1s}]], within: 1s}",
+        "3:32: 'within' belongs to an action on a socket",
+    ),
+    (
+        "{barrier: a, within: 1s}",
+        "3:18: 'within' belongs to an action on a socket",
+    ),
+    (
+        "barrier: 5",
+        "3:14: 'barrier' must be a text, not the number '5'; write it in quotes",
+    ),
+    (
+        "call: [a]",
+        "3:11: 'call' must be a text, not a list",
+    ),
+    (
+        "call: package.module",
+        "3:11: 'package.module' names no function; write PACKAGE.MODULE:FUNCTION",
+    ),
+    (
+        "call: 'json:loads'",
+        "3:11: 'loads' is not an 'async def' function",
     ),
     (
         "{expect: a, pieces: 3}",
@@ -1687,8 +1735,7 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         "11:51: 'regex' needs to know where a frame ends: write 'sockets: {a: {framing: line}}' or"
         " another framing; or write 'until: BYTES' beside it",
         "11:68: the name 'user' is built in; choose another name",
-        "12:6: 'together' is not supported yet",
-        "12:20: 'barrier' is not supported yet",
+        "12:20: a step has one action, this one has 'together' and 'barrier'; split it",
         "13:15: 'users' must be a whole number, not the text 'no'",
         f"13:29: '5' {duration}",
         "13:32: 'max_users' goes with 'rate' (open load); closed load has 'users'",
@@ -1879,24 +1926,6 @@ ONE_OF_SEVERAL = [
 @pytest.mark.parametrize(("head", "mistake"), ONE_OF_SEVERAL)
 def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
     assert mistakes_of(head + "steps: [{on: a, send: a, expect: reply}]\n") == [mistake]
-
-
-def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
-    text = (
-        "target: tcp://h:1\n"
-        "steps:\n"
-        "  - together: [[{send: a}], [{send: b}]]\n"
-        "  - barrier: here\n"
-        "  - call: 'package.module:function'\n"
-    )
-    assert mistakes_of(text) == [
-        f"{where}: {what} is not supported yet"
-        for where, what in [
-            ("3:5", "'together'"),
-            ("4:5", "'barrier'"),
-            ("5:5", "'call'"),
-        ]
-    ]
 
 
 def test_a_file_of_more_than_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:

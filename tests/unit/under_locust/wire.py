@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from samples import fault, measured, wrong_byte
 
+from loadmux.catalog import scenarios
 from loadmux.errors import Kind, UsageError
 from loadmux.loader import load
 from loadmux.locust import wire
 from loadmux.scenario import Overrides
 from loadmux.stats import Stats
 
-SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "scenarios").glob("*.yaml"))
+SCENARIOS = list(scenarios().values())
 
 
-@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SCENARIOS, ids=[path.stem for path in SCENARIOS])
 def test_a_scenario_comes_out_as_it_went_in(path: Path) -> None:
     scenario = load(path, Overrides())
     assert wire.unpack(wire.pack(scenario, "it")) == scenario
