@@ -14,6 +14,7 @@ from types import FunctionType, ModuleType
 from loadmux import usercode
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
 from loadmux.loader.file import KEYS
+from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.loader.reader import Mistakes, nearest
 from loadmux.loader.values import node_of
 from loadmux.usercode import MARK, Definition
