@@ -29,7 +29,7 @@ OPTIONS = (
 )
 NOT_YET: dict[str, str] = {}
 
-_NAME = re.compile(r"[\w.-]+")
+NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
 
 
@@ -139,7 +139,7 @@ class Sockets:
     # --- names and options ------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node) -> str | None:
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             message = (
                 f"{quoted(name)} is no name for a socket; use letters, digits, '_', '-' and '.'"
             )

@@ -14,11 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors", "catalog"},
     {
-        *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("scenario", "stats", "units", "yamltree", "yamltext", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
     },
     {"feeders", "shares", "datagrams"},
     {"driver", "loader"},
+    {"schema", "dump"},
     {"steps", "frame_steps", "script", "target", "endpoints", "worker", "report"},
     {"run"},
     {"cli", "__main__", "locust"},
