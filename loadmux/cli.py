@@ -28,6 +28,7 @@ from loadmux.driver.poller import POLLERS
 from loadmux.dump import dump
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.loader import load, load_all
+from loadmux.manual import about
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
 from loadmux.run import Settings, lying, run
@@ -221,6 +222,15 @@ def init(
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise UsageError(f"init: cannot write {path}: {reason.lower()}") from None
     print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
+
+
+@app.command("help")
+def help_command(
+    topic: Annotated[str | None, typer.Argument(help="A key of the language, or none.")] = None,
+) -> None:
+    """Explain the scenario language, with examples."""
+    text = about(topic)
+    deliver(partial(print, text))
 
 
 @app.command("schema")

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors", "catalog"},
+    {"errors", "catalog", "manual"},
     {
         *("scenario", "stats", "units", "yamltree", "yamltext", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
