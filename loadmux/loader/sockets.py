@@ -28,7 +28,7 @@ OPTIONS = (
     *("framing", "tls"),
 )
 
-_NAME = re.compile(r"[\w.-]+")
+NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
 
 
@@ -151,7 +151,7 @@ class Sockets:
     # --- names and options ------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node) -> str | None:
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             message = (
                 f"{quoted(name)} is no name for a socket; use letters, digits, '_', '-' and '.'"
             )
