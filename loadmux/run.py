@@ -452,4 +452,4 @@ def weak_rules(scenario: Scenario, target: Target) -> set[str]:
             reply = step.expect.reply
             if isinstance(reply, ByRule) and (name := reply.rule or target.rule) is not None:
                 used.add(name)
-    return {name for name in used if rule_named(name).weak}
+    return {name for name in used if (scenario.rules.get(name) or rule_named(name)).weak}

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
+
+if TYPE_CHECKING:
+    from loadmux.plugins import Action, Incoming, Outgoing, Plugin
+    from loadmux.rules import Rule
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -68,7 +72,15 @@ class Framed:
     framing: Framing
 
 
-Payload = Text | Data | Random | Repeated | Joined | Framed
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The payload form `{framer: ...}`."""
+
+    framer: str
+    form: Outgoing
+
+
+Payload = Text | Data | Random | Repeated | Joined | Framed | Spoken
 
 
 # --- replies ------------------------------------------------------------------------------------
@@ -138,11 +150,22 @@ class Silence:
     seconds: float
 
 
-Reply = Exactly | ByRule | Length | Until | Frame | Closed | WasReset | Silence
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply form `{framer: ...}`, one frame of this framing."""
+
+    framer: str
+    form: Incoming
+    framing: Framing
+
+
+Reply = Exactly | ByRule | Length | Until | Frame | Answer | Closed | WasReset | Silence
 
 
 def groups_of(reply: Reply) -> tuple[str, ...]:
     """The names of what a reply's regex captures."""
+    if isinstance(reply, Answer):
+        return reply.form.captures()
     matches = reply.matches if isinstance(reply, Until) else None
     if isinstance(reply, Frame) and isinstance(reply.body, Regex):
         matches = reply.body
@@ -259,7 +282,19 @@ class Set:
     values: Mapping[str, Text]
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The action of a plugin; `plugin` is its name."""
+
+    where: Position
+    name: str
+    plugin: str
+    sockets: tuple[int, ...]
+    action: Action
+    within: float | None = None
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set | Performed
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -343,6 +378,8 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
+    """`rules` are those of plugins, by name; `plugins` are all whose code the scenario needs."""
+
     path: str
     name: str
     description: str
@@ -357,6 +394,8 @@ class Scenario:
     timeout: float = 5.0
     on_error: OnError = "reconnect"
     seed: int | None = None
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,16 @@ import socket
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
-from loadmux import frame_steps, rules, steps
+from loadmux import form_steps, frame_steps, rules, steps
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, TargetFailed
 from loadmux.framed import HasLength, Matches, match_until
+from loadmux.framing import Framing, Session
 from loadmux.scenario import (
+    Answer,
     ByRule,
     Closed,
     Data,
@@ -36,6 +39,7 @@ from loadmux.scenario import (
     Normal,
     OnSockets,
     Payload,
+    Performed,
     Random,
     Regex,
     Repeat,
@@ -44,6 +48,7 @@ from loadmux.scenario import (
     Send,
     Set,
     Silence,
+    Spoken,
     Step,
     Text,
     Uniform,
@@ -83,7 +88,7 @@ def compile_scenario(
     Makes a row in `stats` for each step that is measured, in the file's order. Raises UsageError
     when the host's name cannot be resolved.
     """
-    return _Compiler(scenario, rule, seed, stats).script(resolve(url), str(url))
+    return _Compiler(scenario, url, rule, seed, stats).script(resolve(url), str(url))
 
 
 class _Compiler:
@@ -91,8 +96,11 @@ class _Compiler:
 
     place: frame_steps.Place
 
-    def __init__(self, scenario: Scenario, rule: str | None, seed: int, stats: Stats) -> None:
+    def __init__(
+        self, scenario: Scenario, url: Url, rule: str | None, seed: int, stats: Stats
+    ) -> None:
         self.scenario = scenario
+        self.authority = form_steps.authority(url)
         self.rule = rule
         self.seed = seed
         self.stats = stats
@@ -111,6 +119,10 @@ class _Compiler:
             self.changing.add(step.variable)
         elif isinstance(step, Set):
             self.changing.update(step.values)
+        elif isinstance(step, Performed):
+            self.changing.update(step.action.defines())
+            self.last.update(dict.fromkeys(step.sockets, step.name))
+            self.reads.update(step.sockets)
         elif isinstance(step, Exchange):
             self.last.update(dict.fromkeys(step.sockets, step.name))
             if step.expect is not None:
@@ -143,6 +155,7 @@ class _Compiler:
                 one.send_buffer,
                 one.source,
                 one.linger,
+                **self._session(one.framing),
             )
             for one in scenario.sockets
         ]
@@ -157,6 +170,15 @@ class _Compiler:
             on_error=scenario.on_error,
             seed=self.seed,
         )
+
+    def _session(self, framing: Framing | None) -> dict[str, Any]:
+        if not isinstance(framing, Session):
+            return {}
+        where = self.authority
+        return {
+            "greeting": lambda random: framing.greeting(random, where),
+            "unasked": framing.unasked,
+        }
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -174,7 +196,11 @@ class _Compiler:
                 timeout = step.within or self.scenario.timeout
                 return steps.OnSockets(name, action, sockets, timeout, record)
             case Wait(name=name, time=time):
-                return steps.Wait(name, drawer(time))
+                sessions = any(isinstance(s.framing, Session) for s in self.scenario.sockets)
+                wait = form_steps.AttentiveWait if sessions else steps.Wait
+                return wait(name, drawer(time))
+            case Performed():
+                return self._perform(step)
             case Repeat(name=name, times=times, do=do):
                 return steps.Repeat(name, times, self._steps(do))
             case For(name=name, variable=variable, values=values, do=do):
@@ -182,6 +208,27 @@ class _Compiler:
                 return steps.For(name, variable, texts, self._steps(do))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
+
+    def _perform(self, step: Performed) -> Operation:
+        return form_steps.Perform(
+            step.name,
+            step.sockets,
+            step.action,
+            [self._render(part) for part in step.action.payloads()],
+            [self._rule_of(index) for index in step.sockets],
+            step.within or self.scenario.timeout,
+            self._record(step.name, "exchange"),
+        )
+
+    def _rule_named(self, name: str) -> rules.Rule:
+        """A rule of a plugin, or a built-in one."""
+        found = self.scenario.rules.get(name)
+        return rules.rule(name, self.one_chunk) if found is None else found
+
+    def _rule_of(self, index: int) -> rules.Rule | None:
+        """The reply rule of a socket, if some step checks by it."""
+        name = self.rules.get(index)
+        return None if name is None else self._rule_named(name)
 
     def _record(self, name: str, kind: str) -> steps.Record:
         row = self.stats.row(name)
@@ -218,24 +265,25 @@ class _Compiler:
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
         index = step.sockets[0]
-        rule = self.rules.get(index)
         return steps.Message(
             self._constant(send.payload),
             self._render(send.payload),
             send.pieces,
             send.gap,
-            None if rule is None else rules.rule(rule, self.one_chunk),
+            self._rule_of(index),
             index in self.reads,
         )
 
-    def _reply(self, reply: Exactly | ByRule | Length | Until | Frame) -> steps.Reply:
+    def _reply(self, reply: Exactly | ByRule | Length | Until | Frame | Answer) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case Frame():
                 return self._frame(reply)
+            case Answer():
+                return self._answer(reply)
             case ByRule():
-                return steps.RuleReply(rules.rule(self._rule_name(reply), self.one_chunk))
+                return steps.RuleReply(self._rule_named(self._rule_name(reply)))
             case Length(size=size):
                 return steps.FormReply(partial(rules.LengthOf, size))
             case Until(delimiter=delimiter, matches=None):
@@ -252,13 +300,20 @@ class _Compiler:
                 constant, render = self._constant(payload), self._render(payload)
                 return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
             case ByRule() as by:
-                rule = rules.rule(self._rule_name(by), self.one_chunk)
+                rule = self._rule_named(self._rule_name(by))
                 return frame_steps.FrameByRule(framing, rule, self.place)
             case Length(size=size):
-                return steps.FormReply(frame_steps.verifiers(framing, HasLength(size)))
+                return frame_steps.FrameByJudge(framing, HasLength(size))
             case Regex(pattern=pattern):
-                judge = Matches(frame_steps.compiled(pattern))
-                return steps.FormReply(frame_steps.verifiers(framing, judge))
+                return frame_steps.FrameByJudge(framing, Matches(frame_steps.compiled(pattern)))
+
+    def _answer(self, reply: Answer) -> steps.Reply:
+        parts = reply.form.payloads()
+        found = [self._constant(part) for part in parts]
+        known = tuple(part for part in found if part is not None)
+        constants = known if len(known) == len(found) else None
+        renders = [self._render(part) for part in parts]
+        return form_steps.FormReply(reply.form, reply.framing, constants, renders)
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -294,6 +349,9 @@ class _Compiler:
                 return b"".join(known) if len(known) == len(found) else None
             case Framed(payload=inner, framing=framing):
                 return frame_steps.encoded(framing, self._constant(inner))
+            case Spoken(form=form):
+                said = [self._constant(part) for part in form.payloads()]
+                return form_steps.constant(form, said, self.authority)
             case Text():
                 folded = self._fold(payload)
                 known = [part for part in folded if isinstance(part, bytes)]
@@ -314,6 +372,9 @@ class _Compiler:
                 return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
             case Framed(payload=inner, framing=framing):
                 return frame_steps.wrapped(framing, self._render(inner), self.place)
+            case Spoken(form=form):
+                renders = [self._render(part) for part in form.payloads()]
+                return form_steps.rendered(form, renders, self.authority, self.place)
             case Text():
                 pieces = [self._part(part) for part in self._fold(payload)]
                 return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)

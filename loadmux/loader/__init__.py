@@ -15,6 +15,7 @@ from loadmux.errors import Position, ScenarioError, ScenarioErrors
 from loadmux.loader import flow, options
 from loadmux.loader.file import File
 from loadmux.loader.reader import Mistakes, kind_of
+from loadmux.registry import Registry, RuleNames
 from loadmux.rules import RULES
 from loadmux.scenario import Overrides, Scenario
 from loadmux.yamltree import MappingNode, Node, ScalarNode
@@ -30,21 +31,23 @@ def load(
     *,
     text: str | None = None,
     models: Collection[str] = (),
-    rules: Collection[str] = RULES,
+    rules: Collection[str] | None = None,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
 
-    `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules.
+    `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules;
+    by default the built-in ones and those of plugins.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
     name = str(path)
-    checked = options.check(overrides, models, rules)
+    registry = Registry()
+    checked = options.check(overrides, models, RuleNames(registry) if rules is None else rules)
     tree, errors = yamltree.parse(name, _read(name) if text is None else text)
     mistakes = Mistakes()
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
         raise ScenarioErrors([*errors, _no_mapping(name, tree)])
-    scenario = File(name, tree, mistakes, checked).read()
+    scenario = File(name, tree, mistakes, checked, registry).read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)
     if mistakes.errors:

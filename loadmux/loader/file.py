@@ -8,12 +8,14 @@ from typing import cast, get_args
 from loadmux import thresholds
 from loadmux.errors import Position, UsageError
 from loadmux.loader import reader, target
+from loadmux.loader.forms import Forms
 from loadmux.loader.names import Names
 from loadmux.loader.options import Options
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.loader.sockets import Sockets
 from loadmux.loader.steps import Steps
+from loadmux.registry import Registry
 from loadmux.scenario import Load, OnError, Scenario, Step, Target, Text, Threshold
 from loadmux.units import quoted
 from loadmux.yamltree import ListNode, MappingNode, Node
@@ -49,22 +51,31 @@ IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 class File:
     """Reads one file's tree; what is wrong in it goes to `mistakes`."""
 
-    def __init__(self, path: str, root: MappingNode, mistakes: Mistakes, options: Options) -> None:
+    def __init__(
+        self,
+        path: str,
+        root: MappingNode,
+        mistakes: Mistakes,
+        options: Options,
+        registry: Registry,
+    ) -> None:
         self._path = path
         self._fields = Fields(mistakes, root, "a scenario", KEYS, NOT_YET)
         self._mistakes = mistakes
         self._options = options
+        self._registry = registry
         self._names = Names(mistakes)
-        self._sockets = Sockets(mistakes)
+        self._forms = Forms(registry, mistakes, self._names)
+        self._sockets = Sockets(mistakes, self._forms)
 
     def read(self) -> Scenario:
         """The scenario, of no worth where there are mistakes; UsageError for a `--threshold`."""
         target_in_force, rule_known = self._target()
         variables = self._variables()
         folder, rules = Path(self._path).parent, self._options.rules
-        payloads = Payloads(self._mistakes, self._names, folder, rules, rule_known)
+        payloads = Payloads(self._mistakes, self._names, folder, rules, rule_known, self._forms)
         self._declare_sockets(payloads)
-        steps = Steps(self._mistakes, self._sockets, self._names, payloads)
+        steps = Steps(self._mistakes, self._sockets, self._names, payloads, self._forms)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
         fields, seed = self._fields, self._options.seed
@@ -84,6 +95,8 @@ class File:
             on_error=self._on_error(),
             seed=file_seed if seed is None else seed,
             thresholds=self._thresholds(steps),
+            rules=self._registry.rules(),
+            plugins=tuple(self._registry.used.values()),
         )
 
     def _on_error(self) -> OnError:
@@ -98,8 +111,9 @@ class File:
     def _target(self) -> tuple[Target | None, bool]:
         """The target in force, and whether `expect: reply` has a rule (or must not be blamed)."""
         options, node = self._options, self._fields.value("target")
-        found = target.read(self._mistakes, node, options.models, options.rules)
+        found = target.read(self._mistakes, node, options.models, options.rules, self._registry)
         in_force = target.overridden(found.target, options.target, options.reply)
+        target.check_rule(self._registry, in_force, options.reply)
         if "target" in self._fields.meant or not found.judged:
             return in_force, True
         if in_force is None:

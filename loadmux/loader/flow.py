@@ -17,6 +17,7 @@ from loadmux.scenario import (
     For,
     Frame,
     OnSockets,
+    Performed,
     Repeat,
     Scenario,
     Step,
@@ -59,6 +60,9 @@ class _Flow:
                         self._shut.difference_update(sockets)
                 case Exchange():
                     self._exchange(step)
+                case Performed(sockets=sockets):
+                    self._shut.difference_update(sockets)
+                    self._ended.difference_update(sockets)
                 case _:
                     pass
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
+from loadmux.loader.forms import Forms
 from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
@@ -42,8 +43,9 @@ class Reference:
 class Sockets:
     """The declared sockets; `known` is False where a mistake hides some: none is unknown then."""
 
-    def __init__(self, mistakes: Mistakes) -> None:
+    def __init__(self, mistakes: Mistakes, forms: Forms) -> None:
         self.flat: list[Socket] = []
+        self._forms = forms
         self.known = True
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
@@ -151,7 +153,7 @@ class Sockets:
         )
 
     def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
-        return frames.read(mistakes, node, self._constant)
+        return frames.read(mistakes, node, self._constant, self._forms)
 
     # --- reference --------------------------------------------------------------------------
 

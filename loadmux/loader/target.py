@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from loadmux.errors import Position, UsageError
-from loadmux.loader import reader
+from loadmux.loader import forms, reader
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
+from loadmux.registry import PluginError, Registry
+from loadmux.rules import RULES
 from loadmux.scenario import Target, Url
 from loadmux.units import quoted
 from loadmux.yamltree import MappingNode, Node, ScalarNode
@@ -19,6 +21,7 @@ from loadmux.yamltree import MappingNode, Node, ScalarNode
 DEFAULT_RULE = "echo"
 URL_FORMS = "write tcp://HOST:PORT, tcp://[::1]:PORT or unix:///PATH"
 TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
+UNBUNDLED = "the rule {} is a plugin's, and bundled targets know the built-in rules only"
 # Any key of a bundled target may be an option of its own; one this like `reply` is a slip.
 LIKE_REPLY = 0.85
 # sun_path holds 108 bytes with its closing zero (unix(7)).
@@ -89,7 +92,11 @@ class Found:
 
 
 def read(
-    mistakes: Mistakes, node: Node | None, models: Collection[str], rules: Collection[str]
+    mistakes: Mistakes,
+    node: Node | None,
+    models: Collection[str],
+    rules: Collection[str],
+    registry: Registry,
 ) -> Found:
     """The key `target`; None where the file has none."""
     if node is None:
@@ -98,7 +105,7 @@ def read(
     if isinstance(node, ScalarNode):
         target = _scalar(mistakes, node, models)
     elif isinstance(node, MappingNode):
-        target = _mapping(mistakes, node, models, rules)
+        target = _mapping(mistakes, node, models, rules, registry)
     else:
         target = None
         mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
@@ -129,7 +136,11 @@ def _url(mistakes: Mistakes, node: Node) -> Url | None:
 
 
 def _mapping(
-    mistakes: Mistakes, node: MappingNode, models: Collection[str], rules: Collection[str]
+    mistakes: Mistakes,
+    node: MappingNode,
+    models: Collection[str],
+    rules: Collection[str],
+    registry: Registry,
 ) -> Target | None:
     values = {entry.key: entry.value for entry in node.entries}
     if "bundled" in values and "url" in values:
@@ -140,7 +151,9 @@ def _mapping(
         return None
     rule = None
     if "reply" in values:
-        rule = reader.choice(mistakes, values["reply"], "rule", rules)
+        rule = forms.rule(mistakes, values["reply"], rules, registry)
+        if rule is not None and "bundled" in values and rule in registry.names("rules"):
+            mistakes.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
     if "url" in values:
         Fields(mistakes, node, "a target with a 'url'", ("url", "reply"), {"tls": "'tls'"})
         url = _url(mistakes, values["url"])
@@ -225,6 +238,23 @@ def checked_rule(text: str, rules: Collection[str]) -> str:
         return text
     hint = suggestion(text, rules, "it is one of")
     raise UsageError(f"--reply: unknown rule {quoted(text)}{hint}")
+
+
+def check_rule(registry: Registry, target: Target | None, given: str | None) -> None:
+    """Loads the rule that `--reply` names if it is a plugin's; raises UsageError for a wrong one.
+
+    Also where a bundled target was put in the place of the file's, whose rule it does not know.
+    """
+    rule = None if target is None else target.rule
+    if target is None or rule is None or rule in RULES or rule not in registry.names("rules"):
+        return
+    option = "--target" if given is None else "--reply"
+    if target.bundled is not None:
+        raise UsageError(f"{option}: {UNBUNDLED.format(quoted(rule))}")
+    try:
+        registry.rule(rule)
+    except PluginError as error:
+        raise UsageError(f"{option}: {error}") from None
 
 
 def overridden(file: Target | None, line: Target | None, rule: str | None) -> Target | None:

@@ -15,10 +15,10 @@ LAYERS = [
     {"errors"},
     {
         *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
-        *("rules", "diagnosis", "framing", "framed"),
+        *("rules", "diagnosis", "framing", "framed", "plugins"),
     },
-    {"driver", "loader"},
-    {"steps", "frame_steps", "script", "target", "worker", "report"},
+    {"driver", "loader", "registry", "protocols"},
+    {"steps", "frame_steps", "form_steps", "script", "target", "worker", "report"},
     {"run"},
     {"cli", "__main__"},
 ]
