@@ -13,6 +13,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -27,6 +28,7 @@ from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.loader import load
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
+from loadmux.report.reporters import Reporter, chosen
 from loadmux.run import Settings, run
 from loadmux.scenario import Overrides, Scenario
 from loadmux.target import bundled, command, describe, models
@@ -113,6 +115,10 @@ def run_command(
     json_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
     ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=FILE]", help="Print or write a plugin's report. Repeatable."),
+    ] = None,
 ) -> None:
     """Run a scenario against its target and judge the target."""
     if rate is not None:
@@ -125,11 +131,18 @@ def run_command(
         scenario = lying(scenario, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
-    code = perform(scenario, Settings(workers, poller, repeat_command), quiet, json_file)
+    extra = chosen(report or ())
+    code = perform(scenario, Settings(workers, poller, repeat_command), quiet, json_file, extra)
     raise typer.Exit(code)
 
 
-def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path | None) -> int:
+def perform(
+    scenario: Scenario,
+    settings: Settings,
+    quiet: bool,
+    json_file: Path | None,
+    reporters: Sequence[Reporter] = (),
+) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
     target = scenario.target
@@ -139,6 +152,8 @@ def perform(scenario: Scenario, settings: Settings, quiet: bool, json_file: Path
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))
+    for reporter in reporters:
+        delivered &= deliver(partial(reporter.deliver, report, sys.stdout.write))
     passed = report.verdict.code is ExitCode.PASS
     return ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code
 
@@ -160,7 +175,10 @@ def deliver(write: Callable[[], None]) -> bool:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, UsageError) as error:
+    except UsageError as error:
+        print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
+        return False
+    except OSError as error:
         print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False

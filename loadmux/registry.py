@@ -75,13 +75,26 @@ class Registry:
             text = f"the {GROUPS[group]} {name!r} is claimed by {claims}; uninstall one of them"
             raise PluginError(text)
         (plugin,) = known
-        if name in BUILT_IN[group]:
-            text = f"{name!r} is a name of the language; the distribution must choose another"
-            raise PluginError(f"plugin {plugin} at {plugin.entry!r}: {text}")
+        self._check_distribution(plugin)
         if NAME.fullmatch(name) is None:
             text = "a name has letters, digits, '_' and '-', a letter first"
             raise PluginError(f"plugin {plugin} at {plugin.entry!r}: {text}")
         return plugin
+
+    def _check_distribution(self, plugin: Plugin) -> None:
+        """None of what the plugin's distribution brings may take a name of the language.
+
+        Such a one would never be found, so it is told when anything else of its is used.
+        """
+        for group in GROUPS:
+            for name in self.names(group):
+                if name not in BUILT_IN[group]:
+                    continue
+                for entry in self._found[group][name]:
+                    taken = identified(group, entry)
+                    if taken.distribution == plugin.distribution:
+                        text = f"{name!r} is a name of the language; it must choose another"
+                        raise PluginError(f"plugin {taken} at {taken.entry!r}: {text}")
 
     def framer(self, name: str) -> Framer:
         """The framer of this name, which `names` has. Raises PluginError."""

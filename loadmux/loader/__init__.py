@@ -32,15 +32,16 @@ def load(
     text: str | None = None,
     models: Collection[str] = (),
     rules: Collection[str] | None = None,
+    registry: Registry | None = None,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
 
     `models`: the names of the bundled targets, not checked when empty. `rules`: the reply rules;
-    by default the built-in ones and those of plugins.
+    by default the built-in ones and those of plugins. `registry`: where plugins are looked for.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
     name = str(path)
-    registry = Registry()
+    registry = Registry() if registry is None else registry
     checked = options.check(overrides, models, RuleNames(registry) if rules is None else rules)
     tree, errors = yamltree.parse(name, _read(name) if text is None else text)
     mistakes = Mistakes()

@@ -113,7 +113,8 @@ class File:
         options, node = self._options, self._fields.value("target")
         found = target.read(self._mistakes, node, options.models, options.rules, self._registry)
         in_force = target.overridden(found.target, options.target, options.reply)
-        target.check_rule(self._registry, in_force, options.reply)
+        if found.judged:
+            target.check_rule(self._registry, in_force, options.reply)
         if "target" in self._fields.meant or not found.judged:
             return in_force, True
         if in_force is None:

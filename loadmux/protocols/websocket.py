@@ -110,7 +110,17 @@ class Conversation(Decoder):
     `wants`: "pong" and "close" ask for such a frame; a close is whole at the end of the stream.
     """
 
-    __slots__ = ("_answer", "_at", "_body", "_closing", "_fed", "_frames", "_framing", "_messages")
+    __slots__ = (
+        "_answer",
+        "_aside",
+        "_at",
+        "_body",
+        "_closing",
+        "_fed",
+        "_frames",
+        "_framing",
+        "_messages",
+    )
 
     def __init__(self, framing: WebSocket) -> None:
         self._framing = framing
@@ -119,7 +129,7 @@ class Conversation(Decoder):
         self._body = bytearray()
         self._answer = b""
         self._closing: Message | None = None
-        self._fed = self._at = 0
+        self._fed = self._at = self._aside = 0
 
     def feed(self, data: bytes) -> Message | None:
         if self._closing is not None:
@@ -128,12 +138,14 @@ class Conversation(Decoder):
         self._frames.receive_bytes(data)
         try:
             while (one := self._frames.process_buffer()) is not None:
-                self._check_size()
                 found = self._control(one) if one.opcode.iscontrol() else self._data(one)
                 if found is not None:
+                    self._check_size()
                     return found
                 if one.frame_finished:
-                    self._at = self._fed - len(self._frames.buffer)
+                    at, self._at = self._at, self._fed - len(self._frames.buffer)
+                    if one.opcode.iscontrol() and self._closing is None:
+                        self._aside += self._at - at
             self._check_size()
         except ParseFailed as error:
             text = f"no right WebSocket frame: {error}"
@@ -141,8 +153,11 @@ class Conversation(Decoder):
         return None
 
     def _check_size(self) -> None:
+        """A frame, or the frames of a message together, are at most `max`; pings do not count."""
         header = self._frames.header
-        size = len(self._body) + (0 if header is None else header.payload_len)
+        size = self._fed - len(self._frames.buffer) - self._aside
+        if header is not None:
+            size = self._at - self._aside + 2 + header.payload_len
         if size > self._framing.max_size:
             text = f"a message of more than {self._framing.max_size} bytes ('max') came"
             raise FrameError(text, self._at)

@@ -20,7 +20,7 @@ LAYERS = [
     {"driver", "loader", "registry", "protocols"},
     {"steps", "frame_steps", "form_steps", "script", "target", "worker", "report"},
     {"run"},
-    {"cli", "__main__"},
+    {"cli", "__main__", "testing"},
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 
