@@ -235,7 +235,7 @@ ODD = f"{FRAMER}from loadmux.framing import Framing\nclass Odd(Framer):\n    fra
          "its 'read_framing' must take 2 arguments"),
         (ODD + "    def read_framing(self, options, max_size):\n        return 5\nOBJECT = Odd()\n",
          "it returned 'int', not a 'Framing'"),
-        (ODD + "    def read_framing(self, options, size):\n        return Framing()\nOBJECT = Odd()\n",
+        (ODD + "    def read_framing(self, one, two):\n        return Framing()\nOBJECT = Odd()\n",
          "its 'Framing' is not equal to itself once pickled"),
     ],
 )  # fmt: skip
