@@ -17,7 +17,8 @@ from loadmux import diagnosis
 from loadmux.errors import Kind
 from loadmux.framing import Decoder, DelimitedDecoder, Frame, FrameError
 from loadmux.rules import MAX_FRAME, Exact, Problem, Verifier, first_difference
-from loadmux.units import quoted
+
+LONGEST_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +80,15 @@ class Matches:
     def __call__(self, body: bytes) -> Judgement:
         match = self.pattern.fullmatch(body)
         if match is None:
-            pattern = quoted(self.pattern.pattern.decode())
-            text = f"{self.what} ({len(body)} bytes) does not match the regex {pattern}"
+            text = f"{self.what} ({len(body)} bytes) does not match the regex {self._shown()}"
             return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
         return Judgement(captured=match.groupdict(b"")) if self.pattern.groupindex else RIGHT
+
+    def _shown(self) -> str:
+        """The pattern as it was written where that is one line; its beginning if it is long."""
+        pattern = self.pattern.pattern.decode()
+        pattern = pattern if len(pattern) <= LONGEST_SHOWN else pattern[:LONGEST_SHOWN] + "..."
+        return f"'{pattern}'" if pattern.isprintable() else repr(pattern)
 
 
 # --- verifiers ----------------------------------------------------------------------------------

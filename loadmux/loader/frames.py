@@ -234,7 +234,8 @@ def _groups(mistakes: Mistakes, node: Node, pattern: str) -> tuple[str, ...] | N
             return tuple(re.compile(pattern.encode()).groupindex)
     except re.error as error:
         at = len(pattern.encode()[: error.pos or 0].decode(errors="ignore")) + 1
-        reason = f"{error.msg}, at its character {at}"
+        what = "".join(c if c.isprintable() else repr(c)[1:-1] for c in error.msg)
+        reason = f"{what}, at its character {at}"
     except (ValueError, OverflowError) as error:
         reason = str(error)
     except RecursionError:

@@ -48,10 +48,10 @@ from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 LARGEST_PAYLOAD = 2**30
 LARGEST_DELIMITER = 2**16
 
-CONSTANT_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
-PAYLOAD_FORMS = (*CONSTANT_FORMS, "frame")
+PLAIN_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
+PAYLOAD_FORMS = (*PLAIN_FORMS, "frame")
 REPLY_FORMS = ("frame", "regex", "rule", "length", "until", "closed", "reset", "silence")
-BODY_FORMS = ("regex", "rule", "length", *CONSTANT_FORMS)
+BODY_FORMS = ("regex", "rule", "length", *PLAIN_FORMS)
 NO_BODY = ("frame", "until", "closed", "reset", "silence")
 
 
@@ -106,7 +106,7 @@ class Payloads:
         if plugin is not None:
             alone = self._forms.alone(node, plugin)
             return self._forms.answer(plugin, self.wire.framing, sent) if alone else None
-        form = self._form(node, "a reply", (*REPLY_FORMS, *CONSTANT_FORMS))
+        form = self._form(node, "a reply", (*REPLY_FORMS, *PLAIN_FORMS))
         if form is None:
             return None
         if form.key == "frame":
@@ -150,7 +150,7 @@ class Payloads:
 
     def constant(self, node: Node, what: str) -> bytes | None:
         """A delimiter: bytes, at least one, that are known when the file is loaded."""
-        payload = self._payload(node, what, CONSTANT_FORMS)
+        payload = self._payload(node, what, PLAIN_FORMS)
         if payload is None or not self._bounded(node.where, payload, LARGEST_DELIMITER):
             return None
         found = _constant(payload)
@@ -238,7 +238,7 @@ class Payloads:
             return None
         if form.key == "regex":
             return frames.regex(self._mistakes, self._names, form.value)
-        if form.key in CONSTANT_FORMS:
+        if form.key in PLAIN_FORMS:
             return self._exact_body(node.where, self._payload_form(node, form, sent))
         found = self._reply_form(form)
         return found if isinstance(found, Length) else self._answer(form.value.where, found)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +25,9 @@ from loadmux.framing import line as line_framing
 from loadmux.protocols import http, resp, websocket
 from loadmux.report.jsonfile import as_json
 from loadmux.rules import Rule, rule
-from loadmux.testing import check_forms, check_framer, check_reporter, check_rule
+from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
+
+EXAMPLE = Path(__file__).resolve().parents[1] / "plugin"
 
 # --- framings -----------------------------------------------------------------------------------
 
@@ -346,3 +350,22 @@ def test_a_form_that_does_not_load_is_found_out() -> None:
 def test_a_reporter_of_nothing_is_found_out() -> None:
     with pytest.raises(AssertionError, match="returned nothing"):
         check_reporter(lambda report: "")
+
+
+# --- the example --------------------------------------------------------------------------------
+
+
+def test_the_example_keeps_its_contracts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    framer = importlib.import_module("shouter.framer")
+    step = importlib.import_module("shouter.step")
+    rule_module = importlib.import_module("shouter.rule")
+    reporter = importlib.import_module("shouter.reporter")
+    frames = {b"HI!": b"HI", b"!": b"", b"AB C!": b"AB C"}
+    check_framer(framer.FRAMER.read_framing(None, 1024), frames, malformed=[b"hi!", b"HEy"])
+    check_forms("shout", framer.FRAMER, payloads=["hi"], replies=["hi", "5"], wrong=["[]", "'a!'"])
+    check_step(
+        "converse", step.STEP, right=["[a]", "{texts: [a]}"], wrong=["a", "{}", "{texts: 5}"]
+    )
+    check_rule(rule_module.RULE, rule_module.loud, [b"a", b"abc"])
+    check_reporter(reporter.report)

@@ -67,7 +67,7 @@ load: {users: 1, iterations: 2}
     (fault,) = done.told["faults"]
     assert (fault["kind"], fault["step"], fault["count"]) == ("mismatch", "typo", 2)
     example = fault["examples"][0]
-    assert example["message"].endswith(r"does not match the regex '\\+.*'")
+    assert example["message"].endswith(r"does not match the regex '\+.*'")
     assert bytes.fromhex(example["received"]).startswith(b"-ERR unknown command 'PIGN'")
     assert example["expected"] is None
     assert example["offset"] is None

@@ -50,6 +50,16 @@ def test_named_groups_are_captured_and_those_that_took_no_part_are_empty() -> No
     assert one.captured() == {"word": b"PONG", "rest": b""}
 
 
+@pytest.mark.parametrize(
+    ("pattern", "shown"),
+    [("a\\d", "'a\\d'"), ("a\nb", "'a\\nb'"), ("a" * 300, f"'{'a' * 200}...'")],
+)
+def test_how_a_pattern_is_shown(pattern: str, shown: str) -> None:
+    problem = Matches(re.compile(pattern.encode()))(b"x").problem
+    assert problem is not None
+    assert problem.message == f"the frame's body (1 bytes) does not match the regex {shown}"
+
+
 def test_a_regex_matches_wholly() -> None:
     assert Matches(re.compile(b"a+"))(b"aaab").problem is not None
     assert Matches(re.compile(b"a|ab"))(b"ab").problem is None
@@ -66,7 +76,7 @@ def test_a_regex_matches_wholly() -> None:
             Kind.MISMATCH,
             None,
             "the frame's body (4 bytes) does not match the regex"
-            " '\\\\+(?P<word>[A-Z]+)(?P<rest> .*)?'",
+            " '\\+(?P<word>[A-Z]+)(?P<rest> .*)?'",
         ),
         (HasLength(3), b"four", Kind.SURPLUS, None, "the frame's body has 4 bytes, expected 3"),
         (HasLength(5), b"four", Kind.TRUNCATED, None, "the frame's body has 4 bytes, expected 5"),

@@ -151,6 +151,7 @@ def test_frames_of_all_forms(tree: object) -> None:
 @example("a{99999999999}")
 @example("(?<=a*)b")
 @example("[[a]")
+@example("(?\n")
 @example("(?P<user>a)")
 def test_any_regex(pattern: str) -> None:
     sockets = {"main": {"framing": "line"}}
