@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
+from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
 from loadmux.plugins import (
@@ -181,7 +182,7 @@ class Forms:
             "framers", name, node, framer.framing, lambda: framer.read_framing(spec, most)
         )
 
-    def spoken(self, form: Entry, wire: Framing | None, sent: bool) -> Spoken | None:
+    def spoken(self, form: Entry, wire: Wire, sent: bool) -> Spoken | None:
         """The payload form `{NAME: ...}`."""
         framer = self._framer(form, form.key)
         if framer is None or self._framing_for(framer, form, wire) is None:
@@ -194,7 +195,7 @@ class Forms:
             return None
         return Spoken(form.key, read)
 
-    def answer(self, form: Entry, wire: Framing | None, sent: bool) -> Answer | None:
+    def answer(self, form: Entry, wire: Wire, sent: bool) -> Answer | None:
         """The reply form `{NAME: ...}`."""
         framer = self._framer(form, form.key)
         framing = None if framer is None else self._framing_for(framer, form, wire)
@@ -218,13 +219,15 @@ class Forms:
             self.names.give_up()
             return None
 
-    def _framing_for(self, framer: Framer, form: Entry, wire: Framing | None) -> Framing | None:
-        if isinstance(wire, framer.framing):
-            return wire
-        if framer.own_socket or wire is not None:
-            text = f"{quoted(form.key)} is spoken on a socket with 'framing: {form.key}'"
-            self.mistakes.add(form.where, f"{text}; this one has {'another' if wire else 'none'}")
+    def _framing_for(self, framer: Framer, form: Entry, wire: Wire) -> Framing | None:
+        if isinstance(wire.framing, framer.framing):
+            return wire.framing
+        if framer.own_socket or wire.framing is not None:
             self.names.give_up()
+            if wire.framing is not None or wire.reason:
+                has = "none" if wire.framing is None else "another"
+                text = f"{quoted(form.key)} is spoken on a socket with 'framing: {form.key}'"
+                self.mistakes.add(form.where, f"{text}; this one has {has}")
             return None
         return self._read(
             "framers",

@@ -105,7 +105,7 @@ class Payloads:
         plugin = self._forms.named(node, "framers")
         if plugin is not None:
             alone = self._forms.alone(node, plugin)
-            return self._forms.answer(plugin, self.wire.framing, sent) if alone else None
+            return self._forms.answer(plugin, self.wire, sent) if alone else None
         form = self._form(node, "a reply", (*REPLY_FORMS, *PLAIN_FORMS))
         if form is None:
             return None
@@ -300,7 +300,7 @@ class Payloads:
         plugin = self._forms.named(node, "framers") if forms is PAYLOAD_FORMS else None
         if plugin is not None:
             alone = self._forms.alone(node, plugin)
-            return self._forms.spoken(plugin, self.wire.framing, sent) if alone else None
+            return self._forms.spoken(plugin, self.wire, sent) if alone else None
         form = self._form(node, what, forms)
         return None if form is None else self._payload_form(node, form, sent)
 

@@ -209,20 +209,18 @@ class Steps:
         payload = None if send is None else send.payload
         alone = next((one for one in spoken_in(payload) if one.form.alone), None)
         if alone is not None and alone is not payload:
-            text = f"a {quoted(alone.framer)} request is sent by itself, and answered before the"
-            self._mistakes.add(fields.where_of("send"), f"{text} next one; give it its own step")
+            text = f"{quoted(alone.framer)} is sent by itself, and answered before the next one"
+            self._mistakes.add(fields.where_of("send"), f"{text}; give each a step of its own")
         elif alone is not None and "expect" not in fields:
-            text = f"what answers a {quoted(alone.framer)} request belongs to the same step; write"
-            self._mistakes.add(fields.where_of("send"), f"{text} 'expect:' beside it")
+            text = f"{quoted(alone.framer)} is answered in the step that sends it"
+            self._mistakes.add(fields.where_of("send"), f"{text}; write 'expect:' beside it")
         reply = None if expect is None else expect.reply
         if not isinstance(reply, Answer) or not reply.form.answers:
             return
-        asked = isinstance(payload, Spoken) and payload.framer == reply.framer
+        asked = any(one.framer == reply.framer for one in spoken_in(payload))
         if not asked and (send is not None or "send" not in fields):
-            text = f"this answers a {quoted(reply.framer)} request of the same step; write"
-            self._mistakes.add(
-                fields.where_of("expect"), f"{text} 'send: {{{reply.framer}: ...}}' beside it"
-            )
+            text = f"this answers what the same step sends; write 'send: {{{reply.framer}: ...}}'"
+            self._mistakes.add(fields.where_of("expect"), f"{text} beside it")
 
     def _perform(self, node: MappingNode, plugin: Entry, number: int) -> Step | None:
         """The action of a plugin."""

@@ -241,7 +241,9 @@ class Request(Outgoing):
             data += connection.send(h11.Data(data=body)) if body else b""
             return data + connection.send(h11.EndOfMessage())
         except h11.LocalProtocolError as error:
-            raise ValueError(SHOWN.sub(rb"\1", str(error).encode()).decode()) from None
+            text = SHOWN.sub(rb"\1", str(error).encode()).decode()
+            path = f" in the path {parts[0][:60]!r}; write %20 for a space"
+            raise ValueError(text + path if "target" in text else text) from None
 
 
 # --- responses ----------------------------------------------------------------------------------
