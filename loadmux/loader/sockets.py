@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader, tls
+from loadmux.loader.forms import Forms
 from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.scenario import Socket
@@ -46,9 +47,10 @@ class Sockets:
     `targets` are the names of what they may connect to, None where a mistake hides them.
     """
 
-    def __init__(self, mistakes: Mistakes) -> None:
+    def __init__(self, mistakes: Mistakes, forms: Forms) -> None:
         self.flat: list[Socket] = []
         self.targets: Collection[str] | None = None
+        self._forms = forms
         self.known = True
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
@@ -56,9 +58,9 @@ class Sockets:
         self._doubtful: set[str] = set()
 
     @classmethod
-    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket]) -> Sockets:
+    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket], forms: Forms) -> Sockets:
         """The sockets of a scenario that was loaded before."""
-        sockets = cls(mistakes)
+        sockets = cls(mistakes, forms)
         for place, socket in enumerate(flat):
             member = _MEMBER.fullmatch(socket.name)
             name = socket.name if member is None else member[1]
@@ -213,7 +215,7 @@ class Sockets:
         )
 
     def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
-        return frames.read(mistakes, node, self._constant)
+        return frames.read(mistakes, node, self._constant, self._forms)
 
     # --- reference --------------------------------------------------------------------------
 
