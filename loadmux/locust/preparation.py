@@ -21,7 +21,7 @@ from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share
-from loadmux.run import check_source, fitted, lying
+from loadmux.run import Settings, check_limits, check_source, fitted, lying
 from loadmux.scenario import Overrides, Scenario, Url
 from loadmux.script import draw_seed, resolve
 from loadmux.target import TargetProcess
@@ -157,7 +157,9 @@ class Preparation:
             resolve(target.url)
             return target.url
         load = replace(scenario.load, users=users or scenario.load.users)
-        process = TargetProcess(fitted(target, replace(scenario, load=load)))
+        wanted = replace(scenario, load=load)
+        check_limits(wanted, Settings())
+        process = TargetProcess(fitted(target, wanted))
         self.processes.append(self._stack.enter_context(process))
         return process.url
 
