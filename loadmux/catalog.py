@@ -8,6 +8,7 @@ from pathlib import Path
 from loadmux.errors import UsageError
 
 SUFFIX = "_server.py"
+SCENARIOS = ("*.yaml", "*.py")
 
 
 def bundled(kind: str) -> Path:
@@ -22,9 +23,11 @@ def models() -> list[str]:
     return sorted(path.name.removesuffix(SUFFIX) for path in bundled("targets").glob(f"*{SUFFIX}"))
 
 
-def scenarios() -> list[str]:
-    """Names of the bundled scenarios."""
-    return sorted(path.stem for path in bundled("scenarios").glob("*.yaml"))
+def scenarios() -> dict[str, Path]:
+    """The bundled scenarios by name, in the order of their names."""
+    folder = bundled("scenarios")
+    found = {path.stem: path for kind in SCENARIOS for path in folder.glob(kind)}
+    return dict(sorted(found.items()))
 
 
 def find(name: str) -> Path:
@@ -33,10 +36,13 @@ def find(name: str) -> Path:
     Raises UsageError for a bare name that is neither.
     """
     path = Path(name)
-    if path.exists() or path.suffix or os.sep in name:
+    if path.exists() or os.sep in name:
         return path
-    found = bundled("scenarios") / f"{name}.yaml"
-    if not found.is_file():
-        names = ", ".join(scenarios())
+    if path.suffix:
+        beside = bundled("scenarios") / name
+        return beside if beside.is_file() else path
+    every = scenarios()
+    if name not in every:
+        names = ", ".join(every)
         raise UsageError(f"{name}: no such file, and no bundled scenario; bundled: {names}")
-    return found
+    return every[name]

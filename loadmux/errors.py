@@ -1,15 +1,16 @@
 """Whose fault it was: the one vocabulary in which loadmux says that something is wrong.
 
 Three owners, never mixed up: the author of a scenario (`ScenarioError`, `UsageError`: nothing was
-sent), the target (`Fault`: it counts against the verdict), and loadmux or its machine
-(`DriverFault`: the run is inconclusive, the target is not blamed). Everything below imports this
-module; it imports nothing of loadmux.
+sent; `ScriptFailed`: their code failed while it ran, and the run is no pass), the target (`Fault`:
+it counts against the verdict), and loadmux or its machine (`DriverFault`: the run is inconclusive,
+the target is not blamed). Everything below imports this module; it imports nothing of loadmux.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import TracebackType
 
 
 class LoadmuxError(Exception):
@@ -51,6 +52,19 @@ class ScenarioErrors(LoadmuxError):
     def __init__(self, errors: list[ScenarioError]) -> None:
         self.errors = sorted(errors, key=lambda error: error.where)
         super().__init__("\n".join(map(str, self.errors)))
+
+
+class ScriptFailed(LoadmuxError):
+    """Code of a scenario's author raised: `where` is `FILE:LINE`, `what` the error in one line.
+
+    `trace` leads there, if there was an exception.
+    """
+
+    def __init__(self, where: str, what: str, trace: TracebackType | None = None) -> None:
+        super().__init__(f"{where}: {what}")
+        self.trace = trace
+        self.where = where
+        self.what = what
 
 
 class DriverFault(LoadmuxError):

@@ -8,12 +8,13 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
+from loadmux.pacer import Pacer, Rate
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -259,7 +260,58 @@ class Set:
     values: Mapping[str, Text]
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Branches that run at once within the user; `uses[i]` are the sockets of branch i alone."""
+
+    where: Position
+    name: str
+    branches: tuple[tuple[Step, ...], ...]
+    uses: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Wait at `barrier` until every running user is there."""
+
+    where: Position
+    name: str
+    barrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """An `async def` of the scenario's author, told so that every process can import it anew.
+
+    `function` (dotted where it is an attribute of something) in the file `path`, or, without one,
+    in `module`, which is looked for in `folder` first.
+    """
+
+    folder: str
+    module: str
+    function: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    where: Position
+    name: str
+    function: Function
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call
+
+
+def flat(steps: Sequence[Step]) -> Iterator[Step]:
+    """All steps in the file's order, nested ones after the one that they are part of."""
+    for step in steps:
+        yield step
+        if isinstance(step, Repeat | For):
+            yield from flat(step.do)
+        elif isinstance(step, Together):
+            for branch in step.branches:
+                yield from flat(branch)
 
 
 # --- the file -----------------------------------------------------------------------------------
@@ -338,11 +390,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Closed load. `spawn_rate` in users a second (None: all at once), times in seconds.
+class Phase:
+    """A part of the run; `users` is the most that there are at once, of open load `max_users`."""
 
-    Ends at `run_time` or when every user has done its `iterations`, whichever comes first; the
-    loader sets `iterations` to 1 where neither was given.
+    name: str
+    pacer: Pacer
+    users: int
+
+    @property
+    def open(self) -> bool:
+        return isinstance(self.pacer, Rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`users` is the most that there are at once, `spawn_rate` in users a second (None: all at
+    once), times in seconds.
+
+    Without `phases` the load is closed, and ends at `run_time` or when every user has done its
+    `iterations`, whichever comes first; the loader sets `iterations` to 1 where neither was given.
+    `phases` (one for open load or a ramp that is no more than that) follow each other; `run_time`
+    is the time of all of them, and there are no `iterations`.
     """
 
     users: int = 1
@@ -351,6 +419,12 @@ class Load:
     iterations: int | None = None
     pacing: float | None = None
     graceful_stop: float = 5.0
+    phases: tuple[Phase, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether iterations start on a schedule in some phase."""
+        return any(phase.open for phase in self.phases)
 
 
 Pick = Literal["sequential", "shuffled", "random"]
@@ -402,7 +476,7 @@ class Threshold:
 class Scenario:
     """One file. `target` is the only one, or the first of `targets`, which has those with names.
 
-    `weight` is its share of the users beside other scenarios; None, where the file says none, is 1.
+    `weight` is its share of the load beside other scenarios; None, where the file says none, is 1.
     """
 
     path: str
@@ -422,6 +496,18 @@ class Scenario:
     feeders: Mapping[str, Feeder] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     weight: int | None = None
+
+    @property
+    def every_step(self) -> Iterator[Step]:
+        """`before`, `steps` and `after`, nested steps included."""
+        return flat((*self.before, *self.steps, *self.after))
+
+    @property
+    def datagrams(self) -> frozenset[int]:
+        """The sockets that speak UDP."""
+        servers = self.servers
+        udp = {name for name, target in servers.items() if target.scheme == "udp"}
+        return frozenset(place for place, one in enumerate(self.sockets) if one.to in udp)
 
     @property
     def servers(self) -> Mapping[str, Target]:
@@ -451,3 +537,4 @@ class Overrides:
     iterations: int | None = None
     seed: int | None = None
     thresholds: tuple[str, ...] = ()
+    rate: str | None = None

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from loadmux import datagrams, frame_steps, rules, steps
+from loadmux import datagrams, frame_steps, rules, scripting, steps, usercode
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.endpoints import endpoints
-from loadmux.errors import Kind
+from loadmux.errors import Kind, UsageError
 from loadmux.feeders import picker
 from loadmux.framed import HasLength, Matches, match_until
+from loadmux.intended import FromIntendedStart, Timed
 from loadmux.scenario import (
+    Barrier,
     ByRule,
+    Call,
     Closed,
     Data,
     Distribution,
@@ -32,6 +35,7 @@ from loadmux.scenario import (
     For,
     Frame,
     Framed,
+    Function,
     Joined,
     Length,
     Normal,
@@ -48,6 +52,7 @@ from loadmux.scenario import (
     Step,
     Target,
     Text,
+    Together,
     Uniform,
     Until,
     Url,
@@ -56,6 +61,7 @@ from loadmux.scenario import (
     WasReset,
     groups_of,
 )
+from loadmux.scripting import Library
 from loadmux.stats import Stats
 
 BUILT_IN: dict[str, steps.Render] = {
@@ -67,14 +73,6 @@ BUILT_IN: dict[str, steps.Render] = {
         uuid.UUID(int=user.random.getrandbits(128), version=4)
     ).encode(),
 }
-
-
-def flat(script: Sequence[Step]) -> Iterator[Step]:
-    """All steps in the file's order, nested ones included."""
-    for step in script:
-        yield step
-        if isinstance(step, Repeat | For):
-            yield from flat(step.do)
 
 
 def compile_scenario(
@@ -109,12 +107,12 @@ class _Compiler:
         self.first = first
         self.stats = stats
         self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
-        everything = (*scenario.before, *scenario.steps, *scenario.after)
         self.changing: set[str] = set()
         self.reads: set[int] = set()
         self.rules: dict[int, rules.Rule] = {}
-        self.last: dict[int, str] = {}
-        for step in flat(everything):
+        self.last_rows = ["close"] * len(scenario.sockets)
+        self.library = Library(self)
+        for step in scenario.every_step:
             self._survey(step)
 
     def _survey(self, step: Step) -> None:
@@ -123,10 +121,32 @@ class _Compiler:
             self.changing.add(step.variable)
         elif isinstance(step, Set):
             self.changing.update(step.values)
+        elif isinstance(step, Call):
+            self._survey_call()
         elif isinstance(step, Exchange):
-            self.last.update(dict.fromkeys(step.sockets, step.name))
+            for index in step.sockets:
+                self.last_rows[index] = step.name
             if step.expect is not None:
                 self._survey_expect(step.sockets, step.expect)
+
+    def _survey_call(self) -> None:
+        """What a function does only the run will show: it may set and read all that there is."""
+        self.changing.update(self.scenario.variables)
+        self.reads.update(range(len(self.scenario.sockets)))
+        for index in range(len(self.scenario.sockets)):
+            if self.rule_of(index) is not None:
+                self.rules.setdefault(index, self._rule(ByRule(None), index))
+
+    def rule_of(self, socket: int) -> str | None:
+        """The name of the rule of a socket's target."""
+        return self.scenario.servers[self.scenario.sockets[socket].to].rule
+
+    def operation(self, step: Step) -> Operation:
+        """Compile a step that a function asks for while the run is on."""
+        if isinstance(step, Exchange):
+            for index in step.sockets:
+                self.last_rows[index] = step.name
+        return self._step(step, self.scenario.load.open)
 
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:
@@ -149,11 +169,11 @@ class _Compiler:
         scenario = self.scenario
         return Script(
             before=self._steps(scenario.before),
-            steps=self._steps(scenario.steps),
+            steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),
             endpoints=self.endpoints,
             names=[one.name for one in scenario.sockets],
-            last_rows=[self.last.get(i, "close") for i in range(len(self.endpoints))],
+            last_rows=self.last_rows,
             timeout=scenario.timeout,
             on_error=scenario.on_error,
             seed=self.seed,
@@ -161,13 +181,16 @@ class _Compiler:
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def _steps(self, script: Sequence[Step]) -> list[Operation]:
-        return [self._step(step) for step in script]
+    def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
+        return [self._step(step, on_schedule) for step in script]
 
-    def _step(self, step: Step) -> Operation:
+    def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
             case Exchange():
-                return self._exchange(step)
+                operation = self._exchange(step)
+                if not on_schedule:
+                    return operation
+                return FromIntendedStart.of(operation, self.stats.row(step.name))
             case OnSockets(name=name, action=action, sockets=sockets):
                 record: steps.Record = (
                     self._record(name, "connect") if action == "connect" else _unrecorded
@@ -177,19 +200,36 @@ class _Compiler:
             case Wait(name=name, time=time):
                 return steps.Wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
-                return steps.Repeat(name, times, self._steps(do))
+                return steps.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
                 texts = [self._render(value) for value in values]
-                return steps.For(name, variable, texts, self._steps(do))
+                return steps.For(name, variable, texts, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
+            case Together(name=name, branches=branches, uses=uses):
+                return steps.Together(
+                    name, [self._steps(branch, on_schedule) for branch in branches], uses
+                )
+            case Barrier(name=name, barrier=barrier):
+                return steps.Barrier(name, barrier)
+            case Call(name=name, function=function):
+                return self._call(name, function)
+
+    def _call(self, name: str, function: Function) -> Operation:
+        """Import the function; its folder stays on the path for what it imports when it runs."""
+        try:
+            usercode.admit(function.folder)
+            found = usercode.find(function)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return scripting.Call(name, found, self.library, function.folder)
 
     def _record(self, name: str, kind: str) -> steps.Record:
         row = self.stats.row(name)
         row.kind = kind
         return row.samples.append
 
-    def _exchange(self, step: Exchange) -> Operation:
+    def _exchange(self, step: Exchange) -> Timed:
         self.place = frame_steps.Place(step.where, step.name)
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
@@ -335,11 +375,11 @@ class _Compiler:
         if name in BUILT_IN:
             return BUILT_IN[name]
         if "." in name:
-            return self._column(*name.split(".", 1))
+            return self.column(*name.split(".", 1))
         default = self.scenario.variables.get(name, "").encode()
         return lambda user, socket, sent: user.get(name, default)
 
-    def _column(self, name: str, column: str) -> steps.Render:
+    def column(self, name: str, column: str) -> steps.Render:
         """A column of a feeder: the value in the user's row."""
         feeder = self.scenario.feeders[name]
         values, row, first = feeder.columns[column], self.rows[name], self.first

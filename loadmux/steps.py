@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
+from loadmux.driver.barrier import Barriers
+from loadmux.driver.branch import together
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
 from loadmux.driver.loop import NEVER, sleep_until, wait_io
 from loadmux.driver.poller import READABLE
@@ -439,3 +441,28 @@ class Set:
         for name, value in values.items():
             user.set(name, value)
         await user.give_way()
+
+
+@dataclass(slots=True)
+class Together:
+    """Branches at once; `uses[i]` are the sockets that branch i drives."""
+
+    name: str
+    branches: Sequence[Sequence[Operation]]
+    uses: Sequence[tuple[int, ...]]
+
+    async def run(self, user: VirtualUser) -> None:
+        await together(user, [partial(walk, steps=branch) for branch in self.branches], self.uses)
+        await user.give_way()
+
+
+@dataclass(slots=True)
+class Barrier:
+    name: str
+    barrier: str
+
+    async def run(self, user: VirtualUser) -> None:
+        control = user.control
+        if control.barriers is None:
+            control.barriers = Barriers(lambda: control.active)
+        await control.barriers.wait(user, self.barrier)

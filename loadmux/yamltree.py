@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,13 @@ class ScalarNode:
     where: Position
     text: str
     value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionNode(ScalarNode):
+    """A function that a Python scenario holds where YAML has its name; never in a YAML tree."""
+
+    function: Callable[..., object]
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,11 @@ LATE_SAMPLES = 4096
 FAILED_KEPT = 256
 
 
-class Interrupted(Exception):
-    """Thrown into a task whose time is up: what it had begun counts as interrupted."""
+class Interrupted(BaseException):
+    """Thrown into a task whose time is up: what it had begun counts as interrupted.
+
+    No Exception: an `except Exception` in a scenario's own code must not swallow it.
+    """
 
 
 class Task:
@@ -130,7 +133,7 @@ class Loop:
         task.deadline = NEVER
         try:
             task.body.throw(error)
-        except StopIteration:
+        except (StopIteration, Interrupted):
             self._finish(task)
 
     def push_alarm(self, task: Task, when: float) -> None:
@@ -143,12 +146,13 @@ class Loop:
     def run(self, until: float = NEVER, patience: float = IDLE_WAIT) -> float:
         """Run until all tasks are done; what a task raises is raised here (a bug, not a fault).
 
-        For another scheduler: ends after the batch at whose end `until` (`perf_counter` seconds)
-        has passed, and, with a `patience` of 0, as soon as nothing is ready. Returns for how long
-        (seconds) there will be nothing to do unless a socket gets ready; 0 if there is now.
+        For another scheduler, which gives `until`: ends after the batch at whose end `until`
+        (`perf_counter` seconds) has passed, or when nothing got ready, and nothing was due, in
+        `patience` seconds. Returns for how long (seconds) there will be nothing to do unless a
+        socket gets ready; 0 if there is now.
         """
         wait, connections, alarms = self.poller.wait, self.connections, self._alarms
-        level, clock = self.poller.level, perf_counter
+        level, clock, alone = self.poller.level, perf_counter, until == NEVER
         now = clock()
         while self._tasks and not self._stopped and now < until:
             for _ in range(len(self._ready)):
@@ -159,12 +163,14 @@ class Loop:
             if alarms and alarms[0][0] - now < patience:
                 timeout = min(self._fire(now), patience)
             if self._ready:
-                timeout = 0.0
-            before = clock() if timeout else now
-            events = wait(timeout)
-            now = clock()
-            if timeout or (patience and not events):
-                self.waited += now - before
+                events = wait(0.0)
+                now = clock()
+            else:
+                before = clock()
+                events = wait(timeout)
+                now = clock()
+                if timeout or (patience and not events):
+                    self.waited += now - before
             for fd, event in events:
                 try:
                     connection = connections[fd]
@@ -181,7 +187,7 @@ class Loop:
                     connection.disarm(event)
             if self._closing:
                 self._bury()
-            if not (events or patience or self._ready):
+            if not (events or alone or self._ready or timeout < patience):
                 break
         self._bury()
         return self._leisure(now) if now < until else 0.0

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Protocol
 
+from loadmux.driver.barrier import Barriers
 from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
-from loadmux.errors import Fault, Kind
+from loadmux.errors import Fault, Kind, ScriptFailed
 from loadmux.stats import Stats
 
 SLOW_CONNECT = 0.9
@@ -58,7 +59,7 @@ class Control:
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
     left off iterating (`perf_counter` seconds). `reached` are the URLs of the targets to which a
     connect has ever succeeded, `unreachable` maps the others to the first failed connect's text:
-    they end the run, unless `persistent` is true.
+    they end the run, unless `persistent` is true. `barriers` is there once one is needed.
     """
 
     stats: Stats
@@ -71,6 +72,7 @@ class Control:
     unreachable: dict[str, str] = field(default_factory=dict)
     active: int = 0
     ended: float = 0.0
+    barriers: Barriers | None = None
 
     @property
     def given_up(self) -> bool:
@@ -82,7 +84,8 @@ class VirtualUser(Task):
     """User `number` (from 0, unique over all workers) of a test.
 
     `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
-    the same number one after the other.
+    the same number one after the other. `late` is by how many seconds the iteration began after its
+    intended start, until a step has counted it in; always 0 where there is no schedule.
     """
 
     __slots__ = (
@@ -93,6 +96,7 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "late",
         "leaving",
         "life",
         "number",
@@ -100,6 +104,7 @@ class VirtualUser(Task):
         "resting",
         "script",
         "served",
+        "spare",
         "started",
         "streak",
         "variables",
@@ -114,12 +119,14 @@ class VirtualUser(Task):
         self.iterating = self.leaving = False
         self.life = 0
         self.failures = 0
+        self.late = 0.0
         self.prepared = False
         self.served = False
         self.started = False
         self.interrupted = False
         self.resting = False
         self.variables: dict[str, bytes] | None = None
+        self.spare: list[VirtualUser] | None = None
         self._random: random.Random | None = None
         self.connections = [
             connection_for(self, endpoint, name, number)
@@ -148,6 +155,8 @@ class VirtualUser(Task):
         control = self.control
         self.started = True
         control.stats.started += 1
+        if control.barriers is not None:
+            control.barriers.look()
         try:
             alive = True
             while alive and not control.stopping and self._iterations_left():
@@ -158,16 +167,26 @@ class VirtualUser(Task):
                 self.iteration += 1
                 if control.pacing is not None and alive:
                     await self._rest(started + control.pacing)
-            control.ended = perf_counter()
-            if alive and self.prepared:
-                await self._walk(self.script.after)
-            await self._part()
+            await self._leave(alive)
         except Interrupted:
-            control.ended = perf_counter()
-            control.stats.interrupted += self.iterating
-            await drop(self, self.connections)
+            await self._break_off()
         finally:
             control.active -= 1
+            if control.barriers is not None:
+                control.barriers.look()
+
+    async def _leave(self, alive: bool) -> None:
+        """After the last iteration."""
+        self.control.ended = perf_counter()
+        if alive and self.prepared:
+            await self._walk(self.script.after)
+        await self._part()
+
+    async def _break_off(self) -> None:
+        """In the middle of an iteration, as time is up for good."""
+        self.control.ended = perf_counter()
+        self.control.stats.interrupted += self.iterating
+        await drop(self, self.connections)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -178,18 +197,23 @@ class VirtualUser(Task):
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.given_up
+                return self._may_try_again()
         try:
             for operation in self.script.steps:
                 await operation.run(self)
         except Fault as fault:
             return await self._failed(fault, operation.name)
+        except ScriptFailed as error:
+            return await self._script_failed(error)
         stats = self.control.stats
         stats.iterations += 1
         if not self.served:
             self.served = True
             stats.served += 1
         return True
+
+    def _may_try_again(self) -> bool:
+        return self.script.on_error == "reconnect" and not self.control.given_up
 
     async def _walk(self, operations: Sequence[Operation]) -> bool:
         """Steps outside the iterations, `before` or `after`; true if none failed."""
@@ -198,6 +222,9 @@ class VirtualUser(Task):
                 await operation.run(self)
         except Fault as fault:
             await self._failed(fault, operation.name)
+            return False
+        except ScriptFailed as error:
+            await self._script_failed(error)
             return False
         return True
 
@@ -232,12 +259,22 @@ class VirtualUser(Task):
         if control.given_up:
             self.loop.stop()
             return False
+        return await self._recover(slowly=refused or fault.evidence.step == "connect")
+
+    async def _script_failed(self, error: ScriptFailed) -> bool:
+        """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
+        self.iterating = False
+        self.control.stats.record_script_error(error)
+        return await self._recover(slowly=True)
+
+    async def _recover(self, slowly: bool) -> bool:
+        """Do as `on_error` says, after a pause if that may go on and on; false: the user stops."""
         if self.script.on_error == "abort":
-            control.aborted = control.stopping = True
+            self.control.aborted = self.control.stopping = True
         await drop(self, self.connections)
         if self.script.on_error != "reconnect":
             return False
-        if refused or fault.evidence.step == "connect":
+        if slowly:
             pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
             self.failures += 1
             await self._rest(perf_counter() + pause)

@@ -15,13 +15,13 @@ from pathlib import Path
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from loadmux.feeders import shortage
-from loadmux.loader import flow, options, transports
+from loadmux.loader import flow, options, pyfile, transports
 from loadmux.loader.file import File
 from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Scenario, Threshold
+from loadmux.scenario import Barrier, Overrides, Scenario, Threshold
 from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
@@ -40,6 +40,8 @@ def load(
     rules: Collection[str] = RULES,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
+
+    A file whose name ends in `.py` is a Python scenario: reading it runs it.
 
     `files`: the contents of the files that it names; without it they are looked for beside `path`,
     with it (it needs `text` as well) nothing is read from disk. `models`: the names of the bundled
@@ -62,13 +64,13 @@ def load_all(
     models: Collection[str] = (),
     rules: Collection[str] = RULES,
 ) -> tuple[Scenario, ...]:
-    """The scenarios of one run, with their shares of the users (`shares`); files or bundles.
+    """The scenarios of one run, with their shares of the load (`shares`); files or bundles.
 
     Raises ScenarioErrors with all the mistakes of all files, UsageError for a wrong override.
     """
     checked = options.check(overrides, models, rules)
     alone = len(sources) == 1
-    own = checked if alone else replace(checked, users=None, spawn_rate=None)
+    own = checked if alone else replace(checked, spawn_rate=None)
     drafts = []
     for source in sources:
         if isinstance(source, Bundle):
@@ -107,8 +109,12 @@ class _Draft:
 
 
 def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
-    tree, errors = yamltree.parse(path, text)
     mistakes = Mistakes()
+    try:
+        tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
+    except ScenarioErrors as error:
+        mistakes.extend(error.errors)
+        return _Draft(None, mistakes, {})
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
         mistakes.extend([_no_mapping(path, tree)])
@@ -118,7 +124,16 @@ def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     if not mistakes.errors:
         flow.check(scenario, mistakes)
         transports.check(scenario, mistakes)
+        _check_barriers(scenario, mistakes)
     return _Draft(scenario, mistakes, file.unmatched)
+
+
+def _check_barriers(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Where the number of users goes up and down, who is waited for would be left to chance."""
+    for step in scenario.every_step if scenario.load.phases else ():
+        if isinstance(step, Barrier):
+            message = "a 'barrier' needs a fixed number of users; leave out 'rate', ramps, 'phases'"
+            mistakes.add(step.where, message)
 
 
 def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...]:
@@ -130,7 +145,7 @@ def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...
             raise UsageError(f"--threshold: {problems[0]}")
     scenarios = tuple(draft.scenario for draft in drafts if draft.scenario is not None)
     if len(scenarios) > 1:
-        scenarios = shared(scenarios, checked.users, checked.spawn_rate)
+        scenarios = shared(scenarios, checked.users, checked.rate, checked.spawn_rate)
     for scenario, draft in zip(scenarios, drafts, strict=True):
         _check_feeders(scenario, draft.mistakes)
     _raise_any(drafts)

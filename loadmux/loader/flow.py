@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from loadmux.framing import UntilClose
 from loadmux.loader.reader import Mistakes
 from loadmux.scenario import (
+    Call,
     Closed,
     Exchange,
     For,
@@ -20,6 +21,7 @@ from loadmux.scenario import (
     Repeat,
     Scenario,
     Step,
+    Together,
     WasReset,
 )
 
@@ -59,6 +61,12 @@ class _Flow:
                         self._shut.difference_update(sockets)
                 case Exchange():
                     self._exchange(step)
+                case Together(branches=branches):
+                    for branch in branches:
+                        self.walk(branch)
+                case Call():  # what it does to the sockets only the run will show
+                    self._shut.clear()
+                    self._ended.clear()
                 case _:
                     pass
 

@@ -30,6 +30,15 @@ class _Use:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """Names known before branches, those that they define, and those of branches around them."""
+
+    before: dict[str, None]
+    fresh: dict[str, None]
+    branches: dict[str, Position]
+
+
 class Names:
     """The names known so far; all is called in the order of the steps.
 
@@ -44,6 +53,7 @@ class Names:
         self._known: dict[str, None] = {}
         self._defined: dict[str, Position] = {}
         self._loops: set[str] = set()
+        self._branches: dict[str, Position] = {}
         self._unknown: list[_Use] = []
         self.incomplete = False
 
@@ -85,6 +95,22 @@ class Names:
     def end_loop(self, name: str, outer: bool) -> None:
         if not outer and name not in self._defined:
             self._known.pop(name, None)
+
+    def begin_branches(self) -> Apart:
+        """What follows runs at once: a name that one branch defines is no value for the others."""
+        return Apart(dict(self._known), {}, dict(self._branches))
+
+    def next_branch(self, apart: Apart) -> None:
+        """One branch is read; its names are kept away from the next."""
+        fresh = {name: None for name in self._known if name not in apart.before}
+        apart.fresh.update(fresh)
+        self._branches.update({name: self._defined[name] for name in fresh})
+        self._known = dict(apart.before)
+
+    def end_branches(self, apart: Apart) -> None:
+        """After the last branch all their names have a value."""
+        self._known.update(apart.fresh)
+        self._branches = apart.branches
 
     def text(self, where: Position, text: str, *, sent: bool = False) -> Text:
         """A text with its `${name}`s; `sent` says whether `${sent}` has a meaning here."""
@@ -133,6 +159,10 @@ class Names:
                 f"{quoted(name)} is a feeder; name one of its columns as in ${{{name}.COLUMN}}"
             )
             self._mistakes.add(where, message + self._columns_of(name))
+        elif name in self._branches and name not in self._known:
+            line = self._branches[name].line
+            message = f"{quoted('${' + name + '}')} is set in another branch, which runs at the"
+            self._mistakes.add(where, f"{message} same time (line {line}); it has no value yet")
         elif name not in BUILT_INS and name not in self._known:
             self._unknown.append(_Use(where, name))
 

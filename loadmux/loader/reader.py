@@ -1,15 +1,14 @@
 """The small readers that everything in the loader is made of: one node in, one value or None out.
 
 Each reader reports a wrong node once, at its place, and returns None, and callers leave out what is
-None: so one pass finds all the mistakes of a file, and one mistake gives one error. What a file may
-not say yet, though the language has it, is refused by name (`not_yet`).
+None: so one pass finds all the mistakes of a file, and one mistake gives one error.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from loadmux import units
@@ -19,6 +18,7 @@ from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 LARGEST_INTEGER = 2**63 - 1
 RAMP = re.compile(r"[0-9]\S*\.\.[0-9]\S*")
+RAMP_PLACES = "; only the 'users' and 'rate' of a load may be ramps"
 SPAWN_FORMS = "write users a second such as 10 or 10/s"
 
 T = TypeVar("T")
@@ -33,9 +33,6 @@ class Mistakes:
 
     def add(self, where: Position, message: str) -> None:
         self._errors.setdefault((where, message), ScenarioError(where, message))
-
-    def not_yet(self, where: Position, what: str) -> None:
-        self.add(where, f"{what} is not supported yet")
 
     def extend(self, errors: Iterable[ScenarioError]) -> None:
         for error in errors:
@@ -131,8 +128,7 @@ def integer(mistakes: Mistakes, node: Node, what: str, least: int) -> int | None
         if isinstance(node, ScalarNode) and node.text.isdecimal():
             remedy = "; write it without quotes"
         elif isinstance(node, ScalarNode) and RAMP.fullmatch(node.text):
-            mistakes.not_yet(node.where, f"a ramp such as {quoted(node.text)}")
-            return None
+            remedy = RAMP_PLACES
         mistakes.add(node.where, f"{what} must be a whole number, not {kind_of(node)}{remedy}")
         return None
     if not least <= node.value <= LARGEST_INTEGER:
@@ -177,13 +173,11 @@ def _measured(
         wrong = "has no value" if is_nothing(node) else f"must not be {kind_of(node)}"
         mistakes.add(node.where, f"{what} {wrong}; {forms}")
         return None
-    if isinstance(node.value, str) and RAMP.fullmatch(node.value):
-        mistakes.not_yet(node.where, f"a ramp such as {quoted(node.text)}")
-        return None
     try:
         return convert(str(node.value) if type(node.value) is int else node.text)
     except ValueError as error:
-        mistakes.add(node.where, str(error))
+        remedy = RAMP_PLACES if RAMP.fullmatch(node.text) else ""
+        mistakes.add(node.where, str(error) + remedy)
         return None
 
 
@@ -240,7 +234,7 @@ def pair(mistakes: Mistakes, node: Node, what: str, forms: str) -> tuple[Node, N
 
 
 class Fields:
-    """A mapping with a fixed set of keys: reports the unknown ones and those not supported yet.
+    """A mapping with a fixed set of keys: reports the unknown ones.
 
     `refused`: there was such a key. `meant`: the keys that the unknown ones probably are, which
     therefore are not missing.
@@ -252,7 +246,6 @@ class Fields:
         node: MappingNode,
         what: str,
         known: Collection[str],
-        not_yet: Mapping[str, str] | None = None,
     ) -> None:
         self.where = node.where
         self._mistakes = mistakes
@@ -264,12 +257,9 @@ class Fields:
                 self._entries[entry.key] = entry
                 continue
             self.refused = True
-            if not_yet is not None and entry.key in not_yet:
-                mistakes.not_yet(entry.where, not_yet[entry.key])
-            else:
-                self.meant.update(filter(None, [nearest(entry.key, known)]))
-                hint = suggestion(entry.key, known, "its keys are")
-                mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
+            self.meant.update(filter(None, [nearest(entry.key, known)]))
+            hint = suggestion(entry.key, known, "its keys are")
+            mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import ipaddress
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from loadmux.errors import Position
@@ -27,7 +27,6 @@ OPTIONS = (
     *("to", "count", "nodelay", "receive_buffer", "send_buffer", "source", "linger"),
     *("framing", "tls"),
 )
-NOT_YET: dict[str, str] = {}
 
 NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
@@ -55,6 +54,19 @@ class Sockets:
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
         self._doubtful: set[str] = set()
+
+    @classmethod
+    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket]) -> Sockets:
+        """The sockets of a scenario that was loaded before."""
+        sockets = cls(mistakes)
+        for place, socket in enumerate(flat):
+            member = _MEMBER.fullmatch(socket.name)
+            name = socket.name if member is None else member[1]
+            if member is not None:
+                sockets._groups.add(name)
+            sockets._places[name] = (*sockets._places.get(name, ()), place)
+        sockets.flat = list(flat)
+        return sockets
 
     # --- declaration ------------------------------------------------------------------------
 
@@ -165,7 +177,7 @@ class Sockets:
         to = None
         if isinstance(node, MappingNode):
             to = next((entry.value for entry in node.entries if entry.key == "to"), None)
-            fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
+            fields = Fields(self._mistakes, node, "a socket", OPTIONS)
             options, count = self._options(options, fields), self._count(fields)
             if options.framing is None and ("framing" in fields or "framing" in fields.meant):
                 self._doubtful.add(name or "")

@@ -7,14 +7,18 @@ default name, and which `${name}`s it may use.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import cast, get_args
 
 from loadmux.loader import frames, reader
+from loadmux.loader.branches import Branches, sockets_of
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
 from loadmux.loader.sockets import Reference, Sockets
 from loadmux.scenario import (
+    Barrier,
+    Call,
     Distribution,
     Exchange,
     Expect,
@@ -29,6 +33,7 @@ from loadmux.scenario import (
     SocketAction,
     Step,
     Text,
+    Together,
     Uniform,
     Wait,
 )
@@ -37,7 +42,7 @@ from loadmux.units import SIZE_FORMS, quoted
 from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 SOCKET_ACTIONS: tuple[str, ...] = get_args(SocketAction)
-UNTIMED = ("wait", "repeat", "for", "set")
+UNTIMED = ("wait", "repeat", "for", "set", "together", "barrier", "call")
 ACTIONS = ("send", "expect", *SOCKET_ACTIONS, *UNTIMED)
 EXCHANGE = ("send", "expect")
 # What each modifier that is not everybody's belongs to, and how to say so.
@@ -50,13 +55,7 @@ MODIFIERS = {
     "within": ((*EXCHANGE, *SOCKET_ACTIONS), "'within' belongs to an action on a socket"),
 }
 KEYS = (*ACTIONS, "name", *MODIFIERS)
-DEFINING = frozenset({"save", "set", "for", "repeat", "do"})
-NOT_YET = {
-    "together": "'together'",
-    "barrier": "'barrier'",
-    "call": "'call'",
-    "weight": "'weight'",
-}
+DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
 EACH_BYTE = "each_byte"
 WAIT_FORMS = ("uniform", "exponential", "normal")
 
@@ -69,7 +68,12 @@ class Steps:
     """
 
     def __init__(
-        self, mistakes: Mistakes, sockets: Sockets, names: Names, payloads: Payloads
+        self,
+        mistakes: Mistakes,
+        sockets: Sockets,
+        names: Names,
+        payloads: Payloads,
+        branches: Branches,
     ) -> None:
         self.row_names: set[str] = set()
         self.untimed: set[str] = set()
@@ -78,6 +82,7 @@ class Steps:
         self._sockets = sockets
         self._names = names
         self._payloads = payloads
+        self._branches = branches
         self._count = 0
 
     def read_all(self, node: Node, what: str, *, needed: bool) -> tuple[Step, ...]:
@@ -104,7 +109,7 @@ class Steps:
             self._mistakes.add(node.where, f"{message} {', '.join(ACTIONS)}")
             self.complete = False
             return None
-        fields = Fields(self._mistakes, node, "a step", KEYS, NOT_YET)
+        fields = Fields(self._mistakes, node, "a step", KEYS)
         action = self._action(fields)
         if fields.refused or action is None:
             self._lose(node)
@@ -255,8 +260,30 @@ class Steps:
             return None if times is None else Repeat(fields.where, name, times, do)
         if action == "for":
             return self._for(fields, node, name)
+        if action in ("together", "barrier", "call"):
+            return self._concurrent(fields, action, node, name)
         values = self._set(node)
         return None if values is None else Set(fields.where, name, values)
+
+    def _concurrent(self, fields: Fields, action: str, node: Node, name: str) -> Step | None:
+        where = fields.where
+        if action == "together":
+            needed = partial(self.read_all, what="a branch of 'together'", needed=True)
+            branches = self._branches.together(node, needed)
+            if branches is None:
+                return None
+            uses = [dict.fromkeys(socket for socket, _ in sockets_of(one)) for one in branches]
+            return Together(where, name, branches, tuple(map(tuple, uses)))
+        if action == "barrier":
+            barrier = reader.label(self._mistakes, node, "'barrier'")
+            if self._branches.inside:
+                message = "a 'barrier' cannot stand in a branch of 'together': the whole user waits"
+                self._mistakes.add(node.where, message)
+            return None if barrier is None else Barrier(where, name, barrier)
+        # What a function does on sockets has rows that only the run will show.
+        self.complete = False
+        function = self._branches.call(node)
+        return None if function is None else Call(where, name, function)
 
     def _do(self, fields: Fields, action: str) -> tuple[Step, ...]:
         node = fields.value("do")
@@ -366,6 +393,4 @@ def defines(step: MappingNode) -> bool:
     """Whether a step's keys, as they are or as they may have been meant, can define a name."""
     keys = [entry.key for entry in step.entries]
     captures = any(frames.may_capture(entry.value) for entry in step.entries)
-    return captures or any(
-        key in NOT_YET or key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys
-    )
+    return captures or any(key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys)

@@ -8,22 +8,10 @@ file runs against several targets.)
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from loadmux.datagrams import LARGEST
 from loadmux.loader.payloads import size_of
 from loadmux.loader.reader import Mistakes
-from loadmux.scenario import (
-    Closed,
-    Exchange,
-    For,
-    OnSockets,
-    Repeat,
-    Scenario,
-    Send,
-    Step,
-    WasReset,
-)
+from loadmux.scenario import Closed, Exchange, OnSockets, Scenario, Send, Step, WasReset
 
 WITHOUT_END = "UDP has no connection whose end could be"
 
@@ -40,23 +28,20 @@ def check(scenario: Scenario, mistakes: Mistakes) -> None:
         if where is not None:
             message = f"'tls' needs a target that speaks it, not {scheme}; write tls://HOST:PORT"
             mistakes.add(where, f"{message}, or {{bundled: MODEL, tls: true}}")
-    datagrams = {place for place, scheme in enumerate(schemes) if scheme == "udp"}
-    for step in _flat((*scenario.before, *scenario.steps, *scenario.after)):
-        if isinstance(step, Exchange | OnSockets) and datagrams.intersection(step.sockets):
-            _check_datagrams(step, mistakes)
+    for step in scenario.every_step:
+        check_step(scenario, step, mistakes)
 
 
-def _flat(steps: Sequence[Step]) -> Iterable[Step]:
-    for step in steps:
-        yield step
-        if isinstance(step, Repeat | For):
-            yield from _flat(step.do)
+def check_step(scenario: Scenario, step: Step, mistakes: Mistakes) -> None:
+    """Report what one step asks of a datagram socket in vain."""
+    if isinstance(step, Exchange | OnSockets) and not scenario.datagrams.isdisjoint(step.sockets):
+        _check_datagrams(step, mistakes)
 
 
-def _check_datagrams(step: Step, mistakes: Mistakes) -> None:
-    if isinstance(step, OnSockets) and step.action in ("half_close", "reset"):
-        mistakes.add(step.where, f"{WITHOUT_END} told by '{step.action}'; write 'close'")
-    if not isinstance(step, Exchange):
+def _check_datagrams(step: Exchange | OnSockets, mistakes: Mistakes) -> None:
+    if isinstance(step, OnSockets):
+        if step.action in ("half_close", "reset"):
+            mistakes.add(step.where, f"{WITHOUT_END} told by '{step.action}'; write 'close'")
         return
     if step.expect is not None and isinstance(step.expect.reply, Closed | WasReset):
         mistakes.add(step.where, f"{WITHOUT_END} expected; write {{silence: DURATION}}")

@@ -1,10 +1,11 @@
 """The driver under gevent: one greenlet of a Locust worker steps the loop for all its users.
 
-A step takes `STEP` seconds at most. Then the greenlet waits on the poller's own descriptor, which
-is readable when the poller has something to tell, and always with a time limit: `BUSY` when there
-is more to do, so that Locust's other greenlets have their turn (`gevent.sleep(0)` would cost the
-web page 24 to 70 ms), and else the next deadline. A poller without a descriptor (poll, select) is
-looked at every millisecond.
+A step takes `STEP` seconds at most, and ends when nothing got ready in `PATIENCE`: the way round by
+the hub costs 10 us, and a reply grows old meanwhile before its clock is stopped. Then the greenlet
+waits on the poller's own descriptor, which is readable when the poller has something to tell, and
+always with a time limit: `BUSY` when there is more to do, so that Locust's other greenlets have
+their turn (`gevent.sleep(0)` would cost the web page 24 to 70 ms), and else the next deadline. A
+poller without a descriptor (poll, select) is looked at every millisecond.
 
 Users are not greenlets (11.7 KB each) but `ParkedUser`s (about 3 KB): coroutines on the loop that
 Locust's group of users takes for greenlets. Starting and interrupting is left to the stepping
@@ -23,16 +24,20 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop
+from loadmux import usercode
+from loadmux.driver.barrier import Barriers
+from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
-from loadmux.locust.job import Job, Share
+from loadmux.errors import ScriptFailed
+from loadmux.locust.job import NEEDS_ONE, Job, Share, refuse_barriers
 from loadmux.scenario import Scenario
 from loadmux.script import compile_scenario
-from loadmux.stats import Stats
+from loadmux.stats import SCRIPT_ERRORS, Stats
 from loadmux.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
 
 STEP = 0.005
+PATIENCE = 0.001
 BUSY = 0.0005
 LOOK_EVERY = 0.001
 
@@ -104,6 +109,10 @@ class ParkedUser(VirtualUser):
         """Have the user end after the iteration in hand."""
         self.crew.engine.dismiss(self)
 
+    async def _script_failed(self, error: ScriptFailed) -> bool:
+        self.crew.note(error, self.owner)
+        return await super()._script_failed(error)
+
     def ended(self) -> None:
         self.crew.numbers.give_back(self.number)
         self.crew.users.discard(self)
@@ -111,6 +120,13 @@ class ParkedUser(VirtualUser):
         for callback in self._links:
             run_callback(callback, self)
         self._links.clear()
+
+
+class Uncoordinated(Barriers):
+    """The barriers of one worker among several, which know nothing of each other's users."""
+
+    async def wait(self, task: Task, name: str) -> None:
+        raise ValueError(f"the barrier {name!r} {NEEDS_ONE}")
 
 
 @dataclass(slots=True)
@@ -127,6 +143,11 @@ class Numbers:
     lives: dict[int, int] = field(default_factory=dict)
     used: int = 0
 
+    @property
+    def alone(self) -> bool:
+        """Whether no other process has users of this test."""
+        return self.stride == 1 and self.slot == 0
+
     def take(self) -> tuple[int, int]:
         if self.free:
             number = heapq.heappop(self.free)
@@ -140,7 +161,11 @@ class Numbers:
 
 
 class Crew:
-    """What the users of one class have in common in this process."""
+    """What the users of one class have in common in this process.
+
+    `mistakes` has the last error of the scenario's code at each place where there was one since the
+    last look, and Locust's User object that met it.
+    """
 
     def __init__(self, engine: Engine, share: Share, scenario: Scenario, numbers: Numbers) -> None:
         self.engine = engine
@@ -149,8 +174,17 @@ class Crew:
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
+        if not numbers.alone:
+            refuse_barriers(scenario)
+            self.control.barriers = Uncoordinated(lambda: self.control.active)
+        self.mistakes: dict[str, tuple[ScriptFailed, object]] = {}
         self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
         self.users: set[ParkedUser] = set()
+
+    def note(self, error: ScriptFailed, owner: object) -> None:
+        """Keep an error of the scenario's code for whoever tells of it."""
+        if error.where in self.mistakes or len(self.mistakes) < SCRIPT_ERRORS:
+            self.mistakes[error.where] = error, owner
 
 
 class Engine:
@@ -162,6 +196,7 @@ class Engine:
 
     def __init__(self, job: Job, slot: int, failed: Callable[[BaseException], object]) -> None:
         raise_descriptor_limit()
+        usercode.forget()
         self.loop = Loop(make_poller(job.poller))
         self.job = job
         self.crews = {
@@ -203,6 +238,17 @@ class Engine:
     def users(self) -> list[ParkedUser]:
         return [user for crew in self.crews.values() for user in crew.users]
 
+    @property
+    def aborted(self) -> bool:
+        """Whether a fault was met where the scenario says `on_error: abort`."""
+        return any(crew.control.aborted for crew in self.crews.values())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no user is left of those whose scenarios count their iterations."""
+        crews = self.crews.values()
+        return all(crew.control.iterations is not None and not crew.users for crew in crews)
+
     def empty(self, grace: float) -> None:
         """End all users: those that are not done after `grace` seconds are interrupted."""
         for user in self.users():
@@ -225,6 +271,7 @@ class Engine:
         self._greenlet.kill()
         users = self.users()
         self.loop.close()
+        usercode.forget()
         for user in users:
             user.done = True
             user.ended()
@@ -244,7 +291,7 @@ class Engine:
         loop = self.loop
         self._end()
         self._begin()
-        leisure = loop.run(perf_counter() + STEP, 0.0)
+        leisure = loop.run(perf_counter() + STEP, PATIENCE)
         limit = min(leisure, self._pace, SLICE_EVERY if self._starting else IDLE_WAIT)
         before = perf_counter()
         self._wake.wait(limit or BUSY)

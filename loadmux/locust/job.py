@@ -17,9 +17,13 @@ from loadmux import __version__
 from loadmux.errors import UsageError
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
-from loadmux.scenario import Scenario, Url
+from loadmux.scenario import Barrier, Scenario, Url
 
 LATE_SLOT = 1_000_000
+NEEDS_ONE = (
+    "needs all users in one process, for Locust's workers know nothing of each other's users: run"
+    " it with one worker, or with 'loadmux run --workers'"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,13 @@ class Job:
                 for name, share in self.shares.items()
             },
         }
+
+
+def refuse_barriers(scenario: Scenario) -> None:
+    """Raises UsageError for a scenario with a barrier, which cannot be divided among workers."""
+    for step in scenario.every_step:
+        if isinstance(step, Barrier):
+            raise UsageError(f"{step.where}: the barrier {step.barrier!r} {NEEDS_ONE}")
 
 
 def job_from(message: Mapping[str, Any]) -> Job:

@@ -108,17 +108,27 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
     app = web_ui.app
     assert app is not None
 
+    def starts() -> bool:
+        return request.method == "POST" and request.path.endswith("/swarm")
+
     @app.before_request
     def refuse_bad_start() -> Response | None:
-        if request.method != "POST" or not request.path.endswith("/swarm") or plugin.running:
+        if not starts() or plugin.running:
             return None
         try:
             form = {**request.form.to_dict(), "num_users": request.form.get("user_count")}
-            plugin.prepare(plugin.choice(form))
+            plugin.prepare_start(plugin.choice(form), picked(web_ui))
         except LoadmuxError as error:
             host = plugin.environment.host
             return jsonify({"success": False, "message": str(error), "host": host})
         return None
+
+    @app.after_request
+    def leave_nothing_behind(response: Response) -> Response:
+        """What Locust itself refuses was got ready in vain."""
+        if starts() and not (response.is_json and response.get_json().get("success")):
+            plugin.discard()
+        return response
 
     @app.after_request
     def add_evidence(response: Response) -> Response:
@@ -141,6 +151,18 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     protected = web_ui.auth_required_if_enabled(evidence_csv)
     app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
+
+
+def picked(web_ui: WebUI) -> list[type[ScenarioUser]] | None:
+    """Our classes among those that are ticked in the form; None where it offers no choice."""
+    from loadmux.locust.user import ScenarioUser
+
+    if not web_ui.userclass_picker_is_active:
+        return None
+    available = web_ui.environment.available_user_classes or {}
+    names = request.form.getlist("user_classes") or list(available)
+    found: list[Any] = [available[name] for name in names if name in available]
+    return [one for one in found if issubclass(one, ScenarioUser)]
 
 
 def _ask_for_no_host(web_ui: WebUI) -> None:

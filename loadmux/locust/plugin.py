@@ -19,7 +19,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from functools import cache
 from time import process_time
@@ -27,19 +27,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import gevent
 from gevent.event import Event
+from gevent.lock import BoundedSemaphore
 from locust.env import Environment
 from locust.event import EventHook, Events
 from locust.runners import (
+    STATE_CLEANUP,
     STATE_INIT,
     STATE_RUNNING,
     STATE_SPAWNING,
     STATE_STOPPED,
+    STATE_STOPPING,
     MasterRunner,
     WorkerRunner,
 )
 from rich.console import Console
 
-from loadmux.errors import LoadmuxError, TargetFailed
+from loadmux import usercode
+from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.locust import page, tables, wire
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
@@ -61,6 +65,7 @@ SETTLE_WITHIN = 5.0
 MASTER_SILENT_AFTER = 6
 MASTER_TELLS_WITHIN = 3.0
 EVENTS_A_FLUSH = 1000
+MISTAKE_EVERY = 1.0
 JOB = "loadmux_job"
 ATTRIBUTE = "_loadmux"
 
@@ -99,6 +104,8 @@ def _on_init(environment: Environment, **_: Any) -> None:
         events.report_to_master.add_listener(plugin.tell)
     if isinstance(environment.runner, MasterRunner):
         events.worker_report.add_listener(plugin.hear)
+        # Between two messages of a ramp a worker's users may all have ended: not the last word.
+        events.spawning_complete.add_listener(lambda **_: plugin._exhausted.clear())
     if environment.web_ui is not None:
         page.install(environment.web_ui, plugin)
 
@@ -136,9 +143,13 @@ class Plugin:
         self.interrupted = False
         self._interrupted_before = False
         self._outbox: dict[str, Stats] = {}
+        self._told_mistakes: dict[tuple[str, str], float] = {}
         self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
         self._noticed = Event()
+        self._preparing = BoundedSemaphore()
         self._settled: set[str] = set()
+        self._exhausted: dict[str, bool] = {}
+        self._over = False
         self._explained = False
         self._cpu_before = 0.0
 
@@ -204,7 +215,7 @@ class Plugin:
         if self.is_worker and not self._interrupted_before:
             self._interrupted_before = True
             gevent.sleep(MASTER_TELLS_WITHIN)
-            self._settle_worker(self.grace)
+            self._leave()
             self.runner.quit()
         else:
             hub = gevent.get_hub()
@@ -236,12 +247,32 @@ class Plugin:
         alone = len(self.classes()) == len(self.environment.user_classes)
         return None if not alone and (host or "").startswith("http") else host
 
-    def prepare(self, choice: Choice) -> None:
-        """Get a test ready before it starts. Raises LoadmuxError."""
-        self.discard()
-        classes = self.classes()
-        pollers = {one.__name__: one.poller for one in classes}
-        self.pending = Preparation(load_all(classes, choice), pollers, choice)
+    def prepare(self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None) -> None:
+        """Get a test of the classes ready before it starts. Raises LoadmuxError."""
+        classes = self.classes() if classes is None else classes
+        with self._preparing:  # while a target starts, others have their turn
+            self.discard()
+            pollers = {one.__name__: one.poller for one in classes}
+            self.pending = Preparation(load_all(classes, choice), pollers, choice)
+
+    def prepare_start(
+        self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None
+    ) -> None:
+        """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
+        if self.runner.state in (STATE_CLEANUP, STATE_STOPPING):
+            raise UsageError("the last test has not quite stopped yet: try again in a moment")
+        if self._preparing.locked():
+            raise UsageError("another test is being started")
+        clients = self.runner.clients if self.is_master else None
+        if clients is not None and not (clients.ready or clients.spawning or clients.running):
+            raise UsageError("no worker is connected to this master")
+        self.prepare(choice, classes)
+        assert self.pending is not None
+        try:
+            self.pending.check_workers(len(self._present()) if self.is_master else 0)
+        except UsageError:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         if self.pending is not None:
@@ -257,6 +288,9 @@ class Plugin:
 
     def _start_test(self) -> None:
         self.failure, self.tally, self.interrupted = None, None, False
+        self._settled.clear()
+        self._exhausted.clear()
+        self._over = False
         self._end_targets()
         try:
             if self.pending is None:
@@ -264,7 +298,7 @@ class Plugin:
             ready, self.pending = self.pending, None
             assert ready is not None
             self.preparation = ready
-            workers = list(self.runner.clients) if self.is_master else []
+            workers = self._present() if self.is_master else []
             self.options[JOB] = ready.job(workers).message()
         except LoadmuxError as error:
             self.options[JOB] = None
@@ -273,6 +307,7 @@ class Plugin:
             self._end_run()
             return
         self.tally = Tally(ready.parts, ready.poller or "")
+        self.tally.expect(workers)
         for far in ready.elsewhere(workers):
             logger.warning("%s cannot reach a bundled target, which listens on this machine", far)
 
@@ -283,6 +318,7 @@ class Plugin:
             slot = (
                 job.slot(self.runner.client_id, self.runner.worker_index) if self.is_worker else 0
             )
+            self._told_mistakes.clear()
             self.engine = Engine(job, slot, self._engine_failed)
         except LoadmuxError as error:
             self._fail(str(error), "")
@@ -311,7 +347,6 @@ class Plugin:
         return max(GRACE, float(self.environment.stop_timeout or 0.0))
 
     def _settle_workers(self) -> None:
-        self._settled.clear()
         self.runner.send_message("loadmux_stop", {"grace": self.grace})
         until = time.monotonic() + self.grace + SETTLE_WITHIN
         while self._unsettled() and time.monotonic() < until:
@@ -322,8 +357,12 @@ class Plugin:
             self.tally.lost = {*self.tally.workers} - self._settled
 
     def _unsettled(self) -> list[str]:
+        return sorted({*self._present()} - self._settled)
+
+    def _present(self) -> list[str]:
+        """The workers that the master hears of."""
         clients = self.runner.clients
-        return sorted({*clients} - {one.id for one in clients.missing} - self._settled)
+        return sorted({*clients} - {one.id for one in clients.missing})
 
     def _told_to_settle(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settle_worker(float(msg.data["grace"]))
@@ -334,6 +373,13 @@ class Plugin:
             self.engine.empty(grace)
         self.flush()
         self.runner._send_stats()
+
+    def _leave(self) -> None:
+        """A worker is told to end in the middle of a test: its master gets the last figures."""
+        if self.engine is not None:
+            self._settle_worker(self.grace)
+            self.runner.send_message("loadmux_settled", None)
+            self._close_engine()
 
     def _hear_settled(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settled.add(msg.node_id)
@@ -351,6 +397,7 @@ class Plugin:
                 self.preparation.note_deaths()
             verdict = tally.verdict()
             logger.info("%s: %s", verdict.code.name, verdict.reason)
+        self.discard()
         self._end_targets()
 
     def _end_targets(self) -> None:
@@ -365,9 +412,9 @@ class Plugin:
 
     def stop_if_running(self) -> None:
         """The program is told to end in the middle of a test: what was measured is kept."""
-        if self.is_worker or self.runner is None:
-            return
-        if self.runner.state not in (STATE_INIT, STATE_STOPPED):
+        if self.is_worker:
+            self._leave()
+        elif self.runner is not None and self.runner.state not in (STATE_INIT, STATE_STOPPED):
             self.interrupted = self.running
             self.runner.stop()
 
@@ -387,7 +434,9 @@ class Plugin:
             if self.options.get("headless"):
                 environment.process_exit_code = ExitCode.INCONCLUSIVE
         else:
-            report, console = self.tally.report(), Console(highlight=False)
+            report = self.tally.report()
+            # Standard output is spoken for where Locust prints its figures as JSON.
+            console = Console(highlight=False, stderr=bool(self.options.get("json")))
             environment.events.quit.add_listener(lambda **_: terminal.render(report, console))
             code = report.verdict.code
             if code is not ExitCode.PASS or not self._others_failed():
@@ -406,6 +455,8 @@ class Plugin:
             gevent.sleep(FLUSH_EVERY)
             if self.engine is not None:
                 self.flush()
+            if self.engine is not None and not self.is_worker:
+                self._end_if_over(self.engine.aborted, self.engine.exhausted)
 
     def flush(self) -> None:
         """Pour what the engine has measured into Locust's statistics, the tally or the outbox."""
@@ -418,10 +469,27 @@ class Plugin:
             else:
                 self._outbox.setdefault(name, Stats()).merge(stats)
             self._notices.append((name, stats))
+            self._tell_mistakes(name)
         if self.tally is not None:
             self.tally.note("local", self._health())
             self.tally.note_reach(self._reach())
         self._noticed.set()
+
+    def _tell_mistakes(self, name: str) -> None:
+        """Errors of the scenario's code, for Locust's Exceptions: now and then one for each place.
+
+        How many there were stands in our own report.
+        """
+        assert self.engine is not None
+        mistakes, now = self.engine.crews[name].mistakes, time.monotonic()
+        for where in list(mistakes):
+            told = self._told_mistakes.get((name, where))
+            if told is None or now - told >= MISTAKE_EVERY:
+                error, owner = mistakes.pop(where)
+                self._told_mistakes[name, where] = now
+                trace = usercode.own(error.trace)
+                hook: Any = self.environment.events.user_error
+                hook.fire(user_instance=owner, exception=error, tb=trace)
 
     def _health(self) -> Health:
         assert self.engine is not None
@@ -450,6 +518,7 @@ class Plugin:
             told["health"] = astuple(self._health())
             told["reach"] = self._reach()
             told["poller"] = self.engine.loop.poller.name
+            told["over"] = [self.engine.aborted, self.engine.exhausted]
         self._outbox = {}
         data["loadmux"] = told
 
@@ -464,6 +533,21 @@ class Plugin:
             tally.note(client_id, Health(*told["health"]))
             tally.note_reach(told["reach"])
             tally.poller = told["poller"]
+            aborted, self._exhausted[client_id] = told["over"]
+            done = all(self._exhausted.get(client) for client in self._present())
+            self._end_if_over(aborted, done)
+
+    def _end_if_over(self, aborted: bool, exhausted: bool) -> None:
+        """A scenario may end a run: by a fault, or without a page by its number of iterations."""
+        parts = [] if self.tally is None else list(self.tally.parts.values())
+        begun = any(part.stats.started for part in parts)
+        ours = len(self.classes()) == len(self.environment.user_classes)
+        done = exhausted and begun and ours and self.runner.state == STATE_RUNNING
+        by_itself = self.options.get("headless") and self.environment.shape_class is None
+        if not self._over and self.running and (aborted or (done and by_itself)):
+            self._over = True
+            logger.info("a fault ended the test" if aborted else "all users have done their work")
+            self._end_run()
 
     def _notify(self) -> None:
         """In a greenlet of its own, so that a slow listener cannot stop the driver."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
@@ -24,11 +24,11 @@ from loadmux.verdict import Verdict, combined
 class Health:
     """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
 
-    busy: float
-    late: float
-    cpu: float
-    memory: int
-    users: int
+    busy: float = 0.0
+    late: float = 0.0
+    cpu: float = 0.0
+    memory: int = 0
+    users: int = 0
 
 
 @dataclass(slots=True)
@@ -58,6 +58,11 @@ class Tally:
         for reached, unreachable in reach.values():
             self.reached.update(reached)
             self.unreachable.update(unreachable)
+
+    def expect(self, clients: Iterable[str]) -> None:
+        """Workers that take part, whether or not they will ever tell anything."""
+        for client in clients:
+            self.note(client, Health())
 
     def note(self, client: str, health: Health) -> None:
         """A worker's latest; of its users the most that it had at once."""

@@ -47,7 +47,7 @@ class ScenarioUser(locust.User):
     @classmethod
     def offered(cls) -> list[str]:
         """Scenarios that the start form offers beside the class's own."""
-        return scenarios()
+        return list(scenarios())
 
     def start(self, group: Group) -> Any:
         """Add a user to the group, and to the driver; Locust's greenlet is a `ParkedUser`."""

@@ -3,7 +3,8 @@
 Scenarios go one way, statistics and evidence the other; both are frozen or plain dataclasses. They
 are pickled, as the generator processes of `loadmux run` get them, but what arrives here has crossed
 a network: only the classes of `ALLOWED` are ever made, so that a message can build values and call
-nothing else ("Restricting Globals", the standard library's documentation of pickle).
+nothing else ("Restricting Globals", the standard library's documentation of pickle). Code does not
+travel: a scenario that calls functions names them, and a worker imports them from its own disk.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ class _Reader(pickle.Unpickler):
         if (module, name) == ("collections", "Counter"):
             return Counter
         found = super().find_class(module, name) if module in ALLOWED else None
-        if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum)):
+        # A dotted name may lead out of the module again, through what it imports.
+        if (
+            isinstance(found, type)
+            and found.__module__ in ALLOWED
+            and (is_dataclass(found) or issubclass(found, Enum))
+        ):
             return found
         raise pickle.UnpicklingError(f"{module}.{name} is no value of loadmux")
 

@@ -4,10 +4,13 @@ workers, whose folders are empty."""
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import program, started
@@ -16,18 +19,20 @@ from locusting import (
     LOCUST,
     WEB,
     Page,
-    Process,
+    Swarm,
+    alone,
     bound,
     eventually,
     evidence,
     failures,
-    forked,
     free_port,
     joining,
-    locustfile,
+    on,
     process,
     rows,
     settled,
+    with_forks,
+    with_others,
 )
 
 TALK = """
@@ -38,52 +43,11 @@ timeout: 2s
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Swarm:
-    """A page, the process that has it, and the processes with drivers."""
-
-    page: Page
-    main: Process
-    drivers: tuple[int, ...]
-    folder: Path
-
-
-@contextlib.contextmanager
-def alone(folder: Path) -> Iterator[Swarm]:
-    port = free_port()
-    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port)]
-    with process(words, folder) as main:
-        yield Swarm(Page(port).up(), main, (main.pid,), folder)
-
-
-@contextlib.contextmanager
-def with_forks(folder: Path) -> Iterator[Swarm]:
-    port = free_port()
-    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port), *forked()]
-    with process(words, folder) as main:
-        yield Swarm(Page(port).up(workers=2), main, tuple(main.workers), folder)
-
-
-@contextlib.contextmanager
-def with_others(folder: Path) -> Iterator[Swarm]:
-    """The two ways in which a worker is started where nothing but loadmux is installed."""
-    port, rpc = free_port(), str(free_port())
-    empty = folder.parent / "empty"
-    empty.mkdir()
-    with contextlib.ExitStack() as stack:
-        main = stack.enter_context(process([*WEB, "--master", *on(port), *bound(rpc)], folder))
-        first = process([*LOCUST, "-f", "-", "--worker", *joining(rpc)], empty, "first")
-        second = process([*WEB, "--worker", *joining(rpc)], empty, "second")
-        drivers = [stack.enter_context(one).pid for one in (first, second)]
-        yield Swarm(Page(port).up(workers=2), main, tuple(drivers), folder)
-    assert not list(empty.iterdir())
-
-
-def on(port: int) -> list[str]:
-    return ["--web-host", "127.0.0.1", "--web-port", str(port)]
-
-
-WAYS = {"alone": alone, "forked": with_forks, "others": with_others}
+WAYS: dict[str, Callable[[Path], contextlib.AbstractContextManager[Swarm]]] = {
+    "alone": alone,
+    "forked": with_forks,
+    "others": with_others,
+}
 
 
 @pytest.fixture(params=list(WAYS))
@@ -121,7 +85,7 @@ def test_start_edit_stop_and_start_another(swarm: Swarm) -> None:
     page, told = swarm.page, Told()
     talk = swarm.folder / "talk.yaml"
     talk.write_text(TALK)
-    before = [settled(pid) for pid in swarm.drivers]
+    before = swarm.holds()
     with Server(answering(told)) as server:
         assert page.swarm(6, scenario=talk, host=server.url)["success"]
         eventually(lambda: told.numbers == set(range(6)), "numbers 0 to 5, each once")
@@ -139,7 +103,7 @@ def test_start_edit_stop_and_start_another(swarm: Swarm) -> None:
     assert kinds == {"corrupt": 1, "duplicate": 0}
     assert set(failures(last)) == {("ask", "corrupt"), ("ask", "duplicate")}
     assert {row["name"] for row in last["stats"][:-1]} == {"connect", "ask"}
-    assert [settled(pid) for pid in swarm.drivers] == before
+    assert swarm.holds_no_more_than(before)
 
     form = {"scenario": "parts", "host": "", "target": "epoll", "fault": "flip:50"}
     assert page.swarm(4, **form)["success"]
@@ -147,7 +111,7 @@ def test_start_edit_stop_and_start_another(swarm: Swarm) -> None:
     page.until(lambda now: "ask" not in rows(now) and failures(now), "failures of the second test")
     page.stop()
     assert swarm.main.targets == []
-    assert [settled(pid) for pid in swarm.drivers] == before
+    assert swarm.holds_no_more_than(before)
     assert "Traceback" not in swarm.main.text, swarm.main.text
 
 
@@ -214,8 +178,6 @@ def test_totals_are_what_the_target_counted(tmp_path: Path) -> None:
 
 def commands_of(port: str) -> dict[str, int]:
     """How often each command was called, by redis's own count (INFO commandstats)."""
-    import socket
-
     with socket.create_connection(("127.0.0.1", int(port))) as sock:
         sock.sendall(b"INFO commandstats\r\n")
         text = b""
@@ -230,3 +192,58 @@ def commands_of(port: str) -> dict[str, int]:
         if rest:
             calls[name.removeprefix("cmdstat_")] = int(rest.split(",")[0])
     return calls
+
+
+def test_what_locust_refuses_leaves_nothing_behind(tmp_path: Path) -> None:
+    with alone(tmp_path) as swarm:
+        for form in ({"user_count": "many"}, {"spawn_rate": 0}, {"run_time": "soon"}):
+            assert not swarm.page.swarm(5, **form)["success"], form
+            assert swarm.main.targets == [], form
+
+
+def test_two_starts_at_once_are_one_test(tmp_path: Path) -> None:
+    with alone(tmp_path) as swarm:
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(swarm.page.swarm, [5] * 4))
+        assert any(answer["success"] for answer in answers)
+        now = swarm.page.until(lambda now: now["user_count"] == 5 and rows(now), "five users")
+        assert now["state"] in ("running", "spawning")
+        swarm.page.stop()
+        assert swarm.main.targets == []
+        assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+def test_without_workers_a_start_is_refused(tmp_path: Path) -> None:
+    port, rpc = free_port(), str(free_port())
+    words = [*WEB, "--master", *on(port), *bound(rpc), *joining(rpc)]
+    with process(words, tmp_path) as main:
+        answer = Page(port).up().swarm(5, scenario="parts")
+        assert not answer["success"]
+        assert "no worker" in answer["message"]
+        assert main.targets == []
+
+
+PICKED = """
+from loadmux.locust import ScenarioUser
+class One(ScenarioUser):
+    scenario = "parts"
+class Two(ScenarioUser):
+    scenario = "echo"
+"""
+
+
+def has(row: str, told: dict[str, Any]) -> bool:
+    return row in rows(told)
+
+
+def test_classes_are_picked_in_the_form(tmp_path: Path) -> None:
+    (tmp_path / "locustfile.py").write_text(PICKED)
+    port = free_port()
+    with process([*LOCUST, "--class-picker", *on(port)], tmp_path) as main:
+        page = Page(port).up()
+        for name, row in (("One", "exchange first #1"), ("Two", "64 bytes")):
+            assert page.swarm(2, user_classes=name)["success"]
+            assert len(main.targets) == 1
+            page.until(partial(has, row), f"no {row}")
+            page.stop()
+        assert "Traceback" not in main.text, main.text

@@ -28,10 +28,11 @@ def test_it_claims_one_top_level_name(installed: Path) -> None:
     assert names - {"bin"} == {"loadmux"}
 
 
+@pytest.mark.parametrize("name", ["parts", "chat"])
 def test_it_runs_a_bundled_scenario_against_a_bundled_target(
-    installed: Path, tmp_path: Path
+    name: str, installed: Path, tmp_path: Path
 ) -> None:
-    words = ("run", "parts", "-t", "500ms", "-u", "5")
+    words = ("run", name, "-t", "500ms", "-u", "5")
     done = loadmux(*words, cwd=tmp_path, env={"PYTHONPATH": str(installed)})
     assert done.code == 0, done.out + done.err
     assert str(installed) in done.out

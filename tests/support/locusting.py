@@ -286,6 +286,61 @@ class Page:
         return self
 
 
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """A page, the process that has it, and the processes with drivers."""
+
+    page: Page
+    main: Process
+    drivers: tuple[int, ...]
+    folder: Path
+
+    def holds(self) -> list[dict[str, int]]:
+        """What each process with a driver holds."""
+        return [settled(pid) for pid in self.drivers]
+
+    def holds_no_more_than(self, before: list[dict[str, int]]) -> bool:
+        """Less is well: garbage of Locust's own start."""
+        now = self.holds()
+        pairs = zip(now, before, strict=True)
+        return all(ours[sort] <= theirs[sort] for ours, theirs in pairs for sort in ours)
+
+
+@contextlib.contextmanager
+def alone(folder: Path, **options: Any) -> Iterator[Swarm]:
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port)]
+    with process(words, folder, **options) as main:
+        yield Swarm(Page(port).up(), main, (main.pid,), folder)
+
+
+@contextlib.contextmanager
+def with_forks(folder: Path, *more: str) -> Iterator[Swarm]:
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port), *forked(), *more]
+    with process(words, folder) as main:
+        yield Swarm(Page(port).up(workers=2), main, tuple(main.workers), folder)
+
+
+@contextlib.contextmanager
+def with_others(folder: Path) -> Iterator[Swarm]:
+    """The two ways in which a worker is started where nothing but loadmux is installed."""
+    port, rpc = free_port(), str(free_port())
+    empty = folder.parent / "empty"
+    empty.mkdir()
+    with contextlib.ExitStack() as stack:
+        main = stack.enter_context(process([*WEB, "--master", *on(port), *bound(rpc)], folder))
+        first = process([*LOCUST, "-f", "-", "--worker", *joining(rpc)], empty, "first")
+        second = process([*WEB, "--worker", *joining(rpc)], empty, "second")
+        drivers = [stack.enter_context(one).pid for one in (first, second)]
+        yield Swarm(Page(port).up(workers=2), main, tuple(drivers), folder)
+    assert not list(empty.iterdir())
+
+
+def on(port: int) -> list[str]:
+    return ["--web-host", "127.0.0.1", "--web-port", str(port)]
+
+
 def rows(told: Mapping[str, Any]) -> dict[str, int]:
     """Requests by row's name, the total left out."""
     return {row["name"]: row["num_requests"] for row in told["stats"][:-1]}

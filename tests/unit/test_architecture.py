@@ -14,13 +14,17 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors", "catalog", "manual"},
     {
-        *("scenario", "stats", "units", "yamltree", "yamltext", "thresholds", "verdict"),
+        *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
+        "yamltext",
         *("rules", "diagnosis", "framing", "framed"),
     },
-    {"feeders", "shares", "datagrams"},
+    {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader"},
     {"schema", "dump"},
-    {"steps", "frame_steps", "script", "target", "endpoints", "worker", "report"},
+    {
+        *("steps", "intended", "frame_steps", "script", "scripting", "target", "endpoints"),
+        *("worker", "report"),
+    },
     {"run"},
     {"cli", "__main__", "locust"},
 ]
@@ -74,7 +78,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams", "pacer"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 
@@ -118,4 +122,9 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
         "assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
         "assert threading.active_count() == 1\n"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
+    code = "import sys, loadmux.worker; assert not {'ruamel', 'rich', 'typer'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

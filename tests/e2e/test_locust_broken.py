@@ -1,0 +1,148 @@
+"""Under Locust when something breaks: a worker, the master, the driver, the target."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+from driving import Server, answering
+from locusting import (
+    alone,
+    eventually,
+    failures,
+    rows,
+    settled,
+    with_forks,
+    with_others,
+)
+
+TALK = """
+steps:
+  - {name: ask, send: "x", expect: "x"}
+  - {wait: 20ms}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "here"
+    made.mkdir()
+    (made / "talk.yaml").write_text(TALK)
+    return made
+
+
+def echo(chunk: bytes) -> bytes:
+    return chunk
+
+
+@pytest.mark.parametrize("rebalancing", [False, True])
+def test_a_worker_is_killed(rebalancing: bool, folder: Path) -> None:
+    more = ["--enable-rebalancing"] if rebalancing else []
+    with Server(answering(echo)) as server, with_forks(folder, *more) as swarm:
+        page = swarm.page
+        assert page.swarm(10, scenario="talk.yaml", host=server.url)["success"]
+        page.until(lambda now: now["user_count"] == 10 and rows(now).get("ask"), "ten users")
+        os.kill(swarm.drivers[0], signal.SIGKILL)
+        left = 10 if rebalancing else 5
+        now = page.until(
+            lambda now: now["worker_count"] == 1 and now["user_count"] == left, "one is gone"
+        )
+        before = rows(now)["ask"]
+        page.until(lambda now: rows(now)["ask"] > before, "it goes on")
+        page.stop()
+        last = page.stats()
+        assert failures(last) == {}
+        swarm.main.says("1 of 2 workers were lost")
+        swarm.main.popen.terminate()
+        assert swarm.main.wait() == 3, swarm.main.text
+        assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+def test_a_worker_that_is_told_to_end_takes_nothing_along(folder: Path) -> None:
+    served = Count()
+    with Server(answering(served)) as server, with_others(folder) as swarm:
+        page = swarm.page
+        talk = folder / "talk.yaml"
+        assert page.swarm(4, scenario=talk, host=server.url)["success"]
+        page.until(lambda now: now["user_count"] == 4 and rows(now).get("ask"), "four users")
+        os.kill(swarm.drivers[0], signal.SIGTERM)
+        page.until(lambda now: now["worker_count"] == 1, "one has left")
+        page.stop()
+        counted = rows(page.stats())["ask"]
+        assert 0 <= served.count - counted <= 4
+        swarm.main.says("PASS")
+
+
+class Count:
+    """An echo that counts."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, chunk: bytes) -> bytes:
+        with self._lock:
+            self.count += 1
+        return chunk
+
+
+def test_the_master_is_killed(folder: Path) -> None:
+    """The workers end within seconds; Locust's own patience is a minute."""
+    served = Count()
+    with Server(answering(served)) as server, with_others(folder) as swarm:
+        talk = folder / "talk.yaml"
+        assert swarm.page.swarm(4, scenario=talk, host=server.url)["success"]
+        eventually(lambda: served.count > 20, "no load")
+        swarm.main.popen.kill()
+        eventually(
+            lambda: {state_of(pid) for pid in swarm.drivers} == {"Z"},
+            "a worker goes on without a master",
+        )
+
+
+def state_of(pid: int) -> str:
+    """`Z` for a process that has ended and was not waited for."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def few_descriptors() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+
+def test_the_driver_dies_and_the_next_test_begins_afresh(folder: Path) -> None:
+    with (
+        Server(answering(echo)) as server,
+        alone(folder, preexec_fn=few_descriptors) as swarm,
+    ):
+        form = {"scenario": "talk.yaml", "host": server.url}
+        before = settled(swarm.main.pid)
+        assert swarm.page.swarm(100, **form)["success"]
+        now = swarm.page.until(lambda now: now["state"] == "stopped", "it goes on")
+        assert now["user_count"] == 0
+        assert "the load generator failed: cannot open a socket" in swarm.main.err
+        assert settled(swarm.main.pid) == before
+        assert swarm.page.swarm(5, **form)["success"]
+        swarm.page.until(lambda now: now["user_count"] == 5 and rows(now).get("ask"), "five")
+        swarm.page.stop()
+        swarm.main.says("PASS")
+
+
+def test_a_target_that_hangs(folder: Path) -> None:
+    """Time-outs show as failures, and the rate falls to nothing."""
+    (folder / "talk.yaml").write_text(TALK + "timeout: 1s\non_error: stop_user\n")
+    hangs = threading.Event()
+
+    def reply(chunk: bytes) -> bytes:
+        return b"" if hangs.is_set() else chunk
+
+    with Server(answering(reply)) as server, alone(folder) as swarm:
+        assert swarm.page.swarm(5, scenario="talk.yaml", host=server.url)["success"]
+        swarm.page.until(lambda now: now["current_rps"] > 0, "no rate")
+        hangs.set()
+        now = swarm.page.until(lambda now: now["current_rps"] == 0, "the rate is frozen")
+        assert failures(now) == {("ask", "timeout"): 5}
+        assert now["state"] == "running"
