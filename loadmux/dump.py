@@ -3,7 +3,8 @@
 Loading what `dump` wrote gives the same scenario, places in the file aside, provided it stands
 where the scenario stood (feeders are named, not copied). What loading resolves does not come back:
 lists of `variables` stand in the `for` that goes through them, contents of files in the payload. So
-the text may be larger than the loader allows (16 MiB, 200,000 values) where those are.
+the text may be larger than the loader allows (16 MiB, 200,000 values) where those are; and the
+function of a Python scenario is called as that of a module beside it.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ from loadmux.framing import Fixed as FixedFrames
 from loadmux.loader import file
 from loadmux.loader.sockets import ALL
 from loadmux.loader.steps import EACH_BYTE
+from loadmux.pacer import Rate
 from loadmux.rules import MAX_FRAME
 from loadmux.scenario import (
+    Barrier,
     ByRule,
+    Call,
     Closed,
     Data,
     Distribution,
@@ -34,12 +38,14 @@ from loadmux.scenario import (
     For,
     Frame,
     Framed,
+    Function,
     Joined,
     Length,
     Load,
     Normal,
     OnSockets,
     Payload,
+    Phase,
     Random,
     Regex,
     Repeat,
@@ -53,6 +59,7 @@ from loadmux.scenario import (
     Target,
     Text,
     Tls,
+    Together,
     Uniform,
     Until,
     Wait,
@@ -62,7 +69,7 @@ from loadmux.units import duration_text, rate_text, size_text
 
 Values = dict[str, Any]
 
-DEEP = frozenset({"variables", "sockets", "before", "steps", "after", "do", "together"})
+DEEP = frozenset({"variables", "sockets", "before", "steps", "after", "phases", "do", "together"})
 """Keys whose values are written line by line."""
 
 IMPLIED = "# and 'errors == 0', for no threshold counts the errors of the run"
@@ -74,7 +81,8 @@ _MEMBER = re.compile(r"(.+)\[[0-9]+\]")
 
 def dump(scenario: Scenario) -> str:
     """The text of a file that loads to the same scenario. Raises ValueError where none does."""
-    deep = DEEP | {"target"} if scenario.targets else DEEP
+    deep = DEEP | ({"target"} if scenario.targets else set())
+    deep |= {"load"} if len(scenario.load.phases) > 1 else set()
     implied = [IMPLIED] if any(one.implied for one in scenario.thresholds) else []
     return "\n".join([*yamltext.block(values(scenario), deep), *implied, ""])
 
@@ -193,14 +201,33 @@ def _size(count: int) -> int | str:
 
 
 def _load(load: Load) -> Values:
-    return _given(
-        users=load.users,
+    alone = len(load.phases) == 1 and not load.phases[0].name
+    if load.phases and not alone:
+        paced: Values = {"phases": [{"name": one.name, **_paced(one)} for one in load.phases]}
+    elif alone:
+        paced = _paced(load.phases[0])
+    else:
+        time = None if load.run_time is None else duration_text(load.run_time)
+        paced = _given(users=load.users, run_time=time)
+    return paced | _given(
         spawn_rate=None if load.spawn_rate is None else rate_text(load.spawn_rate),
-        run_time=None if load.run_time is None else duration_text(load.run_time),
         iterations=load.iterations,
         pacing=None if load.pacing is None else duration_text(load.pacing),
         graceful_stop=duration_text(load.graceful_stop),
     )
+
+
+def _paced(phase: Phase) -> Values:
+    pacer, time = phase.pacer, duration_text(phase.pacer.seconds)
+    if isinstance(pacer, Rate):
+        rates = [rate_text(pacer.first), rate_text(pacer.last)]
+        return {"rate": _ramp(rates), "max_users": phase.users, "run_time": time}
+    users = pacer.first if pacer.first == pacer.last else f"{pacer.first}..{pacer.last}"
+    return {"users": users, "run_time": time}
+
+
+def _ramp(ends: list[str]) -> str:
+    return ends[0] if ends[0] == ends[1] else "..".join(ends)
 
 
 # --- steps --------------------------------------------------------------------------------------
@@ -237,6 +264,12 @@ class _Steps:
                 return {"for": {variable: list(map(_text, listed))}, "do": self.all(do)}
             case Set(values=listed):
                 return {"set": _texts(listed)}
+            case Together(branches=branches):
+                return {"together": [self.all(branch) for branch in branches]}
+            case Barrier(barrier=barrier):
+                return {"barrier": barrier}
+            case Call(function=function):
+                return {"call": _function(function)}
 
     def _exchange(self, step: Exchange) -> Values:
         found: Values = {"on": self._on(step.sockets)}
@@ -257,6 +290,12 @@ class _Steps:
             return name
         names = [self._names[place] for place in sockets]
         return names[0] if len(names) == 1 else names
+
+
+def _function(function: Function) -> str:
+    """A function of a Python scenario as another file would call it."""
+    module = function.module if function.path is None else Path(function.path).stem
+    return f"{module}:{function.function}"
 
 
 def _pieces(sizes: Sequence[int]) -> object:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from loadmux import thresholds, units
-from loadmux.loader import names, sockets, target
+from loadmux.loader import branches, names, sockets, target
 
 BEYOND_ASCII = "\x80-\U0010ffff"
 LETTERS = f"A-Za-z0-9_{BEYOND_ASCII}"
@@ -87,7 +87,7 @@ USERS_RAMP = rf"^(?!0+\.\.0+$){_USERS}\.\.{_USERS}$"
 _NO_RATE = r"0+(?:\.0+)?/[sm]"
 RATE_OR_RAMP = rf"^(?!{_NO_RATE}(?:\.\.{_NO_RATE})?$){RATE}(?:\.\.{RATE})?$"
 
-FUNCTION = whole(rf"{NAME}(?:\.{NAME})*:{NAME}(?:\.{NAME})*")
+FUNCTION = whole(portable(branches.FUNCTION.pattern))
 
 # --- thresholds ---------------------------------------------------------------------------------
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loadmux import thresholds
-from loadmux.loader import feeders, file, frames, reader, sockets, target, tls
+from loadmux.loader import feeders, frames, reader, sockets, target, tls
+from loadmux.loader.load import (
+    DEFAULT_GRACEFUL_STOP,
+    DEFAULT_MAX_USERS,
+    PACED,
+    PHASE_KEYS,
+    RAMP_FORMS,
+    RATE_FORMS,
+)
+from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.rules import MAX_FRAME
 from loadmux.schema import patterns, payloads
 from loadmux.schema.parts import (
@@ -25,6 +34,7 @@ from loadmux.schema.parts import (
     size,
     text,
     true,
+    without,
 )
 from loadmux.thresholds import FORMS
 
@@ -208,9 +218,8 @@ def spawn_rate(description: str) -> Schema:
 
 def load(description: str) -> Schema:
     described = {
-        "users": integer("How many users there are at once.", 1, default=1),
-        "spawn_rate": spawn_rate("Users started a second; by default all at once."),
-        "run_time": duration("How long new iterations begin.", zero=False),
+        **_paced(least=1),
+        "spawn_rate": spawn_rate("Users started a second at most; by default all at once."),
         "iterations": integer(
             "How many each user does; the load ends with them or with `run_time`, whichever comes"
             " first. Without either it is one.",
@@ -218,10 +227,58 @@ def load(description: str) -> Schema:
         ),
         "pacing": duration("A user begins an iteration at most once in this time."),
         "graceful_stop": duration(
-            "How long a running iteration may go on when the time is up.", default="5s"
+            "How long a running iteration may go on when the time is up.",
+            default=f"{DEFAULT_GRACEFUL_STOP:g}s",
         ),
+        "phases": items("One after the other, instead of the rest.", _phase(), least=1),
     }
-    return keyed(file.LOAD_KEYS, described, description=description, default={"users": 1})
+    no_ramp = {"properties": {"users": {"not": {"type": "string"}}}}
+    return keyed(
+        LOAD_KEYS,
+        described,
+        description=description,
+        default={"users": 1},
+        dependentRequired={"max_users": ["rate"]},
+        dependentSchemas={
+            "rate": without("users", "iterations"),
+            "phases": without(*PACED),
+            "iterations": no_ramp,
+        },
+    )
+
+
+def _phase() -> Schema:
+    return keyed(
+        PHASE_KEYS,
+        {"name": label("What the report calls it."), **_paced(least=0)},
+        required=["run_time"],
+        oneOf=one_of(("users", "rate")),
+        dependentRequired={"max_users": ["rate"]},
+    )
+
+
+def _paced(least: int) -> dict[str, Schema]:
+    """What paces a load or a phase of it."""
+    number = {"type": "integer", "minimum": least, "maximum": reader.LARGEST_INTEGER}
+    ramp = {"type": "string", "pattern": patterns.USERS_RAMP}
+    return {
+        "users": alternatives(
+            "Closed load: so many users at once, or a ramp such as 0..500.",
+            [number, {**ramp, "patternErrorMessage": RAMP_FORMS}],
+            default=1,
+        ),
+        "rate": text(
+            "Open load: so many iterations begin a second, or a ramp such as 100/s..2000/s.",
+            patterns.RATE_OR_RAMP,
+            patternErrorMessage=RATE_FORMS,
+        ),
+        "max_users": integer(
+            "Open load: how many users there are at most to carry the iterations out.",
+            1,
+            default=DEFAULT_MAX_USERS,
+        ),
+        "run_time": duration("How long new iterations begin.", zero=False),
+    }
 
 
 # --- thresholds ---------------------------------------------------------------------------------

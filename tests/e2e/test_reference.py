@@ -15,6 +15,7 @@ from loader_cases import plain
 from loadmux import manual, thresholds, yamltree
 from loadmux.catalog import models
 from loadmux.loader import file, sockets, steps, target
+from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.schema import schema
 
 EXAMPLES = examples()
@@ -64,7 +65,7 @@ def test_every_metric_and_operator_has_an_example() -> None:
 
 def test_every_step_and_top_level_key_is_a_topic() -> None:
     topics = manual.topics(manual.PATH.read_text())
-    for key in (*file.KEYS, *file.LOAD_KEYS, *steps.KEYS, *sockets.OPTIONS):
+    for key in (*file.KEYS, *LOAD_KEYS, *steps.KEYS, *sockets.OPTIONS):
         assert key in topics
 
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from loadmux.loader import feeders, file, frames, payloads, sockets, steps, tls
+from loadmux.loader.load import KEYS as LOAD_KEYS
+from loadmux.loader.load import PHASE_KEYS
 from loadmux.rules import RULES
 
 LANGUAGE = {
     "top level": file.KEYS,
-    "load": file.LOAD_KEYS,
+    "load": (*LOAD_KEYS, *PHASE_KEYS),
     "steps": (*steps.KEYS, *steps.WAIT_FORMS, steps.EACH_BYTE),
     "sockets": (*sockets.OPTIONS, *tls.OPTIONS, *frames.FORMS, "max", *frames.PREFIX_KEYS),
     "payloads": (*payloads.PAYLOAD_FORMS, "times"),
