@@ -125,9 +125,10 @@ class FrameByRule(Reply):
             raise self.place.refuse(user, socket, payload, error) from None
 
     def _judged(self, body: bytes) -> Judged:
-        if self.rule.name not in ANSWERS:
+        answer = ANSWERS.get(self.rule.name, self.rule.likely)(body)
+        if answer is None or self.rule.name == "sink":
             raise ValueError(f"the rule {self.rule.name!r} does not answer a frame with a frame")
-        return exactly(self.framing, ANSWERS[self.rule.name](body))
+        return exactly(self.framing, answer)
 
 
 def exactly(framing: Framing, body: bytes) -> Judged:
