@@ -131,9 +131,10 @@ class FrameByRule(Reply):
             raise self.place.refuse(user, socket, payload, error) from None
 
     def _judged(self, body: bytes, rule: Rule) -> Judged:
-        if rule.name not in ANSWERS:
+        answer = ANSWERS.get(rule.name, rule.likely)(body)
+        if answer is None or rule.name == "sink":
             raise ValueError(f"the rule {rule.name!r} does not answer a frame with a frame")
-        return exactly(self.framing, ANSWERS[rule.name](body))
+        return exactly(self.framing, answer)
 
 
 def exactly(framing: Framing, body: bytes) -> Judged:

@@ -19,7 +19,7 @@ from typing import Any
 from loadmux.errors import LoadmuxError
 from loadmux.framing import Framing
 from loadmux.plugins import GROUPS, Framer, Group, Plugin, Step, told
-from loadmux.rules import RULES, Rule
+from loadmux.rules import RULES, Rule, RuleVerifier
 
 OURS = "loadmux"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -227,6 +227,12 @@ def _unfit_rule(name: str, found: object) -> str:
     for what in ("likely", "verifier"):
         if not callable(getattr(found, what)):
             return f"its {what!r} must be a function"
+    try:
+        made: object = found.verifier()
+    except Exception as error:
+        return f"its 'verifier' raised {type(error).__name__}: {error}"
+    if not isinstance(made, RuleVerifier):
+        return f"its 'verifier' made {_kind(made)[8:]}, not a loadmux.rules.RuleVerifier"
     try:
         pickle.dumps(found)
     except Exception as error:

@@ -268,6 +268,32 @@ def test_other_objects_are_refused_too(group: str, text: str, run: Run, tmp_path
     assert f"{who}: it is of type 'int'" in line
 
 
+RULE = "from loadmux.rules import Exact, Rule\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        ("OBJECT = Rule('even', bytes, Exact)\n", "the rule calls itself 'even'"),
+        ("OBJECT = Rule('odd', bytes, Exact)\n", "its 'verifier' raised TypeError"),
+        ("OBJECT = Rule('odd', bytes, dict)\n", "its 'verifier' made 'dict', not a"),
+        ("OBJECT = Rule('odd', bytes, 5)\n", "its 'verifier' must be a function"),
+        (
+            "from loadmux.rules import Sink\nOBJECT = Rule('odd', lambda sent: b'', Sink)\n",
+            "use functions of a module, no lambdas",
+        ),
+    ],
+)
+def test_a_rule_that_is_none(module: str, told: str, run: Run, tmp_path: Path) -> None:
+    points = "[loadmux.rules]\nodd = broken:OBJECT\n"
+    broken = distribution(tmp_path / "broken", "broken", points, RULE + module)
+    done = run("steps: [{send: a, expect: {rule: odd}}]\n", more=(broken,))
+    assert done.code == 2
+    (line,) = done.err.splitlines()
+    assert ":1:34: plugin rule 'odd' (broken 0.1) at 'broken:OBJECT': " in line
+    assert told in line
+
+
 def test_a_name_of_the_language_is_refused(run: Run, tmp_path: Path) -> None:
     points = "[loadmux.framers]\nodd = broken:OBJECT\nline = broken:OBJECT\n"
     broken = distribution(tmp_path / "broken", "broken", points, "OBJECT = 5\n")

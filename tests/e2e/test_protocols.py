@@ -235,7 +235,8 @@ def test_talk_over_websocket(poller: str, tmp_path: Path) -> None:
     passed(done, 9 * 40 + 4)
 
 
-def test_pings_are_answered_in_a_wait(tmp_path: Path) -> None:
+@pytest.mark.parametrize("poller", ["epoll", "select"])
+def test_pings_are_answered_in_a_wait(poller: str, tmp_path: Path) -> None:
     """The server drops who leaves a ping unanswered for 0.4 s."""
     text = """
 steps:
@@ -244,8 +245,9 @@ steps:
   - {send: {websocket: b}, expect: {websocket: b}}
 """
     path = scenario(tmp_path, WEBSOCKET + text)
+    words = ("--iterations", "1", "--poller", poller)
     with websocket_server() as url:
-        done = run(path, "--target", url, "--iterations", "1", folder=tmp_path)
+        done = run(path, "--target", url, *words, folder=tmp_path)
     passed(done, 8)
 
 

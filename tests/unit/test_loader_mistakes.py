@@ -2047,7 +2047,8 @@ PLUGINS = [
         " or {binary: ...} within it",
     ),
     (
-        "sockets: {main: {framing: websocket}}\nsteps: [{send: {websocket: {close: 5}}, expect: closed}]",
+        "sockets: {main: {framing: websocket}}\nsteps: [{send: {websocket:"
+        " {close: 5}}, expect: closed}]",
         "3:36: 5 is no code to close with; write 1000, or 3000 to 4999",
     ),
     (
@@ -2060,7 +2061,8 @@ PLUGINS = [
         " decode byte 0xff in position 0: invalid start byte)",
     ),
     (
-        "sockets: {main: {framing: {http: {max: 5}}}}\nsteps: [{send: {http: /}, expect: {http: 200}}]",
+        "sockets: {main: {framing: {http: {max: 5}}}}\nsteps: [{send: {http:"
+        " /}, expect: {http: 200}}]",
         "2:34: 'http' has no options; write 'framing: http' or {http: true, max: SIZE}",
     ),
     (
