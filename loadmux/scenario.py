@@ -75,10 +75,11 @@ class Framed:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The payload form `{framer: ...}`."""
+    """The payload form `{framer: ...}`; `written` is the value that stands there."""
 
     framer: str
     form: Outgoing
+    written: object = field(default=None, compare=False)
 
 
 Payload = Text | Data | Random | Repeated | Joined | Framed | Spoken
@@ -153,11 +154,12 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The reply form `{framer: ...}`, one frame of this framing."""
+    """The reply form `{framer: ...}`, one frame of this framing; `written` stands there."""
 
     framer: str
     form: Incoming
     framing: Framing
+    written: object = field(default=None, compare=False)
 
 
 Reply = Exactly | ByRule | Length | Until | Frame | Answer | Closed | WasReset | Silence
@@ -325,7 +327,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Performed:
-    """The action of a plugin; `plugin` is its name."""
+    """The action of a plugin; `plugin` is its name, `written` the value that stands there."""
 
     where: Position
     name: str
@@ -333,6 +335,7 @@ class Performed:
     sockets: tuple[int, ...]
     action: Action
     within: float | None = None
+    written: object = field(default=None, compare=False)
 
 
 Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call | Performed
@@ -376,6 +379,7 @@ class Socket:
     """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
 
     `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
+    `written` is the value of `framing` as the file has it, where it is a plugin's.
     """
 
     name: str
@@ -387,6 +391,7 @@ class Socket:
     framing: Framing | None = None
     to: str = ""
     tls: Tls | None = None
+    written: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

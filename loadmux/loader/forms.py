@@ -17,6 +17,7 @@ from loadmux.loader import frames, reader
 from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
+from loadmux.loader.values import plain
 from loadmux.plugins import (
     Action,
     Framer,
@@ -193,7 +194,7 @@ class Forms:
         )
         if read is None or not self._encodes(form, read):
             return None
-        return Spoken(form.key, read)
+        return Spoken(form.key, read, plain(form.value))
 
     def answer(self, form: Entry, wire: Wire, sent: bool) -> Answer | None:
         """The reply form `{NAME: ...}`."""
@@ -209,7 +210,9 @@ class Forms:
             self.names.give_up()
             return None
         over = self._read("framers", form.key, form.value, Framing, lambda: read.over(framing))
-        return None if over is None else Answer(form.key, read, over)
+        if over is None:
+            return None
+        return Answer(form.key, read, over, plain(form.value))
 
     def _framer(self, node: Node | Entry, name: str) -> Framer | None:
         try:

@@ -14,6 +14,7 @@ from loadmux.loader import frames, reader, tls
 from loadmux.loader.forms import Forms
 from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
+from loadmux.loader.values import plain
 from loadmux.scenario import Socket
 from loadmux.units import quoted
 from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
@@ -203,6 +204,8 @@ class Sockets:
         return count
 
     def _options(self, socket: Socket, fields: Fields) -> Socket:
+        framing = fields.value("framing")
+        named = None if framing is None else frames.plugin_of(framing, self._forms)
         return dataclasses.replace(
             socket,
             nodelay=fields.read("nodelay", reader.boolean) is not False,
@@ -212,6 +215,7 @@ class Sockets:
             linger=fields.read("linger", reader.duration),
             framing=fields.read("framing", self._framing),
             tls=fields.read("tls", tls.read),
+            written=None if framing is None or named is None else plain(framing),
         )
 
     def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:

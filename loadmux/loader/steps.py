@@ -18,6 +18,7 @@ from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
 from loadmux.loader.sockets import Reference, Sockets
+from loadmux.loader.values import plain
 from loadmux.scenario import (
     Answer,
     Barrier,
@@ -240,7 +241,8 @@ class Steps:
             self.complete = False
         if reference is None or action is None:
             return None
-        return Performed(fields.where, name, plugin.key, reference.sockets, action, within)
+        written = plain(plugin.value)
+        return Performed(fields.where, name, plugin.key, reference.sockets, action, within, written)
 
     def _default(self, fields: Fields) -> Reference | None:
         if not self._sockets.known or "on" in fields.meant:

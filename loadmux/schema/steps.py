@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loadmux.loader import steps
 from loadmux.loader.names import BUILT_INS, SENT
-from loadmux.schema import patterns, payloads
+from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -29,7 +31,9 @@ FOLLOWED_BY = {"gap": ["pieces"], "repeat": ["do"], "for": ["do"]}
 VALUE = constant("A text, in which `${name}` is replaced, a number or a boolean.", "")
 
 
-def definitions() -> Schema:
+def definitions(actions: Collection[str]) -> Schema:
+    """`actions`: those of plugins."""
+    beside = _exchange()
     return {
         "socket": text(
             "A socket, a group, one socket of a group (`group[0]`), or `all`.",
@@ -40,7 +44,9 @@ def definitions() -> Schema:
             [refer("socket"), items("", refer("socket"), least=1, uniqueItems=True)],
         ),
         "value": {**VALUE, "pattern": patterns.text(without=SENT)},
-        "step": _step(),
+        "step": protocols.with_steps(
+            _step(), actions, {key: beside[key] for key in ("name", "on", "within")}
+        ),
         "steps": items("Steps, one after the other.", refer("step")),
     }
 

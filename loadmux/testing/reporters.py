@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.loader import load
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import Stats
 from loadmux.verdict import Outcome, judge
 
@@ -69,15 +69,14 @@ def sample(stats: Stats) -> Report:
         generator_failed=None,
         target_died=None,
     )
+    verdict = judge(stats, scenario.thresholds, outcome)
+    targets = (TargetReport("", "tcp://127.0.0.1:9"),)
     return Report(
-        scenario=scenario,
-        target="tcp://127.0.0.1:9",
-        model=None,
-        rule=None,
+        parts=(ScenarioReport("", scenario, targets, 1.0, stats, verdict),),
         poller="epoll",
         duration=1.0,
         stats=stats,
-        verdict=judge(stats, scenario.thresholds, outcome),
+        verdict=verdict,
         seed=1,
         command="loadmux run sample.yaml --seed 1",
         workers=(WorkerReport(0, 2, 0.5, 0.001, 0.6, 2**24),),
