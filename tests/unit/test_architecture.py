@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors", "catalog", "manual"},
     {
-        *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
-        "yamltext",
+        *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
+        *("yamltree", "yamltext"),
         *("rules", "diagnosis", "framing", "framed"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
