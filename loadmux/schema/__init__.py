@@ -34,7 +34,7 @@ LEFT = (
     "what only the target in force knows: which rule `reply` is, what TLS and UDP allow",
     "the upper bounds of durations and of sizes with a unit, whole bytes, valid addresses",
     "regular expressions, functions, what fits in a frame, payloads of no byte or too many",
-    "what may follow what: nothing is sent after a half-close",
+    "what may follow what, or run at once: nothing is sent after a half-close, for example",
     "the values of plugins (http, resp and websocket are some), and all of those that were not"
     " installed where this was written",
     "YAML itself: duplicate keys, merge keys, tags; numbers that YAML writes in several ways",

@@ -234,7 +234,9 @@ def load(description: str) -> Schema:
             "How long a running iteration may go on when the time is up.",
             default=f"{DEFAULT_GRACEFUL_STOP:g}s",
         ),
-        "phases": items("One after the other, instead of the rest.", _phase(), least=1),
+        "phases": items(
+            "Closed and open load, one after the other.", _phase(), least=1, contains=_not_empty()
+        ),
     }
     no_ramp = {"properties": {"users": {"not": {"type": "string"}}}}
     return keyed(
@@ -259,6 +261,11 @@ def _phase() -> Schema:
         oneOf=one_of(("users", "rate")),
         dependentRequired={"max_users": ["rate"]},
     )
+
+
+def _not_empty() -> Schema:
+    """A phase that has users."""
+    return {"not": {"properties": {"users": {"const": 0}}, "required": ["users"]}}
 
 
 def _paced(least: int) -> dict[str, Schema]:
