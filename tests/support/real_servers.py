@@ -84,9 +84,10 @@ def nginx(folder: Path, more: str = "") -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def websocket_server() -> Iterator[str]:
+def websocket_server(*certificate: Path) -> Iterator[str]:
+    """`certificate`: the files of one and of its key, for a server that speaks TLS."""
     script = Path(__file__).with_name("websocket_server.py")
-    with started([sys.executable, script]) as server:
+    with started([sys.executable, script, *certificate]) as server:
         assert server.stdout is not None
         word, url = server.stdout.readline().split()
         assert word == "listening"

@@ -1,11 +1,14 @@
 """A WebSocket server on a free port, by the library `websockets`: echoes, and obeys a few words.
 
-It pings every connection five times a second, and drops those that leave a ping unanswered.
+It pings every connection five times a second, and drops those that leave a ping unanswered. With
+the files of a certificate and its key as arguments it speaks TLS.
 """
 
 from __future__ import annotations
 
 import asyncio
+import ssl
+import sys
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection, serve
@@ -36,18 +39,24 @@ def refuse(connection: ServerConnection, request: Request) -> Response | None:
 
 
 async def main() -> None:
+    context = None
+    if len(sys.argv) > 1:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*sys.argv[1:])
     server = serve(
         talk,
         "127.0.0.1",
         0,
         process_request=refuse,
+        ssl=context,
         ping_interval=0.2,
         ping_timeout=0.4,
         select_subprotocol=lambda connection, offered: offered[0] if offered else None,
     )
     async with server as listening:
         port = next(iter(listening.sockets)).getsockname()[1]
-        print(f"listening tcp://127.0.0.1:{port}", flush=True)
+        scheme = "tcp" if context is None else "tls"
+        print(f"listening {scheme}://127.0.0.1:{port}", flush=True)
         await asyncio.get_running_loop().create_future()
 
 
