@@ -141,12 +141,13 @@ class Loop:
     def run(self, until: float = NEVER, patience: float = IDLE_WAIT) -> float:
         """Run until all tasks are done; what a task raises is raised here (a bug, not a fault).
 
-        For another scheduler: ends after the batch at whose end `until` (`perf_counter` seconds)
-        has passed, and, with a `patience` of 0, as soon as nothing is ready. Returns for how long
-        (seconds) there will be nothing to do unless a socket gets ready; 0 if there is now.
+        For another scheduler, which gives `until`: ends after the batch at whose end `until`
+        (`perf_counter` seconds) has passed, or when nothing got ready, and nothing was due, in
+        `patience` seconds. Returns for how long (seconds) there will be nothing to do unless a
+        socket gets ready; 0 if there is now.
         """
         wait, connections, alarms = self.poller.wait, self.connections, self._alarms
-        level, clock = self.poller.level, perf_counter
+        level, clock, alone = self.poller.level, perf_counter, until == NEVER
         now = clock()
         while self._tasks and not self._stopped and now < until:
             for _ in range(len(self._ready)):
@@ -179,7 +180,7 @@ class Loop:
                     connection.disarm(event)
             if self._closing:
                 self._bury()
-            if not (events or patience or self._ready):
+            if not (events or alone or self._ready or timeout < patience):
                 break
         self._bury()
         return self._leisure(now) if now < until else 0.0

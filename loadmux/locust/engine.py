@@ -1,10 +1,11 @@
 """The driver under gevent: one greenlet of a Locust worker steps the loop for all its users.
 
-A step takes `STEP` seconds at most. Then the greenlet waits on the poller's own descriptor, which
-is readable when the poller has something to tell, and always with a time limit: `BUSY` when there
-is more to do, so that Locust's other greenlets have their turn (`gevent.sleep(0)` would cost the
-web page 24 to 70 ms), and else the next deadline. A poller without a descriptor (poll, select) is
-looked at every millisecond.
+A step takes `STEP` seconds at most, and ends when nothing got ready in `PATIENCE`: the way round by
+the hub costs 10 us, and a reply grows old meanwhile before its clock is stopped. Then the greenlet
+waits on the poller's own descriptor, which is readable when the poller has something to tell, and
+always with a time limit: `BUSY` when there is more to do, so that Locust's other greenlets have
+their turn (`gevent.sleep(0)` would cost the web page 24 to 70 ms), and else the next deadline. A
+poller without a descriptor (poll, select) is looked at every millisecond.
 
 Users are not greenlets (11.7 KB each) but `ParkedUser`s (about 3 KB): coroutines on the loop that
 Locust's group of users takes for greenlets. Starting and interrupting is left to the stepping
@@ -33,6 +34,7 @@ from loadmux.stats import Stats
 from loadmux.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
 
 STEP = 0.005
+PATIENCE = 0.001
 BUSY = 0.0005
 LOOK_EVERY = 0.001
 
@@ -246,7 +248,7 @@ class Engine:
         loop = self.loop
         self._end()
         self._begin()
-        leisure = loop.run(perf_counter() + STEP, 0.0)
+        leisure = loop.run(perf_counter() + STEP, PATIENCE)
         limit = min(leisure, self._pace, SLICE_EVERY if self._starting else IDLE_WAIT)
         before = perf_counter()
         self._wake.wait(limit or BUSY)
