@@ -200,9 +200,9 @@ def table(measured: dict[Comparison, list[float]]) -> str:
     return "\n".join(lines)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    names = [comparison.name for comparison in COMPARISONS]
+def arguments(comparisons: Sequence[Comparison], about: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=about)
+    names = [comparison.name for comparison in comparisons]
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(names)}")
     parser.add_argument("--list", action="store_true", help="say what is compared, measure nothing")
     parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="pairs (default 5)")
@@ -227,7 +227,9 @@ def crowd_size() -> int:
     limit = peers.raise_descriptor_limit()
     size = min(CROWD, limit - 2 * peers.SPARE_DESCRIPTORS)
     if size < CROWD:
-        print(f"crowd, memory: {size:,} connections, as the hard limit is {limit:,} descriptors")
+        print(
+            f"{size:,} connections instead of {CROWD:,}, as the hard limit is {limit:,} descriptors"
+        )
     return size
 
 
@@ -250,9 +252,10 @@ def measure_all(chosen: Sequence[Comparison], bench: Bench, rounds: int) -> int:
     return code
 
 
-def main() -> int:
-    given = arguments()
-    chosen = [one for one in COMPARISONS if not given.names or one.name in given.names]
+def main(comparisons: Sequence[Comparison], about: str) -> int:
+    """The exit code for what the command line asks of the comparisons."""
+    given = arguments(comparisons, about)
+    chosen = [one for one in comparisons if not given.names or one.name in given.names]
     if given.list:
         print("\n".join(f"{one.name:<16} {one.floor:<9} {one.about}" for one in chosen))
         return 0
@@ -265,6 +268,6 @@ def main() -> int:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(COMPARISONS, "Sets loadmux beside other clients of one server."))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -298,18 +298,19 @@ def crowd_rate_of_loadmux(port: int, users: int, seconds: int) -> float:
 
 
 def loadmux_memory(port: int, users: int, seconds: int) -> float:
-    """Resident memory (bytes) of the worker, `seconds` after all `users` connected.
+    """Resident memory (bytes) of the worker, `seconds` after all `users` connected."""
+    with loadmux_crowd(port, users) as (worker, _):
+        sleep(seconds)
+        return resident(worker)
+
+
+def resident(pid: int) -> float:
+    """Resident memory of a process in bytes.
 
     From /proc/PID/status, proc(5); `ru_maxrss` would not do: a child inherits its parent's peak.
     """
-    with loadmux_crowd(port, users) as (worker, _):
-        sleep(seconds)
-        status = Path(f"/proc/{worker}/status").read_text()
-        return next(
-            float(line.split()[1]) * 1024
-            for line in status.splitlines()
-            if line.startswith("VmRSS:")
-        )
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(float(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
 
 
 def children(pid: int) -> list[int]:
