@@ -28,8 +28,6 @@ from loadmux.thresholds import CONNECT
 FOLLOWED_BY = {"gap": ["pieces"], "repeat": ["do"], "for": ["do"]}
 """Keys that need another one beside them."""
 
-VALUE = constant("A text, in which `${name}` is replaced, a number or a boolean.", "")
-
 
 def definitions(actions: Collection[str]) -> Schema:
     """`actions`: those of plugins."""
@@ -43,7 +41,10 @@ def definitions(actions: Collection[str]) -> Schema:
             "A socket, a group, one socket of a group (`group[0]`), `all`, or a list of these.",
             [refer("socket"), items("", refer("socket"), least=1, uniqueItems=True)],
         ),
-        "value": {**VALUE, "pattern": patterns.text(without=SENT)},
+        "value": constant(
+            "A text, in which `${name}` is replaced, a number or a boolean.",
+            patterns.text(without=SENT),
+        ),
         "step": protocols.with_steps(
             _step(), actions, {key: beside[key] for key in ("name", "on", "within")}
         ),
