@@ -382,9 +382,14 @@ def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
 
 
 def open_barriers(workers: list[Worker], state: State) -> None:
-    """Open, for each scenario, the barrier at which all that still run wait, if there is one."""
+    """Open, for each scenario, the barrier at which all that still run wait, if there is one.
+
+    None where time is up for good: who leaves then was interrupted, the others are about to be.
+    """
     running = [worker for worker in workers if not worker.over]
     for number, part in enumerate(state.parts):
+        if monotonic() >= latest_end(part, state):
+            continue
         name = part.barriers.decide([worker.number for worker in running])
         if name is not None:
             for worker in running:
@@ -445,14 +450,8 @@ def look_for_silence(running: list[Worker]) -> None:
 def give_up(running: list[Worker], state: State, stopping: float | None) -> None:
     """End workers that are past their time and have fallen silent, or are long past it."""
     now = monotonic()
-    if stopping is not None:
-        due = stopping
-    else:
-        loads = [part.scenario.load for part in state.parts]
-        due = state.began + max(
-            float("inf") if load.run_time is None else load.run_time + load.graceful_stop
-            for load in loads
-        )
+    due = max(latest_end(part, state) for part in state.parts)
+    due = due if stopping is None else stopping
     patience = max(part.scenario.timeout for part in state.parts) + CLOSING_TIME
     for worker in running:
         silent = now - worker.heard
@@ -460,6 +459,17 @@ def give_up(running: list[Worker], state: State, stopping: float | None) -> None
             worker.lost = f"did not answer for {silent:.1f} s and was ended"
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
             worker.process.kill()
+
+
+def latest_end(part: Part, state: State) -> float:
+    """When the last users of a scenario are interrupted (`monotonic` seconds); a bit early.
+
+    Each worker counts from when it heard GO, which is later.
+    """
+    load = part.scenario.load
+    if load.run_time is None:
+        return float("inf")
+    return state.began + load.run_time + load.graceful_stop
 
 
 def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:

@@ -46,6 +46,7 @@ from loadmux.driver.loop import sleep_until
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
+from loadmux.intended import FromIntendedStart
 from loadmux.scenario import (
     ByRule,
     Data,
@@ -219,8 +220,9 @@ class Library:
             return Ready(self.compiler.operation(step), step.sockets)
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
-        if isinstance(operation, steps.Exchange):
-            if not kept_whole(step, operation.plan):
+        timed = operation.step if isinstance(operation, FromIntendedStart) else operation
+        if isinstance(timed, steps.Exchange):
+            if not kept_whole(step, timed.plan):
                 saved = f".reply {step.sockets[-1]}"
                 step = replace(step, expect=replace(step.expect, save=saved))
                 operation = self.compiler.operation(step)
