@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from loadmux import yamltext
+from loadmux.errors import UsageError
 from loadmux.framing import Delimited, Framing, LengthPrefixed, UntilClose
 from loadmux.framing import Fixed as FixedFrames
 from loadmux.loader import file
@@ -80,7 +81,10 @@ _MEMBER = re.compile(r"(.+)\[[0-9]+\]")
 
 
 def dump(scenario: Scenario) -> str:
-    """The text of a file that loads to the same scenario. Raises ValueError where none does."""
+    """The text of a file that loads to the same scenario. Raises UsageError where none does.
+
+    None does where a plugin made a part of it: only the plugin knows what its file said.
+    """
     deep = DEEP | ({"target"} if scenario.targets else set())
     deep |= {"load"} if len(scenario.load.phases) > 1 else set()
     implied = [IMPLIED] if any(one.implied for one in scenario.thresholds) else []
@@ -189,7 +193,7 @@ def _framing(framing: Framing) -> Values:
             return {"fixed": _size(size), "max": _size(max(size, MAX_FRAME))}
         case UntilClose(max_size=most):
             return {"until_close": True, "max": _size(most)}
-    raise ValueError(f"the framing {framing!r} has no form in YAML")
+    raise UsageError(f"the framing {framing!r} is no form of the language and cannot be written")
 
 
 def _size(count: int) -> int | str:
@@ -399,7 +403,7 @@ def _reply(reply: Reply) -> str | Values:
             return {"reset": True}
         case Silence(seconds=seconds):
             return {"silence": duration_text(seconds)}
-    raise ValueError(f"the reply {reply!r} has no form in YAML")
+    raise UsageError(f"the reply {reply!r} is no form of the language and cannot be written")
 
 
 def _body(body: Exactly | ByRule | Length | Regex) -> str | Values:

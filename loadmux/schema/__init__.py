@@ -15,6 +15,7 @@ from loadmux.loader import file
 from loadmux.rules import RULES
 from loadmux.schema import payloads, settings, steps
 from loadmux.schema.parts import (
+    Plugins,
     Schema,
     choice,
     duration,
@@ -26,11 +27,14 @@ from loadmux.schema.parts import (
     unit_definitions,
 )
 
+__all__ = ["LEFT", "Plugins", "schema"]
+
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LEFT = (
     "names that refer to each other: sockets in `on`, targets in `to`, variables in texts, steps in"
     " thresholds",
     "what files hold, and whether they are there",
+    "what stands after the name of a plugin",
     "what only the target in force knows: which rule `reply` is, what TLS and UDP allow",
     "the upper bounds of durations and of sizes with a unit, whole bytes, valid addresses",
     "regular expressions, functions, what fits in a frame, payloads of no byte or too many",
@@ -40,10 +44,15 @@ LEFT = (
 """What `loadmux check` refuses and the schema does not."""
 
 
-def schema(models: Collection[str] = (), rules: Collection[str] = RULES) -> Schema:
+def schema(
+    models: Collection[str] = (),
+    rules: Collection[str] = RULES,
+    plugins: Plugins = Plugins(),  # noqa: B008 (frozen)
+) -> Schema:
     """The schema of one scenario file, as values that `json` can write.
 
     `models`: the names of the bundled targets; without them any name is one. `rules`: the rules.
+    What stands after a name of `plugins` is left to them.
     """
     return {
         "$schema": DIALECT,
@@ -53,9 +62,9 @@ def schema(models: Collection[str] = (), rules: Collection[str] = RULES) -> Sche
         f" Left to `loadmux check`: {'; '.join(LEFT)}.",
         "$defs": {
             **unit_definitions(),
-            **settings.definitions(models, rules),
-            **payloads.definitions(rules),
-            **steps.definitions(),
+            **settings.definitions(models, rules, plugins.framers),
+            **payloads.definitions(rules, plugins.framers),
+            **steps.definitions(plugins.steps),
         },
     }
 

@@ -21,6 +21,7 @@ from loadmux.schema.parts import (
     integer,
     items,
     keyed,
+    lone_form,
     one_of,
     refer,
     size,
@@ -33,14 +34,15 @@ TIMES = "How often `repeat` repeats."
 BYTES = "Constant bytes."
 
 
-def definitions(rules: Collection[str]) -> Schema:
-    """`rules`: the names of the reply rules."""
+def definitions(rules: Collection[str], framers: Collection[str]) -> Schema:
+    """`rules`, `framers`: the names of the reply rules, and of the framings of plugins."""
     sendable = patterns.text(without=SENT)
+    forms = _without_random()
     return {
-        "payload": _payload("payload", sendable, PAYLOAD_FORMS),
-        "expected_payload": _payload("expected_payload", patterns.text(), _without_random()),
+        "payload": _payload("payload", sendable, PAYLOAD_FORMS, framers),
+        "expected_payload": _payload("expected_payload", patterns.text(), forms, framers),
         "bytes": _payload("bytes", patterns.CONSTANT, _without_random("frame")),
-        "reply": _reply(rules),
+        "reply": _reply(rules, framers),
         "body": _body([rule for rule in rules if rule != "sink"]),
     }
 
@@ -62,7 +64,9 @@ def _without_random(*more: str) -> list[str]:
     return [form for form in PAYLOAD_FORMS if form not in ("random", *more)]
 
 
-def _payload(name: str, pattern: str, forms: Collection[str]) -> Schema:
+def _payload(
+    name: str, pattern: str, forms: Collection[str], framers: Collection[str] = ()
+) -> Schema:
     described = _forms(name, pattern)
     mapping = keyed(
         (*forms, "times"),
@@ -71,7 +75,7 @@ def _payload(name: str, pattern: str, forms: Collection[str]) -> Schema:
         dependentRequired={"repeat": ["times"], "times": ["repeat"]},
     )
     plain = {"type": "string", "pattern": pattern, "patternErrorMessage": _MESSAGE}
-    return {"anyOf": [plain, mapping]}
+    return {"anyOf": [plain, mapping, *lone_form(framers, "A payload")]}
 
 
 _MESSAGE = "write ${NAME}, or $${ for a literal '${'"
@@ -100,7 +104,7 @@ def _forms(name: str, pattern: str) -> dict[str, Schema]:
     }
 
 
-def _reply(rules: Collection[str]) -> Schema:
+def _reply(rules: Collection[str], framers: Collection[str]) -> Schema:
     forms = _forms("expected_payload", patterns.text())
     described = {**forms, **_reply_forms(rules)}
     plain = [form for form in PLAIN_FORMS if form != "random"]
@@ -115,7 +119,7 @@ def _reply(rules: Collection[str]) -> Schema:
     )
     words = choice("What the target's rule makes of it, or an end in order.", ["reply", "closed"])
     exact = text("Exactly this text.", patterns.text(), minLength=1, patternErrorMessage=_MESSAGE)
-    return {"anyOf": [words, exact, mapping]}
+    return {"anyOf": [words, exact, mapping, *lone_form(framers, "A reply")]}
 
 
 def _reply_forms(rules: Collection[str]) -> dict[str, Schema]:

@@ -29,6 +29,7 @@ from loadmux.schema.parts import (
     keyed,
     label,
     named,
+    of_plugins,
     one_of,
     refer,
     size,
@@ -41,8 +42,10 @@ from loadmux.thresholds import FORMS
 # --- target -------------------------------------------------------------------------------------
 
 
-def definitions(models: Collection[str], rules: Collection[str]) -> Schema:
-    """`models`, `rules`: the names of the bundled targets and of the reply rules."""
+def definitions(
+    models: Collection[str], rules: Collection[str], framers: Collection[str]
+) -> Schema:
+    """The names: `models` of the bundled targets, `rules` for replies, `framers` of plugins."""
     rule = choice("How the server replies: what `expect: reply` then checks.", rules)
     return {
         "url": text(
@@ -61,7 +64,7 @@ def definitions(models: Collection[str], rules: Collection[str]) -> Schema:
                 _bundled(models, {**rule, "default": target.DEFAULT_RULE}),
             ]
         },
-        "socket_options": socket_options(),
+        "socket_options": _socket_options(framers),
     }
 
 
@@ -142,7 +145,7 @@ def declared_sockets(description: str) -> Schema:
     return alternatives(description, [names, options], default=[sockets.DEFAULT])
 
 
-def socket_options() -> Schema:
+def _socket_options(framers: Collection[str]) -> Schema:
     buffer = sockets.LARGEST_BUFFER
     described = {
         "to": text("Which of several targets it connects to."),
@@ -159,13 +162,13 @@ def socket_options() -> Schema:
             patterns.ADDRESS,
         ),
         "linger": duration("SO_LINGER: how long `close` waits; 0s resets the connection."),
-        "framing": _framing("Where a message ends, for `frame` and `regex`."),
+        "framing": _framing("Where a message ends, for `frame` and `regex`.", framers),
         "tls": _tls("Options of TLS, for a target that speaks it."),
     }
     return keyed(sockets.OPTIONS, described)
 
 
-def _framing(description: str) -> Schema:
+def _framing(description: str, framers: Collection[str]) -> Schema:
     described = {
         "line": true("A body and LF; a CR before it belongs to the body."),
         "until_close": true("All until the server closes in order."),
@@ -190,8 +193,10 @@ def _framing(description: str) -> Schema:
             default=f"{MAX_FRAME // 2**20}MiB",
         ),
     }
-    mapping = keyed((*frames.FORMS, "max"), described, oneOf=one_of(frames.FORMS))
-    return alternatives(description, [{"enum": list(frames.WORDS)}, mapping])
+    described |= of_plugins(framers, "The framing")
+    forms = (*frames.FORMS, *framers)
+    mapping = keyed((*forms, "max"), described, oneOf=one_of(forms))
+    return alternatives(description, [{"enum": [*frames.WORDS, *framers]}, mapping])
 
 
 def _tls(description: str) -> Schema:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loadmux.loader import steps
 from loadmux.loader.names import BUILT_INS, SENT
 from loadmux.schema import patterns, payloads
@@ -15,6 +17,7 @@ from loadmux.schema.parts import (
     keyed,
     label,
     named,
+    of_plugins,
     one_of,
     pair,
     refer,
@@ -26,8 +29,12 @@ from loadmux.thresholds import CONNECT
 FOLLOWED_BY = {"gap": ["pieces"], "repeat": ["do"], "for": ["do"]}
 """Keys that need another one beside them."""
 
+FOR_PLUGINS = ("on", "within")
+"""Modifiers that go with the actions of plugins too."""
 
-def definitions() -> Schema:
+
+def definitions(plugins: Collection[str]) -> Schema:
+    """`plugins`: the names of the actions that plugins add."""
     return {
         "socket": text(
             "A socket, a group, one socket of a group (`group[0]`), or `all`.",
@@ -41,23 +48,25 @@ def definitions() -> Schema:
             "A text, in which `${name}` is replaced, a number or a boolean.",
             patterns.text(without=SENT),
         ),
-        "step": _step(),
+        "step": _step(plugins),
         "steps": items("Steps, one after the other.", refer("step")),
     }
 
 
-def _step() -> Schema:
+def _step(plugins: Collection[str]) -> Schema:
     actions = [action for action in steps.ACTIONS if action not in steps.EXCHANGE]
+    owners = {
+        key: (*known, *(plugins if key in FOR_PLUGINS else ()))
+        for key, (known, _) in steps.MODIFIERS.items()
+    }
     return keyed(
-        steps.KEYS,
-        {**_exchange(), **_on_sockets(), **_others()},
+        (*steps.KEYS, *plugins),
+        {**_exchange(), **_on_sockets(), **_others(), **of_plugins(plugins, "The action")},
         description="One action, and what goes with it. `send` and `expect` together are one"
         " exchange, timed from just before the send until the last byte of the checked reply.",
-        oneOf=[{"anyOf": one_of(steps.EXCHANGE)}, *one_of(actions)],
+        oneOf=[{"anyOf": one_of(steps.EXCHANGE)}, *one_of((*actions, *plugins))],
         dependentRequired=FOLLOWED_BY,
-        dependentSchemas={
-            key: {"anyOf": one_of(owners)} for key, (owners, _) in steps.MODIFIERS.items()
-        },
+        dependentSchemas={key: {"anyOf": one_of(every)} for key, every in owners.items()},
     )
 
 
