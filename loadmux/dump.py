@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from loadmux import yamltext
-from loadmux.errors import UsageError
 from loadmux.framing import Delimited, Framing, LengthPrefixed, UntilClose
 from loadmux.framing import Fixed as FixedFrames
 from loadmux.loader import file
@@ -25,6 +24,7 @@ from loadmux.loader.steps import EACH_BYTE
 from loadmux.pacer import Rate
 from loadmux.rules import MAX_FRAME
 from loadmux.scenario import (
+    Answer,
     Barrier,
     ByRule,
     Call,
@@ -46,6 +46,7 @@ from loadmux.scenario import (
     Normal,
     OnSockets,
     Payload,
+    Performed,
     Phase,
     Random,
     Regex,
@@ -56,6 +57,7 @@ from loadmux.scenario import (
     Set,
     Silence,
     Socket,
+    Spoken,
     Step,
     Target,
     Text,
@@ -81,10 +83,7 @@ _MEMBER = re.compile(r"(.+)\[[0-9]+\]")
 
 
 def dump(scenario: Scenario) -> str:
-    """The text of a file that loads to the same scenario. Raises UsageError where none does.
-
-    None does where a plugin made a part of it: only the plugin knows what its file said.
-    """
+    """The text of a file that loads to the same scenario. Raises ValueError where none does."""
     deep = DEEP | ({"target"} if scenario.targets else set())
     deep |= {"load"} if len(scenario.load.phases) > 1 else set()
     implied = [IMPLIED] if any(one.implied for one in scenario.thresholds) else []
@@ -169,7 +168,7 @@ def _options(name: str, every: Sequence[Socket], named: bool) -> Values:
         send_buffer=None if one.send_buffer is None else _size(one.send_buffer),
         source=one.source,
         linger=None if one.linger is None else duration_text(one.linger),
-        framing=None if one.framing is None else _framing(one.framing),
+        framing=one.written or (None if one.framing is None else _framing(one.framing)),
         tls=None if one.tls is None else _tls(one.tls),
     )
 
@@ -193,7 +192,7 @@ def _framing(framing: Framing) -> Values:
             return {"fixed": _size(size), "max": _size(max(size, MAX_FRAME))}
         case UntilClose(max_size=most):
             return {"until_close": True, "max": _size(most)}
-    raise UsageError(f"the framing {framing!r} is no form of the language and cannot be written")
+    raise ValueError(f"the framing {framing!r} has no form in YAML")
 
 
 def _size(count: int) -> int | str:
@@ -274,6 +273,8 @@ class _Steps:
                 return {"barrier": barrier}
             case Call(function=function):
                 return {"call": _function(function)}
+            case Performed(plugin=plugin, sockets=sockets, written=written):
+                return {plugin: written, "on": self._on(sockets), **_within(step.within)}
 
     def _exchange(self, step: Exchange) -> Values:
         found: Values = {"on": self._on(step.sockets)}
@@ -369,6 +370,8 @@ def _payload(payload: Payload) -> str | Values:
             return {"join": list(map(_payload, payloads))}
         case Framed(payload=inner):
             return {"frame": _payload(inner)}
+        case Spoken(framer=framer, written=written):
+            return {framer: written}
 
 
 def _exactly(payload: Payload) -> str | Values:
@@ -397,13 +400,15 @@ def _reply(reply: Reply) -> str | Values:
             return {"regex": pattern}
         case Frame(body=body):
             return {"frame": _body(body)}
+        case Answer(framer=framer, written=written):
+            return {framer: written}
         case Closed():
             return "closed"
         case WasReset():
             return {"reset": True}
         case Silence(seconds=seconds):
             return {"silence": duration_text(seconds)}
-    raise UsageError(f"the reply {reply!r} is no form of the language and cannot be written")
+    raise ValueError(f"the reply {reply!r} has no form in YAML")
 
 
 def _body(body: Exactly | ByRule | Length | Regex) -> str | Values:

@@ -657,4 +657,5 @@ def weak_rules(scenario: Scenario) -> set[str]:
                 targets = {scenario.sockets[place].to for place in step.sockets}
                 servers = [scenario.servers[name] for name in targets]
                 used |= {reply.rule or one.rule for one in servers if one.scheme != "udp"}
-    return {name for name in used if name is not None and rule_named(name).weak}
+    found = {name: scenario.rules.get(name) or rule_named(name) for name in used if name}
+    return {name for name, rule in found.items() if rule.weak}

@@ -12,10 +12,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loadmux.loader import file
-from loadmux.rules import RULES
-from loadmux.schema import payloads, settings, steps
+from loadmux.registry import Registry, RuleNames
+from loadmux.schema import payloads, protocols, settings, steps
 from loadmux.schema.parts import (
-    Plugins,
     Schema,
     choice,
     duration,
@@ -27,18 +26,17 @@ from loadmux.schema.parts import (
     unit_definitions,
 )
 
-__all__ = ["LEFT", "Plugins", "schema"]
-
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 LEFT = (
     "names that refer to each other: sockets in `on`, targets in `to`, variables in texts, steps in"
     " thresholds",
     "what files hold, and whether they are there",
-    "what stands after the name of a plugin",
     "what only the target in force knows: which rule `reply` is, what TLS and UDP allow",
     "the upper bounds of durations and of sizes with a unit, whole bytes, valid addresses",
     "regular expressions, functions, what fits in a frame, payloads of no byte or too many",
     "what may follow what, or run at once: nothing is sent after a half-close, for example",
+    "the values of plugins (http, resp and websocket are some), and all of those that were not"
+    " installed where this was written",
     "YAML itself: duplicate keys, merge keys, tags; numbers that YAML writes in several ways",
 )
 """What `loadmux check` refuses and the schema does not."""
@@ -46,14 +44,17 @@ LEFT = (
 
 def schema(
     models: Collection[str] = (),
-    rules: Collection[str] = RULES,
-    plugins: Plugins = Plugins(),  # noqa: B008 (frozen)
+    rules: Collection[str] | None = None,
+    registry: Registry | None = None,
 ) -> Schema:
     """The schema of one scenario file, as values that `json` can write.
 
-    `models`: the names of the bundled targets; without them any name is one. `rules`: the rules.
-    What stands after a name of `plugins` is left to them.
+    `models`: the names of the bundled targets; without them any name is one. `rules`: the rules, by
+    default the built-in ones and those of plugins. `registry`: where plugins are looked for.
     """
+    registry = Registry() if registry is None else registry
+    rules = RuleNames(registry) if rules is None else rules
+    framers = protocols.names(registry, "framers")
     return {
         "$schema": DIALECT,
         "title": "A loadmux scenario",
@@ -62,9 +63,9 @@ def schema(
         f" Left to `loadmux check`: {'; '.join(LEFT)}.",
         "$defs": {
             **unit_definitions(),
-            **settings.definitions(models, rules, plugins.framers),
-            **payloads.definitions(rules, plugins.framers),
-            **steps.definitions(plugins.steps),
+            **settings.definitions(models, rules, framers),
+            **payloads.definitions(rules, framers),
+            **steps.definitions(protocols.names(registry, "steps")),
         },
     }
 

@@ -7,7 +7,6 @@ loader has and nobody described is a KeyError when the schema is built, so the t
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from loadmux import units
@@ -16,25 +15,6 @@ from loadmux.loader.names import BUILT_INS
 from loadmux.schema import patterns
 
 Schema = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Plugins:
-    """The names that plugins add: framings with their payloads and replies, and actions."""
-
-    framers: Collection[str] = ()
-    steps: Collection[str] = ()
-
-
-def of_plugins(names: Collection[str], kind: str) -> dict[str, Schema]:
-    """Keys whose values only the plugins know."""
-    return {name: {"description": f"{kind} of the plugin {name!r}."} for name in names}
-
-
-def lone_form(names: Collection[str], kind: str) -> list[Schema]:
-    """A mapping with one key, a plugin's name; none where there are no plugins."""
-    found = of_plugins(names, kind)
-    return [keyed(found, found, minProperties=1, maxProperties=1)] if found else []
 
 
 def keyed(keys: Iterable[str], described: Mapping[str, Schema], **more: Any) -> Schema:

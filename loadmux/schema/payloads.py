@@ -12,7 +12,7 @@ from collections.abc import Collection
 from loadmux.loader import payloads
 from loadmux.loader.names import SENT
 from loadmux.loader.payloads import BODY_FORMS, PAYLOAD_FORMS, PLAIN_FORMS, REPLY_FORMS
-from loadmux.schema import patterns
+from loadmux.schema import patterns, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -21,7 +21,6 @@ from loadmux.schema.parts import (
     integer,
     items,
     keyed,
-    lone_form,
     one_of,
     refer,
     size,
@@ -35,14 +34,15 @@ BYTES = "Constant bytes."
 
 
 def definitions(rules: Collection[str], framers: Collection[str]) -> Schema:
-    """`rules`, `framers`: the names of the reply rules, and of the framings of plugins."""
+    """`rules`: the names of the reply rules. `framers`: plugins that have forms of their own."""
     sendable = patterns.text(without=SENT)
-    forms = _without_random()
     return {
-        "payload": _payload("payload", sendable, PAYLOAD_FORMS, framers),
-        "expected_payload": _payload("expected_payload", patterns.text(), forms, framers),
+        "payload": protocols.with_forms(
+            _payload("payload", sendable, PAYLOAD_FORMS), framers, protocols.PAYLOADS
+        ),
+        "expected_payload": _payload("expected_payload", patterns.text(), _without_random()),
         "bytes": _payload("bytes", patterns.CONSTANT, _without_random("frame")),
-        "reply": _reply(rules, framers),
+        "reply": protocols.with_forms(_reply(rules), framers, protocols.REPLIES),
         "body": _body([rule for rule in rules if rule != "sink"]),
     }
 
@@ -64,9 +64,7 @@ def _without_random(*more: str) -> list[str]:
     return [form for form in PAYLOAD_FORMS if form not in ("random", *more)]
 
 
-def _payload(
-    name: str, pattern: str, forms: Collection[str], framers: Collection[str] = ()
-) -> Schema:
+def _payload(name: str, pattern: str, forms: Collection[str]) -> Schema:
     described = _forms(name, pattern)
     mapping = keyed(
         (*forms, "times"),
@@ -75,7 +73,7 @@ def _payload(
         dependentRequired={"repeat": ["times"], "times": ["repeat"]},
     )
     plain = {"type": "string", "pattern": pattern, "patternErrorMessage": _MESSAGE}
-    return {"anyOf": [plain, mapping, *lone_form(framers, "A payload")]}
+    return {"anyOf": [plain, mapping]}
 
 
 _MESSAGE = "write ${NAME}, or $${ for a literal '${'"
@@ -104,7 +102,7 @@ def _forms(name: str, pattern: str) -> dict[str, Schema]:
     }
 
 
-def _reply(rules: Collection[str], framers: Collection[str]) -> Schema:
+def _reply(rules: Collection[str]) -> Schema:
     forms = _forms("expected_payload", patterns.text())
     described = {**forms, **_reply_forms(rules)}
     plain = [form for form in PLAIN_FORMS if form != "random"]
@@ -119,7 +117,7 @@ def _reply(rules: Collection[str], framers: Collection[str]) -> Schema:
     )
     words = choice("What the target's rule makes of it, or an end in order.", ["reply", "closed"])
     exact = text("Exactly this text.", patterns.text(), minLength=1, patternErrorMessage=_MESSAGE)
-    return {"anyOf": [words, exact, mapping, *lone_form(framers, "A reply")]}
+    return {"anyOf": [words, exact, mapping]}
 
 
 def _reply_forms(rules: Collection[str]) -> dict[str, Schema]:

@@ -16,7 +16,7 @@ from loadmux.loader.load import (
 )
 from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.rules import MAX_FRAME
-from loadmux.schema import patterns, payloads
+from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -29,7 +29,6 @@ from loadmux.schema.parts import (
     keyed,
     label,
     named,
-    of_plugins,
     one_of,
     refer,
     size,
@@ -45,9 +44,10 @@ from loadmux.thresholds import FORMS
 def definitions(
     models: Collection[str], rules: Collection[str], framers: Collection[str]
 ) -> Schema:
-    """The names: `models` of the bundled targets, `rules` for replies, `framers` of plugins."""
+    """The names of the bundled targets, of the reply rules, and of plugins with a framing."""
     rule = choice("How the server replies: what `expect: reply` then checks.", rules)
     return {
+        "framing": _framing(framers),
         "url": text(
             "tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT (IPv6 in brackets) or unix:///PATH.",
             patterns.URL,
@@ -64,7 +64,7 @@ def definitions(
                 _bundled(models, {**rule, "default": target.DEFAULT_RULE}),
             ]
         },
-        "socket_options": _socket_options(framers),
+        "socket_options": socket_options(),
     }
 
 
@@ -145,7 +145,7 @@ def declared_sockets(description: str) -> Schema:
     return alternatives(description, [names, options], default=[sockets.DEFAULT])
 
 
-def _socket_options(framers: Collection[str]) -> Schema:
+def socket_options() -> Schema:
     buffer = sockets.LARGEST_BUFFER
     described = {
         "to": text("Which of several targets it connects to."),
@@ -162,13 +162,13 @@ def _socket_options(framers: Collection[str]) -> Schema:
             patterns.ADDRESS,
         ),
         "linger": duration("SO_LINGER: how long `close` waits; 0s resets the connection."),
-        "framing": _framing("Where a message ends, for `frame` and `regex`.", framers),
+        "framing": refer("framing", "Where a message ends, for `frame` and `regex`."),
         "tls": _tls("Options of TLS, for a target that speaks it."),
     }
     return keyed(sockets.OPTIONS, described)
 
 
-def _framing(description: str, framers: Collection[str]) -> Schema:
+def _framing(framers: Collection[str]) -> Schema:
     described = {
         "line": true("A body and LF; a CR before it belongs to the body."),
         "until_close": true("All until the server closes in order."),
@@ -193,10 +193,9 @@ def _framing(description: str, framers: Collection[str]) -> Schema:
             default=f"{MAX_FRAME // 2**20}MiB",
         ),
     }
-    described |= of_plugins(framers, "The framing")
-    forms = (*frames.FORMS, *framers)
-    mapping = keyed((*forms, "max"), described, oneOf=one_of(forms))
-    return alternatives(description, [{"enum": [*frames.WORDS, *framers]}, mapping])
+    mapping = keyed((*frames.FORMS, "max"), described, oneOf=one_of(frames.FORMS))
+    more = protocols.framings(framers, described["max"])
+    return {"anyOf": [{"enum": list(frames.WORDS)}, mapping, *more]}
 
 
 def _tls(description: str) -> Schema:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from loadmux.loader import steps
 from loadmux.loader.names import BUILT_INS, SENT
-from loadmux.schema import patterns, payloads
+from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -17,7 +17,6 @@ from loadmux.schema.parts import (
     keyed,
     label,
     named,
-    of_plugins,
     one_of,
     pair,
     refer,
@@ -29,12 +28,10 @@ from loadmux.thresholds import CONNECT
 FOLLOWED_BY = {"gap": ["pieces"], "repeat": ["do"], "for": ["do"]}
 """Keys that need another one beside them."""
 
-FOR_PLUGINS = ("on", "within")
-"""Modifiers that go with the actions of plugins too."""
 
-
-def definitions(plugins: Collection[str]) -> Schema:
-    """`plugins`: the names of the actions that plugins add."""
+def definitions(actions: Collection[str]) -> Schema:
+    """`actions`: those of plugins."""
+    beside = _exchange()
     return {
         "socket": text(
             "A socket, a group, one socket of a group (`group[0]`), or `all`.",
@@ -48,25 +45,25 @@ def definitions(plugins: Collection[str]) -> Schema:
             "A text, in which `${name}` is replaced, a number or a boolean.",
             patterns.text(without=SENT),
         ),
-        "step": _step(plugins),
+        "step": protocols.with_steps(
+            _step(), actions, {key: beside[key] for key in ("name", "on", "within")}
+        ),
         "steps": items("Steps, one after the other.", refer("step")),
     }
 
 
-def _step(plugins: Collection[str]) -> Schema:
+def _step() -> Schema:
     actions = [action for action in steps.ACTIONS if action not in steps.EXCHANGE]
-    owners = {
-        key: (*known, *(plugins if key in FOR_PLUGINS else ()))
-        for key, (known, _) in steps.MODIFIERS.items()
-    }
     return keyed(
-        (*steps.KEYS, *plugins),
-        {**_exchange(), **_on_sockets(), **_others(), **of_plugins(plugins, "The action")},
+        steps.KEYS,
+        {**_exchange(), **_on_sockets(), **_others()},
         description="One action, and what goes with it. `send` and `expect` together are one"
         " exchange, timed from just before the send until the last byte of the checked reply.",
-        oneOf=[{"anyOf": one_of(steps.EXCHANGE)}, *one_of((*actions, *plugins))],
+        oneOf=[{"anyOf": one_of(steps.EXCHANGE)}, *one_of(actions)],
         dependentRequired=FOLLOWED_BY,
-        dependentSchemas={key: {"anyOf": one_of(every)} for key, every in owners.items()},
+        dependentSchemas={
+            key: {"anyOf": one_of(owners)} for key, (owners, _) in steps.MODIFIERS.items()
+        },
     )
 
 
