@@ -238,6 +238,17 @@ class Engine:
     def users(self) -> list[ParkedUser]:
         return [user for crew in self.crews.values() for user in crew.users]
 
+    @property
+    def aborted(self) -> bool:
+        """Whether a fault was met where the scenario says `on_error: abort`."""
+        return any(crew.control.aborted for crew in self.crews.values())
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no user is left of those whose scenarios count their iterations."""
+        crews = self.crews.values()
+        return all(crew.control.iterations is not None and not crew.users for crew in crews)
+
     def empty(self, grace: float) -> None:
         """End all users: those that are not done after `grace` seconds are interrupted."""
         for user in self.users():

@@ -104,6 +104,8 @@ def _on_init(environment: Environment, **_: Any) -> None:
         events.report_to_master.add_listener(plugin.tell)
     if isinstance(environment.runner, MasterRunner):
         events.worker_report.add_listener(plugin.hear)
+        # Between two messages of a ramp a worker's users may all have ended: not the last word.
+        events.spawning_complete.add_listener(lambda **_: plugin._exhausted.clear())
     if environment.web_ui is not None:
         page.install(environment.web_ui, plugin)
 
@@ -146,6 +148,8 @@ class Plugin:
         self._noticed = Event()
         self._preparing = BoundedSemaphore()
         self._settled: set[str] = set()
+        self._exhausted: dict[str, bool] = {}
+        self._over = False
         self._explained = False
         self._cpu_before = 0.0
 
@@ -285,6 +289,8 @@ class Plugin:
     def _start_test(self) -> None:
         self.failure, self.tally, self.interrupted = None, None, False
         self._settled.clear()
+        self._exhausted.clear()
+        self._over = False
         self._end_targets()
         try:
             if self.pending is None:
@@ -449,6 +455,8 @@ class Plugin:
             gevent.sleep(FLUSH_EVERY)
             if self.engine is not None:
                 self.flush()
+            if self.engine is not None and not self.is_worker:
+                self._end_if_over(self.engine.aborted, self.engine.exhausted)
 
     def flush(self) -> None:
         """Pour what the engine has measured into Locust's statistics, the tally or the outbox."""
@@ -510,6 +518,7 @@ class Plugin:
             told["health"] = astuple(self._health())
             told["reach"] = self._reach()
             told["poller"] = self.engine.loop.poller.name
+            told["over"] = [self.engine.aborted, self.engine.exhausted]
         self._outbox = {}
         data["loadmux"] = told
 
@@ -524,6 +533,20 @@ class Plugin:
             tally.note(client_id, Health(*told["health"]))
             tally.note_reach(told["reach"])
             tally.poller = told["poller"]
+            aborted, self._exhausted[client_id] = told["over"]
+            done = all(self._exhausted.get(client) for client in self._present())
+            self._end_if_over(aborted, done)
+
+    def _end_if_over(self, aborted: bool, exhausted: bool) -> None:
+        """A scenario may end a run: by a fault, or without a page by its number of iterations."""
+        begun = self.tally is not None and any(one.started for one in self.(part.stats for part in tally.parts.values()))
+        ours = len(self.classes()) == len(self.environment.user_classes)
+        done = exhausted and begun and ours and self.runner.state == STATE_RUNNING
+        by_itself = self.options.get("headless") and self.environment.shape_class is None
+        if not self._over and self.running and (aborted or (done and by_itself)):
+            self._over = True
+            logger.info("a fault ended the test" if aborted else "all users have done their work")
+            self._end_run()
 
     def _notify(self) -> None:
         """In a greenlet of its own, so that a slow listener cannot stop the driver."""

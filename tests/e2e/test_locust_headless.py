@@ -204,3 +204,19 @@ def test_the_scenario_says_how_many_and_how_long(folder: Path) -> None:
     assert done.code == 99, done.text
     assert done.row("connect") == (3, 0)
     assert "load        3 users" in done.out
+
+
+def test_a_fault_ends_the_run_where_the_scenario_says_so(workers: list[str], folder: Path) -> None:
+    wrong = OFTEN.replace("expect: reply", 'expect: "y"') + "on_error: abort\n"
+    locustfile(folder, scenario(folder, wrong))
+    done = headless(folder, "-u", "4", "-r", "4", "-t", "1h", *workers)
+    assert done.code == 1, done.text
+    assert "a fault ended the test" in done.err
+
+
+def test_the_run_ends_when_all_iterations_are_done(workers: list[str], folder: Path) -> None:
+    locustfile(folder, scenario(folder, OFTEN + "load: {iterations: 25}\n"))
+    done = headless(folder, "-u", "5", "-r", "5", *workers)
+    assert done.code == 0, done.text
+    assert done.row("ask") == (125, 0)
+    assert done.row("connect") == (5, 0)

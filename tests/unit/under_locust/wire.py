@@ -1,4 +1,7 @@
-"""What crosses the network between master and workers: loadmux's values, and nothing else."""
+"""What crosses the network between master and workers: loadmux's values, and nothing else.
+
+Run by `tests/unit/test_locust_inside.py`.
+"""
 
 from __future__ import annotations
 
