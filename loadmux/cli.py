@@ -87,7 +87,9 @@ def run_command(
     files: Files,
     target: TargetOption = None,
     reply: ReplyOption = None,
-    users: Annotated[int | None, typer.Option("-u", "--users", min=1, help="At once.")] = None,
+    users: Annotated[
+        int | None, typer.Option("-u", "--users", min=1, help="At once; of open load at most.")
+    ] = None,
     spawn_rate: Annotated[
         str | None, typer.Option("-r", "--spawn-rate", metavar="RATE", help="Users a second: 50/s.")
     ] = None,
@@ -95,7 +97,10 @@ def run_command(
         str | None, typer.Option("-t", "--run-time", metavar="DURATION", help="Such as 10s or 2m.")
     ] = None,
     iterations: Annotated[int | None, typer.Option(min=1, help="For each user.")] = None,
-    rate: Annotated[str | None, typer.Option(hidden=True)] = None,
+    rate: Annotated[
+        str | None,
+        typer.Option(metavar="RATE", help="Iterations a second on a schedule: 500/s (open load)."),
+    ] = None,
     fault: Annotated[
         str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
     ] = None,
@@ -113,8 +118,6 @@ def run_command(
     ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
-    if rate is not None:
-        raise UsageError("--rate: open load is not supported yet; use --users")
     overrides = Overrides(
         tuple(target or ()),
         tuple(reply or ()),
@@ -124,6 +127,7 @@ def run_command(
         iterations,
         seed,
         tuple(threshold or ()),
+        rate,
     )
     scenarios = scenarios_of(files, overrides)
     if fault is not None:

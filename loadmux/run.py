@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from math import inf
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -29,9 +30,18 @@ from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
-from loadmux.report.model import Progress, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.pacer import Rate
+from loadmux.report import figures
+from loadmux.report.model import (
+    PhaseReport,
+    Progress,
+    Report,
+    ScenarioReport,
+    TargetReport,
+    WorkerReport,
+)
 from loadmux.rules import rule as rule_named
-from loadmux.scenario import ByRule, Call, Exchange, Scenario, Target, Url
+from loadmux.scenario import ByRule, Call, Exchange, Load, Phase, Scenario, Target, Url
 from loadmux.script import draw_seed
 from loadmux.shares import labels
 from loadmux.stats import Stats
@@ -95,7 +105,7 @@ class Part:
     """A scenario in this run: its targets and what it measured.
 
     `label` tells its rows from those of the others ("" where there are none), `first` is the number
-    of its first user.
+    of its first user. `phases` has what was measured in each phase, by its number.
     """
 
     scenario: Scenario
@@ -104,6 +114,7 @@ class Part:
     processes: dict[str, TargetProcess] = field(default_factory=dict)
     urls: dict[str, Url] = field(default_factory=dict)
     stats: Stats = field(default_factory=Stats)
+    phases: dict[int, Stats] = field(default_factory=dict)
     elapsed: float = 0.0
     died: str | None = None
     barriers: Coordinator = field(default_factory=Coordinator)
@@ -348,7 +359,8 @@ def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None
     while running := [worker for worker in workers if not worker.over]:
         for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
             hear(next(worker for worker in running if worker.pipe is pipe), state)
-        open_barriers(workers, state)
+        if stopping is None:
+            open_barriers(running, state)
         look_for_silence(running)
         show_progress(workers, state, show)
         for part in state.parts:
@@ -372,9 +384,16 @@ def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
 
 
 def open_barriers(workers: list[Worker], state: State) -> None:
-    """Open, for each scenario, the barrier at which all that still run wait, if there is one."""
+    """Open, for each scenario, the barrier at which all that still run wait, if there is one.
+
+    None when its time is up: a worker that has interrupted its users waits for nobody, but those of
+    another may be about to be interrupted.
+    """
     running = [worker for worker in workers if not worker.over]
     for number, part in enumerate(state.parts):
+        load = part.scenario.load
+        if monotonic() - state.began >= (load.run_time or inf) + load.graceful_stop:
+            continue
         name = part.barriers.decide([worker.number for worker in running])
         if name is not None:
             for worker in running:
@@ -421,6 +440,8 @@ def absorb(update: Update, state: State) -> None:
         part.stats.merge(measured.stats)
         part.elapsed = max(part.elapsed, measured.elapsed)
         state.interval.merge(measured.stats.labelled(part.label))
+        if part.scenario.load.phases:
+            part.phases.setdefault(measured.phase, Stats()).merge(measured.stats)
 
 
 def look_for_silence(running: list[Worker]) -> None:
@@ -469,9 +490,26 @@ def show_progress(workers: list[Worker], state: State, show: Callable[[Progress]
             errors=sum(part.stats.errors for part in state.parts),
             p50=recent.histogram.percentile(0.5),
             p99=recent.histogram.percentile(0.99),
+            dropped=sum(part.stats.dropped for part in state.parts),
+            phase=", ".join(filter(None, (phase_at(part, elapsed) for part in state.parts))),
         )
     )
     state.shown, state.interval = now, Stats()
+
+
+def phase_at(part: Part, elapsed: float) -> str:
+    """`name (2 of 3)`, or nothing where there is but one."""
+    load = part.scenario.load
+    if len(load.phases) < 2:
+        return ""
+    number = sum(begin <= elapsed for begin in beginnings(load))
+    return part.say(f"{load.phases[number - 1].name} ({number} of {len(load.phases)})")
+
+
+def beginnings(load: Load) -> list[float]:
+    """When each phase is to begin, in seconds since the start."""
+    times = [phase.pacer.seconds for phase in load.phases]
+    return [sum(times[:number]) for number in range(len(times))]
 
 
 # --- at the end ---------------------------------------------------------------------------------
@@ -509,8 +547,10 @@ def part_report(
     part: Part, seed: int, state: State, unreached: Mapping[str, str]
 ) -> ScenarioReport:
     scenario = part.scenario
+    phases = tuple(phase_reports(part))
     outcome = Outcome(
         duration=part.elapsed,
+        phases=tuple(phase.stats for phase in phases),
         interrupted=state.interrupted,
         unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
         generator_failed=state.failed,
@@ -526,7 +566,28 @@ def part_report(
         duration=part.elapsed,
         stats=part.stats,
         verdict=judge(part.stats, scenario.thresholds, outcome),
+        phases=phases,
     )
+
+
+def phase_reports(part: Part) -> Iterator[PhaseReport]:
+    load, duration = part.scenario.load, part.elapsed
+    begins = beginnings(load)
+    for number, (phase, begin) in enumerate(zip(load.phases, begins, strict=True)):
+        end = begins[number + 1] if number + 1 < len(begins) else duration
+        took = max(0.0, min(end, duration) - begin)
+        stats = part.phases.get(number, Stats())
+        yield PhaseReport(phase.name, planned(phase), took, stats)
+
+
+def planned(phase: Phase) -> str:
+    """What a phase is to do, in words: `0..500 users`, `2,000/s`."""
+    pacer = phase.pacer
+    if isinstance(pacer, Rate):
+        ends = [figures.rate(rate) for rate in dict.fromkeys((pacer.first, pacer.last))]
+        return "..".join(ends)
+    ends = [f"{users:,}" for users in dict.fromkeys((pacer.first, pacer.last))]
+    return "..".join(ends) + (" user" if ends == ["1"] else " users")
 
 
 def never_reached(finals: list[Final]) -> dict[str, str]:
@@ -549,7 +610,8 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     scenario, stats = part.scenario, part.stats
     if part.died is not None:
         yield part.died + "; the faults after that are its death, not as many bugs"
-    if not state.interrupted and (missing := scenario.load.users - stats.started) > 0:
+    missing = 0 if scenario.load.phases else scenario.load.users - stats.started
+    if not state.interrupted and missing > 0:
         yield (
             f"{missing} of {scenario.load.users} users were never started, the run ended first:"
             " give it a longer --run-time, a higher --spawn-rate, or more --workers"

@@ -14,6 +14,7 @@ from typing import Literal
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
+from loadmux.pacer import Pacer, Rate
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -389,11 +390,27 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """Closed load. `spawn_rate` in users a second (None: all at once), times in seconds.
+class Phase:
+    """A part of the run; `users` is the most that there are at once, of open load `max_users`."""
 
-    Ends at `run_time` or when every user has done its `iterations`, whichever comes first; the
-    loader sets `iterations` to 1 where neither was given.
+    name: str
+    pacer: Pacer
+    users: int
+
+    @property
+    def open(self) -> bool:
+        return isinstance(self.pacer, Rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`users` is the most that there are at once, `spawn_rate` in users a second (None: all at
+    once), times in seconds.
+
+    Without `phases` the load is closed, and ends at `run_time` or when every user has done its
+    `iterations`, whichever comes first; the loader sets `iterations` to 1 where neither was given.
+    `phases` (one for open load or a ramp that is no more than that) follow each other; `run_time`
+    is the time of all of them, and there are no `iterations`.
     """
 
     users: int = 1
@@ -402,6 +419,12 @@ class Load:
     iterations: int | None = None
     pacing: float | None = None
     graceful_stop: float = 5.0
+    phases: tuple[Phase, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether iterations start on a schedule in some phase."""
+        return any(phase.open for phase in self.phases)
 
 
 Pick = Literal["sequential", "shuffled", "random"]
@@ -428,6 +451,11 @@ class Feeder:
         return len(next(iter(self.columns.values())))
 
 
+NOT_WITH_RATE = (
+    "does not go with open load ('rate'): there iterations begin by the clock, and it is not known"
+    " for how many users it would have to wait"
+)
+
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 
@@ -453,7 +481,7 @@ class Threshold:
 class Scenario:
     """One file. `target` is the only one, or the first of `targets`, which has those with names.
 
-    `weight` is its share of the users beside other scenarios; None, where the file says none, is 1.
+    `weight` is its share of the load beside other scenarios; None, where the file says none, is 1.
     """
 
     path: str
@@ -514,3 +542,4 @@ class Overrides:
     iterations: int | None = None
     seed: int | None = None
     thresholds: tuple[str, ...] = ()
+    rate: str | None = None

@@ -19,6 +19,7 @@ from loadmux.endpoints import endpoints
 from loadmux.errors import Kind, UsageError
 from loadmux.feeders import picker
 from loadmux.framed import HasLength, Matches, match_until
+from loadmux.intended import FromIntendedStart, Timed
 from loadmux.scenario import (
     Barrier,
     ByRule,
@@ -145,7 +146,7 @@ class _Compiler:
         if isinstance(step, Exchange):
             for index in step.sockets:
                 self.last_rows[index] = step.name
-        return self._step(step)
+        return self._step(step, on_schedule=self.scenario.load.open)
 
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:
@@ -168,7 +169,7 @@ class _Compiler:
         scenario = self.scenario
         return Script(
             before=self._steps(scenario.before),
-            steps=self._steps(scenario.steps),
+            steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),
             endpoints=self.endpoints,
             names=[one.name for one in scenario.sockets],
@@ -180,13 +181,16 @@ class _Compiler:
 
     # --- steps ----------------------------------------------------------------------------------
 
-    def _steps(self, script: Sequence[Step]) -> list[Operation]:
-        return [self._step(step) for step in script]
+    def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
+        return [self._step(step, on_schedule) for step in script]
 
-    def _step(self, step: Step) -> Operation:
+    def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
             case Exchange():
-                return self._exchange(step)
+                operation = self._exchange(step)
+                if not on_schedule:
+                    return operation
+                return FromIntendedStart.of(operation, self.stats.row(step.name))
             case OnSockets(name=name, action=action, sockets=sockets):
                 record: steps.Record = (
                     self._record(name, "connect") if action == "connect" else _unrecorded
@@ -196,34 +200,36 @@ class _Compiler:
             case Wait(name=name, time=time):
                 return steps.Wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
-                return steps.Repeat(name, times, self._steps(do))
+                return steps.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
                 texts = [self._render(value) for value in values]
-                return steps.For(name, variable, texts, self._steps(do))
+                return steps.For(name, variable, texts, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
             case Together(name=name, branches=branches, uses=uses):
-                return steps.Together(name, [self._steps(branch) for branch in branches], uses)
+                return steps.Together(
+                    name, [self._steps(branch, on_schedule) for branch in branches], uses
+                )
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):
-                return self._call(name, function)
+                return self._call(name, function, on_schedule)
 
-    def _call(self, name: str, function: Function) -> Operation:
+    def _call(self, name: str, function: Function, on_schedule: bool) -> Operation:
         """Import the function; its folder stays on the path for what it imports when it runs."""
         try:
             usercode.admit(function.folder)
             found = usercode.find(function)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return scripting.Call(name, found, self.library, function.folder)
+        return scripting.Call(name, found, self.library, function.folder, on_schedule)
 
     def _record(self, name: str, kind: str) -> steps.Record:
         row = self.stats.row(name)
         row.kind = kind
         return row.samples.append
 
-    def _exchange(self, step: Exchange) -> Operation:
+    def _exchange(self, step: Exchange) -> Timed:
         self.place = frame_steps.Place(step.where, step.name)
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)

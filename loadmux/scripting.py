@@ -45,7 +45,9 @@ from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.loop import sleep_until
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
+from loadmux.intended import FromIntendedStart
 from loadmux.scenario import (
+    NOT_WITH_RATE,
     ByRule,
     Data,
     Exactly,
@@ -218,8 +220,9 @@ class Library:
             return Ready(self.compiler.operation(step), step.sockets)
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
-        if isinstance(operation, steps.Exchange):
-            if not kept_whole(step, operation.plan):
+        timed = operation.step if isinstance(operation, FromIntendedStart) else operation
+        if isinstance(timed, steps.Exchange):
+            if not kept_whole(step, timed.plan):
                 saved = f".reply {step.sockets[-1]}"
                 step = replace(step, expect=replace(step.expect, save=saved))
                 operation = self.compiler.operation(step)
@@ -447,6 +450,8 @@ class User:
     async def _barrier(self, name: str) -> None:
         if isinstance(self._task, Branch):
             raise ValueError("a barrier cannot stand in a branch: the whole user waits")
+        if self._library.compiler.scenario.load.open:
+            raise ValueError(f"a barrier {NOT_WITH_RATE}")
         await steps.Barrier(f"barrier {name}", name).run(self._task)
 
     async def _perform(self, ready: Ready) -> bytes:
@@ -647,14 +652,20 @@ class Sockets:
 
 @dataclass(slots=True)
 class Call:
-    """The step that runs a function; `folder` is where the author's code is."""
+    """The step that runs a function; `folder` is where the author's code is.
+
+    `on_schedule`: the first exchange of its iteration takes up what delay the user has.
+    """
 
     name: str
     function: usercode.AsyncFunction
     library: Library
     folder: str
+    on_schedule: bool = False
 
     async def run(self, user: VirtualUser) -> None:
+        if not self.on_schedule:
+            user.late = 0.0
         script = User(user, self.library, self.folder)
         await script._lead(self.function(script), user)
         if script._over is not None:

@@ -20,10 +20,21 @@ from loadmux.errors import Evidence, Kind, ScriptFailed
 
 EXAMPLES = 3
 SCRIPT_ERRORS = 50
+COUNTS = (
+    "iterations",
+    "interrupted",
+    "dropped",
+    "begun",
+    "waited",
+    "overrun",
+    "started",
+    "served",
+    "slow_connects",
+)
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
 
-def _edges(bucket: int) -> tuple[float, float]:
+def edges(bucket: int) -> tuple[float, float]:
     """The two ends of a bucket, in seconds."""
     low, high = struct.unpack(">ff", struct.pack(">II", bucket << 16, (bucket + 1) << 16))
     return float(low), float(high)
@@ -65,7 +76,7 @@ class Histogram:
     def buckets(self) -> Iterator[tuple[float, int]]:
         """A latency (seconds: the middle of a bucket, in the samples' own range) and its count."""
         for bucket in sorted(self.counts):
-            low, high = _edges(bucket)
+            low, high = edges(bucket)
             yield min(max((low + high) / 2, self.low), self.high), self.counts[bucket]
 
     def percentile(self, quantile: float) -> float:
@@ -84,7 +95,7 @@ class Histogram:
             if seen >= rank:
                 if seen == self.count and rank == self.count:
                     return self.high
-                low, high = _edges(bucket)
+                low, high = edges(bucket)
                 return min(max((low + high) / 2, self.low), self.high)
         return self.high
 
@@ -98,6 +109,10 @@ class StepStats:
 
     `late` are those of `errors` that came to light after their exchange had been counted as right:
     bytes too many at the end of a run.
+
+    Under open load there are two latencies: `histogram` is the response time, from the intended
+    start, and `service` the time from the send; None where the two are one. `delayed` is the batch
+    of those in which they differ, as pairs.
     """
 
     name: str
@@ -107,16 +122,32 @@ class StepStats:
     untimed: int = 0
     late: int = 0
     samples: list[float] = field(default_factory=list)
+    service: Histogram | None = None
+    delayed: list[tuple[float, float]] = field(default_factory=list)
 
     def pass_untimed(self) -> None:
         self.untimed += 1
 
+    def record_delayed(self, delay: float, seconds: float) -> None:
+        """A latency of `seconds` from a send that was `delay` seconds after the intended start."""
+        self.delayed.append((delay + seconds, seconds))
+
     def fold(self) -> None:
         """Empty `samples` into the histogram; the list object stays the same one."""
         self.histogram.add(self.samples)
+        if self.service is not None:
+            self.service.add(self.samples)
+            self.histogram.add([response for response, _ in self.delayed])
+            self.service.add([service for _, service in self.delayed])
+            self.delayed.clear()
         self.samples.clear()
 
     def merge(self, other: StepStats) -> None:
+        if self.service is not None or other.service is not None:
+            if self.service is None:
+                self.service = Histogram()
+                self.service.merge(self.histogram)
+            self.service.merge(other.service or other.histogram)
         self.histogram.merge(other.histogram)
         self.errors += other.errors
         self.untimed += other.untimed
@@ -159,15 +190,24 @@ class Stats:
     is apart because opening a connection is no exchange. `served` counts users that completed at
     least one iteration without a fault, `started` all that began. `script_errors` has a value for
     each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most.
+
+    Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
+    them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
+    those of the dropped that the generator itself had no time for. `starts` is by how much the
+    generator was late in starting an iteration for which there was a user.
     """
 
     steps: dict[str, StepStats] = field(default_factory=dict)
     connects: StepStats = field(default_factory=lambda: StepStats("connect", "connect"))
+    starts: StepStats = field(default_factory=lambda: StepStats("start"))
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
     script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
     iterations: int = 0
     interrupted: int = 0
     dropped: int = 0
+    begun: int = 0
+    waited: int = 0
+    overrun: int = 0
     started: int = 0
     served: int = 0
     slow_connects: int = 0
@@ -221,6 +261,7 @@ class Stats:
         for row in self.steps.values():
             row.fold()
         self.connects.fold()
+        self.starts.fold()
 
     def merge(self, other: Stats) -> None:
         """Add what another worker measured (or one worker since it last told)."""
@@ -229,32 +270,28 @@ class Stats:
             mine.kind = row.kind
             mine.merge(row)
         self.connects.merge(other.connects)
+        self.starts.merge(other.starts)
         for key, group in other.faults.items():
             faults = self.faults.setdefault(key, FaultGroup(group.kind, group.step))
             faults.count += group.count
             faults.examples.extend(group.examples[: EXAMPLES - len(faults.examples)])
         for where, errors in other.script_errors.items():
             self._script_errors(where, errors.text).count += errors.count
-        self.iterations += other.iterations
-        self.interrupted += other.interrupted
-        self.dropped += other.dropped
-        self.started += other.started
-        self.served += other.served
-        self.slow_connects += other.slow_connects
+        for name in COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def take(self) -> Stats:
         """What was measured since the last call, as a value of its own; the rows stay in use."""
         self.fold()
-        taken = Stats(faults=self.faults, iterations=self.iterations, interrupted=self.interrupted)
-        taken.dropped, taken.started = self.dropped, self.started
+        taken = Stats(faults=self.faults, **{name: getattr(self, name) for name in COUNTS})
         taken.script_errors, self.script_errors = self.script_errors, {}
-        taken.served, taken.slow_connects = self.served, self.slow_connects
         for row in self.steps.values():
             taken.steps[row.name] = _moved(row)
         taken.connects = _moved(self.connects)
+        taken.starts = _moved(self.starts)
         self.faults = {}
-        self.iterations = self.interrupted = self.dropped = 0
-        self.started = self.served = self.slow_connects = 0
+        for name in COUNTS:
+            setattr(self, name, 0)
         return taken
 
     @property
@@ -277,4 +314,6 @@ class Stats:
 def _moved(row: StepStats) -> StepStats:
     moved = StepStats(row.name, row.kind, row.histogram, row.errors, row.untimed, row.late)
     row.histogram, row.errors, row.untimed, row.late = Histogram(), 0, 0, 0
+    if row.service is not None:
+        moved.service, row.service = row.service, Histogram()
     return moved

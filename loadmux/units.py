@@ -33,6 +33,8 @@ PERIODS = {"s": Decimal(1), "m": Decimal(60)}
 # 24 days of milliseconds overflow the 32-bit time-out of poll(2) and epoll_wait(2).
 LONGEST = 20 * 24 * 3600
 LARGEST = 2**50
+# A schedule of 20 days then has less than 2**53 starts, and each has a number of its own.
+HIGHEST_RATE = 10**9
 
 DURATION_FORMS = "write a number with a unit such as 250us, 10ms, 5s, 2m, 1h"
 SIZE_FORMS = "write a number of bytes such as 64, 64KiB, 1MB"
@@ -78,7 +80,10 @@ def rate(text: str) -> float:
     match = _RATE.fullmatch(text)
     if match is None:
         raise ValueError(f"{quoted(text)} is not a rate; {RATE_FORMS}")
-    return float(Decimal(match[1]) / PERIODS[match[2]])
+    found = Decimal(match[1]) / PERIODS[match[2]]
+    if found > HIGHEST_RATE:
+        raise ValueError(f"{quoted(text)} is too high; at most {HIGHEST_RATE}/s")
+    return float(found)
 
 
 def plain_rate(text: str) -> float:

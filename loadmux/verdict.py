@@ -1,9 +1,10 @@
 """Judges a run: thresholds against what was measured, and one exit code that says the outcome.
 
 Pure: statistics in, `Verdict` out. The precedence, strongest first: interrupted (130), target not
-reached (4), errors beyond what a threshold allows (1), nothing measured or the generator lost (3),
-another threshold crossed (99), pass (0). Errors in the scenario's own code are the author's: with
-them a run is inconclusive at best, for what they kept from being sent was not checked.
+reached (4), errors beyond what a threshold allows (1), nothing measured, the generator lost or its
+schedule not kept (3), another threshold crossed (99), pass (0). Errors in the scenario's own code
+are the author's: with them a run is inconclusive at best, for what they kept from being sent was
+not checked.
 
 Errors. A fault counts against the thresholds on `errors` or `error_rate` of its own step and those
 of the whole run. The implied `errors == 0` stands in for what the user left unsaid, so it counts
@@ -16,6 +17,12 @@ where nothing is sent either. When none of them succeeded, nothing was measured.
 samples is crossed, with nothing measured: over a whole run without samples that is inconclusive;
 over one step without samples it is a threshold crossed (99), even one on `errors`, as no reply was
 wrong.
+
+Schedule (open load). The generator did not keep it when it dropped iterations while it had no pause
+itself, or when in some phase every tenth start came more than `BEHIND` late although there was a
+user for it. What a slow target makes late or drops is none of its faults. Starts that are less late
+than that still count in response times: when one in a hundred is more than `LATE` late, a crossed
+threshold on a latency may be the generator's doing, and is inconclusive as well.
 """
 
 from __future__ import annotations
@@ -39,6 +46,9 @@ OPERATORS = {
 }
 ERROR_METRICS = frozenset({"errors", "error_rate"})
 NAMED = 3
+BEHIND = 0.05
+LATE = 0.01
+LATENCIES = frozenset({"p", "min", "mean", "max"})
 
 
 class ExitCode(IntEnum):
@@ -81,13 +91,17 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run was like beside its statistics; each text is None where it did not happen."""
+    """What a run was like beside its statistics; each text is None where it did not happen.
+
+    `phases` are the statistics of each, where there are phases.
+    """
 
     duration: float
     interrupted: bool = False
     unreachable: str | None = None
     generator_failed: str | None = None
     target_died: str | None = None
+    phases: tuple[Stats, ...] = ()
 
 
 def judge(stats: Stats, thresholds: Sequence[Threshold], outcome: Outcome) -> Verdict:
@@ -147,6 +161,8 @@ def _conclusion(
             ExitCode.INCONCLUSIVE,
             f"nothing was measured: {_nothing(stats)}",
         )
+    if (missed := _schedule_missed(stats, crossed, outcome)) is not None:
+        return ExitCode.INCONCLUSIVE, missed
     if crossed:
         texts = ", ".join(result.threshold.text for result in crossed[:NAMED])
         texts += f", and {len(crossed) - NAMED} more" if len(crossed) > NAMED else ""
@@ -169,6 +185,27 @@ def _script_errors(stats: Stats) -> str:
     count = sum(errors.count for errors in stats.script_errors.values())
     first = next(iter(stats.script_errors.values())).text
     return f"{_plural(count, 'error')} in the scenario's code: {first}"
+
+
+def _schedule_missed(
+    stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome
+) -> str | None:
+    """Why the schedule was not kept, where that was the generator's own fault."""
+    could_not = "the load generator could not keep its schedule"
+    if stats.overrun:
+        dropped = _plural(stats.overrun, "iteration")
+        return f"{could_not}: it had no time for {dropped}; give it more --workers or a lower rate"
+    late = max((phase.starts.histogram.percentile(0.9) for phase in outcome.phases), default=0.0)
+    if late > BEHIND:
+        return f"{could_not}: one start in ten was more than {late * 1e3:.0f} ms late"
+    late = stats.starts.histogram.percentile(0.99)
+    doubtful = [r.threshold.text for r in crossed if r.threshold.metric in LATENCIES]
+    if late > LATE and doubtful:
+        return (
+            f"one start in a hundred was more than {late * 1e3:.0f} ms late through the generator,"
+            f" which may be why a threshold was crossed: {doubtful[0]}"
+        )
+    return None
 
 
 def _nothing(stats: Stats) -> str:

@@ -14,7 +14,7 @@ import gc
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
@@ -25,6 +25,7 @@ from loadmux.barriers import Blocked, Open
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
+from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.user import Control, VirtualUser
 from loadmux.errors import DriverFault, LoadmuxError
 from loadmux.scenario import Barrier, Call, Scenario, Url
@@ -71,11 +72,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What a scenario measured since the last time; `active` users now, `elapsed` in seconds."""
+    """What a scenario measured since the last time; `active` users now, `elapsed` in seconds.
+
+    All of it belongs to one phase (0 where there are none): at the end of each it is told.
+    """
 
     stats: Stats
     active: int
     elapsed: float
+    phase: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,34 +117,63 @@ class Failed:
 
 
 class Part:
-    """The users of one scenario in this process: when they start, and when their time is up."""
+    """The users of one scenario in this process: when they start, and when their time is up.
+
+    Users of a closed load without phases are started at their rate by `schedule` and `spawn`;
+    where there are phases the users are a `pool`, and `conduct` walks through them. `spawn_rate`
+    (users a second, everywhere) holds for a pool whose load names none; `phase_over` is called when
+    a phase has ended and another begins. `announce` tells the other side who waits at barriers.
+    """
 
     def __init__(
-        self, share: Share, seed: int, loop: Loop, announce: Callable[[Blocked], None]
+        self,
+        share: Share,
+        seed: int,
+        loop: Loop,
+        spawn_rate: float,
+        phase_over: Callable[[], None],
+        announce: Callable[[Blocked], None],
     ) -> None:
-        self.load = share.scenario.load
+        self.load = load = share.scenario.load
         self.first = share.first
         self.loop = loop
         self.stats = Stats()
-        self.control = Control(self.stats, self.load.iterations, self.load.pacing)
-        scenario, urls = share.scenario, share.urls
-        script = compile_scenario(scenario, urls, seed, self.stats, share.first)
-        self.users = [VirtualUser(loop, self.control, script, n) for n in share.numbers]
+        self.control = Control(self.stats, load.iterations, load.pacing)
         self.spawned = 0
         self.end = self.grace = 0.0
-        self.opened = 0
+        self.phase = self.opened = 0
+        self.conducting = bool(load.phases)
+        self.pool: Pool | None = None
+        self.users: Sequence[VirtualUser]
+        scenario, urls, numbers = share.scenario, share.urls, share.numbers
         if any(isinstance(step, Barrier | Call) for step in scenario.every_step):
-            alone = share.numbers.step == 1
+            alone = numbers.step == 1
             tell = None if alone else lambda waits: announce(Blocked(waits, self.opened))
             self.control.barriers = Barriers(self._running, tell)
+        script = compile_scenario(scenario, urls, seed, self.stats, share.first)
+        if load.phases:
+            pooled = [PooledUser(loop, self.control, script, number) for number in numbers]
+            place, stride = numbers.start - share.first, numbers.step
+            stages = [Stage(one.pacer, one.users, place, stride) for one in load.phases]
+            gap = stride / (load.spawn_rate or spawn_rate)
+            ended = partial(self._phase_over, phase_over)
+            self.pool = Pool(pooled, self.control, stages, gap, scenario.timeout, ended)
+            self.users = pooled
+        else:
+            self.users = [VirtualUser(loop, self.control, script, number) for number in numbers]
 
     def begin(self, now: float) -> None:
-        """The run begins: set the clocks (`perf_counter` seconds)."""
+        """The run begins: set the clocks (`perf_counter` seconds), start the conductor."""
         load = self.load
         self.control.ended = now
         self.end = now + load.run_time if load.run_time is not None else float("inf")
         self.grace = load.graceful_stop
+        if self.pool is not None:
+            conductor = Task(self.loop)
+            self.loop.spawn(conductor, self._conduct(conductor, self.pool))
         self.look()
+
+    # --- barriers -------------------------------------------------------------------------------
 
     def look(self) -> None:
         """The number of users that a barrier waits for may have changed."""
@@ -165,8 +199,12 @@ class Part:
         Without a spawn rate all are meant to start at once, and the first must not find itself
         alone; with one, who has not been started is not waited for.
         """
-        at_once = self.load.spawn_rate is None and not self.control.stopping
-        return self.control.active + (len(self.users) - self.spawned if at_once else 0)
+        if self.load.spawn_rate is not None or self.control.stopping:
+            return self.control.active
+        missing = len(self.users) - self.spawned if self.pool is None else self.pool.missing
+        return self.control.active + missing
+
+    # --- users ----------------------------------------------------------------------------------
 
     def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
         """When to start each user, in seconds from the beginning, in this order.
@@ -174,7 +212,7 @@ class Part:
         Scenarios without a spawn rate share SPAWN_RATE, for users are numbered over all of them.
         """
         rate, first = self.load.spawn_rate, self.first
-        for user in self.users:
+        for user in self.users if self.pool is None else ():
             due = (user.number - first) / rate if rate else user.number / SPAWN_RATE
             yield due, user.number, self, user
 
@@ -183,24 +221,37 @@ class Part:
         self.loop.spawn(user, user.run())
         self.spawned += 1
 
+    async def _conduct(self, task: Task, pool: Pool) -> None:
+        await pool.conduct(task)
+        self._stop_users()
+        self.conducting = False
+
+    def _phase_over(self, tell: Callable[[], None]) -> None:
+        tell()
+        self.phase += 1
+
     @property
     def done(self) -> bool:
-        spawning = self.spawned < len(self.users) and not self.control.stopping
-        return not spawning and self.control.active == 0
+        more = self.conducting if self.pool is not None else self.spawned < len(self.users)
+        return not (more and not self.control.stopping) and self.control.active == 0
 
     def cut_short(self, now: float) -> None:
         """The run ends now, and waits for nobody."""
         self.end, self.grace = min(self.end, now), 0.0
+        self._stop_users()
 
     def look_at(self, now: float) -> None:
         """Stop or interrupt the users if it is time."""
-        if now >= self.end:
-            self.control.stopping = True
-            for user in self.users:
-                user.wake()
-            self.look()
+        if now >= self.end and self.pool is None:
+            self._stop_users()  # those of a pool stop when its last start has been made
         if now >= self.end + self.grace:
             self._interrupt()
+
+    def _stop_users(self) -> None:
+        self.control.stopping = True
+        for user in self.users:
+            user.wake()
+        self.look()
 
     def _interrupt(self) -> None:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""
@@ -210,6 +261,9 @@ class Part:
                 self.loop.throw(user, Interrupted())
 
     def count_abandoned(self) -> None:
+        """When the loop has ended: starts that will never be made, iterations that were cut off."""
+        if self.pool is not None:
+            self.pool.close()
         if self.control.stopping or self.control.unreachable:
             abandoned = sum(user.iterating and not user.done for user in self.users)
             self.stats.interrupted += abandoned
@@ -217,7 +271,7 @@ class Part:
     def measured(self, now: float) -> Measured:
         epoch = self.loop.epoch
         elapsed = self.control.ended - epoch if self.done else now - epoch
-        return Measured(self.stats.take(), self.control.active, elapsed)
+        return Measured(self.stats.take(), self.control.active, elapsed, self.phase)
 
 
 class Worker:
@@ -226,8 +280,9 @@ class Worker:
     def __init__(self, job: Job, pipe: Pipe) -> None:
         self.pipe = pipe
         self.loop = Loop(make_poller(job.poller))
+        rate = SPAWN_RATE / len(job.shares)
         self.parts = [
-            Part(share, job.seed, self.loop, partial(self._announce, number))
+            Part(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))
             for number, share in enumerate(job.shares)
         ]
         self.reached: set[str] = set()
@@ -289,7 +344,7 @@ class Worker:
                     part.cut_short(now)
                 part.look_at(now)
             if now - told >= UPDATE_EVERY:
-                self.pipe.send(self.update())
+                self.tell()
                 told = now
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
@@ -319,6 +374,9 @@ class Worker:
             await sleep_until(task, perf_counter() + LISTEN_EVERY)
             self._told_to_stop()
         self.listening = False
+
+    def tell(self) -> None:
+        self.pipe.send(self.update())
 
     def update(self) -> Update:
         now = perf_counter()

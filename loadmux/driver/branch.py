@@ -56,6 +56,14 @@ class Branch(VirtualUser):
     def random(self) -> random.Random:
         return self.parent.random
 
+    @property
+    def late(self) -> float:
+        return self.parent.late
+
+    @late.setter
+    def late(self, seconds: float) -> None:
+        self.parent.late = seconds
+
     def take(self, connections: Iterable[Connection]) -> None:
         """Drive these connections from now on, until `give_back`."""
         for connection in connections:

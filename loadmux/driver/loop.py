@@ -163,12 +163,14 @@ class Loop:
             if alarms and alarms[0][0] - now < patience:
                 timeout = min(self._fire(now), patience)
             if self._ready:
-                timeout = 0.0
-            before = clock() if timeout else now
-            events = wait(timeout)
-            now = clock()
-            if timeout or (patience and not events):
-                self.waited += now - before
+                events = wait(0.0)
+                now = clock()
+            else:
+                before = clock()
+                events = wait(timeout)
+                now = clock()
+                if timeout or (patience and not events):
+                    self.waited += now - before
             for fd, event in events:
                 try:
                     connection = connections[fd]

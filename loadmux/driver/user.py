@@ -84,7 +84,8 @@ class VirtualUser(Task):
     """User `number` (from 0, unique over all workers) of a test.
 
     `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
-    the same number one after the other.
+    the same number one after the other. `late` is by how many seconds the iteration began after its
+    intended start, until a step has counted it in; always 0 where there is no schedule.
     """
 
     __slots__ = (
@@ -95,6 +96,7 @@ class VirtualUser(Task):
         "interrupted",
         "iterating",
         "iteration",
+        "late",
         "leaving",
         "life",
         "number",
@@ -117,6 +119,7 @@ class VirtualUser(Task):
         self.iterating = self.leaving = False
         self.life = 0
         self.failures = 0
+        self.late = 0.0
         self.prepared = False
         self.served = False
         self.started = False
@@ -152,8 +155,7 @@ class VirtualUser(Task):
         control = self.control
         self.started = True
         control.stats.started += 1
-        if control.barriers is not None:
-            control.barriers.look()
+        self.look()
         try:
             alive = True
             while alive and not control.stopping and self._iterations_left():
@@ -164,18 +166,30 @@ class VirtualUser(Task):
                 self.iteration += 1
                 if control.pacing is not None and alive:
                     await self._rest(started + control.pacing)
-            control.ended = perf_counter()
-            if alive and self.prepared:
-                await self._walk(self.script.after)
-            await self._part()
+            await self._leave(alive)
         except Interrupted:
-            control.ended = perf_counter()
-            control.stats.interrupted += self.iterating
-            await drop(self, self.connections)
+            await self._break_off()
         finally:
             control.active -= 1
-            if control.barriers is not None:
-                control.barriers.look()
+            self.look()
+
+    def look(self) -> None:
+        """The number of running users has changed: a barrier may be waiting for that."""
+        if self.control.barriers is not None:
+            self.control.barriers.look()
+
+    async def _leave(self, alive: bool) -> None:
+        """After the last iteration."""
+        self.control.ended = perf_counter()
+        if alive and self.prepared:
+            await self._walk(self.script.after)
+        await self._part()
+
+    async def _break_off(self) -> None:
+        """In the middle of an iteration, as time is up for good."""
+        self.control.ended = perf_counter()
+        self.control.stats.interrupted += self.iterating
+        await drop(self, self.connections)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -186,7 +200,7 @@ class VirtualUser(Task):
         if not self.prepared:
             self.prepared = await self._walk(self.script.before)
             if not self.prepared:
-                return self.script.on_error == "reconnect" and not self.control.given_up
+                return self._may_try_again()
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -200,6 +214,9 @@ class VirtualUser(Task):
             self.served = True
             stats.served += 1
         return True
+
+    def _may_try_again(self) -> bool:
+        return self.script.on_error == "reconnect" and not self.control.given_up
 
     async def _walk(self, operations: Sequence[Operation]) -> bool:
         """Steps outside the iterations, `before` or `after`; true if none failed."""

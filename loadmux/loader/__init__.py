@@ -64,13 +64,13 @@ def load_all(
     models: Collection[str] = (),
     rules: Collection[str] = RULES,
 ) -> tuple[Scenario, ...]:
-    """The scenarios of one run, with their shares of the users (`shares`); files or bundles.
+    """The scenarios of one run, with their shares of the load (`shares`); files or bundles.
 
     Raises ScenarioErrors with all the mistakes of all files, UsageError for a wrong override.
     """
     checked = options.check(overrides, models, rules)
     alone = len(sources) == 1
-    own = checked if alone else replace(checked, users=None, spawn_rate=None)
+    own = checked if alone else replace(checked, spawn_rate=None)
     drafts = []
     for source in sources:
         if isinstance(source, Bundle):
@@ -136,7 +136,7 @@ def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...
             raise UsageError(f"--threshold: {problems[0]}")
     scenarios = tuple(draft.scenario for draft in drafts if draft.scenario is not None)
     if len(scenarios) > 1:
-        scenarios = shared(scenarios, checked.users, checked.spawn_rate)
+        scenarios = shared(scenarios, checked.users, checked.rate, checked.spawn_rate)
     for scenario, draft in zip(scenarios, drafts, strict=True):
         _check_feeders(scenario, draft.mistakes)
     _raise_any(drafts)

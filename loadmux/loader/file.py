@@ -7,7 +7,7 @@ from typing import cast, get_args
 
 from loadmux import thresholds
 from loadmux.errors import Position
-from loadmux.loader import feeders, reader, target
+from loadmux.loader import feeders, load, reader, target
 from loadmux.loader.branches import Branches
 from loadmux.loader.files import Files
 from loadmux.loader.names import Names
@@ -16,7 +16,7 @@ from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.loader.sockets import Sockets
 from loadmux.loader.steps import Steps
-from loadmux.scenario import Feeder, Load, OnError, Scenario, Step, Target, Text, Threshold
+from loadmux.scenario import Feeder, OnError, Scenario, Step, Target, Text, Threshold
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, ListNode, MappingNode, Node
 
@@ -36,15 +36,8 @@ KEYS = (
     "seed",
     "weight",
 )
-LOAD_KEYS = ("users", "spawn_rate", "run_time", "iterations", "pacing", "graceful_stop")
-LOAD_NOT_YET = {
-    "rate": "'rate' (open load)",
-    "max_users": "'max_users' (open load)",
-    "phases": "'phases'",
-}
 ON_ERROR: tuple[OnError, ...] = get_args(OnError)
 DEFAULT_TIMEOUT = 5.0
-DEFAULT_GRACEFUL_STOP = 5.0
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 
 
@@ -79,7 +72,7 @@ class File:
         steps = Steps(self._mistakes, sockets, self._names, payloads, branches)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
-        fields, seed = self._fields, self._options.seed
+        fields, options = self._fields, self._options
         file_seed = fields.read("seed", reader.index)
         return Scenario(
             path=self._path,
@@ -91,10 +84,10 @@ class File:
             before=before,
             steps=body,
             after=after,
-            load=self._load(),
+            load=load.read(self._mistakes, fields.value("load"), options),
             timeout=fields.read("timeout", reader.positive_duration) or DEFAULT_TIMEOUT,
             on_error=self._on_error(),
-            seed=file_seed if seed is None else seed,
+            seed=file_seed if options.seed is None else options.seed,
             thresholds=self._thresholds(steps),
             feeders=self._feeders,
             targets={} if target.ONLY in targets else targets,
@@ -184,39 +177,6 @@ class File:
             self._mistakes.add(Position(self._path, 1, 1), message)
             steps.complete = False
         return ()
-
-    # --- load -------------------------------------------------------------------------------
-
-    def _load(self) -> Load:
-        node, options = self._fields.value("load"), self._options
-        file = Load() if node is None else self._load_of(node)
-        load = Load(
-            users=options.users or file.users,
-            spawn_rate=options.spawn_rate or file.spawn_rate,
-            run_time=options.run_time or file.run_time,
-            iterations=options.iterations or file.iterations,
-            pacing=file.pacing,
-            graceful_stop=file.graceful_stop,
-        )
-        if load.run_time is None and load.iterations is None:
-            return Load(load.users, load.spawn_rate, None, 1, load.pacing, load.graceful_stop)
-        return load
-
-    def _load_of(self, node: Node) -> Load:
-        if not isinstance(node, MappingNode):
-            message = f"'load' must be a mapping, not {kind_of(node)}"
-            self._mistakes.add(node.where, f"{message}; write {{users: 50, run_time: 10s}}")
-            return Load()
-        fields = Fields(self._mistakes, node, "a load", LOAD_KEYS, LOAD_NOT_YET)
-        stop = fields.read("graceful_stop", reader.duration)
-        return Load(
-            users=fields.read("users", reader.count) or 1,
-            spawn_rate=fields.read("spawn_rate", reader.spawn_rate),
-            run_time=fields.read("run_time", reader.positive_duration),
-            iterations=fields.read("iterations", reader.count),
-            pacing=fields.read("pacing", reader.duration),
-            graceful_stop=DEFAULT_GRACEFUL_STOP if stop is None else stop,
-        )
 
     # --- thresholds -------------------------------------------------------------------------
 

@@ -31,6 +31,7 @@ class Options:
     run_time: float | None
     iterations: int | None
     seed: int | None
+    rate: float | None
     thresholds: tuple[Threshold, ...]
 
 
@@ -49,6 +50,7 @@ def check(overrides: Overrides, models: Collection[str], rules: Collection[str])
         run_time=_positive("--run-time", overrides.run_time, units.plain_duration),
         iterations=_at_least("--iterations", overrides.iterations, 1),
         seed=_at_least("--seed", overrides.seed, 0),
+        rate=_positive("--rate", overrides.rate, units.plain_rate),
         thresholds=tuple(map(_threshold, overrides.thresholds)),
     )
 

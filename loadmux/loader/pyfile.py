@@ -13,14 +13,13 @@ from types import FunctionType, ModuleType
 
 from loadmux import usercode
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
-from loadmux.loader import file
 from loadmux.loader.file import KEYS
+from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.loader.reader import Mistakes, nearest
 from loadmux.loader.values import node_of
 from loadmux.usercode import MARK, Definition
 from loadmux.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
 
-LOAD_KEYS = (*file.LOAD_KEYS, *file.LOAD_NOT_YET)
 LISTS_OF_STEPS = ("before", "after")
 
 

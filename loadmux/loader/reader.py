@@ -19,6 +19,7 @@ from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 LARGEST_INTEGER = 2**63 - 1
 RAMP = re.compile(r"[0-9]\S*\.\.[0-9]\S*")
+RAMP_PLACES = "; only the 'users' and 'rate' of a load may be ramps"
 SPAWN_FORMS = "write users a second such as 10 or 10/s"
 
 T = TypeVar("T")
@@ -131,8 +132,7 @@ def integer(mistakes: Mistakes, node: Node, what: str, least: int) -> int | None
         if isinstance(node, ScalarNode) and node.text.isdecimal():
             remedy = "; write it without quotes"
         elif isinstance(node, ScalarNode) and RAMP.fullmatch(node.text):
-            mistakes.not_yet(node.where, f"a ramp such as {quoted(node.text)}")
-            return None
+            remedy = RAMP_PLACES
         mistakes.add(node.where, f"{what} must be a whole number, not {kind_of(node)}{remedy}")
         return None
     if not least <= node.value <= LARGEST_INTEGER:
@@ -177,13 +177,11 @@ def _measured(
         wrong = "has no value" if is_nothing(node) else f"must not be {kind_of(node)}"
         mistakes.add(node.where, f"{what} {wrong}; {forms}")
         return None
-    if isinstance(node.value, str) and RAMP.fullmatch(node.value):
-        mistakes.not_yet(node.where, f"a ramp such as {quoted(node.text)}")
-        return None
     try:
         return convert(str(node.value) if type(node.value) is int else node.text)
     except ValueError as error:
-        mistakes.add(node.where, str(error))
+        remedy = RAMP_PLACES if RAMP.fullmatch(node.text) else ""
+        mistakes.add(node.where, str(error) + remedy)
         return None
 
 

@@ -539,7 +539,8 @@ class Plugin:
 
     def _end_if_over(self, aborted: bool, exhausted: bool) -> None:
         """A scenario may end a run: by a fault, or without a page by its number of iterations."""
-        begun = self.tally is not None and any(one.started for one in self.(part.stats for part in tally.parts.values()))
+        parts = [] if self.tally is None else list(self.tally.parts.values())
+        begun = any(part.stats.started for part in parts)
         ours = len(self.classes()) == len(self.environment.user_classes)
         done = exhausted and begun and ours and self.runner.state == STATE_RUNNING
         by_itself = self.options.get("headless") and self.environment.shape_class is None

@@ -7,16 +7,18 @@ where scenario files are read, mistakes told, and bundled targets started, once 
 from __future__ import annotations
 
 import inspect
+import logging
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loadmux.catalog import find, models
 from loadmux.driver.poller import check_poller
-from loadmux.errors import UsageError
+from loadmux.errors import LoadmuxError, UsageError
 from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
@@ -28,6 +30,8 @@ from loadmux.target import TargetProcess
 
 if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser
+
+logger = logging.getLogger("loadmux")
 
 OWN = "as the scenario says"
 BEST = "best"
@@ -102,14 +106,47 @@ def loaded(of: type[ScenarioUser], choice: Choice) -> Scenario:
         target=choice.target or url_from(choice.host or of.host) or of.target,
         reply=choice.reply or of.reply,
         seed=choice.seed,
-        users=choice.users,
         run_time=ENDLESS,
     )
-    scenario = load(located(name, of), overrides, models=models())
+    path = located(name, of)
+    check_load(path, overrides)
+    scenario = load(path, replace(overrides, users=choice.users), models=models())
     assert scenario.target is not None
     if choice.fault is not None:
         (scenario,) = lying([scenario], choice.fault)
-    return replace(scenario, seed=draw_seed() if scenario.seed is None else scenario.seed)
+    return replace(
+        scenario,
+        load=replace(scenario.load, phases=()),
+        seed=draw_seed() if scenario.seed is None else scenario.seed,
+    )
+
+
+def check_load(path: Path, overrides: Overrides) -> None:
+    """Refuse open load (UsageError), warn of phases: Locust alone decides how many users there are.
+
+    Looks at the file's own load, which `--users` would replace; a file with mistakes is left to
+    whoever loads it.
+    """
+    try:
+        own = load(path, overrides, models=models()).load
+    except LoadmuxError:
+        return
+    if own.open:
+        raise UsageError(
+            f"{path}: open load ('rate') is for `loadmux run`: under Locust each user begins its"
+            " next iteration when the last one has ended, and Locust decides how many users there"
+            " are"
+        )
+    if own.phases:
+        tell_once(
+            f"{path}: its phases and ramps are not followed: Locust decides how many users there"
+            " are and when (a LoadTestShape can do the same)"
+        )
+
+
+@cache
+def tell_once(warning: str) -> None:
+    logger.warning("%s", warning)
 
 
 def load_all(classes: Iterable[type[ScenarioUser]], choice: Choice) -> dict[str, Scenario]:

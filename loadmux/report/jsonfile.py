@@ -11,11 +11,19 @@
   faults, those of connects too; `rate`: right ones a second}.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
   `latency`}; `latency` is null where none was measured.
+  Under open load `latency` is the response time, from the intended start, and `service` the time
+  from the send, in the same shape; `service` is null where the two are one.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
   `served`: completed an iteration without a fault}.
+- `schedule`, null unless iterations start on one: `begun`, `dropped` (found no free user in time),
+  `waited` (those of the begun that waited for a user), `overrun` (those of the dropped that the
+  generator had no time for), `lateness`: of the generator, over the starts that had a user.
+- `phases`, a list, empty unless the load has some: {`name`, `load`: in words, `duration`, `count`,
+  `errors`, `rate`, `iterations`, `dropped`, `latency`, `service`} of what ended in the phase.
 - `scenarios`, a list: {`name`, `path`, `weight`, `verdict`, `exit_code`, `reason`, `duration`,
-  `exchanges`, `iterations`, `interrupted`, `dropped`, `users`} of each alone; `scenario` is the
-  first. With several, `LABEL: ` is before the steps, the thresholds and the targets of each.
+  `exchanges`, `iterations`, `interrupted`, `dropped`, `schedule`, `phases`, `users`} of each alone;
+  `scenario` is the first. With several, `LABEL: ` is before the steps, the phases, the thresholds
+  and the targets of each, and `schedule` counts the starts of all.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
@@ -33,12 +41,13 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from loadmux.errors import Evidence, Kind, Moment, UsageError
-from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult
 
@@ -75,6 +84,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
         "dropped": stats.dropped,
+        "schedule": _schedule(stats, report.parts),
+        "phases": [_phase(phase) for part in report.parts for phase in part.labelled_phases],
         "users": _users(stats),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
         "faults": [_group(group) for group in stats.faults.values()],
@@ -150,6 +161,8 @@ def _scenario(part: ScenarioReport) -> dict[str, Any]:
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
         "dropped": stats.dropped,
+        "schedule": _schedule(stats, [part]),
+        "phases": [_phase(phase) for phase in part.phases],
         "users": _users(stats),
     }
 
@@ -171,6 +184,34 @@ def _row(row: StepStats, duration: float) -> dict[str, Any]:
         "errors": row.errors,
         "rate": _rate(row, duration),
         "latency": _latency(row.histogram),
+        "service": None if row.service is None else _latency(row.service),
+    }
+
+
+def _schedule(stats: Stats, parts: Sequence[ScenarioReport]) -> dict[str, Any] | None:
+    """None where no iteration of these scenarios, which have measured this, starts on one."""
+    if not any(part.scenario.load.open for part in parts):
+        return None
+    return {
+        "begun": stats.begun,
+        "dropped": stats.dropped,
+        "waited": stats.waited,
+        "overrun": stats.overrun,
+        "lateness": _latency(stats.starts.histogram),
+    }
+
+
+def _phase(phase: PhaseReport) -> dict[str, Any]:
+    stats = phase.stats
+    row = _row(stats.total, phase.duration)
+    del row["kind"]
+    return row | {
+        "name": phase.name,
+        "load": phase.load,
+        "duration": phase.duration,
+        "errors": stats.errors,
+        "iterations": stats.iterations,
+        "dropped": stats.dropped,
     }
 
 
@@ -274,13 +315,28 @@ _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 _NUMBER: dict[str, Any] = {"type": "number"}
 _AMOUNT: dict[str, Any] = {"type": "number", "minimum": 0}
 _HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
+_LATENCY = _or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT)))
 _ROW = _object(
     name=_TEXT,
     kind={"enum": ["exchange", "send", "connect", "other"]},
     count=_COUNT,
     errors=_COUNT,
     rate=_AMOUNT,
-    latency=_or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT))),
+    latency=_LATENCY,
+    service=_LATENCY,
+)
+_SCHEDULE = _object(begun=_COUNT, dropped=_COUNT, waited=_COUNT, overrun=_COUNT, lateness=_LATENCY)
+_PHASE = _object(
+    name=_TEXT,
+    load=_TEXT,
+    duration=_AMOUNT,
+    count=_COUNT,
+    errors=_COUNT,
+    rate=_AMOUNT,
+    iterations=_COUNT,
+    dropped=_COUNT,
+    latency=_LATENCY,
+    service=_LATENCY,
 )
 _EXAMPLE = _object(
     message=_TEXT,
@@ -329,6 +385,8 @@ SCHEMA: dict[str, Any] = {
     iterations=_COUNT,
     interrupted=_COUNT,
     dropped=_COUNT,
+    schedule=_or_null(_SCHEDULE),
+    phases=_list(_PHASE),
     users=_USERS,
     scenarios=_list(
         _object(
@@ -343,6 +401,8 @@ SCHEMA: dict[str, Any] = {
             iterations=_COUNT,
             interrupted=_COUNT,
             dropped=_COUNT,
+            schedule=_or_null(_SCHEDULE),
+            phases=_list(_PHASE),
             users=_USERS,
         )
     ),

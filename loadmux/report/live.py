@@ -117,13 +117,17 @@ def live_view(console: Console, quiet: bool, scenario_name: str, target: str) ->
 
 
 def _figures(progress: Progress) -> str:
+    phase = (progress.phase,) if progress.phase else ()
+    dropped = (f"{progress.dropped:,} dropped",) if progress.dropped else ()
     return "  ".join(
         (
+            *phase,
             figures.plural(progress.users, "user"),
             figures.rate(progress.rate),
             f"p50 {figures.time(progress.p50)}",
             f"p99 {figures.time(progress.p99)}",
             figures.plural(progress.errors, "error"),
+            *dropped,
             figures.plural(progress.exchanges, "exchange"),
         )
     )

@@ -41,6 +41,20 @@ class WorkerReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PhaseReport:
+    """What ended in one phase; of the last one also what ended in the graceful stop.
+
+    `duration` (seconds) is as long as the phase really was, 0 where it never began. `load` says in
+    words what it was to do.
+    """
+
+    name: str
+    load: str
+    duration: float
+    stats: Stats
+
+
+@dataclass(frozen=True, slots=True)
 class TargetReport:
     """A target that was driven, by the name that the scenario gives it ("" for the only one).
 
@@ -64,6 +78,7 @@ class ScenarioReport:
     """One scenario of a run, judged by its own thresholds; `targets` has at least one.
 
     `label` is before its rows in the run's own statistics, "" where it is the only scenario.
+    `phases` is empty where the load has none.
     """
 
     label: str
@@ -72,6 +87,15 @@ class ScenarioReport:
     duration: float
     stats: Stats
     verdict: Verdict
+    phases: tuple[PhaseReport, ...] = ()
+
+    @property
+    def labelled_phases(self) -> tuple[PhaseReport, ...]:
+        """The phases with the label before their names."""
+        return tuple(
+            replace(one, name=": ".join(filter(None, (self.label, one.name))))
+            for one in self.phases
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +136,8 @@ class Progress:
     """A running test, for the live view: totals since the start, and the last interval's rates.
 
     `time_left` is None when the run ends by iterations. `p50` and `p99` are of the last interval.
+    `phase` is the name of the current one (one for each scenario that has some), "" where there is
+    none to tell.
     """
 
     elapsed: float
@@ -122,3 +148,5 @@ class Progress:
     errors: int
     p50: float
     p99: float
+    dropped: int = 0
+    phase: str = ""

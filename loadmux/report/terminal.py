@@ -19,8 +19,8 @@ from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.report import figures
-from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.stats import FaultGroup, StepStats
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.stats import FaultGroup, Histogram, StepStats
 from loadmux.verdict import ExitCode, ThresholdResult, measured_by
 
 GROUPS_OF_A_KIND = 6
@@ -42,6 +42,7 @@ WORDS = {
     ExitCode.INTERRUPTED: ("INTERRUPTED", "bold black on yellow"),
 }
 HEADINGS = ("step", "count", "rate", "errors", "min", "mean", "p50", "p95", "p99", "max")
+PHASE_HEADINGS = ("phase", "count", "rate", "errors", "p50", "p99", "dropped", "load")
 DIRECTIONS = {"sent": "->", "received": "<-"}
 
 
@@ -57,6 +58,7 @@ def render(report: Report, console: Console, quiet: bool = False) -> None:
     _summary(page, report)
     _thresholds(page, report.verdict.thresholds)
     _steps(page, report)
+    _phases(page, report.parts)
     _faults(page, report)
     _generator(page, report)
     _remarks(page, report)
@@ -114,16 +116,38 @@ def _summary(page: _Page, report: Report) -> None:
         page.field("" if number else "target", name, target.url, about)
     asked = sum(part.scenario.load.users for part in report.parts)
     of = f" of {asked:,}" if stats.started < asked else ""
+    planned = _planned(report.parts[0]) if len(report.parts) == 1 else ""
     page.field(
         "load",
-        f"{stats.started:,}{of} {'user' if stats.started == 1 else 'users'}, "
+        f"{planned}{stats.started:,}{of} {'user' if stats.started == 1 else 'users'}, "
         f"{figures.time(report.duration)}, "
         f"{figures.plural(stats.iterations, 'iteration')}",
     )
+    _schedules(page, report.parts)
     total = measured_by(stats)
     per_second = figures.rate(_per_second(total, report.duration))
     errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
     page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
+
+
+def _planned(part: ScenarioReport) -> str:
+    """What open load is to do, where that is not told phase by phase."""
+    alone = len(part.phases) == 1 and part.scenario.load.open
+    return f"{part.phases[0].load}, " if alone else ""
+
+
+def _schedules(page: _Page, parts: Sequence[ScenarioReport]) -> None:
+    """Of open load: what was started, what was not, and how well the generator kept time."""
+    for number, part in enumerate(one for one in parts if one.scenario.load.open):
+        stats, late = part.stats, part.stats.starts.histogram
+        label = f"{part.label}: " if part.label else ""
+        dropped = (f"{stats.dropped:,} dropped", "bold yellow" if stats.dropped else "")
+        waited = f", {stats.waited:,} waited for a user" if stats.waited else ""
+        starts = f"{label}{figures.plural(stats.begun, 'start')}{waited}, "
+        page.field("" if number else "schedule", starts, dropped)
+        if late.count:
+            half, most = (figures.time(late.percentile(share)) for share in (0.5, 0.99))
+            page.field("", f"50% of the starts no more than {half} late, 99% {most}")
 
 
 def _scenarios(page: _Page, parts: Sequence[ScenarioReport]) -> None:
@@ -136,7 +160,8 @@ def _scenarios(page: _Page, parts: Sequence[ScenarioReport]) -> None:
         return
     for number, part in enumerate(parts):
         users = figures.plural(part.scenario.load.users, "user")
-        did = f": {users}, {figures.plural(part.stats.iterations, 'iteration')}"
+        iterations = figures.plural(part.stats.iterations, "iteration")
+        did = f": {_planned(part)}{users}, {iterations}"
         word, style = WORDS[part.verdict.code]
         page.field(
             "" if number else "scenarios", part.label, f" ({part.scenario.path}){did}, ",
@@ -185,11 +210,12 @@ def _measured(result: ThresholdResult) -> str:
 def _steps(page: _Page, report: Report) -> None:
     """One row for each step, all of them where there are several, and the connects apart."""
     stats, total = report.stats, report.stats.total
-    rows = [
-        _cells(page, row, part.duration)
-        for part in report.parts
-        for row in part.stats.labelled(part.label).steps.values()
-    ]
+    rows = []
+    for part in report.parts:
+        for step in part.stats.labelled(part.label).steps.values():
+            rows.append(_cells(page, step, part.duration))
+            if step.service is not None and step.service.total != step.histogram.total:
+                rows.append(["  from the send", "", "", "", *_times(page, step.service)])
     if sum(row.kind == total.kind for row in stats.steps.values()) > 1:
         rows.append([f"all {total.kind}s", *_cells(page, total, report.duration)[1:]])
     connects = stats.connects.count > 0
@@ -209,20 +235,48 @@ def _steps(page: _Page, report: Report) -> None:
 
 def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
     """A row's figures as text; `-` where there is no sample."""
-    cells = [page.plain(row.name), f"{row.count:,}", "-", f"{row.errors:,}", *["-"] * 6]
+    cells = [page.plain(row.name), f"{row.count:,}", "-", f"{row.errors:,}"]
     if row.right:
         cells[2] = figures.rate(_per_second(row, duration))
-    histogram = row.histogram
-    if histogram.count:
-        times = (histogram.low, histogram.mean, *map(histogram.percentile, (0.5, 0.95, 0.99)))
-        cells[4:] = [page.plain(figures.time(time)) for time in (*times, histogram.high)]
-    return cells
+    return cells + _times(page, row.histogram)
+
+
+def _times(page: _Page, histogram: Histogram) -> list[str]:
+    if not histogram.count:
+        return ["-"] * 6
+    times = (histogram.low, histogram.mean, *map(histogram.percentile, (0.5, 0.95, 0.99)))
+    return [page.plain(figures.time(time)) for time in (*times, histogram.high)]
+
+
+def _phases(page: _Page, parts: Sequence[ScenarioReport]) -> None:
+    """A row for each phase, but none for a scenario that has only one."""
+    phases = [phase for part in parts if len(part.phases) > 1 for phase in part.labelled_phases]
+    if not phases:
+        return
+    page.line()
+    table = [list(PHASE_HEADINGS), *(_phase_cells(page, phase) for phase in phases)]
+    widths = [max(cell_len(row[column]) for row in table) for column in range(len(PHASE_HEADINGS))]
+    beside = 2 + sum(widths) + 2 * (len(widths) - 1) <= page.width
+    for number, cells in enumerate(table):
+        _row(page, cells, widths, beside, "" if number else "bold")
+
+
+def _phase_cells(page: _Page, phase: PhaseReport) -> list[str]:
+    total = measured_by(phase.stats)
+    times = ["-", "-"]
+    if total.histogram.count:
+        found = map(total.histogram.percentile, (0.5, 0.99))
+        times = [page.plain(figures.time(time)) for time in found]
+    rate = figures.rate(_per_second(total, phase.duration)) if total.right else "-"
+    errors, dropped = f"{phase.stats.errors:,}", f"{phase.stats.dropped:,}"
+    name = page.plain(phase.name)
+    return [name, f"{total.count:,}", rate, errors, *times, dropped, phase.load]
 
 
 def _row(page: _Page, cells: list[str], widths: list[int], beside: bool, style: str) -> None:
     """A row on one line; where names leave no room, the name above its figures."""
     figured = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    errors_style = "bold red" if cells[3] not in ("0", HEADINGS[3]) else style
+    errors_style = "bold red" if cells[3] not in ("0", "", HEADINGS[3]) else style
     name = _padded(cells[0], widths[0]) + "  " if beside else ""
     if not beside:
         page.line("  ", (cells[0], style or "bold"))
@@ -446,7 +500,10 @@ def _remarks(page: _Page, report: Report) -> None:
         remarks.append(f"{iterations} cut off when the run ended: not counted as right or wrong")
     if stats.dropped:
         iterations = figures.plural(stats.dropped, "iteration")
-        remarks.append(f"{iterations} dropped: no user was free at the planned time")
+        remarks.append(
+            f"{iterations} dropped: no user was free in time; the target is too slow for this rate"
+            " or max_users too small"
+        )
     for number, remark in enumerate((*remarks, *report.notes)):
         page.paragraph("" if number else "notes", remark)
 

@@ -143,7 +143,8 @@ def test_three_mistakes_are_three_lines_and_nothing_is_sent(tmp_path: Path) -> N
         (["--target", "epol"], "epol"),
         (["--threshold", "p(99) <"], "p(99) <"),
         (["--run-time", "soon"], "soon"),
-        (["--rate", "100/s"], "not supported yet"),
+        (["--rate", "100/s"], "--run-time"),
+        (["--rate", "100", "-t", "1s", "--iterations", "5"], "--iterations"),
         (["--json-file", "no/such/folder/x.json"], "no/such/folder"),
     ],
 )

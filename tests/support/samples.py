@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.scenario import Load, Scenario, Socket, Threshold
-from loadmux.stats import Stats
+from loadmux.pacer import Rate
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.scenario import Load, Phase, Scenario, Socket, Threshold
+from loadmux.stats import Histogram, Stats
 from loadmux.verdict import Outcome, combined, judge
 
 ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
@@ -60,17 +61,44 @@ def wrong_byte(step: str = "ask") -> Evidence:
     )
 
 
+def on_schedule() -> Report:
+    """Two phases of open load; the server was slow in the second one."""
+    steady, rush = measured({"ask": [0.010] * 3}), measured({"ask": [0.010, 0.020]})
+    for stats in (steady, rush):
+        row = stats.row("ask")
+        row.service = Histogram()
+        row.service.merge(row.histogram)
+        stats.iterations = stats.begun = row.right
+    row.record_delayed(1.0, 0.030)
+    rush.starts.samples.extend([0.0001, 0.0002])
+    rush.fold()
+    rush.begun, rush.waited, rush.dropped, rush.started = 3, 1, 4, 2
+    total = Stats()
+    total.merge(steady)
+    total.merge(rush)
+    rates = Rate(3.0, 3.0, 1.0), Rate(3.0, 7.0, 1.0)
+    load = Load(9, phases=tuple(Phase(str(rate.last), rate, 9) for rate in rates))
+    rows = (PhaseReport("steady", "3.00/s", 1.0, steady), PhaseReport("rush", "3..7", 1.0, rush))
+    return report(total, phases=rows, load=load)
+
+
 def several(parts: Mapping[str, Stats], outcome: Outcome | None = None) -> Report:
     """A report on scenarios with these labels, each with the implied threshold."""
     outcome = outcome or Outcome(2.0)
-    alone = {label: report(stats, outcome=outcome, name=label) for label, stats in parts.items()}
+    return together(
+        {label: report(stats, outcome=outcome, name=label) for label, stats in parts.items()}
+    )
+
+
+def together(alone: Mapping[str, Report]) -> Report:
+    """One report on the scenarios of several, with these labels."""
     reports = [replace(one.parts[0], label=label) for label, one in alone.items()]
     stats = Stats()
     for one in reports:
         stats.merge(one.stats.labelled(one.label))
     verdicts = [(one.label, one.verdict) for one in reports]
-    verdict = combined(verdicts, stats, outcome.duration)
     first = next(iter(alone.values()))
+    verdict = combined(verdicts, stats, first.duration)
     return replace(first, parts=tuple(reports), stats=stats, verdict=verdict)
 
 
@@ -81,6 +109,8 @@ def report(
     name: str = "talk",
     workers: tuple[WorkerReport, ...] = (WorkerReport(0, 2, busy=0.5, late=0.001),),
     notes: tuple[str, ...] = (),
+    phases: tuple[PhaseReport, ...] = (),
+    load: Load = Load(),  # noqa: B008 (frozen)
 ) -> Report:
     outcome = outcome or Outcome(2.0)
     scenario = Scenario(
@@ -93,13 +123,13 @@ def report(
         before=(),
         steps=(),
         after=(),
-        load=Load(),
+        load=load,
         thresholds=tuple(thresholds),
     )
     targets = (TargetReport("", "tcp://127.0.0.1:8001", "epoll", "received"),)
     duration, verdict = outcome.duration, judge(stats, thresholds, outcome)
     return Report(
-        parts=(ScenarioReport("", scenario, targets, duration, stats, verdict),),
+        parts=(ScenarioReport("", scenario, targets, duration, stats, verdict, phases),),
         poller="epoll",
         duration=duration,
         stats=stats,

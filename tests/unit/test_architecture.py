@@ -14,13 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = [
     {"errors", "catalog"},
     {
-        *("scenario", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
         *("rules", "diagnosis", "framing", "framed"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader"},
     {
-        *("steps", "frame_steps", "script", "scripting", "target", "endpoints"),
+        *("steps", "intended", "frame_steps", "script", "scripting", "target", "endpoints"),
         *("worker", "report"),
     },
     {"run"},
@@ -76,7 +76,7 @@ def test_imports_go_one_way(path: Path) -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams"}
+    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams", "pacer"}
     ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
     assert ours <= allowed
 

@@ -11,6 +11,7 @@ import pytest
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioErrors, UsageError
 from loadmux.loader import RULES, load
+from loadmux.pacer import Rate, Users
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -29,6 +30,7 @@ from loadmux.scenario import (
     OnSockets,
     Overrides,
     Payload,
+    Phase,
     Random,
     Repeat,
     Repeated,
@@ -612,6 +614,21 @@ def test_a_for_may_go_through_nothing() -> None:
 
 # --- load and thresholds ------------------------------------------------------------------------
 
+PHASES = (
+    "{spawn_rate: 5, phases: [{users: 20..0, run_time: 1s},"
+    " {name: open, rate: 0/s..9/s, max_users: 30, run_time: 2s}]}"
+)
+
+
+def open_load(first: float, last: float, run_time: float, most: int, **rest: float) -> Load:
+    phase = Phase("", Rate(first, last, run_time), most)
+    return replace(Load(most, None, run_time, phases=(phase,)), **rest)  # type: ignore[arg-type]
+
+
+def phases(first: float, second: float) -> tuple[Phase, ...]:
+    """What PHASES says, with other run times."""
+    return (Phase("phase 1", Users(20, 0, first), 20), Phase("open", Rate(0, 9, second), 30))
+
 
 @pytest.mark.parametrize(
     ("text", "overrides", "expected"),
@@ -632,6 +649,30 @@ def test_a_for_may_go_through_nothing() -> None:
         ),
         ("{users: 9}", Overrides(iterations=4), Load(users=9, iterations=4)),
         ("{}", Overrides(run_time="500ms"), Load(run_time=0.5)),
+        (
+            "{rate: 500/s, max_users: 30, run_time: 10s, pacing: 1s}",
+            Overrides(),
+            open_load(500, 500, 10, 30, pacing=1.0),
+        ),
+        ("{rate: 60/m..20/s, run_time: 4s}", Overrides(), open_load(1, 20, 4, 100)),
+        (
+            "{rate: 5/s, max_users: 30, run_time: 10s}",
+            Overrides(rate="70", users=9, run_time="2s", spawn_rate="3"),
+            open_load(70, 70, 2, 9, spawn_rate=3.0),
+        ),
+        ("{users: 9, run_time: 10s}", Overrides(rate="70/s"), open_load(70, 70, 10, 100)),
+        ("{rate: 5/s}", Overrides(run_time="2s"), open_load(5, 5, 2, 100)),
+        (
+            "{users: 0..50, run_time: 10s, graceful_stop: 1s}",
+            Overrides(),
+            Load(50, None, 10.0, None, None, 1.0, (Phase("", Users(0, 50, 10.0), 50),)),
+        ),
+        ("{users: 0..50, run_time: 10s}", Overrides(users=3), Load(users=3, run_time=10.0)),
+        (PHASES, Overrides(), Load(30, 5.0, 3.0, phases=phases(1, 2))),
+        (PHASES, Overrides(run_time="6s"), Load(30, 5.0, 6.0, phases=phases(2, 4))),
+        (PHASES, Overrides(users=4), Load(4, 5.0, 3.0)),
+        (PHASES, Overrides(users=4, iterations=2), Load(4, 5.0, 3.0, 2)),
+        (PHASES, Overrides(rate="9/s"), open_load(9, 9, 3, 100, spawn_rate=5.0)),
     ],
 )
 def test_loads(text: str, overrides: Overrides, expected: Load) -> None:
@@ -734,6 +775,17 @@ def test_a_seed_of_zero_overrides_the_file_s() -> None:
             Overrides(target="localhost:80"),
             "--target: 'localhost:80' is neither a model nor a URL; write tcp://HOST:PORT,"
             " tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH",
+        ),
+        (
+            Overrides(rate="fast"),
+            "--rate: 'fast' is not a rate; write a number a second or a minute such as 500/s, 30/m",
+        ),
+        (Overrides(rate="0"), "--rate: must be more than zero"),
+        (Overrides(rate="5/s"), "--rate: open load ends by time; give --run-time as well"),
+        (
+            Overrides(rate="5/s", run_time="1s", iterations=3),
+            "--iterations: goes with a fixed number of users only, not with open load, ramps or"
+            " phases; use --run-time",
         ),
         (Overrides(target="tls://h:0"), "--target: the port in 'tls://h:0' must be 1 to 65535"),
         (

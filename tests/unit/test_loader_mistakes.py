@@ -672,16 +672,129 @@ KEYS = [
         "3:15: 'users' must be a whole number, not the text '5'; write it without quotes",
     ),
     (
+        "load: {users: 0..0, run_time: 1s}",
+        "3:15: 'users' must be more than zero",
+    ),
+    (
+        "load: {users: 5..x, run_time: 1s}",
+        "3:15: 'users': 'x' is not a whole number; write a number such as 50, or a ramp such as"
+        " 0..500",
+    ),
+    (
         "load: {users: 0..500}",
-        "3:15: a ramp such as '0..500' is not supported yet",
+        "3:8: a ramp of users needs a 'run_time'",
+    ),
+    (
+        "load: {users: 0..500, iterations: 5}",
+        "3:23: 'iterations' (per user) does not go with a ramp of users; give a 'run_time'",
+    ),
+    (
+        "load: {run_time: 1s..2s}",
+        "3:18: '1s..2s' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m,"
+        " 1h; only the 'users' and 'rate' of a load may be ramps",
+    ),
+    (
+        "load: {iterations: 1..5}",
+        "3:20: 'iterations' must be a whole number, not the text '1..5'; only the 'users' and"
+        " 'rate' of a load may be ramps",
+    ),
+    (
+        "load: {rate: 500, run_time: 1s}",
+        "3:14: 'rate' must be a rate, not the number '500'; write a rate such as 500/s, 30/m, or a"
+        " ramp such as 100/s..2000/s",
+    ),
+    (
+        "load: {rate: 100..2000/s, run_time: 1s}",
+        "3:14: 'rate': '100' is not a rate; write a number a second or a minute such as 500/s,"
+        " 30/m",
+    ),
+    (
+        "load: {rate: 0/s, run_time: 1s}",
+        "3:14: 'rate' must be more than zero",
+    ),
+    (
+        "load: {rate: 9999999999/s, run_time: 1s}",
+        "3:14: 'rate': '9999999999/s' is too high; at most 1000000000/s",
+    ),
+    (
+        "load: {rate: 5/s}",
+        "3:8: 'rate' (open load) needs a 'run_time'",
+    ),
+    (
+        "load: {rate: 5/s, run_tme: 5s}",
+        "3:19: unknown key 'run_tme' in a load; did you mean 'run_time'?",
+    ),
+    (
+        "load: {rate: 5/s, iterations: 5}",
+        "3:19: 'iterations' (per user) does not go with 'rate' (open load); give a 'run_time'",
+    ),
+    (
+        "load: {users: 5, rate: 5/s, run_time: 1s}",
+        "3:18: 'users' (closed load) and 'rate' (open load) exclude each other; with 'rate' write"
+        " 'max_users'",
+    ),
+    (
+        "load: {max_users: 5, run_time: 1s}",
+        "3:8: 'max_users' goes with 'rate' (open load); closed load has 'users'",
+    ),
+    (
+        "load: {rate: 5/s, max_users: 0, run_time: 1s}",
+        "3:30: 'max_users' must be at least 1, not '0'",
+    ),
+    (
+        "load: {phases: []}",
+        "3:16: 'phases' is empty; write [{users: 50, run_time: 10s}, ...]",
+    ),
+    (
+        "load: {phases: 5}",
+        "3:16: 'phases' must be a list, not the number '5'; write [A, B] or lines that begin with"
+        " '- '",
+    ),
+    (
+        "load: {phases: [5s]}",
+        "3:17: a phase must be a mapping, not the text '5s'; write {users: 50, run_time: 10s}",
+    ),
+    (
+        "load: {phases: [{users: 5, run_time: 1s}], run_time: 5s}",
+        "3:44: 'run_time' does not go with 'phases'; write it in each phase",
+    ),
+    (
+        "load: {phases: [{users: 5, run_time: 1s}], iterations: 5}",
+        "3:44: 'iterations' does not go with 'phases'; each phase has its 'run_time'",
+    ),
+    (
+        "load: {phases: [{users: 5}]}",
+        "3:17: a phase needs a 'run_time'",
+    ),
+    (
+        "load: {phases: [{run_time: 5s}]}",
+        "3:17: a phase needs 'users' or 'rate'",
+    ),
+    (
+        "load: {phases: [{users: 0, run_time: 5s}]}",
+        "3:16: no phase has a user",
+    ),
+    (
+        "load: {phases: [{user: 5, run_time: 5s}]}",
+        "3:18: unknown key 'user' in a phase; did you mean 'users'?",
+    ),
+    (
+        "load: {phases: [{users: 5, rate: 5/s, run_time: 5s}]}",
+        "3:28: 'users' (closed load) and 'rate' (open load) exclude each other; with 'rate' write"
+        " 'max_users'",
+    ),
+    (
+        "load: {phases: [{users: 5, run_time: 1s, pacing: 1s}]}",
+        "3:42: unknown key 'pacing' in a phase; its keys are name, users, rate, max_users,"
+        " run_time",
+    ),
+    (
+        "load: {phases: [{name: a, users: 5, run_time: 1s}, {name: a, users: 5, run_time: 1s}]}",
+        "3:53: two phases are called 'a'",
     ),
     (
         "load: {user: 5}",
         "3:8: unknown key 'user' in a load; did you mean 'users'?",
-    ),
-    (
-        "load: {phases: []}",
-        "3:8: 'phases' is not supported yet",
     ),
     (
         "load: {run_time: 10}",
@@ -705,7 +818,8 @@ KEYS = [
     ),
     (
         "load: {spawn_rate: 1/s..5/s}",
-        "3:20: a ramp such as '1/s..5/s' is not supported yet",
+        "3:20: '1/s..5/s' is not a rate; write a number a second or a minute such as 500/s, 30/m;"
+        " only the 'users' and 'rate' of a load may be ramps",
     ),
     (
         "load: {pacing: 1}",
@@ -1596,7 +1710,7 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         "  - send: x\n"
         "  - {on: a, send: {join: [5, {hx: 00}]}, expect: {regex: x}, save: user}\n"
         "  - {together: [], barrier: x}\n"
-        "load: {users: no, run_time: 5, phases: []}\n"
+        "load: {users: no, run_time: 5, max_users: 9}\n"
         "thresholds: [errs == 0, nobody: max < 1s, 5]\n"
         "on_error: abrt\n"
         "on_error: stop_user\n"
@@ -1624,7 +1738,7 @@ def test_all_the_mistakes_of_a_file_come_at_once_in_its_order() -> None:
         "12:20: a step has one action, this one has 'together' and 'barrier'; split it",
         "13:15: 'users' must be a whole number, not the text 'no'",
         f"13:29: '5' {duration}",
-        "13:32: 'phases' is not supported yet",
+        "13:32: 'max_users' goes with 'rate' (open load); closed load has 'users'",
         "14:14: unknown metric 'errs'; did you mean 'errors'?",
         "14:25: a threshold must be a text; put the whole of it in quotes, as in"
         " \"'login': p(95) < 20ms\"",
@@ -1815,20 +1929,11 @@ def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
 
 
 def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
-    text = (
-        "target: tcp://h:1\n"
-        "steps: [{wait: 1s}]\n"
-        "load: {users: 0..500, spawn_rate: 1/s..9/s, rate: 100/s..2000/s, max_users: 9,"
-        " phases: [{users: 1}]}\n"
-    )
+    text = "target: tcp://h:1\nsteps: [{wait: 1s, weight: 2}]\n"
     assert mistakes_of(text) == [
         f"{where}: {what} is not supported yet"
         for where, what in [
-            ("3:15", "a ramp such as '0..500'"),
-            ("3:35", "a ramp such as '1/s..9/s'"),
-            ("3:45", "'rate' (open load)"),
-            ("3:66", "'max_users' (open load)"),
-            ("3:80", "'phases'"),
+            ("2:20", "'weight'"),
         ]
     ]
 

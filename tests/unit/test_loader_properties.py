@@ -21,7 +21,8 @@ send_buffer source linger framing send expect connect close reset wait repeat fo
 pieces each_byte gap save text hex base64 file random times join frame rule length until closed
 silence regex uniform exponential normal together barrier call users spawn_rate run_time iterations
 until_close line delimiter length_prefix bytes order big fixed max
-pacing graceful_stop rate phases 5s 10ms 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
+pacing graceful_stop rate phases max_users 0/s..5/s 5s 10ms
+ 64KiB 500/s 0..5 ${user} ${a} ${sent} $${ ${ ${a.b}
 errors==0 a:p(99)<5ms 00ff aGk= epoll abort csv pick shuffled random when_short wrap to weight
 """
 WORDS = VOCABULARY.split()

@@ -10,7 +10,18 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from samples import EXPECTED, IMPLIED, RECEIVED, fault, measured, report, several, wrong_byte
+from samples import (
+    EXPECTED,
+    IMPLIED,
+    RECEIVED,
+    fault,
+    measured,
+    on_schedule,
+    report,
+    several,
+    together,
+    wrong_byte,
+)
 
 from loadmux.errors import Kind, UsageError
 from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
@@ -65,9 +76,11 @@ def unknown_keys(document: object, schema: dict[str, Any], at: str = "") -> list
         report(measured({"ask": [0.1]})),
         report(measured({}), outcome=Outcome(0.0, unreachable="nobody listens"), workers=()),
         report(measured({"ask": []}), outcome=Outcome(0.0, interrupted=True)),
+        on_schedule(),
         several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
+        together({"a": on_schedule(), "b": report(measured({"ask": [0.1]}))}),
     ],
-    ids=["full", "pass", "unreachable", "interrupted", "several"],
+    ids=["full", "pass", "unreachable", "interrupted", "open", "several", "several open"],
 )
 def test_every_report_follows_the_schema(made: Report) -> None:
     document = json.loads(json.dumps(as_json(made), allow_nan=False))
@@ -133,9 +146,49 @@ def test_rows_of_steps_and_connects() -> None:
         "errors": 0,
         "rate": 0.0,
         "latency": None,
+        "service": None,
     }
     connects = as_json(full())["connects"]
     assert (connects["name"], connects["count"], connects["errors"]) == ("connect", 2, 1)
+
+
+def test_open_load_tells_both_latencies_and_its_schedule() -> None:
+    document = as_json(on_schedule())
+    ask = document["steps"][0]
+    assert ask["count"] == 6
+    assert (ask["latency"]["max"], ask["service"]["max"]) == (1.030, 0.030)
+    schedule = document["schedule"]
+    assert schedule.pop("lateness")["max"] == 0.0002
+    assert schedule == {"begun": 6, "dropped": 4, "waited": 1, "overrun": 0}
+
+
+def test_a_row_for_each_phase() -> None:
+    steady, rush = as_json(on_schedule())["phases"]
+    assert steady["name"] == "steady"
+    assert (steady["count"], steady["dropped"], rush["count"], rush["dropped"]) == (3, 0, 3, 4)
+    assert (rush["load"], rush["duration"], rush["rate"]) == ("3..7", 1.0, 3.0)
+    assert (rush["latency"]["max"], rush["service"]["max"]) == (1.030, 0.030)
+
+
+def test_of_several_each_tells_its_schedule_and_phases_and_the_run_all_of_them() -> None:
+    closed = report(measured({"ask": [0.1]}))
+    document = as_json(together({"a": on_schedule(), "b": closed, "c": on_schedule()}))
+    first, second, third = document["scenarios"]
+    assert [row["name"] for row in document["phases"]] == [
+        *("a: steady", "a: rush", "c: steady", "c: rush")
+    ]
+    assert [row["name"] for row in first["phases"]] == ["steady", "rush"]
+    assert (second["schedule"], second["phases"]) == (None, [])
+    assert first["schedule"] == third["schedule"] == as_json(on_schedule())["schedule"]
+    assert (document["schedule"]["begun"], document["schedule"]["dropped"]) == (12, 8)
+    services = [row["service"] is not None for row in document["steps"]]
+    assert services == [True, False, True]
+
+
+def test_closed_load_has_neither_schedule_nor_phases() -> None:
+    document = as_json(full())
+    assert document["schedule"] is None
+    assert document["phases"] == []
 
 
 def test_a_fault_keeps_its_evidence() -> None:

@@ -12,14 +12,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
-from samples import EXPECTED, IMPLIED, fault, measured, report, several, wrong_byte
+from samples import (
+    EXPECTED,
+    IMPLIED,
+    fault,
+    measured,
+    on_schedule,
+    report,
+    several,
+    together,
+    wrong_byte,
+)
 
 from loadmux.errors import Evidence, Kind, Moment
+from loadmux.pacer import Rate
 from loadmux.report import figures
 from loadmux.report.live import live_view
-from loadmux.report.model import Progress, Report, TargetReport, WorkerReport
+from loadmux.report.model import PhaseReport, Progress, Report, TargetReport, WorkerReport
 from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
-from loadmux.scenario import Threshold
+from loadmux.scenario import Load, Phase, Threshold
 from loadmux.stats import Stats
 from loadmux.verdict import Outcome
 
@@ -327,6 +338,65 @@ def test_shortened_bytes_fit_and_keep_the_beginning(data: bytes, width: int) -> 
     assert len(text) <= width
     whole = figures.quoted(data)
     assert text == whole or (" … " in text and whole.startswith(text.split(" … ")[0][:-1]))
+
+
+# --- open load and phases -----------------------------------------------------------------------
+
+
+def test_open_load_tells_what_began_what_was_dropped_and_how_punctual_it_was() -> None:
+    text = lines(on_schedule())
+    assert "schedule    6 starts, 1 waited for a user, 4 dropped" in text
+    assert "            50% of the starts no more than 100µs late, 99% 200µs" in text
+    assert any(line.startswith("notes       4 iterations dropped") for line in text)
+
+
+def test_both_latencies_stand_below_each_other() -> None:
+    text = lines(on_schedule())
+    at = next(number for number, line in enumerate(text) if line.startswith("  ask "))
+    assert text[at].split()[-1] == "1.03s"
+    assert text[at + 1].split() == [
+        *("from", "the", "send"),
+        *("10.0ms", "15.0ms", "10.0ms", "30.0ms", "30.0ms", "30.0ms"),
+    ]
+
+
+def test_each_phase_has_a_row() -> None:
+    text = lines(on_schedule())
+    at = next(number for number, line in enumerate(text) if line.startswith("  phase "))
+    table = [line.split() for line in text[at : at + 3]]
+    assert table[0] == ["phase", "count", "rate", "errors", "p50", "p99", "dropped", "load"]
+    assert table[1] == ["steady", "3", "3.00/s", "0", "10.0ms", "10.0ms", "0", "3.00/s"]
+    assert table[2] == ["rush", "3", "3.00/s", "0", "20.0ms", "1.03s", "4", "3..7"]
+
+
+def test_of_several_each_has_its_schedule_and_its_phases() -> None:
+    closed = report(measured({"ask": [0.1]}))
+    text = lines(together({"a": on_schedule(), "b": closed, "c": on_schedule()}))
+    assert "schedule    a: 6 starts, 1 waited for a user, 4 dropped" in text
+    assert "            c: 6 starts, 1 waited for a user, 4 dropped" in text
+    at = next(number for number, line in enumerate(text) if line.startswith("  phase "))
+    names = [line.split("  ")[1] for line in text[at + 1 : at + 5]]
+    assert names == ["a: steady", "a: rush", "c: steady", "c: rush"]
+    assert sum(line.startswith("    from the send ") for line in text) == 2
+
+
+def test_open_load_tells_its_rate_beside_each_of_several_scenarios() -> None:
+    load = Load(9, phases=(Phase("", Rate(3.0, 3.0, 1.0), 9),))
+    paced = report(measured({"ask": [0.1]}), load=load)
+    rows = (PhaseReport("", "3.00/s", 1.0, paced.stats),)
+    part = replace(paced.parts[0], phases=rows)
+    text = lines(together({"a": replace(paced, parts=(part,)), "b": paced}))
+    assert any(line.startswith("scenarios   a (talk.yaml): 3.00/s, 9 users, ") for line in text)
+    assert not any(line.startswith("  phase ") for line in text)
+
+
+def test_the_live_view_tells_the_phase_and_what_was_dropped() -> None:
+    file = io.StringIO()
+    with live_view(Console(file=file), False, "talk", "unix:///s") as view:
+        view.update(replace(progress(2.0), dropped=1234, phase="rush (2 of 2)"))
+    line = file.getvalue().splitlines()[1]
+    assert line.startswith("    2s  rush (2 of 2)  50 users")
+    assert "1 error  1,234 dropped  2,000 exchanges" in line
 
 
 # --- while it runs ------------------------------------------------------------------------------

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from loadmux.errors import ScenarioErrors, UsageError
 from loadmux.loader import Bundle, load, load_all
-from loadmux.scenario import Overrides, Scenario
+from loadmux.pacer import Rate, Users
+from loadmux.scenario import Overrides, Phase, Scenario
 from loadmux.shares import labels, split
 
 BODY = "target: tcp://127.0.0.1:9\nsteps: [{name: talk, send: x}]\n"
@@ -69,6 +70,66 @@ def test_a_spawn_rate_of_the_command_line_is_for_all_of_them_together() -> None:
     assert [scenario.load.spawn_rate for scenario in own] == [None, 1.0]
 
 
+OPEN = "load: {rate: 100/s, max_users: 10, run_time: 1s}\n"
+PHASES = """load:
+  phases:
+    - {users: 0..20, run_time: 1s}
+    - {users: 3, run_time: 2s}
+    - {rate: 10/s..40/s, max_users: 8, run_time: 1s}
+"""
+
+
+def test_a_rate_of_the_command_line_is_divided_and_each_keeps_its_users() -> None:
+    sources = [source("a", OPEN + "weight: 3"), source("b", "load: {users: 5, run_time: 2s}")]
+    first, second = load_all(sources[1:] + sources[1:], Overrides(rate="30/s"))
+    assert first.load == second.load
+    assert first.load.phases == (Phase("", Rate(15.0, 15.0, 2.0), 100),)
+    words = Overrides(rate="40/s", users=8)
+    found = [scenario.load for scenario in load_all(sources, words)]
+    assert [one.users for one in found] == [6, 2]
+    assert [one.phases for one in found] == [
+        (Phase("", Rate(30.0, 30.0, 1.0), 6),),
+        (Phase("", Rate(10.0, 10.0, 2.0), 2),),
+    ]
+
+
+def test_weights_divide_open_load_and_closed_load_each_by_itself() -> None:
+    slower = OPEN.replace("100", "20").replace("10,", "6,") + "weight: 3"
+    closed = "load: {users: 7, iterations: 2}"
+    found = [
+        one.load for one in load_all([source("a", OPEN), source("b", slower), source("c", closed)])
+    ]
+    assert found[0].phases == (Phase("", Rate(30.0, 30.0, 1.0), 4),)
+    assert found[1].phases == (Phase("", Rate(90.0, 90.0, 1.0), 12),)
+    assert [one.users for one in found] == [4, 12, 7]
+
+
+def test_phases_are_divided_to_scale() -> None:
+    first, second = load_all([source("a", PHASES + "weight: 1"), source("b", PHASES + "weight: 3")])
+    assert first.load.users == 10
+    assert first.load.phases == (
+        Phase("phase 1", Users(0, 10, 1.0), 10),
+        Phase("phase 2", Users(2, 2, 2.0), 2),
+        Phase("phase 3", Rate(5.0, 20.0, 1.0), 4),
+    )
+    assert second.load.phases == (
+        Phase("phase 1", Users(0, 30, 1.0), 30),
+        Phase("phase 2", Users(5, 5, 2.0), 5),
+        Phase("phase 3", Rate(15.0, 60.0, 1.0), 12),
+    )
+    assert (second.load.users, second.load.run_time) == (30, 4.0)
+
+
+def test_users_of_the_command_line_stand_for_phases_and_bound_open_load() -> None:
+    words = Overrides(users=9, iterations=3)
+    first, second = (one.load for one in load_all([source("a", PHASES), source("b")], words))
+    assert (first.users, first.phases, first.run_time, first.iterations) == (5, (), 4.0, 3)
+    assert (second.users, second.iterations) == (4, 3)
+    found = [one.load for one in load_all([source("a", OPEN), source("b")], Overrides(users=9))]
+    assert found[0].phases == (Phase("", Rate(100.0, 100.0, 1.0), 5),)
+    assert [one.users for one in found] == [5, 4]
+
+
 def test_other_words_of_the_command_line_are_for_each() -> None:
     words = Overrides(run_time="3s", iterations=7, thresholds=("p(99) < 1s",), seed=5)
     for scenario in load_all([source("a", "load: {run_time: 1s}"), source("b")], words):
@@ -117,6 +178,9 @@ def test_rows_are_counted_against_a_scenarios_own_share() -> None:
     assert users(load_all([fed, source("b")], Overrides(users=4))) == [2, 2]
     with pytest.raises(ScenarioErrors, match=r"a.yaml:3:22: 'a.csv' has 2 rows for 3 users"):
         load_all([fed, source("b")], Overrides(users=6))
+    phased = Bundle("a.yaml", fed.text.replace("load: {users: 5}", PHASES), fed.files)
+    with pytest.raises(ScenarioErrors, match=r"'a.csv' has 2 rows for 20 users"):
+        load_all([phased, source("b")])
 
 
 def test_files_and_bundles_are_loaded_alike(tmp_path: Path) -> None:

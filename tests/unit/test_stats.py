@@ -130,6 +130,7 @@ def told(stats: Stats) -> dict[str, object]:
         "faults": [(group.kind, group.step, group.count) for group in stats.faults.values()],
         "examples": [len(group.examples) for group in stats.faults.values()],
         "counts": (stats.iterations, stats.interrupted, stats.dropped),
+        "schedule": (stats.begun, stats.waited, stats.overrun, stats.starts.histogram),
         "users": (stats.started, stats.served, stats.slow_connects),
     }
 
@@ -178,6 +179,43 @@ def test_the_total_is_of_exchanges_or_of_sends_where_there_are_none() -> None:
     assert (stats.total.count, stats.total.kind) == (1, "exchange")
     del stats.steps["ask"]
     assert (stats.total.count, stats.total.kind) == (2, "send")
+
+
+def scheduled() -> Stats:
+    """One exchange on time, one whose iteration began 2 s late, and one step without a schedule."""
+    stats = measured({"ask": [], "tell": [0.5]})
+    ask = stats.row("ask")
+    ask.service = Histogram()
+    ask.samples.append(0.25)
+    ask.record_delayed(2.0, 0.5)
+    stats.starts.samples.append(0.001)
+    stats.begun, stats.waited, stats.overrun = 2, 1, 4
+    return stats
+
+
+def test_response_and_service_times_are_kept_apart() -> None:
+    stats = scheduled()
+    stats.fold()
+    ask = stats.row("ask")
+    assert ask.count == 2
+    assert ask.histogram == filled([0.25, 2.5])
+    assert ask.service == filled([0.25, 0.5])
+    assert stats.row("tell").service is None
+    assert stats.total.histogram == filled([0.25, 2.5, 0.5])
+    assert stats.total.service == filled([0.25, 0.5, 0.5])
+    assert (ask.samples, ask.delayed) == ([], [])
+
+
+def test_both_latencies_are_taken_and_merged() -> None:
+    stats, total = scheduled(), Stats()
+    total.merge(pickle.loads(pickle.dumps(stats.take())))
+    assert stats.take().row("ask").service == Histogram()
+    total.merge(scheduled().take())
+    ask = total.row("ask")
+    assert ask.service == filled([0.25, 0.5] * 2)
+    assert ask.histogram == filled([0.25, 2.5] * 2)
+    assert (total.begun, total.waited, total.overrun) == (4, 2, 8)
+    assert total.starts.histogram == filled([0.001] * 2)
 
 
 def test_labels_keep_the_rows_of_scenarios_apart() -> None:

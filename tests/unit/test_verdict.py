@@ -231,6 +231,82 @@ def test_exit_codes_are_those_of_the_language() -> None:
     }
 
 
+# --- the schedule of open load ------------------------------------------------------------------
+
+
+def late(*starts: float) -> Stats:
+    """A healthy run whose starts were so late."""
+    stats = measured(ROWS)
+    stats.begun = len(starts)
+    stats.starts.samples.extend(starts)
+    stats.fold()
+    return stats
+
+
+def phases(*parts: Stats) -> Outcome:
+    return Outcome(duration=2.0, phases=parts)
+
+
+SLOWER = Threshold("p(99) < 1ms", None, "p", "<", 0.001, 0.99)
+DROPPED = Threshold("dropped == 0", None, "dropped", "==", 0)
+
+
+def test_what_the_generator_had_no_time_for_is_its_own_fault() -> None:
+    stats = late(*[0.0] * 100)
+    stats.dropped, stats.overrun = 70, 30
+    verdict = judge(stats, [ERRORS, DROPPED], phases(stats))
+    assert verdict.code is ExitCode.INCONCLUSIVE
+    assert "could not keep its schedule: it had no time for 30 iterations" in verdict.reason
+
+
+def test_what_a_slow_target_dropped_crosses_a_threshold() -> None:
+    stats = late(*[0.0] * 100)
+    stats.dropped = 70
+    assert code(stats, ERRORS, DROPPED, outcome=phases(stats)) is ExitCode.THRESHOLD
+    assert code(stats, ERRORS, outcome=phases(stats)) is ExitCode.PASS
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"),
+    [
+        ([0.0] * 95 + [0.3] * 5, ExitCode.PASS),
+        ([0.0] * 85 + [0.3] * 15, ExitCode.INCONCLUSIVE),
+        ([0.02] * 100, ExitCode.PASS),
+    ],
+)
+def test_a_schedule_is_not_kept_when_one_start_in_ten_is_late(
+    starts: list[float], expected: ExitCode
+) -> None:
+    stats = late(*starts)
+    assert code(stats, ERRORS, outcome=phases(stats)) is expected
+
+
+def test_one_phase_whose_schedule_was_not_kept_is_enough() -> None:
+    good, bad = late(*[0.0] * 900), late(*[0.3] * 20)
+    total = Stats()
+    total.merge(good)
+    total.merge(bad)
+    assert code(total, ERRORS, outcome=phases(good, bad)) is ExitCode.INCONCLUSIVE
+    assert code(total, ERRORS, outcome=phases(total)) is ExitCode.PASS
+
+
+def test_late_starts_make_a_crossed_latency_doubtful_and_nothing_else() -> None:
+    stats = late(*[0.0] * 98, 0.02, 0.02)
+    verdict = judge(stats, [ERRORS, SLOWER], phases(stats))
+    assert verdict.code is ExitCode.INCONCLUSIVE
+    assert verdict.reason.endswith("which may be why a threshold was crossed: p(99) < 1ms")
+    stats.dropped = 1
+    assert code(stats, ERRORS, DROPPED, outcome=phases(stats)) is ExitCode.THRESHOLD
+    assert code(stats, ERRORS, outcome=phases(stats)) is ExitCode.PASS
+    punctual = late(*[0.0] * 99, 0.02)
+    assert code(punctual, ERRORS, SLOWER, outcome=phases(punctual)) is ExitCode.THRESHOLD
+
+
+def test_a_fault_weighs_more_than_a_schedule() -> None:
+    stats = fault("ask", stats=late(*[0.3] * 100))
+    assert code(stats, ERRORS, outcome=phases(stats)) is ExitCode.FAIL
+
+
 # --- several scenarios --------------------------------------------------------------------------
 
 
