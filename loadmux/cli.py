@@ -8,10 +8,12 @@ or reached ends with 4. Traceback-free by construction: every error that a user 
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -23,12 +25,15 @@ from rich.text import Text
 from loadmux import __version__
 from loadmux.catalog import find, models
 from loadmux.driver.poller import POLLERS
+from loadmux.dump import dump
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.loader import load, load_all
+from loadmux.manual import about
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
 from loadmux.run import Settings, lying, run
 from loadmux.scenario import Overrides, Scenario
+from loadmux.schema import schema
 from loadmux.target import command, describe
 from loadmux.verdict import ExitCode
 
@@ -38,6 +43,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+FIRST = Path("scenario.yaml")
 
 WEB_HELP = """\
 Usage: loadmux web [SCENARIO...] [OPTIONS]
@@ -180,17 +187,61 @@ def deliver(write: Callable[[], None]) -> bool:
 
 
 @app.command()
-def check(files: Files, target: TargetOption = None, reply: ReplyOption = None) -> None:
+def check(
+    files: Files,
+    target: TargetOption = None,
+    reply: ReplyOption = None,
+    shown: Annotated[
+        bool, typer.Option("--print", help="Print each as it is understood, with all defaults.")
+    ] = False,
+) -> None:
     """Validate scenario files without sending anything."""
     failed = False
+    overrides = Overrides(tuple(target or ()), tuple(reply or ()))
     for name in files:
         try:
-            load(find(name), Overrides(tuple(target or ()), tuple(reply or ())), models=models())
+            scenario = load(find(name), overrides, models=models())
+            if shown:
+                separator = "---\n" if name != files[0] else ""
+                deliver(partial(print, f"{separator}# {scenario.path}\n{dump(scenario)}", end=""))
         except LoadmuxError as error:
             failed = True
             print(error, file=sys.stderr)
     if failed:
         raise typer.Exit(ExitCode.INVALID)
+
+
+@app.command()
+def init(
+    path: Annotated[Path, typer.Argument(metavar="[FILE]", help="Must not exist.")] = FIRST,
+) -> None:
+    """Write a first scenario, with comments, that runs at once."""
+    text = (Path(__file__).parent / "first.yaml").read_text(encoding="utf-8")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text.replace(str(FIRST), shlex.quote(str(path))))
+    except FileExistsError:
+        raise UsageError(f"init: {path} is there already; name another file") from None
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UsageError(f"init: cannot write {path}: {reason.lower()}") from None
+    print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
+
+
+@app.command("help")
+def help_command(
+    topic: Annotated[str | None, typer.Argument(help="A key of the language, or none.")] = None,
+) -> None:
+    """Explain the scenario language, with examples."""
+    text = about(topic)
+    deliver(partial(print, text))
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    text = json.dumps(schema(models()), indent=2)
+    deliver(partial(print, text))
 
 
 @app.command(

@@ -451,11 +451,6 @@ class Feeder:
         return len(next(iter(self.columns.values())))
 
 
-NOT_WITH_RATE = (
-    "does not go with open load ('rate'): there iterations begin by the clock, and it is not known"
-    " for how many users it would have to wait"
-)
-
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 

@@ -146,7 +146,7 @@ class _Compiler:
         if isinstance(step, Exchange):
             for index in step.sockets:
                 self.last_rows[index] = step.name
-        return self._step(step, on_schedule=self.scenario.load.open)
+        return self._step(step, self.scenario.load.open)
 
     def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
         if expect.save is not None:

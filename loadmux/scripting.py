@@ -43,11 +43,11 @@ from loadmux.datagrams import LARGEST
 from loadmux.driver.branch import Branch, together
 from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.loop import sleep_until
+from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
 from loadmux.intended import FromIntendedStart
 from loadmux.scenario import (
-    NOT_WITH_RATE,
     ByRule,
     Data,
     Exactly,
@@ -450,8 +450,8 @@ class User:
     async def _barrier(self, name: str) -> None:
         if isinstance(self._task, Branch):
             raise ValueError("a barrier cannot stand in a branch: the whole user waits")
-        if self._library.compiler.scenario.load.open:
-            raise ValueError(f"a barrier {NOT_WITH_RATE}")
+        if isinstance(self._task, PooledUser):
+            raise ValueError("a barrier needs a fixed number of users: no rate, ramps or phases")
         await steps.Barrier(f"barrier {name}", name).run(self._task)
 
     async def _perform(self, ready: Ready) -> bytes:

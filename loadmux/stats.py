@@ -19,7 +19,6 @@ from math import ceil
 from loadmux.errors import Evidence, Kind, ScriptFailed
 
 EXAMPLES = 3
-SCRIPT_ERRORS = 50
 COUNTS = (
     "iterations",
     "interrupted",
@@ -31,6 +30,7 @@ COUNTS = (
     "served",
     "slow_connects",
 )
+SCRIPT_ERRORS = 50
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
 

@@ -28,7 +28,7 @@ _SHAPE = re.compile(
 )
 _PERCENTAGE = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,12})?")
 _COUNT = re.compile(r"[0-9]{1,15}")
-_WHOLE_RUN = frozenset({"iterations", "dropped"})
+WHOLE_RUN = frozenset({"iterations", "dropped"})
 
 
 def parse(text: str) -> Threshold:
@@ -41,7 +41,7 @@ def parse(text: str) -> Threshold:
     step = _step(scope.strip(), text) if colon else match["connect"]
     if colon and match["connect"]:
         raise ValueError(f"{units.quoted(text)} names both a step and 'connect'; write one of them")
-    if step is not None and metric in _WHOLE_RUN:
+    if step is not None and metric in WHOLE_RUN:
         raise ValueError(f"'{metric}' counts the whole run; write it without a step")
     return Threshold(
         text, step, metric, _operator(match["op"]), _value(metric, match["value"]), quantile

@@ -40,10 +40,10 @@ DURATION_FORMS = "write a number with a unit such as 250us, 10ms, 5s, 2m, 1h"
 SIZE_FORMS = "write a number of bytes such as 64, 64KiB, 1MB"
 RATE_FORMS = "write a number a second or a minute such as 500/s, 30/m"
 
-_NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
-_DURATION = re.compile(_NUMBER + r"(us|ms|s|m|h)")
-_SIZE = re.compile(_NUMBER + r"(|B|[KMG]i?B)")
-_RATE = re.compile(_NUMBER + r"/([sm])")
+NUMBER = r"([0-9]{1,15}(?:\.[0-9]{1,15})?)"
+DURATION = re.compile(NUMBER + r"(us|ms|s|m|h)")
+SIZE = re.compile(NUMBER + r"(|B|[KMG]i?B)")
+RATE = re.compile(NUMBER + r"/([sm])")
 
 
 def quoted(text: str) -> str:
@@ -53,7 +53,7 @@ def quoted(text: str) -> str:
 
 def duration(text: str) -> float:
     """Seconds: `250us`, `10ms`, `1.5s`, `2m`, `1h`."""
-    match = _DURATION.fullmatch(text)
+    match = DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"{quoted(text)} is not a duration; {DURATION_FORMS}")
     seconds = Decimal(match[1]) * SECONDS[match[2]]
@@ -64,7 +64,7 @@ def duration(text: str) -> float:
 
 def size(text: str) -> int:
     """Bytes: `64`, `64B`, `64KiB` (1024), `1MB` (1000²), `1.5KiB`."""
-    match = _SIZE.fullmatch(text)
+    match = SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"{quoted(text)} is not a size; {SIZE_FORMS}")
     count = Decimal(match[1]) * BYTES[match[2]]
@@ -77,7 +77,7 @@ def size(text: str) -> int:
 
 def rate(text: str) -> float:
     """Events a second: `500/s`, `30/m`."""
-    match = _RATE.fullmatch(text)
+    match = RATE.fullmatch(text)
     if match is None:
         raise ValueError(f"{quoted(text)} is not a rate; {RATE_FORMS}")
     found = Decimal(match[1]) / PERIODS[match[2]]
@@ -88,9 +88,51 @@ def rate(text: str) -> float:
 
 def plain_rate(text: str) -> float:
     """A rate, or a plain number of events a second: `500/s`, `30/m`, `10`, `0.5`."""
-    return rate(text + "/s" if re.fullmatch(_NUMBER, text) else text)
+    return rate(text + "/s" if re.fullmatch(NUMBER, text) else text)
 
 
 def plain_duration(text: str) -> float:
     """A duration, or a plain number of seconds: `10s`, `10`."""
-    return duration(text + "s" if re.fullmatch(_NUMBER, text) else text)
+    return duration(text + "s" if re.fullmatch(NUMBER, text) else text)
+
+
+# --- the other way round ------------------------------------------------------------------------
+
+
+def duration_text(seconds: float) -> str:
+    """The shortest text that `duration` reads as exactly `seconds`, which it gave: `1.5s`, `2m`."""
+    exact = Decimal(repr(seconds))
+    for unit in ("h", "m", "s", "ms"):
+        count = exact / SECONDS[unit]
+        if (
+            count == int(count)
+            and (count or unit == "s")
+            and duration(f"{count:.0f}{unit}") == seconds
+        ):
+            return f"{count:.0f}{unit}"
+    return _plain(exact / SECONDS["us"]) + "us"
+
+
+def size_text(count: int) -> str:
+    """`64KiB` for 65536; the number alone where no unit divides it."""
+    for unit in ("GiB", "MiB", "KiB"):
+        if count and count % BYTES[unit] == 0:
+            return f"{count // BYTES[unit]}{unit}"
+    return str(count)
+
+
+def rate_text(per_second: float) -> str:
+    """A text that `rate` reads as exactly `per_second`, which it gave: `500/s`, `10/m`."""
+    for unit, period in PERIODS.items():
+        exact = Decimal(per_second) * period
+        for places in range(16):
+            text = f"{_plain(round(exact, places))}/{unit}"
+            if RATE.fullmatch(text) and rate(text) == per_second:
+                return text
+    raise ValueError(f"no rate is written as {per_second!r}")
+
+
+def _plain(number: Decimal) -> str:
+    """Without an exponent, and without zeros after the point."""
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

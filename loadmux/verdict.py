@@ -181,12 +181,6 @@ def _passed(stats: Stats) -> str:
     return f"{_amount(stats)}, every check held"
 
 
-def _script_errors(stats: Stats) -> str:
-    count = sum(errors.count for errors in stats.script_errors.values())
-    first = next(iter(stats.script_errors.values())).text
-    return f"{_plural(count, 'error')} in the scenario's code: {first}"
-
-
 def _schedule_missed(
     stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome
 ) -> str | None:
@@ -206,6 +200,12 @@ def _schedule_missed(
             f" which may be why a threshold was crossed: {doubtful[0]}"
         )
     return None
+
+
+def _script_errors(stats: Stats) -> str:
+    count = sum(errors.count for errors in stats.script_errors.values())
+    first = next(iter(stats.script_errors.values())).text
+    return f"{_plural(count, 'error')} in the scenario's code: {first}"
 
 
 def _nothing(stats: Stats) -> str:

@@ -122,7 +122,7 @@ class Part:
     Users of a closed load without phases are started at their rate by `schedule` and `spawn`;
     where there are phases the users are a `pool`, and `conduct` walks through them. `spawn_rate`
     (users a second, everywhere) holds for a pool whose load names none; `phase_over` is called when
-    a phase has ended and another begins. `announce` tells the other side who waits at barriers.
+    a phase has ended and another begins, `announce` when the users at barriers have changed.
     """
 
     def __init__(
@@ -141,15 +141,11 @@ class Part:
         self.control = Control(self.stats, load.iterations, load.pacing)
         self.spawned = 0
         self.end = self.grace = 0.0
-        self.phase = self.opened = 0
+        self.phase = 0
         self.conducting = bool(load.phases)
         self.pool: Pool | None = None
         self.users: Sequence[VirtualUser]
         scenario, urls, numbers = share.scenario, share.urls, share.numbers
-        if any(isinstance(step, Barrier | Call) for step in scenario.every_step):
-            alone = numbers.step == 1
-            tell = None if alone else lambda waits: announce(Blocked(waits, self.opened))
-            self.control.barriers = Barriers(self._running, tell)
         script = compile_scenario(scenario, urls, seed, self.stats, share.first)
         if load.phases:
             pooled = [PooledUser(loop, self.control, script, number) for number in numbers]
@@ -161,6 +157,11 @@ class Part:
             self.users = pooled
         else:
             self.users = [VirtualUser(loop, self.control, script, number) for number in numbers]
+        self.opened = 0
+        if any(isinstance(step, Barrier | Call) for step in scenario.every_step):
+            alone = share.numbers.step == 1
+            tell = None if alone else lambda waits: announce(Blocked(waits, self.opened))
+            self.control.barriers = Barriers(self._running, tell)
 
     def begin(self, now: float) -> None:
         """The run begins: set the clocks (`perf_counter` seconds), start the conductor."""
@@ -172,8 +173,6 @@ class Part:
             conductor = Task(self.loop)
             self.loop.spawn(conductor, self._conduct(conductor, self.pool))
         self.look()
-
-    # --- barriers -------------------------------------------------------------------------------
 
     def look(self) -> None:
         """The number of users that a barrier waits for may have changed."""
@@ -199,12 +198,8 @@ class Part:
         Without a spawn rate all are meant to start at once, and the first must not find itself
         alone; with one, who has not been started is not waited for.
         """
-        if self.load.spawn_rate is not None or self.control.stopping:
-            return self.control.active
-        missing = len(self.users) - self.spawned if self.pool is None else self.pool.missing
-        return self.control.active + missing
-
-    # --- users ----------------------------------------------------------------------------------
+        at_once = self.load.spawn_rate is None and not self.control.stopping
+        return self.control.active + (len(self.users) - self.spawned if at_once else 0)
 
     def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
         """When to start each user, in seconds from the beginning, in this order.
@@ -244,6 +239,7 @@ class Part:
         """Stop or interrupt the users if it is time."""
         if now >= self.end and self.pool is None:
             self._stop_users()  # those of a pool stop when its last start has been made
+            self.look()
         if now >= self.end + self.grace:
             self._interrupt()
 
@@ -251,7 +247,6 @@ class Part:
         self.control.stopping = True
         for user in self.users:
             user.wake()
-        self.look()
 
     def _interrupt(self) -> None:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""

@@ -56,14 +56,6 @@ class Branch(VirtualUser):
     def random(self) -> random.Random:
         return self.parent.random
 
-    @property
-    def late(self) -> float:
-        return self.parent.late
-
-    @late.setter
-    def late(self, seconds: float) -> None:
-        self.parent.late = seconds
-
     def take(self, connections: Iterable[Connection]) -> None:
         """Drive these connections from now on, until `give_back`."""
         for connection in connections:
@@ -139,7 +131,9 @@ async def together(
     """
     group = _Group(user, len(bodies))
     branches = [_branch(user) for _ in bodies]
+    late, user.late = user.late, 0.0
     for branch, body in zip(branches, bodies, strict=True):
+        branch.late = late  # in open load each branch has a first exchange
         user.loop.spawn(branch, group.walk(branch, body))
     for branch, sockets in zip(branches, uses, strict=False):
         branch.take(user.connections[index] for index in sockets)

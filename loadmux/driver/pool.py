@@ -80,7 +80,6 @@ class PooledUser(VirtualUser):
         self.control.stats.started += not self.counted
         self.counted = True
         self.loop.spawn(self, self.run())
-        self.look()
 
     async def run(self) -> None:
         self.started = alive = True
@@ -102,7 +101,6 @@ class PooledUser(VirtualUser):
         finally:
             self.running, self.spent = False, not alive
             self.control.active -= 1
-            self.look()
             self.pool.left(self)
 
     async def _next(self, due: float) -> bool:
@@ -220,8 +218,7 @@ class Pool:
     """See the module. Users are counted by their place here, whatever their numbers are.
 
     `spawn_gap` is the least time (seconds) between the starts of two of its users; `phase_over` is
-    called when a stage has ended and another begins. `missing`: users that a closed stage still has
-    to start.
+    called when a stage has ended and another begins.
     """
 
     def __init__(
@@ -247,9 +244,6 @@ class Pool:
         self._spent = 0
         self._closed = False
         self._most = 0
-        self.missing = 0
-        if stages and isinstance(stages[0].pacer, Users):
-            self.missing = stages[0].users(stages[0].pacer.wanted(0.0))
         self._task: Task
         self._load: LoopLoad
         for place, user in enumerate(users):
@@ -343,24 +337,14 @@ class Pool:
         while self._called < wanted:
             user = self.users[self._called]
             if user.parting and user.running:
-                self._lack(wanted - self._called)
                 return now + PARTING_TIME
             user.leaving = False
             if user.absent:
                 if not self._may_spawn(now):
-                    self._lack(wanted - self._called)
                     return max(self._spawn_at, now + SLICE_EVERY)
                 self._spawn(user, now)
             self._called += 1
-        self._lack(0)
         return begin + pacer.changes(everywhere)
-
-    def _lack(self, count: int) -> None:
-        """So many users are still to be started; who waits at a barrier may wait for them."""
-        if count != self.missing:
-            self.missing = count
-            if self.control.barriers is not None:
-                self.control.barriers.look()
 
     # --- open stages ----------------------------------------------------------------------------
 

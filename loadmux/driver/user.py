@@ -155,7 +155,8 @@ class VirtualUser(Task):
         control = self.control
         self.started = True
         control.stats.started += 1
-        self.look()
+        if control.barriers is not None:
+            control.barriers.look()
         try:
             alive = True
             while alive and not control.stopping and self._iterations_left():
@@ -171,12 +172,8 @@ class VirtualUser(Task):
             await self._break_off()
         finally:
             control.active -= 1
-            self.look()
-
-    def look(self) -> None:
-        """The number of running users has changed: a barrier may be waiting for that."""
-        if self.control.barriers is not None:
-            self.control.barriers.look()
+            if control.barriers is not None:
+                control.barriers.look()
 
     async def _leave(self, alive: bool) -> None:
         """After the last iteration."""

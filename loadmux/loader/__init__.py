@@ -21,7 +21,7 @@ from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Scenario, Threshold
+from loadmux.scenario import Barrier, Overrides, Scenario, Threshold
 from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
@@ -124,7 +124,16 @@ def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     if not mistakes.errors:
         flow.check(scenario, mistakes)
         transports.check(scenario, mistakes)
+        _check_barriers(scenario, mistakes)
     return _Draft(scenario, mistakes, file.unmatched)
+
+
+def _check_barriers(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Where the number of users goes up and down, who is waited for would be left to chance."""
+    for step in scenario.every_step if scenario.load.phases else ():
+        if isinstance(step, Barrier):
+            message = "a 'barrier' needs a fixed number of users; leave out 'rate', ramps, 'phases'"
+            mistakes.add(step.where, message)
 
 
 def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...]:

@@ -19,7 +19,7 @@ from loadmux.scenario import Exchange, Function, OnSockets, Step, flat
 from loadmux.units import quoted
 from loadmux.yamltree import FunctionNode, ListNode, Node
 
-_FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
+FUNCTION = re.compile(r"([^\W\d]\w*(?:\.[^\W\d]\w*)*):([^\W\d]\w*(?:\.[^\W\d]\w*)*)")
 FUNCTION_FORM = "write PACKAGE.MODULE:FUNCTION"
 
 ReadSteps = Callable[[Node], tuple[Step, ...]]
@@ -83,7 +83,7 @@ class Branches:
         text = reader.text(self._mistakes, node, "'call'")
         if text is None:
             return None
-        match = _FUNCTION.fullmatch(text)
+        match = FUNCTION.fullmatch(text)
         if match is None:
             self._mistakes.add(node.where, f"{quoted(text)} names no function; {FUNCTION_FORM}")
             return None

@@ -2,7 +2,7 @@
 
 Sending on a socket whose sending side the scenario has shut down: the kernel would refuse it
 (EPIPE, send(2)). Expecting an end that a frame `until_close` has taken already: a new connection
-would be opened to wait for it. A barrier under open load, where nobody knows for whom to wait.
+would be opened to wait for it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Sequence
 from loadmux.framing import UntilClose
 from loadmux.loader.reader import Mistakes
 from loadmux.scenario import (
-    NOT_WITH_RATE,
-    Barrier,
     Call,
     Closed,
     Exchange,
@@ -30,10 +28,6 @@ from loadmux.scenario import (
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
     """Walk `before`, `steps` (twice if repeated: sockets outlive an iteration) and `after`."""
-    if scenario.load.open:
-        for step in scenario.every_step:
-            if isinstance(step, Barrier):
-                mistakes.add(step.where, f"a 'barrier' {NOT_WITH_RATE}; give 'users' instead")
     flow = _Flow(mistakes)
     flow.walk(scenario.before)
     flow.walk(scenario.steps)

@@ -19,7 +19,7 @@ from loadmux.units import quoted
 SENT = "sent"
 BUILT_INS = ("user", "iteration", "socket", "uuid", SENT)
 
-_NAME = re.compile(r"[^\W\d]\w*")
+NAME = re.compile(r"[^\W\d]\w*")
 _COLUMN = re.compile(r"([^\W\d]\w*)\.(.+)")
 _REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 
@@ -63,7 +63,7 @@ class Names:
 
     def check(self, where: Position, name: str, what: str) -> bool:
         """Whether `name` may be given to something of the scenario's own."""
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             message = (
                 f"{what} {quoted(name)} is not a name; use letters, digits and '_', no digit first"
             )
@@ -145,7 +145,7 @@ class Names:
             self._mistakes.add(where, message)
         elif column := _COLUMN.fullmatch(name):
             self._column(where, column[1], column[2])
-        elif _NAME.fullmatch(name) is None:
+        elif NAME.fullmatch(name) is None:
             message = f"{quoted('${' + name + '}')} holds no name; use letters, digits and '_'"
             self._mistakes.add(where, f"{message}, or write $${{ for a literal '${{'")
         elif name == SENT and not sent:

@@ -1,15 +1,14 @@
 """The small readers that everything in the loader is made of: one node in, one value or None out.
 
 Each reader reports a wrong node once, at its place, and returns None, and callers leave out what is
-None: so one pass finds all the mistakes of a file, and one mistake gives one error. What a file may
-not say yet, though the language has it, is refused by name (`not_yet`).
+None: so one pass finds all the mistakes of a file, and one mistake gives one error.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from loadmux import units
@@ -34,9 +33,6 @@ class Mistakes:
 
     def add(self, where: Position, message: str) -> None:
         self._errors.setdefault((where, message), ScenarioError(where, message))
-
-    def not_yet(self, where: Position, what: str) -> None:
-        self.add(where, f"{what} is not supported yet")
 
     def extend(self, errors: Iterable[ScenarioError]) -> None:
         for error in errors:
@@ -238,7 +234,7 @@ def pair(mistakes: Mistakes, node: Node, what: str, forms: str) -> tuple[Node, N
 
 
 class Fields:
-    """A mapping with a fixed set of keys: reports the unknown ones and those not supported yet.
+    """A mapping with a fixed set of keys: reports the unknown ones.
 
     `refused`: there was such a key. `meant`: the keys that the unknown ones probably are, which
     therefore are not missing.
@@ -250,7 +246,6 @@ class Fields:
         node: MappingNode,
         what: str,
         known: Collection[str],
-        not_yet: Mapping[str, str] | None = None,
     ) -> None:
         self.where = node.where
         self._mistakes = mistakes
@@ -262,12 +257,9 @@ class Fields:
                 self._entries[entry.key] = entry
                 continue
             self.refused = True
-            if not_yet is not None and entry.key in not_yet:
-                mistakes.not_yet(entry.where, not_yet[entry.key])
-            else:
-                self.meant.update(filter(None, [nearest(entry.key, known)]))
-                hint = suggestion(entry.key, known, "its keys are")
-                mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
+            self.meant.update(filter(None, [nearest(entry.key, known)]))
+            hint = suggestion(entry.key, known, "its keys are")
+            mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
 
     def __contains__(self, key: str) -> bool:
         return key in self._entries

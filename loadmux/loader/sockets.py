@@ -27,9 +27,8 @@ OPTIONS = (
     *("to", "count", "nodelay", "receive_buffer", "send_buffer", "source", "linger"),
     *("framing", "tls"),
 )
-NOT_YET: dict[str, str] = {}
 
-_NAME = re.compile(r"[\w.-]+")
+NAME = re.compile(r"[\w.-]+")
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
 
 
@@ -152,7 +151,7 @@ class Sockets:
     # --- names and options ------------------------------------------------------------------
 
     def _checked(self, name: str, node: Node) -> str | None:
-        if _NAME.fullmatch(name) is None:
+        if NAME.fullmatch(name) is None:
             message = (
                 f"{quoted(name)} is no name for a socket; use letters, digits, '_', '-' and '.'"
             )
@@ -178,7 +177,7 @@ class Sockets:
         to = None
         if isinstance(node, MappingNode):
             to = next((entry.value for entry in node.entries if entry.key == "to"), None)
-            fields = Fields(self._mistakes, node, "a socket", OPTIONS, NOT_YET)
+            fields = Fields(self._mistakes, node, "a socket", OPTIONS)
             options, count = self._options(options, fields), self._count(fields)
             if options.framing is None and ("framing" in fields or "framing" in fields.meant):
                 self._doubtful.add(name or "")

@@ -56,7 +56,6 @@ MODIFIERS = {
 }
 KEYS = (*ACTIONS, "name", *MODIFIERS)
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
-NOT_YET = {"weight": "'weight'"}
 EACH_BYTE = "each_byte"
 WAIT_FORMS = ("uniform", "exponential", "normal")
 
@@ -110,7 +109,7 @@ class Steps:
             self._mistakes.add(node.where, f"{message} {', '.join(ACTIONS)}")
             self.complete = False
             return None
-        fields = Fields(self._mistakes, node, "a step", KEYS, NOT_YET)
+        fields = Fields(self._mistakes, node, "a step", KEYS)
         action = self._action(fields)
         if fields.refused or action is None:
             self._lose(node)
@@ -394,6 +393,4 @@ def defines(step: MappingNode) -> bool:
     """Whether a step's keys, as they are or as they may have been meant, can define a name."""
     keys = [entry.key for entry in step.entries]
     captures = any(frames.may_capture(entry.value) for entry in step.entries)
-    return captures or any(
-        key in NOT_YET or key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys
-    )
+    return captures or any(key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys)

@@ -33,9 +33,9 @@ NETWORKED = ("tcp", "tls", "udp")
 
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:/@]*)):([0-9]{1,9})")
 _HOST = re.compile(r"[\w.-]+")
-_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-_MODEL = re.compile(r"[A-Za-z0-9_]+")
-_NAME = re.compile(r"[\w.-]+")
+OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+MODEL = re.compile(r"[A-Za-z0-9_]+")
+NAME = re.compile(r"[\w.-]+")
 _NAMED = re.compile(r"([\w.-]+)=(.+)")
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _holds_names(node: MappingNode) -> bool:
 
 
 def _checked_name(mistakes: Mistakes, entry: Entry) -> bool:
-    if _NAME.fullmatch(entry.key) is not None:
+    if NAME.fullmatch(entry.key) is not None:
         return True
     message = f"{quoted(entry.key)} is no name for a target; use letters, digits, '_', '-' and '.'"
     mistakes.add(entry.where, message)
@@ -209,7 +209,7 @@ def _model(mistakes: Mistakes, node: Node, models: Collection[str]) -> str | Non
         hint = suggestion(found, sorted(models), "models are")
         mistakes.add(node.where, f"unknown model {quoted(found)}{hint}")
         return None
-    if _MODEL.fullmatch(found) is None:
+    if MODEL.fullmatch(found) is None:
         mistakes.add(node.where, f"{quoted(found)} is not the name of a model such as epoll")
         return None
     return found
@@ -222,7 +222,7 @@ def _options(mistakes: Mistakes, node: MappingNode) -> dict[str, str]:
         if entry.key in ("bundled", "reply"):
             continue
         misspelt = SequenceMatcher(None, entry.key[:20], "reply").ratio() >= LIKE_REPLY
-        if misspelt or _OPTION.fullmatch(entry.key) is None:
+        if misspelt or OPTION.fullmatch(entry.key) is None:
             hint = "did you mean 'reply'?" if misspelt else "options are named as in 'workers'"
             mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in a target; {hint}")
         elif isinstance(entry.value, ScalarNode) and entry.value.value is True:
@@ -245,7 +245,7 @@ def checked_target(text: str, models: Collection[str]) -> Target:
             return Target(url=parse_url(text))
         except ValueError as error:
             raise UsageError(f"--target: {error}") from None
-    if _MODEL.fullmatch(text) is None:
+    if MODEL.fullmatch(text) is None:
         raise UsageError(f"--target: {quoted(text)} is neither a model nor a URL; {URL_FORMS}")
     if models and text not in models:
         hint = suggestion(text, sorted(models), "models are")

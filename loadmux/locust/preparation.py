@@ -23,7 +23,7 @@ from loadmux.loader import load
 from loadmux.loader.target import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share, refuse_barriers
-from loadmux.run import Part, check_source, fitted, lying, urls_of
+from loadmux.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of
 from loadmux.scenario import Overrides, Scenario
 from loadmux.script import draw_seed
 from loadmux.target import TargetProcess
@@ -191,10 +191,13 @@ class Preparation:
     def _start_targets(self, part: Part, users: int | None) -> None:
         scenario = part.scenario
         load = replace(scenario.load, users=users or scenario.load.users)
-        for name, target in scenario.servers.items():
-            if target.bundled is not None:
-                process = TargetProcess(fitted(name, target, replace(scenario, load=load)))
-                part.processes[name] = self._stack.enter_context(process)
+        wanted = replace(scenario, load=load)
+        bundled = {n: one for n, one in scenario.servers.items() if one.bundled is not None}
+        if bundled:
+            check_limits([wanted], Settings())
+        for name, target in bundled.items():
+            process = TargetProcess(fitted(name, target, wanted))
+            part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
 
     def check_workers(self, number: int) -> None:

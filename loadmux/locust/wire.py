@@ -19,7 +19,9 @@ from typing import Any
 from loadmux.errors import UsageError
 
 LARGEST = 8 * 2**20
-ALLOWED = frozenset({"loadmux.errors", "loadmux.framing", "loadmux.scenario", "loadmux.stats"})
+ALLOWED = frozenset(
+    f"loadmux.{name}" for name in ("errors", "framing", "pacer", "scenario", "stats")
+)
 
 
 class _Reader(pickle.Unpickler):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from driving import Server, answering
 from locusting import LOCUST, WEB, Ended, forked, headless, locustfile, process
+from target_process import EXPECTED
 
 SHORT = ("-u", "10", "-r", "10", "-t", "1s")
 
@@ -47,9 +48,9 @@ def test_three_lines_pass(workers: list[str], folder: Path) -> None:
 STEPS = ["exchange first #1", "exchange second #2", "exchange first #3", "exchange second #4"]
 
 
-def test_a_target_that_lies_fails(workers: list[str], folder: Path) -> None:
+def test_a_target_that_lies_fails(folder: Path) -> None:
     locustfile(folder)
-    done = headless(folder, *SHORT, "--fault", "flip:20", *workers)
+    done = headless(folder, *SHORT, "--fault", "flip:20", *forked())
     assert done.code == 1, done.text
     assert "corrupt: bytes of the reply were changed" in done.err
     assert "byte 17 of the reply is" in done.out
@@ -88,10 +89,10 @@ def test_a_target_that_cannot_run_here_ends_with_4(folder: Path) -> None:
     assert "cannot run here" in done.err
 
 
-def test_a_crossed_threshold_ends_with_99(workers: list[str], folder: Path) -> None:
+def test_a_crossed_threshold_ends_with_99(folder: Path) -> None:
     steps = "target: {bundled: epoll}\nsteps: [{name: ask, send: x, expect: reply}, {wait: 10ms}]\n"
     locustfile(folder, scenario(folder, steps + 'thresholds: ["p(99) < 1us"]\n'))
-    done = headless(folder, *SHORT, *workers)
+    done = headless(folder, *SHORT)
     assert done.code == 99, done.text
     assert "p(99) < 1us" in done.out
 
@@ -110,12 +111,19 @@ def few_descriptors() -> None:
 
 def test_out_of_descriptors_the_run_ends_loudly(workers: list[str], folder: Path) -> None:
     locustfile(folder)
-    done = headless(
-        folder, "-u", "200", "-r", "200", "-t", "1h", *workers, preexec_fn=few_descriptors
-    )
+    words = ("-u", "200", "-r", "200", "-t", "1h", *workers)
+    with Server(answering(EXPECTED["received"])) as server:
+        done = headless(folder, *words, "--host", server.url, preexec_fn=few_descriptors)
     assert done.code == 3, done.text
     assert "the load generator failed" in done.text
     assert "descriptors" in done.text
+
+
+def test_a_bundled_target_that_could_not_hold_all_is_not_blamed(folder: Path) -> None:
+    locustfile(folder)
+    done = headless(folder, "-u", "200", "-r", "200", "-t", "1h", preexec_fn=few_descriptors)
+    assert done.code == 2, done.text
+    assert "the hard limit is 64" in done.err
 
 
 def test_an_interrupt_prints_what_was_measured(workers: list[str], folder: Path) -> None:
@@ -161,11 +169,11 @@ class Plain(User):
 OFTEN = "target: {bundled: epoll}\nsteps: [{name: ask, send: x, expect: reply}, {wait: 10ms}]\n"
 
 
-def test_classes_share_a_run_by_weight(workers: list[str], folder: Path) -> None:
+def test_classes_share_a_run_by_weight(folder: Path) -> None:
     (folder / "locustfile.py").write_text(WEIGHTED)
     (folder / "often.yaml").write_text(OFTEN)
     (folder / "seldom.yaml").write_text(OFTEN.replace("epoll", "poll"))
-    done = headless(folder, "-u", "8", "-r", "8", "-t", "1s", *workers)
+    done = headless(folder, "-u", "8", "-r", "8", "-t", "1s", *forked())
     assert done.code == 0, done.text
     assert done.row("Often: connect") == (6, 0)
     assert done.row("Seldom: connect") == (2, 0)
@@ -206,17 +214,17 @@ def test_the_scenario_says_how_many_and_how_long(folder: Path) -> None:
     assert "load        3 users" in done.out
 
 
-def test_a_fault_ends_the_run_where_the_scenario_says_so(workers: list[str], folder: Path) -> None:
+def test_a_fault_ends_the_run_where_the_scenario_says_so(folder: Path) -> None:
     wrong = OFTEN.replace("expect: reply", 'expect: "y"') + "on_error: abort\n"
     locustfile(folder, scenario(folder, wrong))
-    done = headless(folder, "-u", "4", "-r", "4", "-t", "1h", *workers)
+    done = headless(folder, "-u", "4", "-r", "4", "-t", "1h", *forked())
     assert done.code == 1, done.text
     assert "a fault ended the test" in done.err
 
 
-def test_the_run_ends_when_all_iterations_are_done(workers: list[str], folder: Path) -> None:
+def test_the_run_ends_when_all_iterations_are_done(folder: Path) -> None:
     locustfile(folder, scenario(folder, OFTEN + "load: {iterations: 25}\n"))
-    done = headless(folder, "-u", "5", "-r", "5", *workers)
+    done = headless(folder, "-u", "5", "-r", "5")
     assert done.code == 0, done.text
     assert done.row("ask") == (125, 0)
     assert done.row("connect") == (5, 0)

@@ -8,17 +8,16 @@ from typing import Any
 
 import pytest
 from driving import Server, answering
-from locusting import forked, headless, locustfile
+from locusting import headless, locustfile
 
 TALK = "target: {bundled: epoll}\nsteps: [{name: ask, send: x, expect: reply}, {wait: 10ms}]\n"
 
 SHAPE = """
 from locust import LoadTestShape
 class Steps(LoadTestShape):
-    stages = [(3, 100), (6, 100), (2, 100)]
+    stages = [(3, 100), (6, 100), None]
     def tick(self):
-        stage = int(self.get_run_time())
-        return self.stages[stage] if stage < 3 else None
+        return self.stages.pop(0)
 """
 
 LISTENERS = """
@@ -63,8 +62,7 @@ def heard(folder: Path) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("count", [0, 2])
-def test_a_shape(count: int, folder: Path) -> None:
+def test_a_shape(folder: Path) -> None:
     locustfile(folder, "numbers.yaml", SHAPE)
     (folder / "numbers.yaml").write_text(
         'steps: [{name: ask, send: "${user}\\n", expect: "${sent}"}, {wait: 10ms}]\n'
@@ -76,7 +74,7 @@ def test_a_shape(count: int, folder: Path) -> None:
         return chunk
 
     with Server(answering(note)) as server:
-        done = headless(folder, "--host", server.url, *(forked(count) if count else []))
+        done = headless(folder, "--host", server.url)
     assert done.code == 0, done.text
     assert numbers == set(range(6))
     assert done.row("connect") == (6, 0)

@@ -10,7 +10,7 @@ import contextlib
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 
@@ -18,7 +18,7 @@ import kqueue_emulation
 
 from loadmux.errors import Evidence
 from loadmux.loader import load
-from loadmux.scenario import Overrides, Scenario
+from loadmux.scenario import Overrides, Scenario, Url
 from loadmux.stats import Stats
 from loadmux.worker import Job, Share, Update, Worker
 
@@ -71,9 +71,16 @@ def drive(
     With several targets `url` has a `NAME=URL` for each.
     """
     scenario = scenario_for(text, url, rule)
+    urls = {name: one.url for name, one in scenario.servers.items() if one.url is not None}
+    return drive_scenario(scenario, urls, poller)
+
+
+def drive_scenario(
+    scenario: Scenario, urls: Mapping[str, Url], poller: str | None = None
+) -> Driven:
+    """Run a loaded scenario against targets that listen at `urls`."""
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
-    urls = {name: one.url for name, one in scenario.servers.items() if one.url is not None}
     ours, theirs = Pipe()
     stats = Stats()
     with ours, theirs, emulated(poller):

@@ -12,13 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors", "catalog"},
+    {"errors", "catalog", "manual"},
     {
-        *("scenario", "pacer", "stats", "units", "yamltree", "thresholds", "verdict"),
+        *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
+        *("yamltree", "yamltext"),
         *("rules", "diagnosis", "framing", "framed"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader"},
+    {"schema", "dump"},
     {
         *("steps", "intended", "frame_steps", "script", "scripting", "target", "endpoints"),
         *("worker", "report"),

@@ -1928,16 +1928,6 @@ def test_a_mistake_in_a_target_is_told_once(head: str, mistake: str) -> None:
     assert mistakes_of(head + "steps: [{on: a, send: a, expect: reply}]\n") == [mistake]
 
 
-def test_what_is_left_out_is_refused_at_every_place_where_the_language_has_it() -> None:
-    text = "target: tcp://h:1\nsteps: [{wait: 1s, weight: 2}]\n"
-    assert mistakes_of(text) == [
-        f"{where}: {what} is not supported yet"
-        for where, what in [
-            ("2:20", "'weight'"),
-        ]
-    ]
-
-
 def test_a_file_of_more_than_a_gibibyte_is_refused_unread(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(2**30 + 1)

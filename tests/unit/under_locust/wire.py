@@ -68,7 +68,7 @@ def call(module: str, name: str, argument: str) -> bytes:
         ("builtins", "eval"),
         ("loadmux.stats", "struct.pack"),
         ("loadmux.stats", "sys.exit"),
-        ("loadmux.stats", "_edges"),
+        ("loadmux.stats", "_moved"),
         ("loadmux.stats", "dataclass"),
         ("loadmux.stats", "Stats.merge"),
         ("loadmux.scenario", "Mapping"),

@@ -1,0 +1,88 @@
+"""The commands about the language: `schema`, `init`, `check --print`; mistakes in real files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from commands import ROOT, loadmux, run
+from jsonschema import Draft202012Validator
+from loader_cases import mistakes, values
+
+from loadmux.catalog import models
+from loadmux.schema import schema
+
+
+def test_schema_is_printed_as_json(tmp_path: Path) -> None:
+    done = loadmux("schema", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert json.loads(done.out) == schema(models())
+
+
+def test_init_writes_a_scenario_that_runs_and_is_never_overwritten(tmp_path: Path) -> None:
+    done = loadmux("init", cwd=tmp_path)
+    assert done.code == 0, done.err
+    path = tmp_path / "scenario.yaml"
+    written = path.read_text()
+    assert not list(Draft202012Validator(schema(models())).iter_errors(values(path)))
+
+    again = loadmux("init", cwd=tmp_path)
+    assert again.code == 2
+    assert again.err == "loadmux: init: scenario.yaml is there already; name another file\n"
+    assert path.read_text() == written
+
+    done = run(path, "-t", "500ms", folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+
+
+def test_init_takes_a_name_and_tells_it(tmp_path: Path) -> None:
+    done = loadmux("init", "my first.yaml", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "loadmux run 'my first.yaml'" in (tmp_path / "my first.yaml").read_text()
+    done = loadmux("init", "no/such/folder.yaml", cwd=tmp_path)
+    assert done.code == 2
+    assert (
+        done.err == "loadmux: init: cannot write no/such/folder.yaml: no such file or directory\n"
+    )
+
+
+def test_the_first_scenario_takes_the_schema_when_its_comment_is_opened() -> None:
+    text = (ROOT / "loadmux" / "first.yaml").read_text()
+    assert "\n## yaml-language-server: $schema=" in text
+
+
+def test_check_prints_what_it_understood_and_that_runs_too(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        "target: {bundled: epoll}\nsteps: [{send: a, expect: reply}]\n"
+    )
+    done = loadmux("check", "--print", "a.yaml", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "  main: {nodelay: true}\n" in done.out
+    (tmp_path / "b.yaml").write_text(done.out)
+    done = run(tmp_path / "b.yaml", folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert done.told["exchanges"]["count"] == 1
+
+
+def test_check_prints_the_right_ones_of_several(tmp_path: Path) -> None:
+    (tmp_path / "wrong.yaml").write_text("steps: 5\n")
+    done = loadmux("check", "--print", "echo", "wrong.yaml", "parts", cwd=tmp_path)
+    assert done.code == 2
+    assert done.out.count("\nsteps:\n") == 2
+    assert done.err.splitlines()[0].startswith("wrong.yaml:1:1: no target")
+
+
+SAMPLE = [one for one in sorted(mistakes().items()) if "models are" not in one[1][0]][::45]
+
+
+@pytest.mark.parametrize(("text", "lines"), SAMPLE, ids=range(len(SAMPLE)))
+def test_a_mistake_is_a_line_and_exit_code_2_and_never_a_traceback(
+    text: str, lines: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "s.yaml").write_bytes(text.encode())
+    for command in ("check", "run"):
+        done = loadmux(command, "s.yaml", cwd=tmp_path)
+        assert done.code == 2
+        assert not done.out
+        assert done.err.splitlines() == [f"s.yaml:{line}" for line in lines]

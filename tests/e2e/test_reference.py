@@ -1,0 +1,100 @@
+"""The reference of the language: every example runs and passes, and every key has one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import loadmux, run
+from examples import Example, Runner, examples, running
+from jsonschema import Draft202012Validator
+from language import LANGUAGE, words
+from loader_cases import plain
+
+from loadmux import manual, thresholds, yamltree
+from loadmux.catalog import models
+from loadmux.loader import file, sockets, steps, target
+from loadmux.loader.load import KEYS as LOAD_KEYS
+from loadmux.schema import schema
+
+EXAMPLES = examples()
+VALIDATOR = Draft202012Validator(schema(models()))
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    with running(tmp_path_factory.mktemp("examples")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_each_example_passes(example: Example, runner: Runner) -> None:
+    verdict = runner.run(example.whole)
+    assert verdict.code == 0, verdict
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=str)
+def test_the_schema_takes_each_example(example: Example) -> None:
+    tree, errors = yamltree.parse("s.yaml", example.whole)
+    assert not errors
+    assert not [error.message for error in VALIDATOR.iter_errors(plain(tree))]
+
+
+def test_every_key_of_the_loader_has_an_example() -> None:
+    shown = set[str]()
+    for example in EXAMPLES:
+        tree, _ = yamltree.parse("s.yaml", example.text)
+        shown.update(words(plain(tree)))
+    missing = {part: set(keys) - shown for part, keys in LANGUAGE.items()}
+    assert not {part: keys for part, keys in missing.items() if keys}
+    every = " ".join(shown)
+    assert all(f"{scheme}://" in every for scheme in (*target.NETWORKED, "unix"))
+
+
+def test_every_metric_and_operator_has_an_example() -> None:
+    listed = [
+        thresholds.parse(text)
+        for example in EXAMPLES
+        for text in plain(yamltree.parse("s.yaml", example.whole)[0]).get("thresholds", [])
+    ]
+    assert {one.metric for one in listed} == set(thresholds.METRICS)
+    assert {one.op for one in listed} == set(thresholds.OPERATORS)
+    assert {thresholds.CONNECT, None, "log in"} == {one.step for one in listed}
+
+
+def test_every_step_and_top_level_key_is_a_topic() -> None:
+    topics = manual.topics(manual.PATH.read_text())
+    for key in (*file.KEYS, *LOAD_KEYS, *steps.KEYS, *sockets.OPTIONS):
+        assert key in topics
+
+
+@pytest.mark.parametrize("number", [0, len(EXAMPLES) // 2, -1])
+def test_the_command_runs_them_alike(number: int, tmp_path: Path) -> None:
+    whole = [one for one in EXAMPLES if "://" not in one.text and "csv" not in one.text]
+    (tmp_path / "s.yaml").write_text(whole[number].whole)
+    done = run(tmp_path / "s.yaml", "-t", "300ms", folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+
+
+def test_help_prints_a_topic(tmp_path: Path) -> None:
+    done = loadmux("help", "half_close", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.startswith("### half_close\n")
+    assert "```yaml" in done.out
+    done = loadmux("help", cwd=tmp_path)
+    assert "\n  Steps\n" in done.out
+    assert "\n      receive_buffer, send_buffer\n" in done.out
+    done = loadmux("help", "half_clos", cwd=tmp_path)
+    assert done.code == 2
+    assert done.err == "loadmux: help: no such topic 'half_clos'; did you mean 'half_close'?\n"
+
+
+def test_a_topic_of_two_kinds_comes_with_both() -> None:
+    assert manual.about("frame").count("\n### frame") + 1 == 2
+    assert "### half_close\n" in manual.about("steps")
+
+
+def test_a_wrong_example_would_be_found(runner: Runner) -> None:
+    with pytest.raises(AssertionError, match="corrupt"):
+        runner.run("target: {bundled: epoll}\nsteps: [{send: hello, expect: jello}]\n")

@@ -1,0 +1,124 @@
+"""The examples of the language's reference, and a way to run many of them in one process.
+
+Bundled targets are started once for each way of replying; where an example names a URL, one listens
+there. Everything else is the example's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from driving import drive_scenario
+
+from loadmux.catalog import bundled, models
+from loadmux.loader import load
+from loadmux.manual import PATH
+from loadmux.scenario import Overrides, Scenario, Target, Url
+from loadmux.target import TargetProcess
+from loadmux.verdict import Outcome, Verdict, judge
+
+DEFAULT_TARGET = "target: {bundled: epoll, reply: echo}\n"
+DEFAULT_STEPS = "steps: [{send: hello, expect: reply}]\n"
+SHORT = "200ms"
+"""Seconds that an example may take whose load has a `run_time`."""
+
+_PART = re.compile(
+    r"^##+ (?P<topic>[^\n]+)$|^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """`text` as it stands there; `line` counts from 1."""
+
+    topic: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.line}"
+
+    @property
+    def whole(self) -> str:
+        """A complete file: what is missing is added, as the reference's first lines say."""
+        text = self.text
+        if text.startswith("- "):
+            text = "steps:\n" + text
+        if not re.search(r"^steps:", text, re.MULTILINE):
+            text += DEFAULT_STEPS
+        if not re.search(r"^target:", text, re.MULTILINE):
+            text += DEFAULT_TARGET
+        return text
+
+
+def examples(path: Path = PATH) -> list[Example]:
+    """All of them, in their order."""
+    text, topic, found = path.read_text(), "", []
+    for part in _PART.finditer(text):
+        if part["topic"]:
+            topic = part["topic"]
+        else:
+            line = text.count("\n", 0, part.start()) + 2
+            found.append(Example(topic, line, part["text"]))
+    return found
+
+
+class Runner:
+    """Runs examples that stand in `folder`, which has the files they name."""
+
+    def __init__(self, folder: Path, processes: contextlib.ExitStack) -> None:
+        self.folder = folder
+        self._processes = processes
+        self._urls: dict[tuple[object, ...], Url] = {}
+        shipped = bundled("targets")
+        shutil.copy(shipped / "localhost-testing-ca.pem", folder / "ca.pem")
+        shutil.copy(shipped / "localhost-testing.pem", folder / "client.pem")
+        shutil.copy(bundled("scenarios") / "accounts.csv", folder / "accounts.csv")
+        (folder / "body.bin").write_bytes(bytes(range(256)))
+
+    def load(self, text: str) -> Scenario:
+        """An example as it would be run, shortened."""
+        path = self.folder / "scenario.yaml"
+        scenario = load(path, text=text, models=models())
+        if scenario.load.run_time is None:
+            return scenario
+        return load(path, Overrides(run_time=SHORT), text=text, models=models())
+
+    def run(self, text: str) -> Verdict:
+        """The verdict on a run of an example."""
+        scenario = self.load(text)
+        urls = {name: self._listening(one) for name, one in scenario.servers.items()}
+        driven = drive_scenario(scenario, urls)
+        outcome = Outcome(1.0, unreachable=driven.unreachable)
+        verdict = judge(driven.stats, scenario.thresholds, outcome)
+        assert not driven.faults, driven.faults
+        return verdict
+
+    def _listening(self, target: Target) -> Url:
+        """Where such a target listens; for a URL one that we start."""
+        if target.url is not None:
+            target = self._instead(target.url, target.rule or "echo")
+        key = (target.bundled, target.rule, *sorted(target.options.items()))
+        if key not in self._urls:
+            process = self._processes.enter_context(TargetProcess(target))
+            self._urls[key] = process.url
+        return self._urls[key]
+
+    def _instead(self, url: Url, rule: str) -> Target:
+        path = str(self.folder / "socket")
+        options = {"unix": {"unix": path}, "tls": {"tls": ""}}.get(url.scheme, {})
+        model = "udp" if url.scheme == "udp" else "epoll"
+        return Target(bundled=model, rule=rule, options=MappingProxyType(options))
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[Runner]:
+    """A runner whose targets end with the `with` block."""
+    with contextlib.ExitStack() as processes:
+        yield Runner(folder, processes)
