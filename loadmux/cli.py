@@ -31,6 +31,7 @@ from loadmux.loader import load, load_all
 from loadmux.manual import about
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
+from loadmux.report.reporters import Reporter, chosen
 from loadmux.run import Settings, lying, run
 from loadmux.scenario import Overrides, Scenario
 from loadmux.schema import schema
@@ -123,6 +124,10 @@ def run_command(
     json_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
     ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=FILE]", help="Print or write a plugin's report. Repeatable."),
+    ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
     overrides = Overrides(
@@ -141,12 +146,17 @@ def run_command(
         scenarios = lying(scenarios, fault)
     if json_file is not None:
         jsonfile.check_writable(json_file)
-    code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file)
+    extra = chosen(report or ())
+    code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file, extra)
     raise typer.Exit(code)
 
 
 def perform(
-    scenarios: Sequence[Scenario], settings: Settings, quiet: bool, json_file: Path | None
+    scenarios: Sequence[Scenario],
+    settings: Settings,
+    quiet: bool,
+    json_file: Path | None,
+    reporters: Sequence[Reporter] = (),
 ) -> int:
     """Run, show, report; the exit code."""
     out, err = Output(highlight=False), Console(stderr=True, highlight=False)
@@ -158,6 +168,8 @@ def perform(
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
     if json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))
+    for reporter in reporters:
+        delivered &= deliver(partial(reporter.deliver, report, sys.stdout.write))
     passed = report.verdict.code is ExitCode.PASS
     return ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code
 
@@ -179,7 +191,10 @@ def deliver(write: Callable[[], None]) -> bool:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except (OSError, UsageError) as error:
+    except UsageError as error:
+        print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
+        return False
+    except OSError as error:
         print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return False

@@ -24,6 +24,7 @@ from loadmux.loader.steps import EACH_BYTE
 from loadmux.pacer import Rate
 from loadmux.rules import MAX_FRAME
 from loadmux.scenario import (
+    Answer,
     Barrier,
     ByRule,
     Call,
@@ -45,6 +46,7 @@ from loadmux.scenario import (
     Normal,
     OnSockets,
     Payload,
+    Performed,
     Phase,
     Random,
     Regex,
@@ -55,6 +57,7 @@ from loadmux.scenario import (
     Set,
     Silence,
     Socket,
+    Spoken,
     Step,
     Target,
     Text,
@@ -165,7 +168,7 @@ def _options(name: str, every: Sequence[Socket], named: bool) -> Values:
         send_buffer=None if one.send_buffer is None else _size(one.send_buffer),
         source=one.source,
         linger=None if one.linger is None else duration_text(one.linger),
-        framing=None if one.framing is None else _framing(one.framing),
+        framing=one.written or (None if one.framing is None else _framing(one.framing)),
         tls=None if one.tls is None else _tls(one.tls),
     )
 
@@ -270,6 +273,8 @@ class _Steps:
                 return {"barrier": barrier}
             case Call(function=function):
                 return {"call": _function(function)}
+            case Performed(plugin=plugin, sockets=sockets, written=written):
+                return {plugin: written, "on": self._on(sockets), **_within(step.within)}
 
     def _exchange(self, step: Exchange) -> Values:
         found: Values = {"on": self._on(step.sockets)}
@@ -365,6 +370,8 @@ def _payload(payload: Payload) -> str | Values:
             return {"join": list(map(_payload, payloads))}
         case Framed(payload=inner):
             return {"frame": _payload(inner)}
+        case Spoken(framer=framer, written=written):
+            return {framer: written}
 
 
 def _exactly(payload: Payload) -> str | Values:
@@ -393,6 +400,8 @@ def _reply(reply: Reply) -> str | Values:
             return {"regex": pattern}
         case Frame(body=body):
             return {"frame": _body(body)}
+        case Answer(framer=framer, written=written):
+            return {framer: written}
         case Closed():
             return "closed"
         case WasReset():

@@ -12,10 +12,12 @@ import ssl
 from collections.abc import Mapping, Sequence
 
 from loadmux.catalog import bundled
-from loadmux.driver.connection import Endpoint
+from loadmux.driver.connection import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
+from loadmux.form_steps import authority
+from loadmux.framing import Framing, Session
 from loadmux.scenario import Scenario, Socket, Target, Tls, Url
 
 OWN_CERTIFICATE = "tls-cert"
@@ -70,7 +72,17 @@ def _endpoint(
         tls,
         server_name,
         datagrams,
+        *_conversation(one.framing, authority(url)),
     )
+
+
+def _conversation(
+    framing: Framing | None, where: str
+) -> tuple[Greeting | None, UnaskedJudge | None]:
+    """How connections begin, and what becomes of what the server says unasked."""
+    if not isinstance(framing, Session):
+        return None, None
+    return lambda random: framing.greeting(random, where), framing.unasked
 
 
 def _source(every: Sequence[Socket], index: int) -> Sources | None:

@@ -90,7 +90,8 @@ class FrameReply(Reply):
 
     def known(self, payload: bytes) -> Judged | None:
         try:
-            return None if self.constant is None else exactly(self.framing, self.constant)
+            constant = self.constant
+            return None if constant is None else exactly(self.framing.answering(payload), constant)
         except ValueError:
             return None
 
@@ -98,7 +99,7 @@ class FrameReply(Reply):
         sent = body_of(self.framing, payload) if self.answers else payload
         body = self.render(user, socket, sent)
         try:
-            return exactly(self.framing, body)
+            return exactly(self.framing.answering(payload), body)
         except ValueError as error:
             raise self.place.refuse(user, socket, body, error) from None
 
@@ -130,9 +131,10 @@ class FrameByRule(Reply):
             raise self.place.refuse(user, socket, payload, error) from None
 
     def _judged(self, body: bytes, rule: Rule) -> Judged:
-        if rule.name not in ANSWERS:
+        answer = ANSWERS.get(rule.name, rule.likely)(body)
+        if answer is None or rule.name == "sink":
             raise ValueError(f"the rule {rule.name!r} does not answer a frame with a frame")
-        return exactly(self.framing, ANSWERS[rule.name](body))
+        return exactly(self.framing, answer)
 
 
 def exactly(framing: Framing, body: bytes) -> Judged:
@@ -143,6 +145,17 @@ def exactly(framing: Framing, body: bytes) -> Judged:
     if isinstance(framing, UntilClose):
         return None, partial(ExactToEnd, body)
     return None, verifiers(framing, IsExactly(body))
+
+
+@dataclass(frozen=True, slots=True)
+class FrameByJudge(Reply):
+    """One frame whose body is right for `judge`, whatever was sent."""
+
+    framing: Framing
+    judge: Judge
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None, verifiers(self.framing.answering(payload), self.judge)
 
 
 def verifiers(framing: Framing, judge: Judge) -> Callable[[], FrameVerifier]:

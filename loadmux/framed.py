@@ -121,6 +121,13 @@ class FrameVerifier(Verifier):
             return b""
         return b"" if frame is None else self._whole(frame)
 
+    def answer(self) -> bytes:
+        return self._decoder.answer()
+
+    @property
+    def closes(self) -> bool:
+        return self.frame is not None and self.frame.last
+
     def end(self) -> bool:
         try:
             frame = self._decoder.end()
@@ -135,13 +142,11 @@ class FrameVerifier(Verifier):
     def _malformed(self, error: FrameError) -> None:
         self.wrong_at = error.offset
         received = bytes(self.received)
-        self._judgement = Judgement(
-            Problem(Kind.MISMATCH, str(error), error.offset, None, received)
-        )
+        self._judgement = Judgement(Problem(error.kind, str(error), error.offset, None, received))
 
     def _whole(self, frame: Frame) -> bytes:
         self.frame = frame
-        self._judgement = self._judge(frame.body)
+        self._judgement = self._judged(frame)
         problem = self._judgement.problem
         if problem is not None:
             self.wrong_at = problem.offset or 0
@@ -149,6 +154,9 @@ class FrameVerifier(Verifier):
         self.done = True
         del self.received[len(self.received) - len(frame.rest) :]
         return frame.rest
+
+    def _judged(self, frame: Frame) -> Judgement:
+        return self._judge(frame.body)
 
     def expected(self) -> bytes:
         return b""
@@ -164,6 +172,19 @@ class FrameVerifier(Verifier):
 
     def captured(self) -> Mapping[str, bytes]:
         return self._judgement.captured
+
+
+class WholeFrameVerifier(FrameVerifier):
+    """One frame that is right for `judge`, which looks at all of it, not only at its body."""
+
+    __slots__ = ("_judge_frame",)
+
+    def __init__(self, decoder: Decoder, judge: Callable[[Frame], Judgement]) -> None:
+        super().__init__(decoder, lambda body: RIGHT)
+        self._judge_frame = judge
+
+    def _judged(self, frame: Frame) -> Judgement:
+        return self._judge_frame(frame)
 
 
 def match_until(delimiter: bytes, pattern: re.Pattern[bytes]) -> FrameVerifier:

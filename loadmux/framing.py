@@ -9,7 +9,8 @@ The contract, which a framing of one's own implements too:
   `symmetric` says that the server's frames are like ours: decoding what `encode` made gives the
   body back. (Not so where requests and responses differ, or clients mask what servers do not.)
   `canonical` says besides that a body has one frame only, what `encode` makes; an expected body
-  is then compared byte by byte as it comes, without a decoder.
+  is then compared byte by byte as it comes, without a decoder. Where the end of a frame hangs on
+  what it answers (a response to HEAD has no body), `answering` gives the framing of that answer.
 - A `Decoder` is fed what arrives, cut anywhere (never an empty chunk), until it returns a `Frame`
   or raises `FrameError`; after either it is not used again. `feed` must give the same frame
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
@@ -17,7 +18,10 @@ The contract, which a framing of one's own implements too:
   `end` is called instead of `feed` when the peer has ended the stream in order.
 - A `Frame` has the `body`, and as `rest` the bytes after its end, of all that was fed: they belong
   to the next frame. A framing whose frames have structure (headers, a type) returns a subclass of
-  Frame that says more; whoever reads only `body` need not know it.
+  Frame that says more; whoever reads only `body` need not know it. A frame that is `last` ends the
+  connection: it is closed once the frame was right.
+- A `Session` is a framing of connections that begin with a handshake, and on which a server may
+  speak unasked (pings). What the protocol owes the server for that, decoders tell by `answer`.
 
 All framings here are symmetric. Their `max_size` bounds a whole frame in bytes, delimiter or length
 included, both ways.
@@ -29,9 +33,11 @@ included, both ways.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from random import Random
+from typing import ClassVar, Literal, NamedTuple
 
-from loadmux.rules import MAX_FRAME
+from loadmux.errors import Kind
+from loadmux.rules import MAX_FRAME, Verifier
 
 PrefixSize = Literal[1, 2, 4, 8]
 ByteOrder = Literal["big", "little"]
@@ -41,11 +47,13 @@ class FrameError(ValueError):
     """What came is no frame: malformed, or too large; `str()` is one line for a person.
 
     `offset` counts from the frame's first byte to the first one that no right frame has there.
+    `kind` is what the report calls it.
     """
 
-    def __init__(self, message: str, offset: int) -> None:
+    def __init__(self, message: str, offset: int, kind: Kind = Kind.MISMATCH) -> None:
         super().__init__(message)
         self.offset = offset
+        self.kind = kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,11 @@ class Frame:
 
     body: bytes
     rest: bytes
+
+    @property
+    def last(self) -> bool:
+        """Whether the connection ends with it."""
+        return False
 
 
 class Decoder:
@@ -73,6 +86,10 @@ class Decoder:
         """What is still missing, in a few words."""
         raise NotImplementedError
 
+    def answer(self) -> bytes:
+        """What the server must be sent at once for what came; asking takes it away."""
+        return b""
+
 
 class Framing:
     """How bodies become frames; see the module."""
@@ -88,6 +105,38 @@ class Framing:
 
     def decoder(self) -> Decoder:
         """A decoder for one frame."""
+        raise NotImplementedError
+
+    def answering(self, sent: bytes) -> Framing:
+        """The framing of what answers these bytes; b"" where the step sends nothing."""
+        return self
+
+
+class Unasked(NamedTuple):
+    """What bytes between two frames are: `answer` them with this; `rest` is no one's business.
+
+    `ended`: why the server has ended the conversation; empty if it has not.
+    """
+
+    answer: bytes
+    rest: bytes
+    ended: str = ""
+
+
+class Session(Framing):
+    """A framing of connections with a handshake, and a server that may speak unasked."""
+
+    __slots__ = ()
+
+    def greeting(self, random: Random, authority: str) -> tuple[bytes, Verifier]:
+        """What to send when a connection is new, and what verifies the server's answer.
+
+        `authority` is the target's `HOST:PORT`. Chance comes from `random` alone.
+        """
+        raise NotImplementedError
+
+    def unasked(self, data: bytes) -> Unasked:
+        """Judge bytes that came between two frames and that no step asked for."""
         raise NotImplementedError
 
 

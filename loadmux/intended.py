@@ -19,10 +19,11 @@ from functools import partial
 
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
+from loadmux.form_steps import Perform
 from loadmux.stats import Histogram, StepStats
 from loadmux.steps import End, Exchange, Record, Send
 
-Timed = Send | Exchange | End
+Timed = Send | Exchange | End | Perform
 
 
 def recording(step: Timed, record: Record) -> Timed:

@@ -111,6 +111,15 @@ class Verifier:
         """The stream has ended in order: true if that ends the reply, `done` or wrong then."""
         return False
 
+    @property
+    def closes(self) -> bool:
+        """Whether the connection ends with this reply, and is to be closed once it was right."""
+        return False
+
+    def answer(self) -> bytes:
+        """What the server must be sent at once for what came; asking takes it away."""
+        return b""
+
     def problem(self) -> Problem | None:
         """Why the reply is wrong; None leaves that to `expected`, `received` and `wrong_at`."""
         return None

@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from math import inf
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -386,13 +385,11 @@ def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
 def open_barriers(workers: list[Worker], state: State) -> None:
     """Open, for each scenario, the barrier at which all that still run wait, if there is one.
 
-    None when its time is up: a worker that has interrupted its users waits for nobody, but those of
-    another may be about to be interrupted.
+    None where time is up for good: who leaves then was interrupted, the others are about to be.
     """
     running = [worker for worker in workers if not worker.over]
     for number, part in enumerate(state.parts):
-        load = part.scenario.load
-        if monotonic() - state.began >= (load.run_time or inf) + load.graceful_stop:
+        if monotonic() >= latest_end(part, state):
             continue
         name = part.barriers.decide([worker.number for worker in running])
         if name is not None:
@@ -454,14 +451,8 @@ def look_for_silence(running: list[Worker]) -> None:
 def give_up(running: list[Worker], state: State, stopping: float | None) -> None:
     """End workers that are past their time and have fallen silent, or are long past it."""
     now = monotonic()
-    if stopping is not None:
-        due = stopping
-    else:
-        loads = [part.scenario.load for part in state.parts]
-        due = state.began + max(
-            float("inf") if load.run_time is None else load.run_time + load.graceful_stop
-            for load in loads
-        )
+    due = max(latest_end(part, state) for part in state.parts)
+    due = due if stopping is None else stopping
     patience = max(part.scenario.timeout for part in state.parts) + CLOSING_TIME
     for worker in running:
         silent = now - worker.heard
@@ -469,6 +460,17 @@ def give_up(running: list[Worker], state: State, stopping: float | None) -> None
             worker.lost = f"did not answer for {silent:.1f} s and was ended"
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
             worker.process.kill()
+
+
+def latest_end(part: Part, state: State) -> float:
+    """When the last users of a scenario are interrupted (`monotonic` seconds); a bit early.
+
+    Each worker counts from when it heard GO, which is later.
+    """
+    load = part.scenario.load
+    if load.run_time is None:
+        return float("inf")
+    return state.began + load.run_time + load.graceful_stop
 
 
 def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
@@ -656,4 +658,5 @@ def weak_rules(scenario: Scenario) -> set[str]:
                 targets = {scenario.sockets[place].to for place in step.sockets}
                 servers = [scenario.servers[name] for name in targets]
                 used |= {reply.rule or one.rule for one in servers if one.scheme != "udp"}
-    return {name for name in used if name is not None and rule_named(name).weak}
+    found = {name: scenario.rules.get(name) or rule_named(name) for name in used if name}
+    return {name for name, rule in found.items() if rule.weak}

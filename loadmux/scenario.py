@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.pacer import Pacer, Rate
+
+if TYPE_CHECKING:
+    from loadmux.plugins import Action, Incoming, Outgoing, Plugin
+    from loadmux.rules import Rule
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
@@ -69,7 +73,16 @@ class Framed:
     framing: Framing
 
 
-Payload = Text | Data | Random | Repeated | Joined | Framed
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The payload form `{framer: ...}`; `written` is the value that stands there."""
+
+    framer: str
+    form: Outgoing
+    written: object = field(default=None, compare=False)
+
+
+Payload = Text | Data | Random | Repeated | Joined | Framed | Spoken
 
 
 # --- replies ------------------------------------------------------------------------------------
@@ -139,11 +152,23 @@ class Silence:
     seconds: float
 
 
-Reply = Exactly | ByRule | Length | Until | Frame | Closed | WasReset | Silence
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The reply form `{framer: ...}`, one frame of this framing; `written` stands there."""
+
+    framer: str
+    form: Incoming
+    framing: Framing
+    written: object = field(default=None, compare=False)
+
+
+Reply = Exactly | ByRule | Length | Until | Frame | Answer | Closed | WasReset | Silence
 
 
 def groups_of(reply: Reply) -> tuple[str, ...]:
     """The names of what a reply's regex captures."""
+    if isinstance(reply, Answer):
+        return reply.form.captures()
     matches = reply.matches if isinstance(reply, Until) else None
     if isinstance(reply, Frame) and isinstance(reply.body, Regex):
         matches = reply.body
@@ -300,7 +325,20 @@ class Call:
     function: Function
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """The action of a plugin; `plugin` is its name, `written` the value that stands there."""
+
+    where: Position
+    name: str
+    plugin: str
+    sockets: tuple[int, ...]
+    action: Action
+    within: float | None = None
+    written: object = field(default=None, compare=False)
+
+
+Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call | Performed
 
 
 def flat(steps: Sequence[Step]) -> Iterator[Step]:
@@ -341,6 +379,7 @@ class Socket:
     """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
 
     `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
+    `written` is the value of `framing` as the file has it, where it is a plugin's.
     """
 
     name: str
@@ -352,6 +391,7 @@ class Socket:
     framing: Framing | None = None
     to: str = ""
     tls: Tls | None = None
+    written: object = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +517,7 @@ class Scenario:
     """One file. `target` is the only one, or the first of `targets`, which has those with names.
 
     `weight` is its share of the load beside other scenarios; None, where the file says none, is 1.
+    `rules` are those of plugins, by name; `plugins` are all whose code the scenario needs.
     """
 
     path: str
@@ -496,6 +537,8 @@ class Scenario:
     feeders: Mapping[str, Feeder] = field(default_factory=dict)
     targets: Mapping[str, Target] = field(default_factory=dict)
     weight: int | None = None
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    plugins: tuple[Plugin, ...] = ()
 
     @property
     def every_step(self) -> Iterator[Step]:

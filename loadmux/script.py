@@ -12,15 +12,18 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from loadmux import datagrams, frame_steps, rules, scripting, steps, usercode
+from loadmux import datagrams, form_steps, frame_steps, rules, scripting, steps, usercode
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.endpoints import endpoints
 from loadmux.errors import Kind, UsageError
 from loadmux.feeders import picker
 from loadmux.framed import HasLength, Matches, match_until
+from loadmux.framing import Session
 from loadmux.intended import FromIntendedStart, Timed
+from loadmux.plugins import Outgoing
 from loadmux.scenario import (
+    Answer,
     Barrier,
     ByRule,
     Call,
@@ -41,6 +44,7 @@ from loadmux.scenario import (
     Normal,
     OnSockets,
     Payload,
+    Performed,
     Random,
     Regex,
     Repeat,
@@ -49,6 +53,7 @@ from loadmux.scenario import (
     Send,
     Set,
     Silence,
+    Spoken,
     Step,
     Target,
     Text,
@@ -85,13 +90,19 @@ def compile_scenario(
     Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
     when a host's name cannot be resolved.
     """
-    return _Compiler(scenario, seed, stats, first, endpoints(scenario, urls)).script()
+    authorities = {name: form_steps.authority(url) for name, url in urls.items()}
+    where = endpoints(scenario, urls)
+    return _Compiler(scenario, seed, stats, first, where, authorities).script()
 
 
 class _Compiler:
-    """`place` is the step that is being compiled."""
+    """`place` is the step that is being compiled, `sockets` are those that it is for.
+
+    `plugin_rules` are the reply rules of plugins that are known by now.
+    """
 
     place: frame_steps.Place
+    sockets: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -100,9 +111,12 @@ class _Compiler:
         stats: Stats,
         first: int,
         endpoints: Sequence[Endpoint],
+        authorities: Mapping[str, str],
     ) -> None:
         self.scenario = scenario
         self.endpoints = endpoints
+        self.authorities = {one.name: authorities[one.to] for one in scenario.sockets}
+        self.plugin_rules = dict(scenario.rules)
         self.seed = seed
         self.first = first
         self.stats = stats
@@ -123,6 +137,11 @@ class _Compiler:
             self.changing.update(step.values)
         elif isinstance(step, Call):
             self._survey_call()
+        elif isinstance(step, Performed):
+            self.changing.update(step.action.defines())
+            self.reads.update(step.sockets)
+            for index in step.sockets:
+                self.last_rows[index] = step.name
         elif isinstance(step, Exchange):
             for index in step.sockets:
                 self.last_rows[index] = step.name
@@ -162,7 +181,8 @@ class _Compiler:
         target = self.scenario.servers[self.scenario.sockets[index].to]
         name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
-        rule = rules.rule(name, one_chunk(target))
+        known = self.plugin_rules.get(name)
+        rule = rules.rule(name, one_chunk(target)) if known is None else known
         return datagrams.rule(rule) if self.endpoints[index].datagrams else rule
 
     def script(self) -> Script:
@@ -187,10 +207,9 @@ class _Compiler:
     def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
             case Exchange():
-                operation = self._exchange(step)
-                if not on_schedule:
-                    return operation
-                return FromIntendedStart.of(operation, self.stats.row(step.name))
+                return self._on_schedule(self._exchange(step), on_schedule)
+            case Performed():
+                return self._on_schedule(self._perform(step), on_schedule)
             case OnSockets(name=name, action=action, sockets=sockets):
                 record: steps.Record = (
                     self._record(name, "connect") if action == "connect" else _unrecorded
@@ -198,7 +217,9 @@ class _Compiler:
                 timeout = step.within or self.scenario.timeout
                 return steps.OnSockets(name, action, sockets, timeout, record)
             case Wait(name=name, time=time):
-                return steps.Wait(name, drawer(time))
+                sessions = any(isinstance(s.framing, Session) for s in self.scenario.sockets)
+                wait = form_steps.AttentiveWait if sessions else steps.Wait
+                return wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
                 return steps.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
@@ -215,6 +236,28 @@ class _Compiler:
             case Call(name=name, function=function):
                 return self._call(name, function, on_schedule)
 
+    def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
+        if not on_schedule:
+            return operation
+        return FromIntendedStart.of(operation, self.stats.row(operation.name))
+
+    def _perform(self, step: Performed) -> Timed:
+        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
+        return form_steps.Perform(
+            step.name,
+            step.sockets,
+            step.action,
+            [self._render(part) for part in step.action.payloads()],
+            self._rules_of(step.sockets),
+            step.within or self.scenario.timeout,
+            self._record(step.name, "exchange"),
+        )
+
+    def _rules_of(self, sockets: tuple[int, ...]) -> dict[str, rules.Rule]:
+        """The reply rules by which some step checks these sockets, by their names."""
+        names = self.scenario.sockets
+        return {names[i].name: self.rules[i] for i in sockets if i in self.rules}
+
     def _call(self, name: str, function: Function, on_schedule: bool) -> Operation:
         """Import the function; its folder stays on the path for what it imports when it runs."""
         try:
@@ -230,7 +273,7 @@ class _Compiler:
         return row.samples.append
 
     def _exchange(self, step: Exchange) -> Timed:
-        self.place = frame_steps.Place(step.where, step.name)
+        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
         if step.expect is None:
@@ -264,18 +307,20 @@ class _Compiler:
             self._render(send.payload),
             send.pieces,
             send.gap,
-            {names[i].name: self.rules[i] for i in step.sockets if i in self.rules},
+            self._rules_of(step.sockets),
             frozenset(names[i].name for i in step.sockets if i in self.reads),
         )
 
     def _reply(
-        self, reply: Exactly | ByRule | Length | Until | Frame, sockets: tuple[int, ...]
+        self, reply: Exactly | ByRule | Length | Until | Frame | Answer, sockets: tuple[int, ...]
     ) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
             case Frame():
                 return self._frame(reply, sockets)
+            case Answer():
+                return self._answer(reply)
             case ByRule():
                 return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
@@ -297,10 +342,17 @@ class _Compiler:
                 found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
                 return frame_steps.FrameByRule(framing, found, self.place)
             case Length(size=size):
-                return steps.FormReply(frame_steps.verifiers(framing, HasLength(size)))
+                return frame_steps.FrameByJudge(framing, HasLength(size))
             case Regex(pattern=pattern):
-                judge = Matches(frame_steps.compiled(pattern))
-                return steps.FormReply(frame_steps.verifiers(framing, judge))
+                return frame_steps.FrameByJudge(framing, Matches(frame_steps.compiled(pattern)))
+
+    def _answer(self, reply: Answer) -> steps.Reply:
+        parts = reply.form.payloads()
+        found = [self._constant(part) for part in parts]
+        known = tuple(part for part in found if part is not None)
+        constants = known if len(known) == len(found) else None
+        renders = [self._render(part) for part in parts]
+        return form_steps.FormReply(reply.form, reply.framing, constants, renders)
 
     def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
         found = list(by_socket.values())
@@ -343,10 +395,20 @@ class _Compiler:
                 return b"".join(known) if len(known) == len(found) else None
             case Framed(payload=inner, framing=framing):
                 return frame_steps.encoded(framing, self._constant(inner))
+            case Spoken(form=form):
+                return self._spoken(form)
             case Text():
                 folded = self._fold(payload)
                 known = [part for part in folded if isinstance(part, bytes)]
                 return b"".join(known) if len(known) == len(folded) else None
+
+    def _spoken(self, form: Outgoing) -> bytes | None:
+        """A form's bytes, if they are always the same, on whichever of the step's sockets."""
+        names = self.scenario.sockets
+        where = {self.authorities[names[index].name] for index in self.sockets}
+        if len(where) != 1:
+            return None
+        return form_steps.constant(form, map(self._constant, form.payloads()), where.pop())
 
     def _render(self, payload: Payload) -> steps.Render:
         constant = self._constant(payload)
@@ -363,6 +425,9 @@ class _Compiler:
                 return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
             case Framed(payload=inner, framing=framing):
                 return frame_steps.wrapped(framing, self._render(inner), self.place)
+            case Spoken(form=form):
+                said = [self._render(part) for part in form.payloads()]
+                return form_steps.rendered(form, said, self.authorities, self.place)
             case Text():
                 pieces = [self._part(part) for part in self._fold(payload)]
                 return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)

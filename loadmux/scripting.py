@@ -36,7 +36,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from types import coroutine
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack
 
 from loadmux import steps, usercode
 from loadmux.datagrams import LARGEST
@@ -47,7 +47,9 @@ from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
 from loadmux.intended import FromIntendedStart
+from loadmux.rules import Rule
 from loadmux.scenario import (
+    Answer,
     ByRule,
     Data,
     Exactly,
@@ -59,6 +61,9 @@ from loadmux.scenario import (
     Send,
     Step,
 )
+
+if TYPE_CHECKING:
+    from loadmux.registry import Registry
 
 __all__ = ["Payload", "Reply", "Sockets", "User", "Variables", "scenario"]
 
@@ -134,9 +139,11 @@ class Compiler(Protocol):
     """What turns a step into an operation while the run is on.
 
     `rule_of` is the rule of a socket's target; `column` reads a feeder's column in the user's row.
+    `plugin_rules` are the rules of plugins that were loaded, by name.
     """
 
     scenario: Scenario
+    plugin_rules: dict[str, Rule]
 
     def operation(self, step: Step) -> Operation: ...
 
@@ -176,6 +183,7 @@ class Library:
         self.exchanges: dict[tuple[object, ...], Ready] = {}
         self._known: dict[tuple[object, ...], Ready] = {}
         self._plain: dict[tuple[object, ...], Exchange] = {}
+        self._registry: Registry | None = None
 
     def ready(self, user: VirtualUser, action: str, on: On, **words: Any) -> Ready:
         """The operation for `action` with the modifiers `words`. Raises ValueError."""
@@ -267,8 +275,14 @@ class Library:
     def _read(self, user: VirtualUser, step: Mapping[str, object]) -> Step:
         # Here, not above: a generator process that runs no such code needs no YAML reader.
         from loadmux.loader.one import read_step
+        from loadmux.registry import Registry
 
-        return read_step(self.compiler.scenario, tuple(user.variables or ()), step)
+        if self._registry is None:
+            self._registry = Registry()
+        known = tuple(user.variables or ())
+        found = read_step(self.compiler.scenario, known, step, self._registry)
+        self.compiler.plugin_rules.update(self._registry.rules())
+        return found
 
     def _judged_alone(self, step: Exchange) -> bool:
         """Whether the reply's rule is not the target's own; see Ready. Raises ValueError."""
@@ -310,7 +324,9 @@ def encoded(text: str | bytes) -> bytes:
 def kept_whole(step: Exchange, plan: Plan | None) -> bool:
     """Whether the connection's `last` is the reply: it has the end of a stream's, as it came."""
     assert step.expect is not None
-    if isinstance(step.expect.reply, Frame) or (step.send is not None and step.send.pieces):
+    if isinstance(step.expect.reply, Frame | Answer) or (
+        step.send is not None and step.send.pieces
+    ):
         return False
     return plan is not None and len(plan.likely) <= SMALL_REPLY
 

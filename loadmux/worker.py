@@ -27,7 +27,8 @@ from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.user import Control, VirtualUser
-from loadmux.errors import DriverFault, LoadmuxError
+from loadmux.errors import DriverFault, LoadmuxError, UsageError
+from loadmux.plugins import Plugin, blamed, told
 from loadmux.scenario import Barrier, Call, Scenario, Url
 from loadmux.script import compile_scenario
 from loadmux.stats import Stats
@@ -405,11 +406,28 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
+def received(pipe: Pipe) -> Job:
+    """The job; what cannot be unpickled is a plugin's value. Raises UsageError, EOFError."""
+    try:
+        job = pipe.recv()
+    except (EOFError, OSError):
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        raise UsageError(
+            f"a plugin's value cannot be read in a generator process: {text}"
+        ) from None
+    assert isinstance(job, Job)
+    return job
+
+
 def serve(pipe: Pipe) -> None:
     """Carry out the one job that the pipe brings."""
-    job = pipe.recv()
-    worker = None
+    worker: Worker | None = None
+    plugins: tuple[Plugin, ...] = ()
     try:
+        job = received(pipe)
+        plugins = tuple(one for share in job.shares for one in share.scenario.plugins)
         worker = Worker(job, pipe)
         pipe.send(Ready(worker.loop.poller.name))
         if pipe.recv() != GO:
@@ -426,6 +444,11 @@ def serve(pipe: Pipe) -> None:
         pipe.send(Failed(str(error), None))
     except (EOFError, BrokenPipeError):
         return
+    except Exception as error:
+        plugin = blamed(error, plugins)
+        if plugin is None:
+            raise
+        pipe.send(Failed(told(plugin, error), None if worker is None else worker.update()))
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ gathered here and judged by `diagnosis`. Bytes that nobody asked for are noticed
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import os
@@ -25,6 +26,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from random import Random
 from time import perf_counter
 from types import coroutine
 from typing import ClassVar
@@ -45,9 +47,12 @@ GATHER = 0.1
 GATHER_MOST = 0.5
 LINGER = 0.5
 QUIET = 0.05
+DEBT_WITHIN = 5.0
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
 
 Clock = Callable[[], float]
+Greeting = Callable[[Random], tuple[bytes, Verifier]]
+UnaskedJudge = Callable[[bytes], tuple[bytes, bytes, str]]
 
 LOCAL_LIMITS = {
     errno.EMFILE: "this process may open no more descriptors (limit {limit}): raise it with"
@@ -73,6 +78,9 @@ class Endpoint:
     """Where and how to connect: `address` as the socket's family takes it, buffers in bytes.
 
     `tls` makes it a TLS connection to `server_name`. `datagrams`: UDP, which other code drives.
+    `greeting` makes what a new connection begins with: bytes to send, and the verifier of their
+    answer. `unasked` judges what comes between replies: what to send for it, what is left of it,
+    and why the server has ended the conversation (empty: it has not).
     """
 
     family: int
@@ -86,6 +94,8 @@ class Endpoint:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None
     datagrams: bool = False
+    greeting: Greeting | None = None
+    unasked: UnaskedJudge | None = None
 
 
 @dataclass(slots=True)
@@ -115,6 +125,7 @@ class Connection:
         "_send",
         "awaited",
         "began",
+        "debt",
         "dirty",
         "endpoint",
         "eof",
@@ -162,7 +173,7 @@ class Connection:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = self.outstanding = 0
         self.eof = self.paused = False
-        self.inbox = self.payload = self.awaited = self.last = b""
+        self.inbox = self.payload = self.awaited = self.last = self.debt = b""
         self.began = self.last_at = self.opened_at = 0.0
         self.verifier: Verifier | None = None
         self.rule_verifier: RuleVerifier | None = None
@@ -190,6 +201,7 @@ class Connection:
             or self.eof
             or self.paused
             or self.outstanding
+            or self.debt
             or self.rule_verifier is not None
         )
 
@@ -509,20 +521,52 @@ class Connection:
         if self.inbox:
             self.inbox = self.unexplained(self.inbox)
             self.update_dirty()
+        if self.debt:
+            owed, self.debt = self.debt, b""
+            await self.send_rest(owed, 0, DEBT_WITHIN)
+            self.update_dirty()
         if self.inbox and not self.outstanding:
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
-            raise self.surplus(extra)
+            if self.endpoint.unasked is not None:
+                extra = self.unexplained(extra)
+            if extra:
+                raise self.surplus(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
 
     def unexplained(self, data: bytes) -> bytes:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
+        if self.endpoint.unasked is not None:
+            answer, data, ended = self.endpoint.unasked(data)
+            self.answer(answer)
+            if ended:
+                raise self.fault(Kind.CLOSED, ended)
         verifier = self.rule_verifier
         return data if verifier is None or not verifier.done else verifier.feed(data)
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have arrived bytes checked; what belongs to a later reply goes back."""
         self.inbox = verifier.feed(data)
+
+    def answer(self, data: bytes) -> None:
+        """Send what the protocol owes the server; what the kernel does not take now stays `debt`.
+
+        That the connection is lost, whoever reads next will find.
+        """
+        if not data:
+            return
+        self.note("sent", data)
+        self.debt += data
+        with contextlib.suppress(OSError):
+            self.debt = self.debt[self._send(self.debt) :]
+        self.dirty = self.dirty or bool(self.debt)
+
+    def hang_up(self) -> None:
+        """The reply said that the connection ends with it; what came besides is left to be told."""
+        with contextlib.suppress(Fault):
+            self.drain()
+        if not self.inbox:
+            self.abandon()
 
     def settle(self, verifier: Verifier) -> None:
         """A reply is complete and right: keep it, and what its rule may still bring."""
@@ -691,12 +735,15 @@ class Awaited:
             if not data and connection.eof:
                 return self._end()
             connection.give(verifier, data)
+            connection.answer(verifier.answer())
             if verifier.wrong_at is not None:
                 return False
             self.heard = perf_counter()
             self.due = min(self.heard + timeout, self.until)
         self.took = perf_counter() - self.began
         connection.settle(verifier)
+        if verifier.closes:
+            connection.hang_up()
         return True
 
     def _end(self) -> bool:

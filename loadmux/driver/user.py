@@ -15,7 +15,14 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.connection import QUIET, Connection, Endpoint, drop
+from loadmux.driver.connection import (
+    QUIET,
+    Awaited,
+    Connection,
+    Endpoint,
+    await_replies,
+    drop,
+)
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.errors import Fault, Kind, ScriptFailed
@@ -232,7 +239,10 @@ class VirtualUser(Task):
         """Connect and record it; the seconds it took. Raises Fault."""
         control, url = self.control, connection.endpoint.url
         try:
-            took = await connection.connect(self.script.timeout if timeout is None else timeout)
+            within = self.script.timeout if timeout is None else timeout
+            took = await connection.connect(within)
+            if connection.endpoint.greeting is not None:
+                took += await self._greet(connection, within)
         except Fault as fault:
             fault.evidence.step = "connect"
             if url not in control.reached and fault.evidence.kind in NOT_REACHED:
@@ -248,6 +258,17 @@ class VirtualUser(Task):
         if took > SLOW_CONNECT:
             control.stats.slow_connects += 1
         return took
+
+    async def _greet(self, connection: Connection, timeout: float) -> float:
+        """The handshake of a new connection; the seconds it took. Raises Fault."""
+        assert connection.endpoint.greeting is not None
+        data, verifier = connection.endpoint.greeting(self.random)
+        began = perf_counter()
+        connection.note("sent", data)
+        await connection.send_rest(data, 0, timeout)
+        awaited = Awaited(connection, verifier, began, began + timeout)
+        await await_replies(self, [awaited], timeout)
+        return awaited.took
 
     async def _failed(self, fault: Fault, step: str) -> bool:
         control = self.control

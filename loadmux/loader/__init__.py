@@ -20,6 +20,7 @@ from loadmux.loader.file import File
 from loadmux.loader.files import Bundle, Files
 from loadmux.loader.options import Options
 from loadmux.loader.reader import Mistakes, kind_of
+from loadmux.registry import Registry, RuleNames
 from loadmux.rules import RULES
 from loadmux.scenario import Barrier, Overrides, Scenario, Threshold
 from loadmux.shares import shared
@@ -37,7 +38,8 @@ def load(
     text: str | None = None,
     files: Mapping[str, bytes] | None = None,
     models: Collection[str] = (),
-    rules: Collection[str] = RULES,
+    rules: Collection[str] | None = None,
+    registry: Registry | None = None,
 ) -> Scenario:
     """The scenario in the file at `path`, or in `text`, which then is only called `path`.
 
@@ -45,15 +47,17 @@ def load(
 
     `files`: the contents of the files that it names; without it they are looked for beside `path`,
     with it (it needs `text` as well) nothing is read from disk. `models`: the names of the bundled
-    targets, not checked when empty. `rules`: the reply rules.
+    targets, not checked when empty. `rules`: the reply rules; by default the built-in ones and
+    those of plugins. `registry`: where plugins are looked for.
     Raises ScenarioErrors with all the mistakes of the file, UsageError for a wrong override.
     """
     if files is not None and text is None:
         raise TypeError("'files' needs 'text': nothing is read from disk")
     name = str(path)
-    checked = options.check(overrides, models, rules)
+    registry = Registry() if registry is None else registry
+    checked = options.check(overrides, models, RuleNames(registry) if rules is None else rules)
     found = Files(Path(name).parent, files)
-    draft = _draft(name, _read(name) if text is None else text, checked, found)
+    draft = _draft(name, _read(name) if text is None else text, checked, found, registry)
     return _finished([draft], checked)[0]
 
 
@@ -62,23 +66,24 @@ def load_all(
     overrides: Overrides = Overrides(),  # noqa: B008 (frozen)
     *,
     models: Collection[str] = (),
-    rules: Collection[str] = RULES,
+    rules: Collection[str] | None = None,
 ) -> tuple[Scenario, ...]:
     """The scenarios of one run, with their shares of the load (`shares`); files or bundles.
 
     Raises ScenarioErrors with all the mistakes of all files, UsageError for a wrong override.
     """
-    checked = options.check(overrides, models, rules)
+    checked = options.check(overrides, models, RuleNames(Registry()) if rules is None else rules)
     alone = len(sources) == 1
     own = checked if alone else replace(checked, spawn_rate=None)
     drafts = []
     for source in sources:
         if isinstance(source, Bundle):
-            found = Files(Path(source.path).parent, source.files)
-            drafts.append(_draft(source.path, source.text, own, found))
+            path, text = source.path, source.text
+            found = Files(Path(path).parent, source.files)
         else:
-            name = str(source)
-            drafts.append(_draft(name, _read(name), own, Files(Path(name).parent)))
+            path = str(source)
+            text, found = _read(path), Files(Path(path).parent)
+        drafts.append(_draft(path, text, own, found, Registry()))
     return _finished(drafts, checked)
 
 
@@ -88,14 +93,14 @@ def bundle(
     *,
     text: str | None = None,
     models: Collection[str] = (),
-    rules: Collection[str] = RULES,
+    rules: Collection[str] | None = None,
 ) -> Bundle:
     """The scenario's text with all the files that it reads. Raises what `load` raises."""
     name = str(path)
     text = _read(name) if text is None else text
-    files = Files(Path(name).parent)
-    checked = options.check(overrides, models, rules)
-    _finished([_draft(name, text, checked, files)], checked)
+    files, registry = Files(Path(name).parent), Registry()
+    checked = options.check(overrides, models, RuleNames(registry) if rules is None else rules)
+    _finished([_draft(name, text, checked, files, registry)], checked)
     return Bundle(name, text, dict(files.contents))
 
 
@@ -108,7 +113,8 @@ class _Draft:
     unmatched: Mapping[Threshold, str]
 
 
-def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
+def _draft(path: str, text: str, checked: Options, files: Files, registry: Registry) -> _Draft:
+    """`registry` is the scenario's own: what it has loaded is what the scenario needs."""
     mistakes = Mistakes()
     try:
         tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
@@ -119,7 +125,7 @@ def _draft(path: str, text: str, checked: Options, files: Files) -> _Draft:
     if not isinstance(tree, MappingNode):
         mistakes.extend([_no_mapping(path, tree)])
         return _Draft(None, mistakes, {})
-    file = File(path, tree, mistakes, checked, files)
+    file = File(path, tree, mistakes, checked, files, registry)
     scenario = file.read()
     if not mistakes.errors:
         flow.check(scenario, mistakes)

@@ -15,7 +15,7 @@ from loadmux.errors import Position
 from loadmux.loader import reader
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of
-from loadmux.scenario import Exchange, Function, OnSockets, Step, flat
+from loadmux.scenario import Exchange, Function, OnSockets, Performed, Step, flat
 from loadmux.units import quoted
 from loadmux.yamltree import FunctionNode, ListNode, Node
 
@@ -112,6 +112,6 @@ class Branches:
 def sockets_of(steps: Sequence[Step]) -> Iterator[tuple[int, Position]]:
     """The sockets that these steps use, nested ones included, each with the step's place."""
     for step in flat(steps):
-        if isinstance(step, Exchange | OnSockets):
+        if isinstance(step, Exchange | OnSockets | Performed):
             for socket in step.sockets:
                 yield socket, step.where

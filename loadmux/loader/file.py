@@ -10,12 +10,14 @@ from loadmux.errors import Position
 from loadmux.loader import feeders, load, reader, target
 from loadmux.loader.branches import Branches
 from loadmux.loader.files import Files
+from loadmux.loader.forms import Forms
 from loadmux.loader.names import Names
 from loadmux.loader.options import Options
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.loader.sockets import Sockets
 from loadmux.loader.steps import Steps
+from loadmux.registry import Registry
 from loadmux.scenario import Feeder, OnError, Scenario, Step, Target, Text, Threshold
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, ListNode, MappingNode, Node
@@ -48,15 +50,23 @@ class File:
     """
 
     def __init__(
-        self, path: str, root: MappingNode, mistakes: Mistakes, options: Options, files: Files
+        self,
+        path: str,
+        root: MappingNode,
+        mistakes: Mistakes,
+        options: Options,
+        files: Files,
+        registry: Registry,
     ) -> None:
         self._path = path
         self._files = files
         self._fields = Fields(mistakes, root, "a scenario", KEYS)
         self._mistakes = mistakes
         self._options = options
+        self._registry = registry
         self._names = Names(mistakes)
-        self._sockets = Sockets(mistakes)
+        self._forms = Forms(registry, mistakes, self._names)
+        self._sockets = Sockets(mistakes, self._forms)
         self._feeders: dict[str, Feeder] = {}
         self.unmatched: dict[Threshold, str] = {}
 
@@ -64,12 +74,12 @@ class File:
         """The scenario, of no worth where there are mistakes; UsageError for a `--target`."""
         targets, unruled = self._targets()
         variables = self._variables()
-        rules = self._options.rules
-        payloads = Payloads(self._mistakes, self._names, self._files, rules, unruled)
+        rules, forms = self._options.rules, self._forms
+        payloads = Payloads(self._mistakes, self._names, self._files, rules, unruled, forms)
         self._declare_sockets(targets, payloads)
         sockets, folder = self._sockets, str(Path(self._path).parent.resolve())
         branches = Branches(self._mistakes, self._names, folder, lambda i: sockets.flat[i].name)
-        steps = Steps(self._mistakes, sockets, self._names, payloads, branches)
+        steps = Steps(self._mistakes, sockets, self._names, payloads, branches, forms)
         before, body, after = (self._steps(steps, key) for key in ("before", "steps", "after"))
         self._names.finish()
         fields, options = self._fields, self._options
@@ -92,6 +102,8 @@ class File:
             feeders=self._feeders,
             targets={} if target.ONLY in targets else targets,
             weight=fields.read("weight", reader.count),
+            rules=self._registry.rules(),
+            plugins=tuple(self._registry.used.values()),
         )
 
     def _on_error(self) -> OnError:
@@ -106,11 +118,12 @@ class File:
     def _targets(self) -> tuple[dict[str, Target], frozenset[str]]:
         """The targets in force, and those without a rule for `expect: reply` (if to be blamed)."""
         options, node = self._options, self._fields.value("target")
-        found = target.read(self._mistakes, node, options.models, options.rules)
+        found = target.read(self._mistakes, node, options.models, options.rules, self._registry)
         if "target" in self._fields.meant or not found.judged:
             self._sockets.targets = None
             return dict(found.targets), frozenset()
         in_force = target.in_force(found.targets, options.targets, options.replies)
+        target.check_rules(self._registry, in_force, options.replies)
         self._sockets.targets = tuple(in_force)
         if not in_force:
             target.require(self._mistakes, self._path)

@@ -18,6 +18,7 @@ from loadmux.scenario import (
     For,
     Frame,
     OnSockets,
+    Performed,
     Repeat,
     Scenario,
     Step,
@@ -67,6 +68,9 @@ class _Flow:
                 case Call():  # what it does to the sockets only the run will show
                     self._shut.clear()
                     self._ended.clear()
+                case Performed(sockets=sockets):
+                    self._shut.difference_update(sockets)
+                    self._ended.difference_update(sockets)
                 case _:
                     pass
 

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from loadmux.framing import (
     ByteOrder,
@@ -30,6 +30,9 @@ from loadmux.rules import MAX_FRAME
 from loadmux.scenario import Regex
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
+
+if TYPE_CHECKING:
+    from loadmux.loader.forms import Forms
 
 WORDS: dict[str, Callable[[int], Framing]] = {"line": line, "until_close": UntilClose}
 FORMS = (*WORDS, "delimiter", "length_prefix", "fixed")
@@ -75,10 +78,14 @@ def may_capture(reply: Node) -> bool:
 # --- the socket option --------------------------------------------------------------------------
 
 
-def read(mistakes: Mistakes, node: Node, constant: Constant) -> Framing | None:
+def read(
+    mistakes: Mistakes, node: Node, constant: Constant, plugins: Forms | None = None
+) -> Framing | None:
     """The option `framing` of a socket."""
+    if plugins is not None and (named := plugin_of(node, plugins)) is not None:
+        return _plugin(mistakes, node, named, plugins)
     if isinstance(node, ScalarNode):
-        return _word(mistakes, node)
+        return _word(mistakes, node, plugins)
     if not isinstance(node, MappingNode):
         mistakes.add(node.where, f"'framing' must not be a list; {REMEDY}")
         return None
@@ -104,7 +111,28 @@ def read(mistakes: Mistakes, node: Node, constant: Constant) -> Framing | None:
     return framing
 
 
-def _word(mistakes: Mistakes, node: ScalarNode) -> Framing | None:
+def plugin_of(node: Node, forms: Forms) -> str | None:
+    """The name of a plugin's framing: a word, or a key of a mapping."""
+    if isinstance(node, ScalarNode):
+        word = node.value if isinstance(node.value, str) else ""
+        known = not word or word in FORMS
+        return None if known or word not in forms.registry.names("framers") else word
+    entry = forms.named(node, "framers")
+    return None if entry is None else entry.key
+
+
+def _plugin(mistakes: Mistakes, node: Node, name: str, forms: Forms) -> Framing | None:
+    if not isinstance(node, MappingNode):
+        return forms.framing(name, node, None, MAX_FRAME)
+    entry = next(entry for entry in node.entries if entry.key == name)
+    if not forms.alone(node, entry, ("max",)):
+        return None
+    most = next((other.value for other in node.entries if other.key == "max"), None)
+    size = MAX_FRAME if most is None else reader.size(mistakes, most, "'max'", LARGEST_FRAME)
+    return None if size is None else forms.framing(name, node, entry.value, size)
+
+
+def _word(mistakes: Mistakes, node: ScalarNode, forms: Forms | None) -> Framing | None:
     found = reader.text(mistakes, node, "'framing'")
     if found is None:
         return None
@@ -114,6 +142,8 @@ def _word(mistakes: Mistakes, node: ScalarNode) -> Framing | None:
         message = f"{quoted(found)} needs a value; {REMEDY}"
     else:
         near = suggestion(found, FORMS, "")
+        if forms is not None and "did you mean" not in near:
+            near = forms.near(found, "framers")
         hint = near if "did you mean" in near else f"; {REMEDY}"
         message = f"unknown framing {quoted(found)}{hint}"
     mistakes.add(node.where, message)

@@ -13,32 +13,39 @@ from loadmux.errors import Position
 from loadmux.loader import transports
 from loadmux.loader.branches import Branches
 from loadmux.loader.files import Files
+from loadmux.loader.forms import Forms
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Mistakes
 from loadmux.loader.sockets import Sockets
 from loadmux.loader.steps import Steps
 from loadmux.loader.values import node_of
-from loadmux.rules import RULES
+from loadmux.registry import Registry, RuleNames
 from loadmux.scenario import Scenario, Step
 from loadmux.yamltree import ListNode
 
 
-def read_step(scenario: Scenario, variables: Collection[str], step: Mapping[str, object]) -> Step:
+def read_step(
+    scenario: Scenario,
+    variables: Collection[str],
+    step: Mapping[str, object],
+    registry: Registry,
+) -> Step:
     """The step that the mapping says; `variables` are the names that have a value by now.
 
-    Raises ValueError with what is wrong, in one line.
+    `registry` keeps what was loaded of plugins. Raises ValueError with what is wrong, in one line.
     """
     mistakes, here = Mistakes(), Position(scenario.path, 1, 1)
     names, folder = Names(mistakes), Path(scenario.path).parent
     for name in (*scenario.variables, *variables):
         names.define(here, name)
     names.feeders.update({name: tuple(one.columns) for name, one in scenario.feeders.items()})
-    sockets = Sockets.declared(mistakes, scenario.sockets)
+    forms = Forms(registry, mistakes, names)
+    sockets = Sockets.declared(mistakes, scenario.sockets, forms)
     unruled = {name for name, one in scenario.servers.items() if one.rule is None}
-    payloads = Payloads(mistakes, names, Files(folder), RULES, unruled)
+    payloads = Payloads(mistakes, names, Files(folder), RuleNames(registry), unruled, forms)
     branches = Branches(mistakes, names, str(folder.resolve()), lambda i: sockets.flat[i].name)
-    steps = Steps(mistakes, sockets, names, payloads, branches)
+    steps = Steps(mistakes, sockets, names, payloads, branches, forms)
     node = node_of(step, None, here, mistakes)
     found = steps.read_all(ListNode(here, (node,)), "a step", needed=True)
     names.finish()

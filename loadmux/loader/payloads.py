@@ -15,6 +15,8 @@ from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
 from loadmux.loader.files import Files
+from loadmux.loader.forms import Forms
+from loadmux.loader.forms import rule as rule_named
 from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
 from loadmux.loader.reader import Mistakes, kind_of, suggestion
@@ -33,6 +35,7 @@ from loadmux.scenario import (
     Repeated,
     Reply,
     Silence,
+    Spoken,
     Text,
     Until,
     Variable,
@@ -64,12 +67,16 @@ class Payloads:
         files: Files,
         rules: Collection[str],
         unruled: Collection[str],
+        forms: Forms,
     ) -> None:
         self._mistakes = mistakes
         self._names = names
         self._files = files
         self._rules = rules
         self._unruled = unruled
+        self._forms = forms
+        forms.read_payload = lambda node, sent: self._payload(node, "a payload", sent=sent)
+        forms.constant_of = _constant
         self.wire = Wire(reason="a step's sockets say so, and this is no step")
 
     # --- what a step may ask for ------------------------------------------------------------
@@ -97,6 +104,10 @@ class Payloads:
             return Closed()
         if not isinstance(node, MappingNode):
             return self._exactly(node.where, self._payload(node, "a reply", sent=sent))
+        plugin = self._forms.named(node, "framers")
+        if plugin is not None:
+            alone = self._forms.alone(node, plugin)
+            return self._forms.answer(plugin, self.wire, sent) if alone else None
         form = self._form(node, "a reply", (*REPLY_FORMS, *PLAIN_FORMS))
         if form is None:
             return None
@@ -113,7 +124,7 @@ class Payloads:
     def _reply_form(self, form: Entry) -> Reply | None:
         key, node = form.key, form.value
         if key == "rule":
-            rule = reader.choice(self._mistakes, node, "rule", self._rules)
+            rule = rule_named(self._mistakes, node, self._rules, self._forms.registry)
             return None if rule is None else ByRule(rule)
         if key == "length":
             size = reader.size(self._mistakes, node, "'length'")
@@ -171,6 +182,9 @@ class Payloads:
 
     def _foretold(self, where: Position, payload: Payload) -> bool:
         if not self._bounded(where, payload):
+            return False
+        if _any_leaf(payload, lambda leaf: isinstance(leaf, Spoken)):
+            self._mistakes.add(where, "what a plugin sends cannot stand in a reply")
             return False
         if _holds_random(payload):
             message = "'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'"
@@ -291,6 +305,10 @@ class Payloads:
             message = f"{what} must be a text or a mapping, not a list; write {{join: [...]}}"
             self._mistakes.add(node.where, message)
             return None
+        plugin = self._forms.named(node, "framers") if forms is PAYLOAD_FORMS else None
+        if plugin is not None:
+            alone = self._forms.alone(node, plugin)
+            return self._forms.spoken(plugin, self.wire, sent) if alone else None
         form = self._form(node, what, forms)
         return None if form is None else self._payload_form(node, form, sent)
 
@@ -320,6 +338,8 @@ class Payloads:
         strange = [entry for entry in node.entries if entry.key not in known]
         for entry in strange:
             hint = suggestion(entry.key, known, "its forms are")
+            if "did you mean" not in hint and "frame" in forms:
+                hint = self._forms.near(entry.key, "framers") or hint
             self._mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
         if len(found) == 1:
             return found[0]
@@ -408,6 +428,8 @@ def size_of(payload: Payload) -> int:
             return sum(map(size_of, payloads))
         case Framed(inner, framing):
             return size_of(inner) + _overhead(framing)
+        case Spoken():
+            return 1
 
 
 def _overhead(framing: Framing) -> int:
@@ -474,3 +496,5 @@ def _constant(payload: Payload) -> bytes | None:
         case Framed(inner, framing):
             body = _constant(inner)
             return None if body is None else framing.encode(body)
+        case Spoken():
+            return None

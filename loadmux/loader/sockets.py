@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from loadmux.errors import Position
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader, tls
+from loadmux.loader.forms import Forms
 from loadmux.loader.frames import Constant, Wire
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
+from loadmux.loader.values import plain
 from loadmux.scenario import Socket
 from loadmux.units import quoted
 from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
@@ -46,9 +48,10 @@ class Sockets:
     `targets` are the names of what they may connect to, None where a mistake hides them.
     """
 
-    def __init__(self, mistakes: Mistakes) -> None:
+    def __init__(self, mistakes: Mistakes, forms: Forms) -> None:
         self.flat: list[Socket] = []
         self.targets: Collection[str] | None = None
+        self._forms = forms
         self.known = True
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
@@ -56,9 +59,9 @@ class Sockets:
         self._doubtful: set[str] = set()
 
     @classmethod
-    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket]) -> Sockets:
+    def declared(cls, mistakes: Mistakes, flat: Sequence[Socket], forms: Forms) -> Sockets:
         """The sockets of a scenario that was loaded before."""
-        sockets = cls(mistakes)
+        sockets = cls(mistakes, forms)
         for place, socket in enumerate(flat):
             member = _MEMBER.fullmatch(socket.name)
             name = socket.name if member is None else member[1]
@@ -201,6 +204,8 @@ class Sockets:
         return count
 
     def _options(self, socket: Socket, fields: Fields) -> Socket:
+        framing = fields.value("framing")
+        named = None if framing is None else frames.plugin_of(framing, self._forms)
         return dataclasses.replace(
             socket,
             nodelay=fields.read("nodelay", reader.boolean) is not False,
@@ -210,10 +215,11 @@ class Sockets:
             linger=fields.read("linger", reader.duration),
             framing=fields.read("framing", self._framing),
             tls=fields.read("tls", tls.read),
+            written=None if framing is None or named is None else plain(framing),
         )
 
     def _framing(self, mistakes: Mistakes, node: Node, what: str) -> Framing | None:
-        return frames.read(mistakes, node, self._constant)
+        return frames.read(mistakes, node, self._constant, self._forms)
 
     # --- reference --------------------------------------------------------------------------
 

@@ -7,16 +7,20 @@ default name, and which `${name}`s it may use.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import cast, get_args
 
 from loadmux.loader import frames, reader
 from loadmux.loader.branches import Branches, sockets_of
+from loadmux.loader.forms import Forms
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
 from loadmux.loader.sockets import Reference, Sockets
+from loadmux.loader.values import plain
 from loadmux.scenario import (
+    Answer,
     Barrier,
     Call,
     Distribution,
@@ -25,12 +29,18 @@ from loadmux.scenario import (
     Exponential,
     Fixed,
     For,
+    Framed,
+    Joined,
     Normal,
     OnSockets,
+    Payload,
+    Performed,
     Repeat,
+    Repeated,
     Send,
     Set,
     SocketAction,
+    Spoken,
     Step,
     Text,
     Together,
@@ -74,6 +84,7 @@ class Steps:
         names: Names,
         payloads: Payloads,
         branches: Branches,
+        forms: Forms,
     ) -> None:
         self.row_names: set[str] = set()
         self.untimed: set[str] = set()
@@ -83,6 +94,7 @@ class Steps:
         self._names = names
         self._payloads = payloads
         self._branches = branches
+        self._forms = forms
         self._count = 0
 
     def read_all(self, node: Node, what: str, *, needed: bool) -> tuple[Step, ...]:
@@ -109,6 +121,9 @@ class Steps:
             self._mistakes.add(node.where, f"{message} {', '.join(ACTIONS)}")
             self.complete = False
             return None
+        plugin = self._forms.named(node, "steps", KEYS)
+        if plugin is not None:
+            return self._perform(node, plugin, number)
         fields = Fields(self._mistakes, node, "a step", KEYS)
         action = self._action(fields)
         if fields.refused or action is None:
@@ -184,11 +199,50 @@ class Steps:
         within = fields.read("within", reader.positive_duration)
         both = "send" in fields and "expect" in fields
         action = "exchange" if both else "send" if "send" in fields else "expect"
+        self._check_forms(fields, send, expect)
         if reference is None:
             self._name(fields, f"{action} #{number}")
             return None
         name = self._name(fields, f"{action} {reference.label} #{number}")
         return Exchange(fields.where, name, reference.sockets, send, expect, within)
+
+    def _check_forms(self, fields: Fields, send: Send | None, expect: Expect | None) -> None:
+        """What a framer's forms ask of the step that they stand in."""
+        payload = None if send is None else send.payload
+        alone = next((one for one in spoken_in(payload) if one.form.alone), None)
+        if alone is not None and alone is not payload:
+            text = f"{quoted(alone.framer)} is sent by itself, and answered before the next one"
+            self._mistakes.add(fields.where_of("send"), f"{text}; give each a step of its own")
+        elif alone is not None and "expect" not in fields:
+            text = f"{quoted(alone.framer)} is answered in the step that sends it"
+            self._mistakes.add(fields.where_of("send"), f"{text}; write 'expect:' beside it")
+        reply = None if expect is None else expect.reply
+        if not isinstance(reply, Answer) or not reply.form.answers:
+            return
+        asked = any(one.framer == reply.framer for one in spoken_in(payload))
+        if not asked and (send is not None or "send" not in fields):
+            text = f"this answers what the same step sends; write 'send: {{{reply.framer}: ...}}'"
+            self._mistakes.add(fields.where_of("expect"), f"{text} beside it")
+
+    def _perform(self, node: MappingNode, plugin: Entry, number: int) -> Step | None:
+        """The action of a plugin."""
+        before = len(self._mistakes)
+        keys = (plugin.key, "name", "on", "within")
+        fields = Fields(self._mistakes, node, f"a {quoted(plugin.key)} step", keys)
+        on = fields.value("on")
+        reference = self._default(fields) if on is None else self._sockets.refer(on, "'on'")
+        self._payloads.wire = self._sockets.wire(reference, None)
+        action = self._forms.action(plugin)
+        within = fields.read("within", reader.positive_duration)
+        label = "" if reference is None else f" {reference.label}"
+        name = self._name(fields, f"{plugin.key}{label} #{number}")
+        if len(self._mistakes) > before or fields.refused:
+            self._names.give_up()
+            self.complete = False
+        if reference is None or action is None:
+            return None
+        written = plain(plugin.value)
+        return Performed(fields.where, name, plugin.key, reference.sockets, action, within, written)
 
     def _default(self, fields: Fields) -> Reference | None:
         if not self._sockets.known or "on" in fields.meant:
@@ -387,6 +441,18 @@ class Steps:
         """A text with `${name}`s, or a number or boolean as it is written."""
         constant = reader.constant(self._mistakes, node, "a value")
         return None if constant is None else self._names.text(node.where, constant)
+
+
+def spoken_in(payload: Payload | None) -> Iterator[Spoken]:
+    """The payload forms of framers in a payload."""
+    match payload:
+        case Spoken():
+            yield payload
+        case Repeated(payload=inner) | Framed(payload=inner):
+            yield from spoken_in(inner)
+        case Joined(payloads=parts):
+            for part in parts:
+                yield from spoken_in(part)
 
 
 def defines(step: MappingNode) -> bool:

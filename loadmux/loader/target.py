@@ -13,8 +13,10 @@ from difflib import SequenceMatcher
 from typing import Literal, TypeVar, cast
 
 from loadmux.errors import Position, UsageError
-from loadmux.loader import reader
+from loadmux.loader import forms, reader
 from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
+from loadmux.registry import PluginError, Registry
+from loadmux.rules import RULES
 from loadmux.scenario import Target, Url
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
@@ -24,6 +26,7 @@ DEFAULT_RULE = "echo"
 URL_FORMS = "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH"
 TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
 ONLY = ""
+UNBUNDLED = "the rule {} is a plugin's, and bundled targets know the built-in rules only"
 # Any key of a bundled target may be an option of its own; one this like `reply` is a slip.
 LIKE_REPLY = 0.85
 # sun_path holds 108 bytes with its closing zero (unix(7)).
@@ -94,7 +97,11 @@ class Found:
 
 
 def read(
-    mistakes: Mistakes, node: Node | None, models: Collection[str], rules: Collection[str]
+    mistakes: Mistakes,
+    node: Node | None,
+    models: Collection[str],
+    rules: Collection[str],
+    registry: Registry,
 ) -> Found:
     """The key `target`: one target, or a map of names to targets."""
     if node is None:
@@ -103,12 +110,12 @@ def read(
     if isinstance(node, MappingNode) and _holds_names(node):
         whole = not node.incomplete
         found = {
-            entry.key: _one(mistakes, entry.value, models, rules)
+            entry.key: _one(mistakes, entry.value, models, rules, registry)
             for entry in node.entries
             if _checked_name(mistakes, entry)
         }
     else:
-        found = {ONLY: _one(mistakes, node, models, rules)}
+        found = {ONLY: _one(mistakes, node, models, rules, registry)}
     targets = {name: target for name, target in found.items() if target is not None}
     return Found(targets, len(mistakes) == before and bool(targets) and whole)
 
@@ -134,12 +141,16 @@ def _checked_name(mistakes: Mistakes, entry: Entry) -> bool:
 
 
 def _one(
-    mistakes: Mistakes, node: Node, models: Collection[str], rules: Collection[str]
+    mistakes: Mistakes,
+    node: Node,
+    models: Collection[str],
+    rules: Collection[str],
+    registry: Registry,
 ) -> Target | None:
     if isinstance(node, ScalarNode):
         return _scalar(mistakes, node, models)
     if isinstance(node, MappingNode):
-        return _mapping(mistakes, node, models, rules)
+        return _mapping(mistakes, node, models, rules, registry)
     mistakes.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
     return None
 
@@ -168,7 +179,11 @@ def _url(mistakes: Mistakes, node: Node) -> Url | None:
 
 
 def _mapping(
-    mistakes: Mistakes, node: MappingNode, models: Collection[str], rules: Collection[str]
+    mistakes: Mistakes,
+    node: MappingNode,
+    models: Collection[str],
+    rules: Collection[str],
+    registry: Registry,
 ) -> Target | None:
     values = {entry.key: entry.value for entry in node.entries}
     if "bundled" in values and "url" in values:
@@ -179,7 +194,9 @@ def _mapping(
         return None
     rule = None
     if "reply" in values:
-        rule = reader.choice(mistakes, values["reply"], "rule", rules)
+        rule = forms.rule(mistakes, values["reply"], rules, registry)
+        if rule is not None and "bundled" in values and rule in registry.names("rules"):
+            mistakes.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
     if "url" in values:
         Fields(mistakes, node, "a target with a 'url'", ("url", "reply"))
         url = _url(mistakes, values["url"])
@@ -301,6 +318,28 @@ def _settled(option: str, given: Mapping[str, T], file: Mapping[str, Target]) ->
             hint = suggestion(name, names, "targets are")
             raise UsageError(f"{option}: unknown target {quoted(name)}{hint}")
     return given
+
+
+def check_rules(
+    registry: Registry, targets: Mapping[str, Target], replies: Mapping[str, str]
+) -> None:
+    """Loads the rules that are plugins'; raises UsageError for a wrong one.
+
+    `replies` are the rules of `--reply`, by the names that it gives them. A rule of the file can be
+    wrong here too, where `--target` has put a bundled target, which does not know it, in the place
+    of the file's.
+    """
+    for target in targets.values():
+        rule = target.rule
+        if rule is None or rule in RULES or rule not in registry.names("rules"):
+            continue
+        option = "--reply" if rule in replies.values() else "--target"
+        if target.bundled is not None:
+            raise UsageError(f"{option}: {UNBUNDLED.format(quoted(rule))}")
+        try:
+            registry.rule(rule)
+        except PluginError as error:
+            raise UsageError(f"{option}: {error}") from None
 
 
 def overridden(file: Target | None, line: Target | None, rule: str | None) -> Target | None:

@@ -45,6 +45,13 @@ def node_of(value: object, source: ast.expr | None, where: Position, mistakes: M
     return ScalarNode(where, "", None)
 
 
+def plain(node: Node) -> object:
+    """What a node says, as Python values; of a number what it is, not how it was written."""
+    if isinstance(node, MappingNode):
+        return {entry.key: plain(entry.value) for entry in node.entries}
+    return [plain(item) for item in node.items] if isinstance(node, ListNode) else node.value
+
+
 def place(source: ast.expr | None, otherwise: Position) -> Position:
     if source is None:
         return otherwise

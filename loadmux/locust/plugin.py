@@ -14,6 +14,7 @@ A driver that cannot go on ends the test, loudly, with exit code 3.
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import time
@@ -84,8 +85,15 @@ def of(environment: Environment) -> Plugin:
 
 
 @cache
+def started_in() -> int:
+    """The process that loaded the locustfile, also in what `--processes` forked from it."""
+    return os.getpid()
+
+
+@cache
 def register(events: Events) -> None:
     """Listen to a set of Locust's events; once for each, however often it is called."""
+    started_in()
     events.init_command_line_parser.add_listener(page.add_options)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)
@@ -613,10 +621,17 @@ class Plugin:
         gevent.spawn(self.runner.quit if headless else self.runner.stop)
 
     def _watch_master(self) -> None:
-        """A worker whose master is gone must not load the target on: Locust waits for a minute."""
-        heard, silent = None, 0
+        """A worker whose master is gone must not load the target on: Locust waits for a minute.
+
+        A forked one that never hears of its master would wait for ever.
+        """
+        heard, silent, forked = None, 0, os.getpid() != started_in()
         while True:
             gevent.sleep(1)
+            if forked and os.getppid() != started_in():
+                self._close_engine()
+                self.runner.quit()
+                return
             last = self.runner.last_heartbeat_timestamp
             silent = silent + 1 if last == heard and self.engine is not None else 0
             heard = last

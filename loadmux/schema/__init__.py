@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loadmux.loader import file
-from loadmux.rules import RULES
-from loadmux.schema import payloads, settings, steps
+from loadmux.registry import Registry, RuleNames
+from loadmux.schema import payloads, protocols, settings, steps
 from loadmux.schema.parts import (
     Schema,
     choice,
@@ -34,17 +34,27 @@ LEFT = (
     "what only the target in force knows: which rule `reply` is, what TLS and UDP allow",
     "the upper bounds of durations and of sizes with a unit, whole bytes, valid addresses",
     "regular expressions, functions, what fits in a frame, payloads of no byte or too many",
-    "what may follow what: nothing is sent after a half-close",
+    "what may follow what, or run at once: nothing is sent after a half-close, for example",
+    "the values of plugins (http, resp and websocket are some), and all of those that were not"
+    " installed where this was written",
     "YAML itself: duplicate keys, merge keys, tags; numbers that YAML writes in several ways",
 )
 """What `loadmux check` refuses and the schema does not."""
 
 
-def schema(models: Collection[str] = (), rules: Collection[str] = RULES) -> Schema:
+def schema(
+    models: Collection[str] = (),
+    rules: Collection[str] | None = None,
+    registry: Registry | None = None,
+) -> Schema:
     """The schema of one scenario file, as values that `json` can write.
 
-    `models`: the names of the bundled targets; without them any name is one. `rules`: the rules.
+    `models`: the names of the bundled targets; without them any name is one. `rules`: the rules, by
+    default the built-in ones and those of plugins. `registry`: where plugins are looked for.
     """
+    registry = Registry() if registry is None else registry
+    rules = RuleNames(registry) if rules is None else rules
+    framers = protocols.names(registry, "framers")
     return {
         "$schema": DIALECT,
         "title": "A loadmux scenario",
@@ -53,9 +63,9 @@ def schema(models: Collection[str] = (), rules: Collection[str] = RULES) -> Sche
         f" Left to `loadmux check`: {'; '.join(LEFT)}.",
         "$defs": {
             **unit_definitions(),
-            **settings.definitions(models, rules),
-            **payloads.definitions(rules),
-            **steps.definitions(),
+            **settings.definitions(models, rules, framers),
+            **payloads.definitions(rules, framers),
+            **steps.definitions(protocols.names(registry, "steps")),
         },
     }
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from loadmux.loader import payloads
 from loadmux.loader.names import SENT
 from loadmux.loader.payloads import BODY_FORMS, PAYLOAD_FORMS, PLAIN_FORMS, REPLY_FORMS
-from loadmux.schema import patterns
+from loadmux.schema import patterns, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -33,14 +33,16 @@ TIMES = "How often `repeat` repeats."
 BYTES = "Constant bytes."
 
 
-def definitions(rules: Collection[str]) -> Schema:
-    """`rules`: the names of the reply rules."""
+def definitions(rules: Collection[str], framers: Collection[str]) -> Schema:
+    """`rules`: the names of the reply rules. `framers`: plugins that have forms of their own."""
     sendable = patterns.text(without=SENT)
     return {
-        "payload": _payload("payload", sendable, PAYLOAD_FORMS),
+        "payload": protocols.with_forms(
+            _payload("payload", sendable, PAYLOAD_FORMS), framers, protocols.PAYLOADS
+        ),
         "expected_payload": _payload("expected_payload", patterns.text(), _without_random()),
         "bytes": _payload("bytes", patterns.CONSTANT, _without_random("frame")),
-        "reply": _reply(rules),
+        "reply": protocols.with_forms(_reply(rules), framers, protocols.REPLIES),
         "body": _body([rule for rule in rules if rule != "sink"]),
     }
 

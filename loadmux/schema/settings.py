@@ -16,7 +16,7 @@ from loadmux.loader.load import (
 )
 from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.rules import MAX_FRAME
-from loadmux.schema import patterns, payloads
+from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -41,10 +41,13 @@ from loadmux.thresholds import FORMS
 # --- target -------------------------------------------------------------------------------------
 
 
-def definitions(models: Collection[str], rules: Collection[str]) -> Schema:
-    """`models`, `rules`: the names of the bundled targets and of the reply rules."""
+def definitions(
+    models: Collection[str], rules: Collection[str], framers: Collection[str]
+) -> Schema:
+    """The names of the bundled targets, of the reply rules, and of plugins with a framing."""
     rule = choice("How the server replies: what `expect: reply` then checks.", rules)
     return {
+        "framing": _framing(framers),
         "url": text(
             "tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT (IPv6 in brackets) or unix:///PATH.",
             patterns.URL,
@@ -159,13 +162,13 @@ def socket_options() -> Schema:
             patterns.ADDRESS,
         ),
         "linger": duration("SO_LINGER: how long `close` waits; 0s resets the connection."),
-        "framing": _framing("Where a message ends, for `frame` and `regex`."),
+        "framing": refer("framing", "Where a message ends, for `frame` and `regex`."),
         "tls": _tls("Options of TLS, for a target that speaks it."),
     }
     return keyed(sockets.OPTIONS, described)
 
 
-def _framing(description: str) -> Schema:
+def _framing(framers: Collection[str]) -> Schema:
     described = {
         "line": true("A body and LF; a CR before it belongs to the body."),
         "until_close": true("All until the server closes in order."),
@@ -191,7 +194,8 @@ def _framing(description: str) -> Schema:
         ),
     }
     mapping = keyed((*frames.FORMS, "max"), described, oneOf=one_of(frames.FORMS))
-    return alternatives(description, [{"enum": list(frames.WORDS)}, mapping])
+    more = protocols.framings(framers, described["max"])
+    return {"anyOf": [{"enum": list(frames.WORDS)}, mapping, *more]}
 
 
 def _tls(description: str) -> Schema:
@@ -230,7 +234,9 @@ def load(description: str) -> Schema:
             "How long a running iteration may go on when the time is up.",
             default=f"{DEFAULT_GRACEFUL_STOP:g}s",
         ),
-        "phases": items("One after the other, instead of the rest.", _phase(), least=1),
+        "phases": items(
+            "Closed and open load, one after the other.", _phase(), least=1, contains=_not_empty()
+        ),
     }
     no_ramp = {"properties": {"users": {"not": {"type": "string"}}}}
     return keyed(
@@ -255,6 +261,11 @@ def _phase() -> Schema:
         oneOf=one_of(("users", "rate")),
         dependentRequired={"max_users": ["rate"]},
     )
+
+
+def _not_empty() -> Schema:
+    """A phase that has users."""
+    return {"not": {"properties": {"users": {"const": 0}}, "required": ["users"]}}
 
 
 def _paced(least: int) -> dict[str, Schema]:

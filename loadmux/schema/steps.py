@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from loadmux.loader import steps
 from loadmux.loader.names import BUILT_INS, SENT
-from loadmux.schema import patterns, payloads
+from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
     alternatives,
@@ -26,10 +28,10 @@ from loadmux.thresholds import CONNECT
 FOLLOWED_BY = {"gap": ["pieces"], "repeat": ["do"], "for": ["do"]}
 """Keys that need another one beside them."""
 
-VALUE = constant("A text, in which `${name}` is replaced, a number or a boolean.", "")
 
-
-def definitions() -> Schema:
+def definitions(actions: Collection[str]) -> Schema:
+    """`actions`: those of plugins."""
+    beside = _exchange()
     return {
         "socket": text(
             "A socket, a group, one socket of a group (`group[0]`), or `all`.",
@@ -39,8 +41,13 @@ def definitions() -> Schema:
             "A socket, a group, one socket of a group (`group[0]`), `all`, or a list of these.",
             [refer("socket"), items("", refer("socket"), least=1, uniqueItems=True)],
         ),
-        "value": {**VALUE, "pattern": patterns.text(without=SENT)},
-        "step": _step(),
+        "value": constant(
+            "A text, in which `${name}` is replaced, a number or a boolean.",
+            patterns.text(without=SENT),
+        ),
+        "step": protocols.with_steps(
+            _step(), actions, {key: beside[key] for key in ("name", "on", "within")}
+        ),
         "steps": items("Steps, one after the other.", refer("step")),
     }
 

@@ -2,8 +2,12 @@
 
 `python tests/bench/locust_compare.py [NAME...]` measures in turn and prints as `compare.py` does,
 which says how to read it; `locust_page.py` says what runs where. Rates are redis' own count over a
-span in which all users are connected, for both sides of a pair. Three of the figures are no ratios,
-but what loadmux needs with the page in a process of its own:
+span in which all users are connected, for both sides of a pair. `locust-cpu` and
+`run-cpu` count exchanges for each CPU second of the process with the users (`--processes 1`), which
+depends less on what else runs on the machine. They do not see time in which that process waits, nor
+what the process with the page takes: they stand in for a rate only where the users fill a core.
+
+Three of the figures are no ratios, but what loadmux needs with the page in a process of its own:
 - `spawn` is the time from the start in the page until redis has all the connections.
 - `memory` is the resident memory of the process with the users: with 10,000 of them, less that with
   one, for each. That is Python's and Locust's share; the sockets are in the kernel.
@@ -71,6 +75,24 @@ COMPARISONS = (
         needs=NEEDS,
         peer=lambda b, port: peers.crowd_rate_of_loadmux(port, peers.USERS, b.seconds),
         ours=lambda b, port: locust_page.rate(port, SCENARIO, b.seconds, processes=False),
+        floor=">= 0.8",
+        labels=("loadmux run", "under Locust"),
+    ),
+    Comparison(
+        name="locust-cpu",
+        about="exchanges a CPU second, beside a Locust User on gevent sockets",
+        needs=NEEDS,
+        peer=lambda b, port: locust_page.cpu_rate(port, GEVENT, b.seconds),
+        ours=lambda b, port: locust_page.cpu_rate(port, SCENARIO, b.seconds),
+        floor=">= 2.5",
+        labels=("Locust's User", "loadmux"),
+    ),
+    Comparison(
+        name="run-cpu",
+        about="exchanges a CPU second, beside `loadmux run`",
+        needs=NEEDS,
+        peer=lambda b, port: peers.cpu_rate_of_loadmux(port, peers.USERS, b.seconds),
+        ours=lambda b, port: locust_page.cpu_rate(port, SCENARIO, b.seconds),
         floor=">= 0.8",
         labels=("loadmux run", "under Locust"),
     ),

@@ -148,6 +148,12 @@ def rate(port: int, users: Users, seconds: int, *, processes: bool) -> float:
         return monitor.served_rate(seconds)
 
 
+def cpu_rate(port: int, users: Users, seconds: int) -> float:
+    """Right exchanges of 50 users for each CPU second of the process that has them."""
+    with swarm(port, users, peers.USERS) as (page, monitor, _):
+        return monitor.served_a_cpu_second(seconds, page.users)
+
+
 def spawn_time(port: int, count: int, *, processes: bool) -> float:
     """Milliseconds from the start in the page until redis has all the connections."""
     with swarm(port, SCENARIO, count, processes=processes) as (_, _, took):

@@ -184,6 +184,17 @@ class Monitor:
         commands = after["total_commands_processed"] - before["total_commands_processed"]
         return commands * 1e6 / (after["server_time_usec"] - before["server_time_usec"])
 
+    def served_a_cpu_second(self, seconds: float, pid: int) -> float:
+        """Commands that redis carried out in the next `seconds`, for each CPU second of a client.
+
+        What can still be compared while others use the cores, too: the rate of a client that has
+        its core for itself.
+        """
+        before, began = self.info()["total_commands_processed"], cpu_seconds(pid)
+        sleep(seconds)
+        commands = self.info()["total_commands_processed"] - before
+        return commands / (cpu_seconds(pid) - began)
+
 
 # --- the peers ------------------------------------------------------------------------------------
 
@@ -297,6 +308,11 @@ def crowd_rate_of_loadmux(port: int, users: int, seconds: int) -> float:
         return monitor.served_rate(seconds)
 
 
+def cpu_rate_of_loadmux(port: int, users: int, seconds: int) -> float:
+    with loadmux_crowd(port, users) as (worker, monitor):
+        return monitor.served_a_cpu_second(seconds, worker)
+
+
 def loadmux_memory(port: int, users: int, seconds: int) -> float:
     """Resident memory (bytes) of the worker, `seconds` after all `users` connected."""
     with loadmux_crowd(port, users) as (worker, _):
@@ -311,6 +327,12 @@ def resident(pid: int) -> float:
     """
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(float(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS:"))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far: fields 14 and 15 of /proc/PID/stat, proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def children(pid: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,15 @@ from loadmux.schema import schema
 
 PATH = ROOT / "tests" / "e2e" / "every_key.yaml"
 
-LEFT_OUT = {"words": {"reconnect", "stop_user", "ok", "hello", "upper_sb"}}
-"""A file has one `on_error`; a rule is a word among others."""
+LEFT_OUT = {
+    "load": {"iterations"},
+    "steps": {"barrier"},
+    "words": {"reconnect", "stop_user", "ok", "hello", "upper_sb"},
+}
+"""What does not go with `phases`; a file has one `on_error`; a rule is a word among others."""
+
+CLOSED = "load: {users: 2, spawn_rate: 50/s, run_time: 30s, iterations: 1, pacing: 1ms}\n"
+BARRIER = "steps:\n  - {barrier: here}\n"
 
 
 def test_every_key_is_there() -> None:
@@ -35,9 +43,16 @@ def test_the_schema_takes_it() -> None:
     assert not list(Draft202012Validator(schema(models())).iter_errors(values(PATH)))
 
 
+def closed(text: str) -> str:
+    """The same with closed load, and what goes with it alone."""
+    text = re.sub(r"^load:\n(?: .*\n)+", CLOSED, text, flags=re.MULTILINE)
+    return text.replace("steps:\n", BARRIER, 1)
+
+
+@pytest.mark.parametrize("load", ["phases", "closed"])
 @pytest.mark.parametrize("written", ["as it stands", "as it is dumped"])
-def test_it_runs(written: str, tmp_path: Path) -> None:
-    text = PATH.read_text()
+def test_it_runs(load: str, written: str, tmp_path: Path) -> None:
+    text = PATH.read_text() if load == "phases" else closed(PATH.read_text())
     with running(tmp_path) as runner:
         if written == "as it is dumped":
             text = dump(runner.load(text))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Done, program, run, started
+from commands import Done, run
 from driving import Server, answering
+from real_servers import memcached, redis
 
 REDIS = r"""
 sockets: {main: {framing: {delimiter: "\r\n"}}}
@@ -36,36 +35,6 @@ steps:
   - {name: delete, send: {frame: "delete ${key}"}, expect: {frame: DELETED}}
 load: {users: 3, iterations: 5}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextlib.contextmanager
-def redis(folder: Path) -> Iterator[str]:
-    port = free_port()
-    words = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    with started(words, cwd=folder) as server:
-        assert server.stdout is not None
-        for said in server.stdout:
-            if "Ready to accept connections" in said:
-                break
-        yield f"tcp://127.0.0.1:{port}"
-
-
-@contextlib.contextmanager
-def memcached(folder: Path) -> Iterator[str]:
-    """With `-vv` it says when it listens; then it says all that it does, so keep that short."""
-    port = free_port()
-    words = [program("memcached"), "-l", "127.0.0.1", "-p", str(port), "-m", "8", "-u", "nobody"]
-    with started([*words, "-vv"]) as server:
-        assert server.stderr is not None
-        for said in server.stderr:
-            if "server listening" in said:
-                break
-        yield f"tcp://127.0.0.1:{port}"
 
 
 def scenario(folder: Path, text: str) -> Path:
@@ -105,7 +74,7 @@ load: {users: 1, iterations: 2}
 
 
 def test_memcached_by_its_line_ends(tmp_path: Path) -> None:
-    with memcached(tmp_path) as url:
+    with memcached() as url:
         done = run(scenario(tmp_path, MEMCACHED), "--target", url, folder=tmp_path)
     passed(done, 5 * 3 * 5)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,16 @@ def test_check_prints_the_right_ones_of_several(tmp_path: Path) -> None:
     assert done.code == 2
     assert done.out.count("\nsteps:\n") == 2
     assert done.err.splitlines()[0].startswith("wrong.yaml:1:1: no target")
+
+
+def test_a_python_scenario_is_printed_as_one_that_calls_it(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "scenarios" / "chat.py", tmp_path)
+    done = loadmux("check", "--print", "chat.py", cwd=tmp_path)
+    assert done.code == 0, done.err
+    (tmp_path / "calls.yaml").write_text(done.out)
+    done = run(tmp_path / "calls.yaml", "-t", "500ms", "-u", "2", folder=tmp_path)
+    assert done.told["exchanges"]["errors"] == 0
+    assert {row["name"] for row in done.told["steps"]} >= {"alice shouts", "bob shouts"}
 
 
 SAMPLE = [one for one in sorted(mistakes().items()) if "models are" not in one[1][0]][::45]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from driving import Server, answering
-from locusting import LOCUST, WEB, Ended, forked, headless, locustfile, process
+from locusting import LOCUST, WEB, Ended, eventually, forked, headless, locustfile, process
 from target_process import EXPECTED
 
 SHORT = ("-u", "10", "-r", "10", "-t", "1s")
@@ -71,6 +71,26 @@ def test_a_bad_scenario_is_told_in_a_line_and_nothing_is_sent(
     assert len(told) == 1, done.err
     assert "Traceback" not in done.text
     assert "Ramping" not in done.err
+
+
+def test_a_bad_scenario_leaves_no_worker_behind(folder: Path) -> None:
+    locustfile(folder, scenario(folder, "target: {bundled: epoll}\nsteps: [{sned: x}]\n"))
+    with process([*LOCUST, "--headless", *SHORT, "--processes", "2"], folder) as running:
+        assert running.wait() == 2
+        eventually(lambda: not members(running.popen.pid), "forked workers end with their master")
+
+
+def members(group: int) -> list[int]:
+    """The processes of a group, proc(5): the fifth field of `stat`."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
 
 
 def test_an_unreachable_target_ends_with_4(folder: Path) -> None:

@@ -43,3 +43,12 @@ def test_it_lists_its_targets(installed: Path, tmp_path: Path) -> None:
     assert done.code == 0, done.err
     for model in ("select", "poll", "epoll", "selectors", "threads"):
         assert model in done.out
+
+
+def test_it_brings_the_reference_and_a_first_scenario(installed: Path, tmp_path: Path) -> None:
+    env = {"PYTHONPATH": str(installed)}
+    told = loadmux("help", "half_close", cwd=tmp_path, env=env)
+    assert told.code == 0, told.err
+    assert loadmux("init", cwd=tmp_path, env=env).code == 0
+    checked = loadmux("check", "scenario.yaml", cwd=tmp_path, env=env)
+    assert checked.code == 0, checked.err

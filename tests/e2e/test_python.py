@@ -47,6 +47,27 @@ def test_the_bundled_example(words: list[str], tmp_path: Path) -> None:
     assert loadmux("check", "chat").code == loadmux("check", "chat.py", cwd=tmp_path).code == 0
 
 
+def test_on_a_schedule_replies_come_as_ever_and_first_exchanges_count_from_its_start(
+    tmp_path: Path,
+) -> None:
+    body = """
+        assert await user["main"].exchange("hello") == b"hello"
+        assert await user["main"].exchange("e" * 5_000) == b"e" * 5_000
+        assert await user["main"].exchange({"text": "${user}"}) == b"%d" % user.number
+        pair = user.together(user["main"].exchange("a", name="a"), user["other"].exchange("b"))
+        assert await pair == [b"a", b"b"]
+    """
+    words = "sockets=['main', 'other'], rate='60/s', max_users=5, run_time='500ms'"
+    done = echoed(write(tmp_path, body, words), tmp_path)
+    assert done.told["exchanges"]["errors"] == 0, done.out
+    schedule = done.told["schedule"]
+    assert schedule["begun"] + schedule["dropped"] == 30
+    assert done.told["iterations"] == schedule["begun"]
+    first, last = (row for row in done.told["steps"] if row["name"] in ("exchange main", "a"))
+    assert first["latency"]["mean"] > first["service"]["mean"]
+    assert last["latency"] == last["service"]
+
+
 def test_every_action(tmp_path: Path) -> None:
     body = """
         main, other = user["main"], user["other"]

@@ -87,7 +87,7 @@ def target(model: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], str
 
 def program(name: str) -> str:
     """The path of a program that a test drives; without it the test is skipped, but not in CI."""
-    found = shutil.which(name)
+    found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
     if found is None:
         missing = f"{name} is not installed (Debian: apt-get install {name})"
         assert "CI" not in os.environ, missing

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from driving import drive_scenario
 
+from loadmux import usercode
 from loadmux.catalog import bundled, models
 from loadmux.loader import load
 from loadmux.manual import PATH
@@ -31,6 +32,7 @@ SHORT = "200ms"
 _PART = re.compile(
     r"^##+ (?P<topic>[^\n]+)$|^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
 )
+_PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class Runner:
         shutil.copy(shipped / "localhost-testing.pem", folder / "client.pem")
         shutil.copy(bundled("scenarios") / "accounts.csv", folder / "accounts.csv")
         (folder / "body.bin").write_bytes(bytes(range(256)))
+        (folder / "helpers.py").write_text("".join(_PYTHON.findall(PATH.read_text())))
 
     def load(self, text: str) -> Scenario:
         """An example as it would be run, shortened."""
@@ -121,4 +124,5 @@ class Runner:
 def running(folder: Path) -> Iterator[Runner]:
     """A runner whose targets end with the `with` block."""
     with contextlib.ExitStack() as processes:
+        processes.callback(usercode.forget)
         yield Runner(folder, processes)

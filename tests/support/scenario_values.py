@@ -194,17 +194,36 @@ ONE_TARGET = st.one_of(
         optional={"reply": RULE, "workers": st.integers(1, 4) | st.just("2"), "tls": st.booleans()},
     ),
 )
-LOADS = st.fixed_dictionaries(
-    {},
-    optional={
-        "users": st.integers(1, 9),
-        "spawn_rate": RATES | st.integers(1, 99) | st.floats(0.5, 9).map(lambda x: round(x, 3)),
+REST_OF_LOAD: dict[str, st.SearchStrategy[Any]] = {
+    "spawn_rate": RATES | st.integers(1, 99) | st.floats(0.5, 9).map(lambda x: round(x, 3)),
+    "pacing": DURATIONS,
+    "graceful_stop": DURATIONS,
+}
+RAMPS = st.builds("{}..{}".format, st.integers(0, 9), st.integers(1, 9))
+OPEN = st.fixed_dictionaries(
+    {
+        "rate": RATES | st.builds("{}..{}".format, RATES, RATES | st.just("0/s")),
         "run_time": DURATIONS,
-        "iterations": st.integers(1, 9),
-        "pacing": DURATIONS,
-        "graceful_stop": DURATIONS,
     },
+    optional={"max_users": st.integers(1, 9)},
 )
+PHASES = st.fixed_dictionaries(
+    {"users": st.integers(0, 9) | RAMPS, "run_time": DURATIONS}, optional={"name": LABELS}
+)
+PACED = st.one_of(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "users": st.integers(1, 9),
+            "run_time": DURATIONS,
+            "iterations": st.integers(1, 9),
+        },
+    ),
+    st.fixed_dictionaries({"users": RAMPS, "run_time": DURATIONS}),
+    OPEN,
+    st.builds(lambda p: {"phases": p}, st.lists(PHASES | OPEN, min_size=1, max_size=3)),
+)
+LOADS = st.builds(_merged, PACED, st.fixed_dictionaries({}, optional=REST_OF_LOAD))
 THRESHOLDS = st.lists(
     st.sampled_from(
         [

@@ -16,17 +16,17 @@ LAYERS = [
     {
         *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
         *("yamltree", "yamltext"),
-        *("rules", "diagnosis", "framing", "framed"),
+        *("rules", "diagnosis", "framing", "framed", "plugins"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
-    {"driver", "loader"},
+    {"driver", "loader", "registry", "protocols"},
     {"schema", "dump"},
     {
-        *("steps", "intended", "frame_steps", "script", "scripting", "target", "endpoints"),
-        *("worker", "report"),
+        *("steps", "intended", "frame_steps", "form_steps", "script", "scripting", "target"),
+        *("endpoints", "worker", "report"),
     },
     {"run"},
-    {"cli", "__main__", "locust"},
+    {"cli", "__main__", "locust", "testing"},
 ]
 """A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
 

@@ -1945,3 +1945,137 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     assert mistakes_of("\n".join(lines)) == [
         "6:5: too large: more than 200000 values once the aliases are written out"
     ]
+
+
+PLUGINS = [
+    (
+        "steps: [{send: {http: /}}]",
+        "2:10: 'http' is answered in the step that sends it; write 'expect:' beside it",
+    ),
+    (
+        "steps: [{expect: {http: 200}}]",
+        "2:10: this answers what the same step sends; write 'send: {http: ...}' beside it",
+    ),
+    (
+        "steps: [{send: a, expect: {http: 200}}]",
+        "2:19: this answers what the same step sends; write 'send: {http: ...}' beside it",
+    ),
+    (
+        "steps: [{send: {join: [{http: /}, {http: /}]}, expect: {http: 200}}]",
+        "2:10: 'http' is sent by itself, and answered before the next one; give each a"
+        " step of its own",
+    ),
+    (
+        "steps: [{send: {resp: [PING]}, expect: {http: 200}}]",
+        "2:32: this answers what the same step sends; write 'send: {http: ...}' beside it",
+    ),
+    (
+        "steps: [{send: {http: /}, expect: {http: 99}}]",
+        "2:42: a status is 200 to 599, not 99",
+    ),
+    (
+        "steps: [{send: {http: /}, expect: {http: {status: ok}}}]",
+        "2:51: 'status' must be a whole number, not the text 'ok'",
+    ),
+    (
+        "steps: [{send: {http: /}, expect: {http: {stats: 200}}}]",
+        "2:43: unknown key 'stats' in 'http'; did you mean 'status'?",
+    ),
+    (
+        "steps: [{send: {http: {methd: GET}}, expect: {http: 200}}]",
+        "2:24: unknown key 'methd' in 'http'; did you mean 'method'?",
+    ),
+    (
+        "steps: [{send: {http: {method: CONNECT}}, expect: {http: 200}}]",
+        "2:32: 'CONNECT' is no method that can be sent; write GET",
+    ),
+    (
+        "steps: [{send: {http: '/a b'}, expect: {http: 200}}]",
+        "2:23: 'http': Illegal target characters in the path b'/a b'; write %20 for a space",
+    ),
+    (
+        "steps: [{send: {http: {headers: {a b: c}}}, expect: {http: 200}}]",
+        "2:39: 'a b' is not the name of a header",
+    ),
+    (
+        "steps: [{send: {http: /}, expect: {http: {body: {regex: '('}}}}]",
+        "2:57: '(' is no regex: missing ), unterminated subpattern, at its character 1",
+    ),
+    (
+        "steps: [{send: {htpp: /}, expect: {http: 200}}]",
+        "2:17: unknown key 'htpp' in a payload; did you mean 'http'?",
+    ),
+    (
+        "steps: [{send: {resp: PING}}]",
+        "2:23: a command is a list; write {resp: [GET, key]}",
+    ),
+    (
+        "steps: [{send: {resp: []}}]",
+        "2:23: a command has at least one word; write {resp: [PING]}",
+    ),
+    (
+        "steps: [{send: {resp: [PING]}, expect: {resp: {eror: a}}}]",
+        "2:48: unknown key 'eror' in 'resp'; did you mean 'error'?",
+    ),
+    (
+        "steps: [{send: {resp: [PING]}, expect: {resp: {any: false}}}]",
+        "2:53: 'any' can only be true",
+    ),
+    (
+        "steps: [{send: {resp: [PING]}, expect: {join: [{resp: [a]}]}}]",
+        "2:40: what a plugin sends cannot stand in a reply",
+    ),
+    (
+        "steps: [{send: {websocket: hi}}]",
+        "2:17: 'websocket' is spoken on a socket with 'framing: websocket'; this one has none",
+    ),
+    (
+        "sockets: {main: {framing: line}}\nsteps: [{send: {websocket: hi}}]",
+        "3:17: 'websocket' is spoken on a socket with 'framing: websocket'; this one has another",
+    ),
+    (
+        "sockets: {main: {framing: {websocket: {pth: /}}}}\nsteps: [{send: {websocket: hi}}]",
+        "2:40: unknown key 'pth' in 'websocket'; did you mean 'path'?",
+    ),
+    (
+        "sockets: {main: {framing: {websocket: {path: '/a b'}}}}\nsteps: [{send: {websocket: hi}}]",
+        "2:39: this handshake cannot be sent: Illegal target characters",
+    ),
+    (
+        "sockets: {main: {framing: websocket}}\nsteps: [{send: {frame: hi}}]",
+        "3:24: this body cannot be framed: a message has a type; write {websocket: TEXT}"
+        " or {binary: ...} within it",
+    ),
+    (
+        "sockets: {main: {framing: websocket}}\nsteps: [{send: {websocket:"
+        " {close: 5}}, expect: closed}]",
+        "3:36: 5 is no code to close with; write 1000, or 3000 to 4999",
+    ),
+    (
+        "sockets: {main: {framing: websocket}}\nsteps: [{send: {websocket: {close: 1000}}}]",
+        "3:10: 'websocket' is answered in the step that sends it; write 'expect:' beside it",
+    ),
+    (
+        "sockets: {main: {framing: websocket}}\nsteps: [{send: {websocket: {text: {hex: ff}}}}]",
+        "3:28: 'websocket': a text is UTF-8; send {binary: ...} ('utf-8' codec can't"
+        " decode byte 0xff in position 0: invalid start byte)",
+    ),
+    (
+        "sockets: {main: {framing: {http: {max: 5}}}}\nsteps: [{send: {http:"
+        " /}, expect: {http: 200}}]",
+        "2:34: 'http' has no options; write 'framing: http' or {http: true, max: SIZE}",
+    ),
+    (
+        "sockets: {main: {framing: {resp: true, max: 0}}}\nsteps: [{send: a}]",
+        "2:45: 'max' must be at least 1 byte",
+    ),
+    (
+        "sockets: {main: {framing: websockt}}\nsteps: [{send: a}]",
+        "2:27: unknown framing 'websockt'; did you mean 'websocket'?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("steps", "mistake"), PLUGINS)
+def test_what_the_protocols_that_ship_refuse(steps: str, mistake: str) -> None:
+    assert mistakes_of(f"{TARGET}{steps}\n") == [mistake]

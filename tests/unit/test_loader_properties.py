@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from loadmux.catalog import models
 from loadmux.errors import ScenarioErrors, UsageError
 from loadmux.loader import load
 from loadmux.scenario import Overrides, Scenario
@@ -80,6 +81,8 @@ MIXED = st.lists(YAML_BITS | st.text(max_size=3), max_size=40).map("".join)
 
 TWO_LINES = "target: tcp://h:1\nsteps: [{send: a}]\n"
 
+MODELS = models()
+
 QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -102,7 +105,7 @@ def check(text: str) -> None:
 
 def outcome(text: str) -> Scenario | ScenarioErrors:
     try:
-        return load("s.yaml", text=text, models=("epoll", "poll"))
+        return load("s.yaml", text=text, models=MODELS)
     except ScenarioErrors as errors:
         return errors
 
@@ -123,6 +126,28 @@ def test_any_text(text: str) -> None:
 @example("'")
 @example("a: |\n  \ufeff\n\u00e9: 'x")
 def test_pieces_of_yaml(text: str) -> None:
+    check(text)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+WHOLE = [*sorted((ROOT / "scenarios").glob("*.yaml")), ROOT / "tests" / "e2e" / "every_key.yaml"]
+TEXTS = [path.read_text() for path in WHOLE]
+
+
+@st.composite
+def damaged(draw: st.DrawFn) -> str:
+    """A right file with a few things cut out of it or put into it."""
+    text = draw(st.sampled_from(TEXTS))
+    for _ in range(draw(st.integers(0, 3))):
+        begin = draw(st.integers(0, len(text)))
+        end = begin + draw(st.integers(0, 12))
+        text = text[:begin] + draw(YAML_BITS | st.just("")) + text[end:]
+    return text
+
+
+@QUICK
+@given(damaged())
+def test_right_files_with_damage(text: str) -> None:
     check(text)
 
 

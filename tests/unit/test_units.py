@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from loadmux import units
@@ -111,3 +111,44 @@ def test_any_text_is_a_number_or_one_line(convert: Callable[[str], float], text:
         told = str(error)
     assert told.isprintable()
     assert not told.startswith("-")
+
+
+NUMBERS = st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,15})?", fullmatch=True)
+
+
+@given(NUMBERS, st.sampled_from(["us", "ms", "s", "m", "h"]))
+@example("0", "s")
+@example("0.000000000000001", "us")
+@example("0.1", "h")
+def test_a_duration_is_written_as_it_is_read(number: str, unit: str) -> None:
+    try:
+        seconds = units.duration(number + unit)
+    except ValueError:
+        return
+    assert units.duration(units.duration_text(seconds)) == seconds
+
+
+@given(st.integers(0, min(units.LARGEST, 10**15 - 1)))
+@example(65536)
+def test_a_size_is_written_as_it_is_read(count: int) -> None:
+    assert units.size(units.size_text(count)) == count
+
+
+@given(NUMBERS, st.sampled_from(["/s", "/m"]))
+@example("0", "/s")
+@example("10", "/m")
+@example("12.123456789012345", "/m")
+def test_a_rate_is_written_as_it_is_read(number: str, unit: str) -> None:
+    try:
+        rate = units.rate(number + unit)
+    except ValueError:
+        return
+    assert units.rate(units.rate_text(rate)) == rate
+
+
+def test_what_is_written_is_short() -> None:
+    assert [units.duration_text(x) for x in (0, 5, 120, 0.25, 0.00025, 1.5)] == [
+        *("0s", "5s", "2m", "250ms", "250us", "1500ms")
+    ]
+    assert [units.size_text(x) for x in (1, 1000, 65536, 2**30)] == ["1", "1000", "64KiB", "1GiB"]
+    assert [units.rate_text(x) for x in (500, 0.5, 1 / 6)] == ["500/s", "0.5/s", "10/m"]

@@ -1,0 +1,70 @@
+"""What the reply forms of our protocols have in common: texts, regexes and sizes to be held against
+a part of a message, and problems that say which part it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from loadmux.errors import Kind
+from loadmux.framed import HasLength, IsExactly, Judgement, Matches
+from loadmux.plugins import Spec
+from loadmux.rules import Problem
+from loadmux.scenario import Payload, Regex
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One way to judge bytes: they are `payload`, match `regex`, or have `size`; all None: any."""
+
+    payload: Payload | None = None
+    regex: Regex | None = None
+    size: int | None = None
+
+    def payloads(self) -> tuple[Payload, ...]:
+        return () if self.payload is None else (self.payload,)
+
+    def captures(self) -> tuple[str, ...]:
+        return () if self.regex is None else self.regex.groups
+
+    def judge(self, what: str, data: bytes, parts: Sequence[bytes]) -> Judgement:
+        """What is wrong with `data`, which the report calls `what`; `parts` are its payloads'."""
+        if self.regex is not None:
+            return Matches(re.compile(self.regex.pattern.encode()), what)(data)
+        if self.size is not None:
+            return called(what, HasLength(self.size)(data))
+        if self.payload is not None:
+            return called(what, IsExactly(parts[0])(data))
+        return Judgement()
+
+
+ANY = Wanted()
+
+
+def wanted(spec: Spec) -> Wanted:
+    """A text or PAYLOAD, `{regex: RE}` or `{length: SIZE}`."""
+    if spec.kind == "mapping":
+        entries = spec.entries()
+        if set(entries) == {"regex"}:
+            return Wanted(regex=entries["regex"].regex())
+        if set(entries) == {"length"}:
+            return Wanted(size=entries["length"].size())
+    return Wanted(payload=spec.text() if spec.kind in ("number", "boolean") else spec.payload())
+
+
+def called(what: str, judgement: Judgement) -> Judgement:
+    """A judgement of "the frame's body", of which the report is to say something else."""
+    problem = judgement.problem
+    if problem is None:
+        return judgement
+    message = problem.message.replace("the frame's body", what)
+    return Judgement(replace(problem, message=message))
+
+
+def mismatch(message: str, expected: bytes, received: bytes) -> Judgement:
+    """Something else came; the first byte that differs is where the report points."""
+    same = next((i for i, (a, b) in enumerate(zip(expected, received, strict=False)) if a != b), -1)
+    at = same if same >= 0 else min(len(expected), len(received))
+    return Judgement(Problem(Kind.MISMATCH, message, at, expected, received))

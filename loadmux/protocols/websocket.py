@@ -1,0 +1,506 @@
+"""WebSocket (RFC 6455) over wsproto: a handshake when a socket connects, then messages.
+
+    sockets: {main: {framing: {websocket: {path: /chat, subprotocol: v1, headers: {X-Id: a}}}}}
+    steps:
+      - {send: {websocket: "hello ${user}"},       expect: {websocket: "hello ${user}"}}
+      - {send: {websocket: {binary: {hex: 00ff}}}, expect: {websocket: {binary: {length: 2}}}}
+      - {send: {websocket: {ping: are you there}}, expect: {websocket: {pong: are you there}}}
+      - {send: {websocket: {close: 1000}},         expect: {websocket: {close: 1000}}}
+
+The handshake counts as part of the connect. A message that comes in fragments is one message. Pings
+of the server are answered while a reply is awaited, in a `wait` and before a send, pongs that
+nobody asked for are passed over, and a close that nobody asked for is `closed`. `{close: CODE}`
+expects the close frame and then the end of the connection; what the server closes is answered.
+Extensions (compression) are not offered. Masks come from the seed; those of pongs from what they
+carry, for they are random enough where no browser is in the way. With `frame` and `regex` the body
+is what a message carries, text or binary.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Literal
+
+import h11
+from wsproto.frame_protocol import Frame as WireFrame
+from wsproto.frame_protocol import FrameDecoder, MessageDecoder, Opcode, ParseFailed
+from wsproto.utilities import generate_accept_token
+
+from loadmux.errors import Kind
+from loadmux.framed import Judgement, WholeFrameVerifier
+from loadmux.framing import Decoder, Frame, FrameError, Framing, Session, Unasked
+from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
+from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
+from loadmux.rules import MAX_FRAME, Verifier
+from loadmux.scenario import Payload
+
+What = Literal["text", "binary", "ping", "pong", "close"]
+
+FIN = 0x80
+MASKED = 0x80
+SHORT = 125
+MOST_CONTROL = 125
+MOST_HANDSHAKE = 64 * 1024
+NO_STATUS = 1005
+OPCODES: dict[What, Opcode] = {
+    "text": Opcode.TEXT,
+    "binary": Opcode.BINARY,
+    "ping": Opcode.PING,
+    "pong": Opcode.PONG,
+    "close": Opcode.CLOSE,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Message(Frame):
+    """A whole message, or a pong or close; a close's body is what follows its code."""
+
+    what: What
+    code: int = 0
+
+
+# --- frames that we send ------------------------------------------------------------------------
+
+
+def frame(what: What, body: bytes, mask: bytes) -> bytes:
+    """One unfragmented client frame; RFC 6455, section 5.2."""
+    size = len(body)
+    head = bytes([FIN | OPCODES[what]])
+    if size <= SHORT:
+        head += bytes([MASKED | size])
+    elif size < 1 << 16:
+        head += bytes([MASKED | 126]) + size.to_bytes(2, "big")
+    else:
+        head += bytes([MASKED | 127]) + size.to_bytes(8, "big")
+    return head + mask + masked(body, mask)
+
+
+def masked(body: bytes, mask: bytes) -> bytes:
+    """Each byte is combined with one of the mask's four in turn (exclusive or)."""
+    size = len(body)
+    pad = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(body, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
+
+
+def answer_to(what: What, body: bytes) -> bytes:
+    return frame(what, body, zlib.crc32(body).to_bytes(4, "big"))
+
+
+def served(what: What, body: bytes) -> bytes:
+    """The frame of a server, in one piece, unmasked."""
+    size = len(body)
+    head = bytes([FIN | OPCODES[what]])
+    if size <= SHORT:
+        return head + bytes([size]) + body
+    if size < 1 << 16:
+        return head + b"\x7e" + size.to_bytes(2, "big") + body
+    return head + b"\x7f" + size.to_bytes(8, "big") + body
+
+
+# --- frames that come ---------------------------------------------------------------------------
+
+
+class Conversation(Decoder):
+    """One message; pings among its frames are answered.
+
+    `wants`: "pong" and "close" ask for such a frame; a close is whole at the end of the stream.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_aside",
+        "_at",
+        "_body",
+        "_closing",
+        "_fed",
+        "_frames",
+        "_framing",
+        "_messages",
+    )
+
+    def __init__(self, framing: WebSocket) -> None:
+        self._framing = framing
+        self._frames = FrameDecoder(client=True)
+        self._messages = MessageDecoder()
+        self._body = bytearray()
+        self._answer = b""
+        self._closing: Message | None = None
+        self._fed = self._at = self._aside = 0
+
+    def feed(self, data: bytes) -> Message | None:
+        if self._closing is not None:
+            raise FrameError("something came after the close frame", self._fed, Kind.SURPLUS)
+        self._fed += len(data)
+        self._frames.receive_bytes(data)
+        try:
+            while (one := self._frames.process_buffer()) is not None:
+                found = self._control(one) if one.opcode.iscontrol() else self._data(one)
+                if found is not None:
+                    self._check_size()
+                    return found
+                if one.frame_finished:
+                    at, self._at = self._at, self._fed - len(self._frames.buffer)
+                    if one.opcode.iscontrol() and self._closing is None:
+                        self._aside += self._at - at
+            self._check_size()
+        except ParseFailed as error:
+            text = f"no right WebSocket frame: {error}"
+            raise FrameError(text, self._at) from None
+        return None
+
+    def _check_size(self) -> None:
+        """A frame, or the frames of a message together, are at most `max`; pings do not count."""
+        header = self._frames.header
+        size = self._fed - len(self._frames.buffer) - self._aside
+        if header is not None:
+            size = self._at - self._aside + 2 + header.payload_len
+        if size > self._framing.max_size:
+            text = f"a message of more than {self._framing.max_size} bytes ('max') came"
+            raise FrameError(text, self._at)
+
+    def _data(self, one: WireFrame) -> Message | None:
+        part = self._messages.process_frame(one)
+        payload = part.payload
+        assert not isinstance(payload, tuple)
+        self._body += payload.encode() if isinstance(payload, str) else payload
+        if not (part.frame_finished and part.message_finished):
+            return None
+        what: What = "text" if part.opcode is Opcode.TEXT else "binary"
+        return Message(bytes(self._body), bytes(self._frames.buffer.buffer), what)
+
+    def _control(self, one: WireFrame) -> Message | None:
+        body = one.payload
+        assert isinstance(body, bytes)
+        if one.opcode is Opcode.PING:
+            self._answer += answer_to("pong", body)
+            return None
+        rest = bytes(self._frames.buffer.buffer)
+        if one.opcode is Opcode.PONG:
+            return Message(body, rest, "pong") if self._framing.wants == "pong" else None
+        code, reason = closing(body)
+        if self._framing.wants != "close":
+            raise FrameError(f"the server closed: {code}{said(reason)}", self._at, Kind.CLOSED)
+        if not self._framing.closed_by_us:
+            self._answer += answer_to("close", body[:2])
+        self._closing = Message(reason, b"", "close", code)
+        if rest:
+            raise FrameError("something came after the close frame", self._fed, Kind.SURPLUS)
+        return None
+
+    def end(self) -> Message | None:
+        return self._closing
+
+    def answer(self) -> bytes:
+        answer, self._answer = self._answer, b""
+        return answer
+
+    def owed(self) -> str:
+        if self._closing is not None:
+            return "the end of the connection after the close frame"
+        if self._body or self._frames.header is not None:
+            return f"the rest of a message of which {len(self._body)} bytes came"
+        return "a whole message"
+
+
+def closing(body: bytes) -> tuple[int, bytes]:
+    """Code and reason of a close frame; RFC 6455, section 5.5.1. Raises ParseFailed."""
+    if not body:
+        return NO_STATUS, b""
+    code = int.from_bytes(body[:2], "big")
+    if len(body) == 1 or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
+        raise ParseFailed(f"a close frame with the code {code}")
+    if code in (1004, 1005, 1006):
+        raise ParseFailed(f"a close frame with the code {code}, which is never sent")
+    try:
+        body[2:].decode()
+    except UnicodeDecodeError:
+        raise ParseFailed("a close frame whose reason is no UTF-8") from None
+    return code, body[2:]
+
+
+def said(reason: bytes) -> str:
+    return f" {reason.decode()!r}" if reason else ""
+
+
+# --- the handshake ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Handshaken(Frame):
+    """The server's answer to the request for an upgrade."""
+
+    status_line: bytes
+    headers: Sequence[tuple[bytes, bytes]]
+
+    def values(self, name: bytes) -> list[bytes]:
+        return [value for key, value in self.headers if key == name]
+
+
+class HandshakeDecoder(Decoder):
+    """The head of the answer; what follows a switch of protocols is frames already."""
+
+    __slots__ = ("_connection", "_fed", "_taken")
+
+    def __init__(self, request: h11.Request) -> None:
+        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HANDSHAKE)
+        self._connection.send(request)
+        self._connection.send(h11.EndOfMessage())
+
+    def feed(self, data: bytes) -> Handshaken | None:
+        self._connection.receive_data(data)
+        try:
+            event = self._connection.next_event()
+            while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
+                event = self._connection.next_event()
+        except h11.RemoteProtocolError as error:
+            raise FrameError(f"no right answer to the handshake: {error}", 0) from None
+        if not isinstance(event, h11.InformationalResponse | h11.Response):
+            return None
+        line = b"HTTP/%b %d %b" % (event.http_version, event.status_code, event.reason)
+        headers = tuple((bytes(name), bytes(value)) for name, value in event.headers)
+        return Handshaken(b"", self._connection.trailing_data[0], line, headers)
+
+    def owed(self) -> str:
+        return "the answer to the WebSocket handshake"
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """Judges the answer to a handshake with this key; RFC 6455, section 4.1."""
+
+    key: bytes
+    subprotocol: str | None
+
+    def __call__(self, found: Frame) -> Judgement:
+        assert isinstance(found, Handshaken)
+        line = found.status_line
+        if not line.partition(b" ")[2].startswith(b"101"):
+            text = f"the WebSocket handshake was refused: {line.decode(errors='replace')!r}"
+            return mismatch(text, b"HTTP/1.1 101 Switching Protocols", line)
+        chosen = [] if self.subprotocol is None else [self.subprotocol.encode()]
+        for name, right in (
+            (b"sec-websocket-accept", [generate_accept_token(self.key)]),
+            (b"upgrade", [b"websocket"]),
+            (b"sec-websocket-protocol", chosen),
+            (b"sec-websocket-extensions", []),
+        ):
+            values = found.values(name)
+            same = [v.lower() for v in values] if name == b"upgrade" else values
+            if same != right:
+                text = f"the WebSocket handshake has {b', '.join(values)!r} as {name.decode()!r}"
+                wanted_ = repr(b", ".join(right)) if right else "none"
+                return mismatch(f"{text}, expected {wanted_}", b"".join(right), b"".join(values))
+        return Judgement()
+
+
+@dataclass(frozen=True, slots=True)
+class WebSocket(Session):
+    """`framing: websocket`; `headers` are more of the request's."""
+
+    path: str = "/"
+    subprotocol: str | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    max_size: int = MAX_FRAME
+    wants: Literal["message", "pong", "close"] = "message"
+    closed_by_us: bool = False
+
+    def encode(self, body: bytes) -> bytes:
+        raise ValueError("a message has a type; write {websocket: TEXT} or {binary: ...} within it")
+
+    def decoder(self) -> Conversation:
+        return Conversation(self)
+
+    def answering(self, sent: bytes) -> WebSocket:
+        ours = self.wants == "close" and sent[:1] == bytes([FIN | Opcode.CLOSE])
+        return replace(self, closed_by_us=True) if ours else self
+
+    def request(self, key: bytes, authority: str) -> h11.Request:
+        """The handshake of a client. Raises ValueError where headers or path are none."""
+        headers = [
+            ("Host", authority),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Key", key.decode()),
+            ("Sec-WebSocket-Version", "13"),
+        ]
+        if self.subprotocol is not None:
+            headers.append(("Sec-WebSocket-Protocol", self.subprotocol))
+        given = {name.lower() for name, _ in self.headers}
+        kept = [(name, value) for name, value in headers if name.lower() not in given]
+        try:
+            return h11.Request(method="GET", target=self.path, headers=[*kept, *self.headers])
+        except h11.LocalProtocolError as error:
+            raise ValueError(str(error)) from None
+
+    def greeting(self, random: Random, authority: str) -> tuple[bytes, Verifier]:
+        key = base64.b64encode(random.randbytes(16))
+        request = self.request(key, authority)
+        connection = h11.Connection(h11.CLIENT)
+        data = connection.send(request) + connection.send(h11.EndOfMessage())
+        decoder = HandshakeDecoder(request)
+        return data, WholeFrameVerifier(decoder, Upgraded(key, self.subprotocol))
+
+    def unasked(self, data: bytes) -> Unasked:
+        decoder = FrameDecoder(client=True)
+        decoder.receive_bytes(data)
+        answer, rest = b"", data
+        try:
+            while (one := decoder.process_buffer()) is not None and one.opcode.iscontrol():
+                body = one.payload
+                assert isinstance(body, bytes)
+                rest = bytes(decoder.buffer.buffer)
+                if one.opcode is Opcode.PING:
+                    answer += answer_to("pong", body)
+                elif one.opcode is Opcode.CLOSE:
+                    code, reason = closing(body)
+                    return Unasked(
+                        answer, rest, f"the server closed, unasked: {code}{said(reason)}"
+                    )
+        except ParseFailed:
+            return Unasked(answer, rest)
+        return Unasked(answer, rest)
+
+
+# --- what steps send and expect -----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Outgoing):
+    """A message, ping or close; `code` is a close's."""
+
+    varies = True
+
+    what: What
+    body: Payload | None = None
+    code: int | None = None
+
+    @property
+    def alone(self) -> bool:  # type: ignore[override]
+        """A close is answered in its own step."""
+        return self.what == "close"
+
+    def payloads(self) -> tuple[Payload, ...]:
+        return () if self.body is None else (self.body,)
+
+    def encode(self, parts: Sequence[bytes], around: Surroundings) -> bytes:
+        body = b"".join(parts)
+        if self.code is not None:
+            body = self.code.to_bytes(2, "big") + body
+        if self.what in ("ping", "close") and len(body) > MOST_CONTROL:
+            raise ValueError(f"a {self.what} carries at most {MOST_CONTROL} bytes")
+        if self.what == "text":
+            try:
+                body.decode()
+            except UnicodeDecodeError as error:
+                raise ValueError(f"a text is UTF-8; send {{binary: ...}} ({error})") from None
+        return frame(self.what, body, around.random.randbytes(4))
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Incoming):
+    """A message, pong or close, with this body or code."""
+
+    what: What
+    body: Wanted = ANY
+    code: int | None = None
+
+    def payloads(self) -> tuple[Payload, ...]:
+        return self.body.payloads()
+
+    def captures(self) -> tuple[str, ...]:
+        return self.body.captures()
+
+    def over(self, framing: Framing) -> WebSocket:
+        assert isinstance(framing, WebSocket)
+        if self.what == "close":
+            return replace(framing, wants="close")
+        return replace(framing, wants="pong" if self.what == "pong" else "message")
+
+    def likely(self, parts: Sequence[bytes]) -> bytes | None:
+        if self.body.payload is None or self.what == "close":
+            return None
+        return served(self.what, parts[0])
+
+    def judge(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
+        assert isinstance(frame, Message)
+        if frame.what != self.what:
+            text = f"a {frame.what} of {len(frame.body)} bytes came, expected a {self.what}"
+            return mismatch(text, parts[0] if parts else b"", frame.body)
+        if self.code is not None and frame.code != self.code:
+            came = f"{frame.code}{said(frame.body)}"
+            text = f"the server closed with {came}, expected {self.code}"
+            return mismatch(text, str(self.code).encode(), str(frame.code).encode())
+        return self.body.judge(f"the {self.what}", frame.body, parts)
+
+
+# --- what files say -----------------------------------------------------------------------------
+
+
+def read_code(spec: Spec) -> int:
+    code = spec.integer()
+    if not (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999):
+        spec.refuse(f"{code} is no code to close with; write 1000, or 3000 to 4999")
+    return code
+
+
+class WebSocketFramer(Framer):
+    """`websocket`; see the module."""
+
+    framing = WebSocket
+    own_socket = True
+
+    def read_framing(self, options: Spec | None, max_size: int) -> WebSocket:
+        if options is None:
+            return WebSocket(max_size=max_size)
+        fields = options.fields(("path", "subprotocol", "headers"))
+        headers = fields["headers"].entries() if "headers" in fields else {}
+        found = WebSocket(
+            fields["path"].constant() if "path" in fields else "/",
+            fields["subprotocol"].constant() if "subprotocol" in fields else None,
+            tuple((name, value.constant()) for name, value in headers.items()),
+            max_size,
+        )
+        try:
+            found.request(b"", "localhost")
+        except ValueError as error:
+            options.refuse(f"this handshake cannot be sent: {error}")
+        return found
+
+    def read_payload(self, spec: Spec) -> Said:
+        if spec.kind != "mapping":
+            return Said("text", spec.text())
+        what, inner = one_of(spec, ("text", "binary", "ping", "close"))
+        if what != "close":
+            return Said(what, inner.payload())
+        if inner.kind != "mapping":
+            return Said("close", None, read_code(inner))
+        fields = inner.fields(("code", "reason"))
+        if "code" not in fields:
+            inner.refuse("'close' needs a code; write {close: 1000}")
+        reason = fields["reason"].text() if "reason" in fields else None
+        return Said("close", reason, read_code(fields["code"]))
+
+    def read_reply(self, spec: Spec) -> Heard:
+        if spec.kind != "mapping":
+            return Heard("text", Wanted(payload=spec.text()))
+        what, inner = one_of(spec, ("text", "binary", "pong", "close"))
+        if what != "close":
+            return Heard(what, wanted(inner))
+        code = inner.integer()
+        return Heard("close", ANY, code)
+
+
+def one_of(spec: Spec, whats: Sequence[What]) -> tuple[What, Spec]:
+    """The one form of a message."""
+    fields = spec.fields(whats)
+    found = [(what, fields[what]) for what in whats if what in fields]
+    if len(found) != 1:
+        spec.refuse(f"a message has one form, one of {', '.join(whats)}")
+    return found[0]
+
+
+FRAMER = WebSocketFramer()

@@ -1,0 +1,18 @@
+"""The reply rule `loud`: the server sends back what it reads, in upper case, each byte twice."""
+
+from __future__ import annotations
+
+from loadmux.rules import ExactRule, Rule, RuleVerifier
+
+
+def loud(chunk: bytes) -> bytes:
+    if chunk == b"bug":
+        raise KeyError("a bug of the plugin")
+    return bytes(byte for each in chunk.upper() for byte in (each, each))
+
+
+def verifier() -> RuleVerifier:
+    return ExactRule(loud)
+
+
+RULE = Rule("loud", loud, verifier)

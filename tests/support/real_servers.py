@@ -1,0 +1,94 @@
+"""Servers that others wrote, each on a port of its own and ended with its `with` block."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from commands import program, started
+
+NGINX = """
+daemon off;
+master_process off;
+pid {folder}/nginx.pid;
+error_log stderr notice;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    error_log stderr crit;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    types {{ text/html html; }}
+    server {{
+        listen 127.0.0.1:{port};
+        root {folder}/www;
+        {more}
+    }}
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextlib.contextmanager
+def redis(folder: Path) -> Iterator[str]:
+    port = free_port()
+    words = [program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with started(words, cwd=folder) as server:
+        assert server.stdout is not None
+        for said in server.stdout:
+            if "Ready to accept connections" in said:
+                break
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def memcached() -> Iterator[str]:
+    """With `-vv` it says when it listens; then it says all that it does, which is thrown away."""
+    port = free_port()
+    words = [program("memcached"), "-l", "127.0.0.1", "-p", str(port), "-m", "8", "-u", "nobody"]
+    script = '"$@" -vv 2>&1 | while read -r line; do case $line in *"server listening"*) echo; cat'
+    shell = ["sh", "-c", f"{script} >/dev/null;; esac; done", "sh"]
+    with started([*shell, *words]) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, more: str = "") -> Iterator[str]:
+    """Serves `folder`/www; `more` stands in its `server` block.
+
+    It names its event method once it listens.
+    """
+    (folder / "www").mkdir(exist_ok=True)
+    port = free_port()
+    configuration = folder / "nginx.conf"
+    configuration.write_text(NGINX.format(folder=folder, port=port, more=more))
+    words = [program("nginx"), "-p", str(folder), "-c", str(configuration)]
+    with started(words) as server:
+        assert server.stderr is not None
+        for said in server.stderr:
+            if "event method" in said:
+                break
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def websocket_server(*certificate: Path) -> Iterator[str]:
+    """`certificate`: the files of one and of its key, for a server that speaks TLS."""
+    script = Path(__file__).with_name("websocket_server.py")
+    with started([sys.executable, script, *certificate]) as server:
+        assert server.stdout is not None
+        word, url = server.stdout.readline().split()
+        assert word == "listening"
+        yield url
