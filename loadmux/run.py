@@ -358,7 +358,8 @@ def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None
     while running := [worker for worker in workers if not worker.over]:
         for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
             hear(next(worker for worker in running if worker.pipe is pipe), state)
-        open_barriers(workers, state)
+        if stopping is None:
+            open_barriers(running, state)
         look_for_silence(running)
         show_progress(workers, state, show)
         for part in state.parts:

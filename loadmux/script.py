@@ -234,7 +234,7 @@ class _Compiler:
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):
-                return self._call(name, function)
+                return self._call(name, function, on_schedule)
 
     def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
         if not on_schedule:
@@ -258,14 +258,14 @@ class _Compiler:
         names = self.scenario.sockets
         return {names[i].name: self.rules[i] for i in sockets if i in self.rules}
 
-    def _call(self, name: str, function: Function) -> Operation:
+    def _call(self, name: str, function: Function, on_schedule: bool) -> Operation:
         """Import the function; its folder stays on the path for what it imports when it runs."""
         try:
             usercode.admit(function.folder)
             found = usercode.find(function)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return scripting.Call(name, found, self.library, function.folder)
+        return scripting.Call(name, found, self.library, function.folder, on_schedule)
 
     def _record(self, name: str, kind: str) -> steps.Record:
         row = self.stats.row(name)

@@ -668,14 +668,20 @@ class Sockets:
 
 @dataclass(slots=True)
 class Call:
-    """The step that runs a function; `folder` is where the author's code is."""
+    """The step that runs a function; `folder` is where the author's code is.
+
+    `on_schedule`: the first exchange of its iteration takes up what delay the user has.
+    """
 
     name: str
     function: usercode.AsyncFunction
     library: Library
     folder: str
+    on_schedule: bool = False
 
     async def run(self, user: VirtualUser) -> None:
+        if not self.on_schedule:
+            user.late = 0.0
         script = User(user, self.library, self.folder)
         await script._lead(self.function(script), user)
         if script._over is not None:

@@ -1,0 +1,157 @@
+"""Scenarios in Python, calls and barriers under Locust: what works there, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from locusting import (
+    LOCUST,
+    Page,
+    alone,
+    bound,
+    eventually,
+    forked,
+    free_port,
+    headless,
+    joining,
+    locustfile,
+    process,
+)
+
+SHORT = ("-u", "4", "-r", "4", "-t", "1s")
+
+CODE = """
+from loadmux.scripting import User, scenario
+
+
+@scenario(target={"bundled": "epoll", "reply": "echo"}, sockets=["a", "b"])
+async def talk(user: User) -> None:
+    both = user["a"].exchange("x", name="one"), user["b"].exchange("y", name="other")
+    await user.together(*both)
+"""
+
+BROKEN = (
+    CODE
+    + """    await user.sleep(0.02)
+    if user.iteration % 2:
+        deep()
+    {}["gone"]
+
+
+def deep() -> None:
+    raise RuntimeError("deep")
+"""
+)
+
+MEETING = """
+target: {bundled: epoll, reply: echo}
+steps: [{name: ask, send: x, expect: reply}, {barrier: round}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "here"
+    made.mkdir()
+    return made
+
+
+def with_code(folder: Path, text: str) -> None:
+    (folder / "talk.py").write_text(text)
+    locustfile(folder, "talk.py")
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_code_runs(count: int, folder: Path) -> None:
+    with_code(folder, CODE)
+    done = headless(folder, *SHORT, *(forked(count) if count else []))
+    assert done.code == 0, done.text
+    assert done.row("one")[0] > 10
+    assert done.row("other")[1] == 0
+
+
+def test_errors_in_code_are_among_the_exceptions(folder: Path) -> None:
+    with_code(folder, BROKEN)
+    with alone(folder) as swarm:
+        swarm.page.swarm(4, scenario=str(folder / "talk.py"))
+        eventually(lambda: len(exceptions(swarm.page)) == 2, "no exceptions")
+        swarm.page.stop()
+        rows = exceptions(swarm.page)
+    assert {row["msg"] for row in rows} == {
+        f"{folder}/talk.py:12: KeyError: 'gone'",
+        f"{folder}/talk.py:16: RuntimeError: deep",
+    }
+    (deep,) = [row for row in rows if "deep" in row["msg"]]
+    assert "in talk" in deep["traceback"]
+    assert "in deep" in deep["traceback"]
+    assert "loadmux" not in deep["traceback"]
+
+
+def exceptions(page: Page) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(page.get("/exceptions"))["exceptions"]
+    return found
+
+
+def test_errors_in_code_make_a_run_inconclusive(folder: Path) -> None:
+    with_code(folder, BROKEN)
+    done = headless(folder, *SHORT, *forked())
+    assert done.code == 3, done.text
+    assert f"errors in the scenario's code: {folder}/talk.py:12: KeyError: 'gone'" in done.out
+
+
+def has_row(name: str, told: dict[str, Any]) -> bool:
+    return name in {row["name"] for row in told["stats"]}
+
+
+def test_a_file_that_was_changed_is_read_again(folder: Path) -> None:
+    with_code(folder, CODE)
+    with alone(folder) as swarm:
+        for name in ("first", "second"):
+            (folder / "talk.py").write_text(CODE.replace('"one"', f'"{name}"'))
+            told = swarm.page.swarm(1, scenario=str(folder / "talk.py"))
+            assert told["success"], told
+            swarm.page.until(partial(has_row, name), name)
+            swarm.page.stop()
+
+
+def test_a_barrier_with_one_worker(folder: Path) -> None:
+    (folder / "meeting.yaml").write_text(MEETING)
+    locustfile(folder, "meeting.yaml")
+    done = headless(folder, *SHORT)
+    assert done.code == 0, done.text
+    assert done.row("ask")[0] > 10
+
+
+def test_a_barrier_with_two_workers_is_refused(folder: Path) -> None:
+    (folder / "meeting.yaml").write_text(MEETING)
+    locustfile(folder, "meeting.yaml")
+    done = headless(folder, *SHORT, *forked())
+    assert done.code == 2, done.text
+    assert "meeting.yaml:3:46: the barrier 'round' needs all users in one process" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_a_barrier_in_code_with_two_workers_is_an_error_of_the_code(folder: Path) -> None:
+    with_code(folder, CODE + '    await user.barrier("round")\n')
+    done = headless(folder, *SHORT, *forked())
+    assert done.code == 3, done.text
+    assert "talk.py:9: ValueError: the barrier 'round' needs all users in one process" in done.out
+
+
+def test_a_worker_without_the_file_says_so(folder: Path) -> None:
+    """It may be on another machine."""
+    with_code(folder, CODE)
+    port = str(free_port())
+    master = ["--headless", "--master", "--expect-workers", "1", *SHORT, *bound(port)]
+    with process([*LOCUST, *master], folder) as main:
+        main.says("Waiting for workers")
+        (folder / "talk.py").unlink()
+        with process([*LOCUST, "-f", "-", "--worker", *joining(port)], folder, "worker"):
+            code = main.wait()
+        assert code == 3, main.text
+        assert f"there is no file {folder}/talk.py here" in main.err
+        assert "Traceback" not in main.err
