@@ -20,8 +20,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# More processes than cores: most of the time goes by in waiting for servers that are to say nothing.
 unit: $(READY)
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal
 
 bench: $(READY)
 	$(BIN)/python tests/bench/compare.py
