@@ -235,6 +235,8 @@ class Plugin:
         Locust counts the run time from here on, and by a clock that stands still while nothing
         gives way: what getting ready took would be missing from the test.
         """
+        if self.options.get("run_time") == 0:
+            raise UsageError("--run-time: it must be more than zero")
         if self.options.get("headless") or self.options.get("autostart"):
             self.prepare(self.choice())
         else:
@@ -351,8 +353,16 @@ class Plugin:
 
     @property
     def grace(self) -> float:
-        """For how long (seconds) users may go on with the iteration in hand when a test stops."""
-        return max(GRACE, float(self.environment.stop_timeout or 0.0))
+        """For how long (seconds) users may go on with the iteration in hand when a test stops.
+
+        Where nobody waits in front of a page it is at least what the scenarios say: a server that
+        answers no more is seen only by those who wait for it.
+        """
+        told = max(GRACE, float(self.environment.stop_timeout or 0.0))
+        if self.preparation is None or not self.options.get("headless"):
+            return told
+        parts = self.preparation.parts.values()
+        return max(told, *(part.scenario.load.graceful_stop for part in parts))
 
     def _settle_workers(self) -> None:
         self.runner.send_message("loadmux_stop", {"grace": self.grace})

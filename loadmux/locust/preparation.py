@@ -102,8 +102,11 @@ def loaded(of: type[ScenarioUser], choice: Choice) -> Scenario:
     name = choice.scenario or of.scenario
     if name is None:
         raise UsageError(f"class {of.__name__} names no scenario: write scenario = 'FILE.yaml'")
+    host = url_from(choice.host)
+    if choice.target is not None and host is not None:
+        raise UsageError(f"choose a target ({choice.target}) or a host ({host}), not both")
     overrides = Overrides(
-        target=choice.target or url_from(choice.host or of.host) or of.target,
+        target=choice.target or host or url_from(of.own_host) or of.target,
         reply=choice.reply or of.reply,
         seed=choice.seed,
         run_time=ENDLESS,

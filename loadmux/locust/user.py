@@ -39,9 +39,12 @@ class ScenarioUser(locust.User):
     reply: ClassVar[str | None] = None
     poller: ClassVar[str | None] = None
     request_events: ClassVar[str] = "failures"
+    own_host: ClassVar[str | None] = None
+    """`host` as the locustfile has it: Locust writes the form's over it, for good."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.own_host = cls.host
         plugin.register(locust.events)
 
     @classmethod

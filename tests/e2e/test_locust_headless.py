@@ -93,6 +93,13 @@ def members(group: int) -> list[int]:
     return found
 
 
+def test_a_target_and_a_host_are_not_both_chosen(folder: Path) -> None:
+    locustfile(folder)
+    done = headless(folder, *SHORT, "--target", "poll", "--host", "tcp://127.0.0.1:9")
+    assert done.code == 2, done.text
+    assert "choose a target (poll) or a host (tcp://127.0.0.1:9), not both" in done.err
+
+
 def test_an_unreachable_target_ends_with_4(folder: Path) -> None:
     locustfile(folder)
     with Server(answering(bytes)) as server:

@@ -111,11 +111,15 @@ def test_a_slow_listener_does_not_stop_the_driver(folder: Path) -> None:
     assert done.row("ask")[0] > 50
 
 
-@pytest.mark.parametrize(("words", "whole"), [(("-s", "20"), True), ((), False)])
-def test_time_to_stop(words: tuple[str, ...], whole: bool, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("words", "graceful", "whole"),
+    [(("-s", "20"), "0s", True), ((), "20s", True), ((), "0s", False)],
+)
+def test_time_to_stop(words: tuple[str, ...], graceful: str, whole: bool, folder: Path) -> None:
     """With it iterations end; without they are interrupted, which is no fault of the target."""
     steps = "[{name: one, send: x, expect: reply}, {wait: 3s}, {name: two, send: x, expect: reply}]"
-    (folder / "talk.yaml").write_text(f"target: {{bundled: epoll}}\nsteps: {steps}\n")
+    load = f"load: {{graceful_stop: {graceful}}}"
+    (folder / "talk.yaml").write_text(f"target: {{bundled: epoll}}\nsteps: {steps}\n{load}\n")
     locustfile(folder, "talk.yaml")
     done = headless(folder, "-u", "4", "-r", "4", "-t", "1s", *words)
     assert done.code == 0, done.text
