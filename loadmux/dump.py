@@ -94,7 +94,7 @@ def values(scenario: Scenario) -> Values:
     """What stands in that file."""
     steps = _Steps(scenario.sockets)
     found = {
-        "name": scenario.name if scenario.name != Path(scenario.path).stem else None,
+        "name": _name(scenario),
         "description": scenario.description,
         "target": _targets(scenario),
         "variables": {
@@ -106,7 +106,7 @@ def values(scenario: Scenario) -> Values:
         "steps": steps.all(scenario.steps),
         "after": steps.all(scenario.after),
         "load": _load(scenario.load),
-        "thresholds": [one.text for one in scenario.thresholds if not one.implied],
+        "thresholds": [_escaped(one.text) for one in scenario.thresholds if not one.implied],
         "timeout": duration_text(scenario.timeout),
         "on_error": scenario.on_error,
         "seed": scenario.seed,
@@ -118,6 +118,11 @@ def values(scenario: Scenario) -> Values:
 def _given(**fields: Any) -> Values:
     """Those that there are."""
     return {key: value for key, value in fields.items() if value is not None}
+
+
+def _name(scenario: Scenario) -> str | None:
+    """Its name, unless it is that of its file."""
+    return None if scenario.name == Path(scenario.path).stem else _escaped(scenario.name)
 
 
 def _escaped(text: str) -> str:
@@ -136,13 +141,13 @@ def _targets(scenario: Scenario) -> Values:
 def _target(target: Target) -> Values:
     if target.url is not None:
         return _given(url=str(target.url), reply=target.rule)
-    options = {name: value or True for name, value in target.options.items()}
+    options = {name: _escaped(value) or True for name, value in target.options.items()}
     return _given(bundled=target.bundled, reply=target.rule) | options
 
 
 def _feeder(feeder: Feeder) -> Values:
     short = None if feeder.pick == "random" else feeder.when_short
-    return _given(csv=feeder.file, pick=feeder.pick, when_short=short)
+    return _given(csv=_escaped(feeder.file), pick=feeder.pick, when_short=short)
 
 
 def _group(name: str) -> str:
@@ -174,9 +179,9 @@ def _options(name: str, every: Sequence[Socket], named: bool) -> Values:
 
 
 def _tls(tls: Tls) -> Values:
-    return _given(
-        ca=tls.ca, cert=tls.cert, key=tls.key, server_name=tls.server_name, verify=tls.verify
-    )
+    files = {"ca": tls.ca, "cert": tls.cert, "key": tls.key}
+    escaped = {name: None if path is None else _escaped(path) for name, path in files.items()}
+    return _given(**escaped, server_name=tls.server_name, verify=tls.verify)
 
 
 def _framing(framing: Framing) -> Values:
@@ -206,7 +211,9 @@ def _size(count: int) -> int | str:
 def _load(load: Load) -> Values:
     alone = len(load.phases) == 1 and not load.phases[0].name
     if load.phases and not alone:
-        paced: Values = {"phases": [{"name": one.name, **_paced(one)} for one in load.phases]}
+        paced: Values = {
+            "phases": [{"name": _escaped(one.name), **_paced(one)} for one in load.phases]
+        }
     elif alone:
         paced = _paced(load.phases[0])
     else:
@@ -251,7 +258,7 @@ class _Steps:
         return [self._step(step) for step in steps]
 
     def _step(self, step: Step) -> Values:
-        return {"name": step.name, **self._action(step)}
+        return {"name": _escaped(step.name), **self._action(step)}
 
     def _action(self, step: Step) -> Values:
         match step:
@@ -270,7 +277,7 @@ class _Steps:
             case Together(branches=branches):
                 return {"together": [self.all(branch) for branch in branches]}
             case Barrier(barrier=barrier):
-                return {"barrier": barrier}
+                return {"barrier": _escaped(barrier)}
             case Call(function=function):
                 return {"call": _function(function)}
             case Performed(plugin=plugin, sockets=sockets, written=written):

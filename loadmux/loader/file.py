@@ -87,7 +87,7 @@ class File:
         return Scenario(
             path=self._path,
             name=fields.read("name", reader.label) or Path(self._path).stem,
-            description=fields.read("description", reader.text) or "",
+            description=fields.read("description", reader.any_text) or "",
             target=next(iter(targets.values()), None),
             variables=variables,
             sockets=tuple(self._sockets.flat),

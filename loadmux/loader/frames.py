@@ -210,7 +210,7 @@ def _least(framing: Framing) -> int:
 
 def regex(mistakes: Mistakes, names: Names, node: Node) -> Regex | None:
     """A `regex`, whose named groups are names from here on."""
-    pattern = reader.text(mistakes, node, "'regex'")
+    pattern = reader.any_text(mistakes, node, "'regex'")
     groups = None if pattern is None else _groups(mistakes, node, pattern)
     if pattern is None or groups is None:
         names.give_up()

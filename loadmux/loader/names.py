@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 
 from loadmux.errors import Position
-from loadmux.loader.reader import Mistakes, suggestion
+from loadmux.loader.reader import REFERENCE, Mistakes, suggestion
 from loadmux.scenario import Text, Variable
 from loadmux.units import quoted
 
@@ -21,7 +21,6 @@ BUILT_INS = ("user", "iteration", "socket", "uuid", SENT)
 
 NAME = re.compile(r"[^\W\d]\w*")
 _COLUMN = re.compile(r"([^\W\d]\w*)\.(.+)")
-_REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +115,7 @@ class Names:
         """A text with its `${name}`s; `sent` says whether `${sent}` has a meaning here."""
         parts: list[str | Variable] = []
         literal, end = "", 0
-        for match in _REFERENCE.finditer(text):
+        for match in REFERENCE.finditer(text):
             literal += text[end : match.start()]
             end = match.end()
             if match[1] is None:
@@ -130,7 +129,7 @@ class Names:
 
     def constant(self, where: Position, text: str) -> str:
         """A text of `variables`, in which nothing is replaced; `$${` is a literal `${` here too."""
-        for match in _REFERENCE.finditer(text):
+        for match in REFERENCE.finditer(text):
             if match[1] is not None:
                 message = f"{quoted(match[0])} is not replaced in 'variables'"
                 message += "; write it in a step, or $${ for a literal '${'"

@@ -299,7 +299,7 @@ class Payloads:
         sent: bool = False,
     ) -> Payload | None:
         if isinstance(node, ScalarNode):
-            text = reader.text(self._mistakes, node, what)
+            text = reader.any_text(self._mistakes, node, what)
             return None if text is None else self._names.text(node.where, text, sent=sent)
         if not isinstance(node, MappingNode):
             message = f"{what} must be a text or a mapping, not a list; write {{join: [...]}}"
@@ -320,7 +320,7 @@ class Payloads:
         if form.key == "frame":
             return self._framed(form, sent)
         if form.key == "text":
-            text = reader.text(self._mistakes, form.value, "'text'")
+            text = reader.any_text(self._mistakes, form.value, "'text'")
             return None if text is None else self._names.text(form.value.where, text, sent=sent)
         if form.key == "random":
             size = reader.size(self._mistakes, form.value, "'random'", LARGEST_PAYLOAD)
@@ -382,8 +382,11 @@ class Payloads:
             "base64": _base64,
             "file": self._files.read,
         }
+        written = reader.literal(self._mistakes, node.where, node.text, f"'{form.key}'")
+        if written is None:
+            return None
         try:
-            return convert[form.key](node.text)
+            return convert[form.key](written)
         except ValueError as error:
             self._mistakes.add(node.where, str(error))
             return None

@@ -20,6 +20,9 @@ LARGEST_INTEGER = 2**63 - 1
 RAMP = re.compile(r"[0-9]\S*\.\.[0-9]\S*")
 RAMP_PLACES = "; only the 'users' and 'rate' of a load may be ramps"
 SPAWN_FORMS = "write users a second such as 10 or 10/s"
+REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
+"""`$${`, or `${NAME}`; the last group is empty where the `}` is missing."""
+TEMPLATES = "; '${...}' is replaced in payloads, replies and 'set' only"
 
 T = TypeVar("T")
 Number = TypeVar("Number", int, float)
@@ -89,6 +92,22 @@ def suggestion(name: str, names: Collection[str], otherwise: str) -> str:
 
 
 def text(mistakes: Mistakes, node: Node, what: str) -> str | None:
+    """A string in which nothing is replaced; `$${` stands for a literal `${` here too."""
+    found = any_text(mistakes, node, what)
+    return None if found is None else literal(mistakes, node.where, found, what)
+
+
+def literal(mistakes: Mistakes, where: Position, found: str, what: str) -> str | None:
+    """`found` with `$${` resolved; a `${NAME}`, which nothing would replace here, is a mistake."""
+    for match in REFERENCE.finditer(found):
+        if match[1] is not None:
+            message = f"{quoted(match[0])} is not replaced in {what}, which is no template; write"
+            mistakes.add(where, f"{message} it without '${{}}', or $${{ for a literal '${{'")
+            return None
+    return found.replace("$${", "${")
+
+
+def any_text(mistakes: Mistakes, node: Node, what: str) -> str | None:
     """A string; a number or boolean is none, for nobody sees what text it would become."""
     if isinstance(node, ScalarNode) and isinstance(node.value, str):
         return node.value
@@ -129,6 +148,8 @@ def integer(mistakes: Mistakes, node: Node, what: str, least: int) -> int | None
             remedy = "; write it without quotes"
         elif isinstance(node, ScalarNode) and RAMP.fullmatch(node.text):
             remedy = RAMP_PLACES
+        elif isinstance(node, ScalarNode) and "${" in node.text:
+            remedy = TEMPLATES
         mistakes.add(node.where, f"{what} must be a whole number, not {kind_of(node)}{remedy}")
         return None
     if not least <= node.value <= LARGEST_INTEGER:
@@ -177,6 +198,7 @@ def _measured(
         return convert(str(node.value) if type(node.value) is int else node.text)
     except ValueError as error:
         remedy = RAMP_PLACES if RAMP.fullmatch(node.text) else ""
+        remedy = TEMPLATES if "${" in node.text else remedy
         mistakes.add(node.where, str(error) + remedy)
         return None
 

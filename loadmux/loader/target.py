@@ -248,7 +248,9 @@ def _options(mistakes: Mistakes, node: MappingNode) -> dict[str, str]:
             message = f"the target's option {quoted(entry.key)} must not be {kind_of(entry.value)}"
             mistakes.add(entry.value.where, f"{message}; write a text, a number or true")
         elif entry.value.value is not False:
-            options[entry.key] = entry.value.text
+            what = f"the target's option {quoted(entry.key)}"
+            written = reader.literal(mistakes, entry.value.where, entry.value.text, what)
+            options[entry.key] = written or ""
     return options
 
 
