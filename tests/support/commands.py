@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +22,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+SERVER = Path(__file__).with_name("command_server.py")
 LOADMUX = [sys.executable, "-m", "loadmux"]
 ENOUGH = 60.0
 
@@ -32,16 +38,65 @@ class Done:
 
 
 def loadmux(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Done:
+    """The command, to its end; with an `env` of its own in a fresh interpreter, else in a fork."""
+    if env is None:
+        return forked([str(word) for word in words], cwd)
     done = subprocess.run(
         [*LOADMUX, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=ENOUGH,
         cwd=cwd,
-        env={**os.environ, **(env or {})},
+        env={**os.environ, **env},
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr, {})
+
+
+@functools.cache
+def command_server() -> str:
+    """The address of this process's command server, which is started when it is first needed."""
+    folder = tempfile.mkdtemp(prefix="loadmux-commands-")
+    address = f"{folder}/socket"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(address)
+        listener.listen()
+        server = subprocess.Popen(
+            [sys.executable, SERVER, str(listener.fileno())],
+            stdin=subprocess.PIPE,
+            pass_fds=[listener.fileno()],
+            cwd=ROOT,
+        )
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.communicate)  # the end of its input ends it
+    return address
+
+
+def forked(words: Sequence[str], cwd: Path) -> Done:
+    """A command in a fork of the command server. Raises TimeoutExpired, and ends it then."""
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        client.settimeout(ENOUGH)
+        client.connect(command_server())
+        nothing = stack.enter_context(open(os.devnull))
+        ends = [os.pipe(), os.pipe()]
+        readers = [stack.enter_context(open(read, encoding="utf-8")) for read, _ in ends]
+        given = [nothing.fileno(), *(write for _, write in ends)]
+        asked = json.dumps({"words": words, "cwd": str(cwd)})
+        socket.send_fds(client, [asked.encode()], given)
+        for _, write in ends:
+            os.close(write)
+        answers = stack.enter_context(client.makefile())
+        pid = int(answers.readline())
+        with ThreadPoolExecutor(2) as reading:
+            texts = [reading.submit(reader.read) for reader in readers]
+            try:
+                status = int(answers.readline())
+            except TimeoutError:
+                os.killpg(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired(["loadmux", *words], ENOUGH) from None
+            out, err = (text.result(ENOUGH) for text in texts)
+    return Done(os.waitstatus_to_exitcode(status), out, err, {})
 
 
 def run(scenario: str | Path, *words: str | Path, folder: Path) -> Done:
