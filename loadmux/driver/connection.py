@@ -26,6 +26,8 @@ import struct
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from random import Random
 from time import perf_counter
 from types import coroutine
@@ -96,6 +98,11 @@ class Endpoint:
     datagrams: bool = False
     greeting: Greeting | None = None
     unasked: UnaskedJudge | None = None
+    may_meet_itself: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        port = 0 if isinstance(self.address, str) else self.address[1]
+        object.__setattr__(self, "may_meet_itself", port in ephemeral_ports())
 
 
 @dataclass(slots=True)
@@ -310,6 +317,8 @@ class Connection:
                 code = await self._connecting(began + timeout)
             if code:
                 raise self._connect_failed(code, timeout)
+            if self.endpoint.may_meet_itself and met_itself(sock, self.endpoint):
+                raise self._connected_to_itself()
             self._send, self._recv = sock.send, sock.recv
             if self.endpoint.tls is not None:
                 await self._secure(sock, self.endpoint.tls, began, timeout)
@@ -377,6 +386,15 @@ class Connection:
         if code in (errno.ETIMEDOUT, errno.EAGAIN):
             kind, text = Kind.CONNECT_TIMEOUT, f"no answer within {timeout:g} s"
         return self.fault(kind, f"cannot connect to {self.endpoint.url}: {text}")
+
+    def _connected_to_itself(self) -> Fault:
+        text = (
+            f"cannot connect to {self.endpoint.url}: nobody listens there"
+            " (the kernel connected the socket to itself)"
+        )
+        fault = self.fault(Kind.REFUSED, text)
+        self.reset()  # a FIN would leave the port in TIME_WAIT, and the server could not bind it
+        return fault
 
     # --- bytes in and out -----------------------------------------------------------------------
 
@@ -850,6 +868,32 @@ def bind(sock: socket.socket, source: str) -> None:
             f"cannot bind to source address {source}: {error.strerror}; it must be an address of"
             " this machine, of the target's family"
         ) from None
+
+
+@cache
+def ephemeral_ports() -> range:
+    """The ports that connect() chooses from, ip(7); where nobody tells, all that it ever may."""
+    try:
+        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    except (OSError, ValueError):
+        return range(1024, 65536)
+    return range(int(first), int(last) + 1)
+
+
+def met_itself(sock: socket.socket, endpoint: Endpoint) -> bool:
+    """Whether connect() found nobody but this socket, which then hears whatever it says.
+
+    Where nobody listens on a port of this machine, the port that the kernel chooses for our end may
+    be that very one: the SYN comes back to its sender, which is a simultaneous open, and TCP allows
+    it (RFC 9293, 3.5). Once in 28,000 connects a server that is down would be a right echo server.
+    """
+    own = sock.getsockname()
+    if own[1] != endpoint.address[1]:
+        return False
+    try:
+        return bool(own[:2] == sock.getpeername()[:2])
+    except OSError:
+        return False  # the server has reset it already: whoever uses it will be told
 
 
 def local_limit(error: OSError) -> DriverFault:

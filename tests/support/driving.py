@@ -76,9 +76,12 @@ def drive(
 
 
 def drive_scenario(
-    scenario: Scenario, urls: Mapping[str, Url], poller: str | None = None
+    scenario: Scenario,
+    urls: Mapping[str, Url],
+    poller: str | None = None,
+    prepare: Callable[[Worker], None] | None = None,
 ) -> Driven:
-    """Run a loaded scenario against targets that listen at `urls`."""
+    """Run a loaded scenario against targets at `urls`; `prepare` sees the worker first."""
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
     ours, theirs = Pipe()
@@ -87,6 +90,8 @@ def drive_scenario(
         users = scenario.load.users
         job = Job((Share(scenario, urls, range(users)),), 1, poller)
         worker = Worker(job, theirs)
+        if prepare is not None:
+            prepare(worker)
         final = worker.run()
         worker.loop.close()
         while ours.poll():
