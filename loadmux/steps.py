@@ -465,4 +465,6 @@ class Barrier:
         control = user.control
         if control.barriers is None:
             control.barriers = Barriers(lambda: control.active)
-        await control.barriers.wait(user, self.barrier)
+        if not user.met_before():
+            await control.barriers.wait(user, self.barrier)
+            user.passed()

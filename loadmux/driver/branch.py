@@ -38,7 +38,7 @@ class Branch(VirtualUser):
         self.script = parent.script
         self.number = parent.number
         self.connections = parent.connections
-        self.streak = self.failures = 0
+        self.streak = 0
         self.resting = self.interrupted = False
         self.spare = None
         self.taken: list[tuple[Connection, VirtualUser]] = []
@@ -70,20 +70,6 @@ class Branch(VirtualUser):
             connection.task, connection.resume = owner, owner.resume
             connection.want = 0
         self.taken.clear()
-
-    async def connect(self, connection: Connection, timeout: float | None = None) -> float:
-        took = await super().connect(connection, timeout)
-        if not connection.datagrams:
-            self._root.failures = 0
-        return took
-
-    @property
-    def _root(self) -> VirtualUser:
-        """The user itself."""
-        user = self.parent
-        while isinstance(user, Branch):
-            user = user.parent
-        return user
 
 
 class _Group:

@@ -110,9 +110,7 @@ class PooledUser(VirtualUser):
         if self.ready_at != NEVER:
             self.control.stats.starts.samples.append(began - self.ready_at)
         self.iterating = True
-        if not self.prepared:
-            self.prepared = await self._walk(self.script.before)
-        if self.prepared:
+        if self.prepared or await self.prepare():
             self.late = perf_counter() - due if due else 0.0
             alive = await self._iterate()
         else:

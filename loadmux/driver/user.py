@@ -2,8 +2,11 @@
 
 The script is a list of operations, each with a `run(user)` that can be awaited; what they do is not
 known here. A fault ends the iteration, is recorded with user, iteration and step, and then
-`on_error` decides. When a connect fails the user backs off (50 ms, doubled up to 1 s): a server
-that is down would otherwise be hammered by a loop of refusals.
+`on_error` decides. Where that is to reconnect, all sockets are dropped, and with them what `before`
+had set up (a login): it runs again ahead of the next iteration.
+
+When a connect or `before` fails the user backs off (50 ms, doubled up to 1 s, until an iteration
+succeeds): a server that is down, or refuses a login, would otherwise be hammered in a loop.
 """
 
 from __future__ import annotations
@@ -97,6 +100,7 @@ class VirtualUser(Task):
 
     __slots__ = (
         "_random",
+        "barriers",
         "connections",
         "control",
         "failures",
@@ -107,6 +111,7 @@ class VirtualUser(Task):
         "leaving",
         "life",
         "number",
+        "opened",
         "prepared",
         "resting",
         "script",
@@ -126,6 +131,7 @@ class VirtualUser(Task):
         self.iterating = self.leaving = False
         self.life = 0
         self.failures = 0
+        self.barriers = self.opened = 0
         self.late = 0.0
         self.prepared = False
         self.served = False
@@ -200,11 +206,9 @@ class VirtualUser(Task):
         return not self.leaving and (limit is None or self.iteration < limit)
 
     async def _iterate(self) -> bool:
-        """One iteration (the first time after `before`); false if the user has to stop after it."""
-        if not self.prepared:
-            self.prepared = await self._walk(self.script.before)
-            if not self.prepared:
-                return self._may_try_again()
+        """One iteration, after `before` where that is due; false if the user has to stop then."""
+        if not (self.prepared or await self.prepare()):
+            return self._may_try_again()
         try:
             for operation in self.script.steps:
                 await operation.run(self)
@@ -214,21 +218,43 @@ class VirtualUser(Task):
             return await self._script_failed(error)
         stats = self.control.stats
         stats.iterations += 1
+        self.failures = 0
         if not self.served:
             self.served = True
             stats.served += 1
         return True
 
+    async def prepare(self) -> bool:
+        """Walk through `before`; whether that succeeded. After a fault the user has backed off."""
+        self.barriers = 0
+        self.prepared = await self._walk(self.script.before, slowly=True)
+        return self.prepared
+
+    def met_before(self) -> bool:
+        """At a barrier: whether an earlier walk of `before` has passed it; it opens only once."""
+        if self.prepared:
+            return False
+        self.barriers += 1
+        return self.barriers <= self.opened
+
+    def passed(self) -> None:
+        """A barrier has opened."""
+        if not self.prepared:
+            self.opened = self.barriers
+
     def _may_try_again(self) -> bool:
         return self.script.on_error == "reconnect" and not self.control.given_up
 
-    async def _walk(self, operations: Sequence[Operation]) -> bool:
-        """Steps outside the iterations, `before` or `after`; true if none failed."""
+    async def _walk(self, operations: Sequence[Operation], slowly: bool = False) -> bool:
+        """Steps outside the iterations, `before` or `after`; true if none failed.
+
+        `slowly`: they will be tried again, after a pause.
+        """
         try:
             for operation in operations:
                 await operation.run(self)
         except Fault as fault:
-            await self._failed(fault, operation.name)
+            await self._failed(fault, operation.name, slowly)
             return False
         except ScriptFailed as error:
             await self._script_failed(error)
@@ -253,7 +279,6 @@ class VirtualUser(Task):
         if url not in control.reached:
             control.reached.add(url)
             control.unreachable.pop(url, None)
-        self.failures = 0
         control.stats.connects.samples.append(took)
         if took > SLOW_CONNECT:
             control.stats.slow_connects += 1
@@ -270,7 +295,7 @@ class VirtualUser(Task):
         await await_replies(self, [awaited], timeout)
         return awaited.took
 
-    async def _failed(self, fault: Fault, step: str) -> bool:
+    async def _failed(self, fault: Fault, step: str, slowly: bool = False) -> bool:
         control = self.control
         self.iterating = False
         self._record(fault, step)
@@ -280,7 +305,7 @@ class VirtualUser(Task):
         if control.given_up:
             self.loop.stop()
             return False
-        return await self._recover(slowly=refused or fault.evidence.step == "connect")
+        return await self._recover(slowly or refused or fault.evidence.step == "connect")
 
     async def _script_failed(self, error: ScriptFailed) -> bool:
         """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
@@ -293,12 +318,14 @@ class VirtualUser(Task):
         if self.script.on_error == "abort":
             self.control.aborted = self.control.stopping = True
         await drop(self, self.connections)
+        self.prepared = not self.script.before
         if self.script.on_error != "reconnect":
             return False
         if slowly:
-            pause = min(BACKOFF_FIRST * 2**self.failures, BACKOFF_MOST)
-            self.failures += 1
-            await self._rest(perf_counter() + pause)
+            pause = BACKOFF_FIRST * 2**self.failures
+            if pause < BACKOFF_MOST:
+                self.failures += 1
+            await self._rest(perf_counter() + min(pause, BACKOFF_MOST))
         return True
 
     def _note_refusal(self, fault: Fault) -> None:

@@ -82,7 +82,11 @@ def _top_level() -> dict[str, Schema]:
         "sockets": settings.declared_sockets(
             "The sockets of each user: a list of names, or names with options."
         ),
-        "before": refer("steps", "Steps that a user takes once, when it starts.", default=[]),
+        "before": refer(
+            "steps",
+            "Steps that a user takes once, when it starts, and again after a fault.",
+            default=[],
+        ),
         "steps": refer("steps", "The steps of one iteration.", minItems=1),
         "after": refer("steps", "Steps that a user takes once, when it stops.", default=[]),
         "load": settings.load("How many users, and for how long."),
@@ -93,8 +97,8 @@ def _top_level() -> dict[str, Schema]:
             default=f"{file.DEFAULT_TIMEOUT:g}s",
         ),
         "on_error": choice(
-            "After a fault: drop the user's sockets and go on with the next iteration, stop the"
-            " user, or abort the run.",
+            "After a fault: drop the user's sockets and go on with the next iteration (after"
+            " `before`), stop the user, or abort the run.",
             file.ON_ERROR,
             default="reconnect",
         ),
