@@ -4,11 +4,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
 .PHONY: run test lint types unit bench lock clean
 
-run: $(READY)
+run: $(INSTALLED)
 	$(BIN)/loadmux run scenarios/parts.yaml
 
 test: lint types unit
@@ -27,12 +29,20 @@ unit: $(READY)
 bench: $(READY)
 	$(BIN)/python tests/bench/compare.py
 
-$(READY): pyproject.toml requirements.lock
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadmux needs Python 3.11 or later; set PYTHON=python3.x")'
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock \
-		--editable '.[dev]'
-	touch $@
+# What `make run` needs: the package and its dependencies.
+$(INSTALLED): pyproject.toml requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "loadmux needs Python 3.11 or later; set PYTHON=python3.x")'
+	@echo "make: creating $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "make: installing loadmux and what it depends on into $(VENV)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+# What `make test` adds: the tools and the packages that only tests and benchmarks use.
+$(READY): $(INSTALLED)
+	@echo "make: installing what the tests need into $(VENV)"
+	@$(INSTALL) --editable '.[dev]'
+	@touch $@
 
 # Writes down the versions that are installed now; run it after a deliberate upgrade.
 lock:
