@@ -6,7 +6,8 @@ from typing import cast, get_args
 
 from loadmux.loader import csvfile, reader
 from loadmux.loader.files import Files
-from loadmux.loader.reader import Fields, Mistakes, nearest
+from loadmux.loader.hints import nearest
+from loadmux.loader.reader import Fields, Mistakes
 from loadmux.scenario import Feeder, Pick, WhenShort
 from loadmux.yamltree import Entry, MappingNode
 

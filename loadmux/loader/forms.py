@@ -15,8 +15,9 @@ from typing import NoReturn, TypeVar
 from loadmux.framing import Framing
 from loadmux.loader import frames, reader
 from loadmux.loader.frames import Wire
+from loadmux.loader.hints import nearest
 from loadmux.loader.names import Names
-from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
+from loadmux.loader.reader import Fields, Mistakes, kind_of
 from loadmux.loader.values import plain
 from loadmux.plugins import (
     Action,

@@ -24,8 +24,9 @@ from loadmux.framing import (
     line,
 )
 from loadmux.loader import reader
+from loadmux.loader.hints import meant
 from loadmux.loader.names import Names
-from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
+from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.rules import MAX_FRAME
 from loadmux.scenario import Regex
 from loadmux.units import quoted
@@ -69,8 +70,8 @@ def may_capture(reply: Node) -> bool:
     if not isinstance(reply, MappingNode):
         return False
     return any(
-        nearest(entry.key, ("regex",)) is not None
-        or (nearest(entry.key, ("frame",)) is not None and may_capture(entry.value))
+        meant(entry.key, ("regex",)) is not None
+        or (meant(entry.key, ("frame",)) is not None and may_capture(entry.value))
         for entry in reply.entries
     )
 

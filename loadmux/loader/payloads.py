@@ -13,13 +13,13 @@ from collections.abc import Callable, Collection, Iterator
 
 from loadmux.errors import Position
 from loadmux.framing import Framing
-from loadmux.loader import frames, reader
+from loadmux.loader import frames, hints, reader
 from loadmux.loader.files import Files
 from loadmux.loader.forms import Forms
 from loadmux.loader.forms import rule as rule_named
 from loadmux.loader.frames import Wire
 from loadmux.loader.names import Names
-from loadmux.loader.reader import Mistakes, kind_of, suggestion
+from loadmux.loader.reader import Mistakes, kind_of
 from loadmux.scenario import (
     ByRule,
     Closed,
@@ -337,8 +337,8 @@ class Payloads:
         known = (*forms, "times") if repeats else tuple(forms)
         strange = [entry for entry in node.entries if entry.key not in known]
         for entry in strange:
-            hint = suggestion(entry.key, known, "its forms are")
-            if "did you mean" not in hint and "frame" in forms:
+            hint = hints.hint(entry.key, known, what, "its forms are")
+            if hint.startswith("; its forms") and "frame" in forms:
                 hint = self._forms.near(entry.key, "framers") or hint
             self._mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
         if len(found) == 1:

@@ -14,12 +14,14 @@ from types import FunctionType, ModuleType
 from loadmux import usercode
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
 from loadmux.loader.file import KEYS
+from loadmux.loader.hints import meant
 from loadmux.loader.load import KEYS as LOAD_KEYS
-from loadmux.loader.reader import Mistakes, nearest
+from loadmux.loader.reader import Mistakes
 from loadmux.loader.values import node_of
 from loadmux.usercode import MARK, Definition
 from loadmux.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
 
+EVERY_KEY = (*KEYS, *LOAD_KEYS)
 LISTS_OF_STEPS = ("before", "after")
 
 
@@ -108,9 +110,7 @@ def _tree(
             mistakes.add(at, "the function is the steps; leave 'steps' out")
         elif key == "load" and isinstance(node, MappingNode):
             load += node.entries
-        elif key in LOAD_KEYS or (
-            key not in KEYS and nearest(key, (*KEYS, *LOAD_KEYS)) in LOAD_KEYS
-        ):
+        elif key in LOAD_KEYS or (key not in KEYS and meant(key, EVERY_KEY) in LOAD_KEYS):
             load.append(Entry(at, key, node))
         else:
             entries.append(Entry(at, key, node))

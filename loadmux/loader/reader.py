@@ -6,13 +6,14 @@ None: so one pass finds all the mistakes of a file, and one mistake gives one er
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from loadmux import units
 from loadmux.errors import Position, ScenarioError
+from loadmux.loader import hints
+from loadmux.loader.hints import nearest
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
@@ -70,13 +71,6 @@ def kind_of(node: Node) -> str:
 def is_nothing(node: Node) -> bool:
     """Whether nothing stands after the key."""
     return isinstance(node, ScalarNode) and node.value is None
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The one of `names` that was probably meant."""
-    if len(name) > 100:
-        return None
-    return next(iter(difflib.get_close_matches(name, list(names), 1)), None)
 
 
 def suggestion(name: str, names: Collection[str], otherwise: str) -> str:
@@ -279,8 +273,8 @@ class Fields:
                 self._entries[entry.key] = entry
                 continue
             self.refused = True
-            self.meant.update(filter(None, [nearest(entry.key, known)]))
-            hint = suggestion(entry.key, known, "its keys are")
+            self.meant.update(filter(None, [hints.meant(entry.key, known, what)]))
+            hint = hints.hint(entry.key, known, what, "its keys are")
             mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in {what}{hint}")
 
     def __contains__(self, key: str) -> bool:

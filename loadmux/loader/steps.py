@@ -14,9 +14,10 @@ from typing import cast, get_args
 from loadmux.loader import frames, reader
 from loadmux.loader.branches import Branches, sockets_of
 from loadmux.loader.forms import Forms
+from loadmux.loader.hints import meant
 from loadmux.loader.names import Names
 from loadmux.loader.payloads import Payloads
-from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest
+from loadmux.loader.reader import Fields, Mistakes, kind_of
 from loadmux.loader.sockets import Reference, Sockets
 from loadmux.loader.values import plain
 from loadmux.scenario import (
@@ -459,4 +460,6 @@ def defines(step: MappingNode) -> bool:
     """Whether a step's keys, as they are or as they may have been meant, can define a name."""
     keys = [entry.key for entry in step.entries]
     captures = any(frames.may_capture(entry.value) for entry in step.entries)
-    return captures or any(key in DEFINING or nearest(key, KEYS) in DEFINING for key in keys)
+    return captures or any(
+        key in DEFINING or meant(key, KEYS, "a step") in DEFINING for key in keys
+    )

@@ -13,8 +13,9 @@ from difflib import SequenceMatcher
 from typing import Literal, TypeVar, cast
 
 from loadmux.errors import Position, UsageError
-from loadmux.loader import forms, reader
-from loadmux.loader.reader import Fields, Mistakes, kind_of, nearest, suggestion
+from loadmux.loader import forms, reader, schemes
+from loadmux.loader.hints import meant, nearest
+from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.registry import PluginError, Registry
 from loadmux.rules import RULES
 from loadmux.scenario import Target, Url
@@ -49,11 +50,13 @@ def parse_url(text: str) -> Url:
     scheme, separator, rest = text.partition("://")
     scheme = scheme.lower()
     if not separator:
-        raise ValueError(f"{quoted(text)} is not a URL; {URL_FORMS}")
+        forms = f"write tcp://{text}" if _HOST_AND_PORT.fullmatch(text) else URL_FORMS
+        raise ValueError(f"{quoted(text)} is not a URL; {forms}")
     if scheme in NETWORKED:
         return _networked(cast(Literal["tcp", "tls", "udp"], scheme), text, rest)
     if scheme != "unix":
-        raise ValueError(f"unknown scheme {quoted(scheme)} in {quoted(text)}; {URL_FORMS}")
+        forms = schemes.remedy(scheme, rest) or URL_FORMS
+        raise ValueError(f"unknown scheme {quoted(scheme)} in {quoted(text)}; {forms}")
     if not rest.startswith("/") or rest.endswith("/") or "\0" in rest:
         raise ValueError(f"{quoted(text)} needs an absolute path to a socket; write unix:///PATH")
     if len(rest.encode()) > LONGEST_UNIX_PATH:
@@ -210,10 +213,16 @@ def _mapping(
 
 def _neither(mistakes: Mistakes, node: MappingNode) -> None:
     """Neither `url` nor `bundled`."""
-    misspelt = [entry for entry in node.entries if nearest(entry.key, ("bundled", "url"))]
+    misspelt = [entry for entry in node.entries if meant(entry.key, ("bundled", "url"))]
     if misspelt:
-        hint = suggestion(misspelt[0].key, ("bundled", "url"), "it has")
-        mistakes.add(misspelt[0].where, f"unknown key {quoted(misspelt[0].key)} in a target{hint}")
+        hint = f"did you mean {quoted(meant(misspelt[0].key, ('bundled', 'url')) or '')}?"
+        values = {entry.key: entry.value for entry in node.entries}
+        host, port = values.get("host"), values.get("port")
+        if isinstance(host, ScalarNode) and isinstance(port, ScalarNode):
+            hint = f"write {quoted(f'tcp://{host.text}:{port.text}')}"
+        mistakes.add(
+            misspelt[0].where, f"unknown key {quoted(misspelt[0].key)} in a target; {hint}"
+        )
     elif not node.incomplete:
         mistakes.add(node.where, f"a target needs 'url' or 'bundled'; {TARGET_FORMS}")
 
