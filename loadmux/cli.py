@@ -27,7 +27,7 @@ from loadmux.catalog import find, models
 from loadmux.driver.poller import POLLERS
 from loadmux.dump import dump
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
-from loadmux.loader import load, load_all
+from loadmux.loader import Bundle, load_all, piped
 from loadmux.manual import about
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
@@ -46,6 +46,9 @@ app = typer.Typer(
 )
 
 FIRST = Path("scenario.yaml")
+STREAM = "-"
+"""In place of a file: standard input or output."""
+ONCE = "standard input ('-') can be read only once"
 
 WEB_HELP = """\
 Usage: loadmux web [SCENARIO...] [OPTIONS]
@@ -66,7 +69,10 @@ Usage: loadmux web [SCENARIO...] [OPTIONS]
 """
 
 Files = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="A scenario file, or a bundled one's name.")
+    list[str],
+    typer.Argument(
+        metavar="FILE...", help="A scenario file, - for standard input, or a bundled one's name."
+    ),
 ]
 TargetOption = Annotated[
     list[str] | None,
@@ -78,8 +84,25 @@ ReplyOption = Annotated[
 ]
 
 
-def scenarios_of(files: Sequence[str], overrides: Overrides) -> tuple[Scenario, ...]:
-    return load_all([find(name) for name in files], overrides, models=models())
+def sources_of(files: Sequence[str]) -> list[Path | Bundle]:
+    """The files that the command line names; `-` is standard input. Raises LoadmuxError."""
+    if files.count(STREAM) > 1:
+        raise UsageError(ONCE)
+    return [_source(name) for name in files]
+
+
+def _source(name: str) -> Path | Bundle:
+    if name != STREAM:
+        return find(name)
+    return piped(None if sys.stdin is None else sys.stdin.buffer)
+
+
+def scenarios_of(sources: Sequence[Path | Bundle], overrides: Overrides) -> tuple[Scenario, ...]:
+    """The scenarios; what in them is hardly meant is told on standard error."""
+    scenarios = load_all(sources, overrides, models=models())
+    for notice in (one for scenario in scenarios for one in scenario.notices):
+        print(notice, file=sys.stderr)
+    return scenarios
 
 
 def repeat_command(seed: int) -> str:
@@ -122,7 +145,8 @@ def run_command(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     json_file: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write all as JSON.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all as JSON; - to standard output, alone."),
     ] = None,
     report: Annotated[
         list[str] | None,
@@ -141,12 +165,16 @@ def run_command(
         tuple(threshold or ()),
         rate,
     )
-    scenarios = scenarios_of(files, overrides)
+    scenarios = scenarios_of(sources_of(files), overrides)
     if fault is not None:
         scenarios = lying(scenarios, fault)
-    if json_file is not None:
-        jsonfile.check_writable(json_file)
     extra = chosen(report or ())
+    if json_file == Path(STREAM) and any(one.file is None for one in extra):
+        raise UsageError(
+            "--json-file -: a --report is printed there, too; write --report NAME=FILE"
+        )
+    if json_file is not None and json_file != Path(STREAM):
+        jsonfile.check_writable(json_file)
     code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file, extra)
     raise typer.Exit(code)
 
@@ -159,14 +187,17 @@ def perform(
     reporters: Sequence[Reporter] = (),
 ) -> int:
     """Run, show, report; the exit code."""
-    out, err = Output(highlight=False), Console(stderr=True, highlight=False)
+    streamed = json_file == Path(STREAM)
+    out, err = Output(highlight=False, stderr=streamed), Console(stderr=True, highlight=False)
     servers = [one for scenario in scenarios for one in scenario.servers.values()]
     targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
     names = ", ".join(scenario.name for scenario in scenarios)
     with live_view(err, quiet, names, targets) as view:
         report = run(scenarios, settings, view.update)
     delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
-    if json_file is not None:
+    if streamed:
+        delivered &= deliver(lambda: print(jsonfile.text(report), end=""))
+    elif json_file is not None:
         delivered &= deliver(lambda: jsonfile.write(report, json_file))
     for reporter in reporters:
         delivered &= deliver(partial(reporter.deliver, report, sys.stdout.write))
@@ -213,9 +244,11 @@ def check(
     """Validate scenario files without sending anything."""
     failed = False
     overrides = Overrides(tuple(target or ()), tuple(reply or ()))
+    if files.count(STREAM) > 1:
+        raise UsageError(ONCE)
     for name in files:
         try:
-            scenario = load(find(name), overrides, models=models())
+            (scenario,) = scenarios_of(sources_of([name]), overrides)
             if shown:
                 separator = "---\n" if name != files[0] else ""
                 deliver(partial(print, f"{separator}# {scenario.path}\n{dump(scenario)}", end=""))
@@ -228,10 +261,15 @@ def check(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(metavar="[FILE]", help="Must not exist.")] = FIRST,
+    path: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="Must not exist; - prints it.")
+    ] = FIRST,
 ) -> None:
     """Write a first scenario, with comments, that runs at once."""
     text = (Path(__file__).parent / "first.yaml").read_text(encoding="utf-8")
+    if path == Path(STREAM):
+        deliver(partial(print, text, end=""))
+        return
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text.replace(str(FIRST), shlex.quote(str(path))))

@@ -47,11 +47,29 @@ class ScenarioError(LoadmuxError):
 
 
 class ScenarioErrors(LoadmuxError):
-    """All the mistakes of one file, in the file's order; `str()` has a line for each."""
+    """All the mistakes, in the order of each file; `str()` has lines for `SHOWN`, and a count."""
+
+    SHOWN = 20
 
     def __init__(self, errors: list[ScenarioError]) -> None:
         self.errors = sorted(errors, key=lambda error: error.where)
-        super().__init__("\n".join(map(str, self.errors)))
+        lines = [str(error) for error in self.errors[: self.SHOWN]]
+        more = len(self.errors) - len(lines)
+        if more:
+            path = self.errors[self.SHOWN].where.path
+            lines.append(f"{path}: and {more} more mistake{'s' if more > 1 else ''}")
+        super().__init__("\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What in a scenario is right and yet hardly meant: `FILE:LINE:COL: warning: what it is`."""
+
+    where: Position
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: warning: {self.message}"
 
 
 class ScriptFailed(LoadmuxError):

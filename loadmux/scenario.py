@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from loadmux.errors import Position
+from loadmux.errors import Notice, Position
 from loadmux.framing import Framing
 from loadmux.pacer import Pacer, Rate
 
@@ -539,6 +539,7 @@ class Scenario:
     weight: int | None = None
     rules: Mapping[str, Rule] = field(default_factory=dict)
     plugins: tuple[Plugin, ...] = ()
+    notices: tuple[Notice, ...] = field(default=(), compare=False)
 
     @property
     def every_step(self) -> Iterator[Step]:

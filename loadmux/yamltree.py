@@ -39,18 +39,22 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:
-    """`text` as written (quotes and escapes resolved); `value` what the core schema makes of it."""
+    """`text` as written (quotes and escapes resolved); `value` what the core schema makes of it.
+
+    `raw`: it does not stand in double quotes, so that backslashes in it are only backslashes.
+    """
 
     where: Position
     text: str
     value: Value
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionNode(ScalarNode):
     """A function that a Python scenario holds where YAML has its name; never in a YAML tree."""
 
-    function: Callable[..., object]
+    function: Callable[..., object] = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,7 +315,8 @@ class _Builder:
             raise ScenarioError(where, message) from None
         if event.tag is not None:
             return ScalarNode(where, text, _tagged(event.tag, event, where))
-        return ScalarNode(where, text, resolve(text) if event.style is None else text)
+        value = resolve(text) if event.style is None else text
+        return ScalarNode(where, text, value, event.style != '"')
 
     def _start_collection(self, event: Any) -> None:
         where = self._source.start_of(event)

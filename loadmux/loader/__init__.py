@@ -8,9 +8,11 @@ reads beside its text goes through one `Files`, so that it can be handed on whol
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
@@ -26,9 +28,10 @@ from loadmux.scenario import Barrier, Overrides, Scenario, Threshold
 from loadmux.shares import shared
 from loadmux.yamltree import MappingNode, Node, ScalarNode
 
-__all__ = ["RULES", "Bundle", "bundle", "load", "load_all"]
+__all__ = ["RULES", "Bundle", "bundle", "load", "load_all", "piped"]
 
 LARGEST_FILE = 2**24
+PIPED = "<stdin>"
 
 
 def load(
@@ -174,19 +177,33 @@ def _check_feeders(scenario: Scenario, mistakes: Mistakes) -> None:
             mistakes.add(feeder.where, problem)
 
 
+def piped(stream: BinaryIO | None) -> Bundle:
+    """The YAML scenario on standard input; what it names is looked for in the working folder."""
+    if stream is None:
+        raise _unreadable(PIPED, "it is closed")
+    return Bundle(PIPED, _text(PIPED, lambda: nullcontext(stream)), None)
+
+
 def _read(path: str) -> str:
     """The text of a file; raises ScenarioErrors where there is none."""
-    start = Position(path, 1, 1)
+    return _text(path, lambda: open(path, "rb"))
+
+
+def _unreadable(path: str, reason: str) -> ScenarioErrors:
+    message = f"cannot read the scenario: {reason}"
+    return ScenarioErrors([ScenarioError(Position(path, 1, 1), message)])
+
+
+def _text(path: str, opened: Callable[[], AbstractContextManager[BinaryIO]]) -> str:
     try:
-        with open(path, "rb") as file:
+        with opened() as file:
             data = file.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        message = f"cannot read the scenario: {reason.lower()}"
-        raise ScenarioErrors([ScenarioError(start, message)]) from None
+        raise _unreadable(path, reason.lower()) from None
     if len(data) > LARGEST_FILE:
         message = f"the scenario is larger than {LARGEST_FILE} bytes"
-        raise ScenarioErrors([ScenarioError(start, message)])
+        raise ScenarioErrors([ScenarioError(Position(path, 1, 1), message)])
     try:
         return data.decode()
     except UnicodeDecodeError as error:

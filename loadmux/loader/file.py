@@ -104,6 +104,7 @@ class File:
             weight=fields.read("weight", reader.count),
             rules=self._registry.rules(),
             plugins=tuple(self._registry.used.values()),
+            notices=self._mistakes.notices,
         )
 
     def _on_error(self) -> OnError:

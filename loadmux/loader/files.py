@@ -26,12 +26,12 @@ class Bundle:
     """A scenario with everything it needs: `load(path, text=text, files=files)` needs no disk.
 
     `path` is what mistakes and reports call the scenario; `files` maps the names that the text uses
-    to their contents. Picklable.
+    to their contents, and are looked for beside `path` where it is None. Picklable.
     """
 
     path: str
     text: str
-    files: Mapping[str, bytes]
+    files: Mapping[str, bytes] | None
 
 
 class Files:

@@ -299,6 +299,7 @@ class Payloads:
         sent: bool = False,
     ) -> Payload | None:
         if isinstance(node, ScalarNode):
+            reader.doubt_escapes(self._mistakes, node)
             text = reader.any_text(self._mistakes, node, what)
             return None if text is None else self._names.text(node.where, text, sent=sent)
         if not isinstance(node, MappingNode):
@@ -320,6 +321,7 @@ class Payloads:
         if form.key == "frame":
             return self._framed(form, sent)
         if form.key == "text":
+            reader.doubt_escapes(self._mistakes, form.value)
             text = reader.any_text(self._mistakes, form.value, "'text'")
             return None if text is None else self._names.text(form.value.where, text, sent=sent)
         if form.key == "random":

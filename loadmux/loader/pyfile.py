@@ -130,5 +130,5 @@ def _unique(load: list[Entry], mistakes: Mistakes) -> MappingNode:
 
 def _steps(where: Position, function: FunctionType) -> Node:
     name = function.__qualname__
-    call = FunctionNode(where, name, name, function)
+    call = FunctionNode(where, name, name, function=function)
     return ListNode(where, (MappingNode(where, (Entry(where, "call", call),)),))

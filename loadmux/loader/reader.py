@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from loadmux import units
-from loadmux.errors import Position, ScenarioError
+from loadmux.errors import Notice, Position, ScenarioError
 from loadmux.loader import hints
 from loadmux.loader.hints import nearest
 from loadmux.units import quoted
@@ -23,6 +23,9 @@ RAMP_PLACES = "; only the 'users' and 'rate' of a load may be ramps"
 SPAWN_FORMS = "write users a second such as 10 or 10/s"
 REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 """`$${`, or `${NAME}`; the last group is empty where the `}` is missing."""
+_ESCAPE = re.compile(r"\\(?:[rnt0]|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4})")
+# What stands in quotes within a text (JSON, the repr of bytes) has backslashes of its own.
+_INNER_QUOTES = re.compile(r"\"(?:[^\"\\]|\\.)*\"|b'(?:[^'\\]|\\.)*'")
 TEMPLATES = "; '${...}' is replaced in payloads, replies and 'set' only"
 
 T = TypeVar("T")
@@ -34,6 +37,7 @@ class Mistakes:
 
     def __init__(self) -> None:
         self._errors: dict[tuple[Position, str], ScenarioError] = {}
+        self._notices: dict[Notice, None] = {}
 
     def add(self, where: Position, message: str) -> None:
         self._errors.setdefault((where, message), ScenarioError(where, message))
@@ -42,12 +46,20 @@ class Mistakes:
         for error in errors:
             self.add(error.where, error.message)
 
+    def warn(self, where: Position, message: str) -> None:
+        """Of something that is no mistake: the scenario loads all the same."""
+        self._notices.setdefault(Notice(where, message))
+
     def __len__(self) -> int:
         return len(self._errors)
 
     @property
     def errors(self) -> list[ScenarioError]:
         return list(self._errors.values())
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return tuple(sorted(self._notices, key=lambda notice: notice.where))
 
 
 # --- what messages are made of ------------------------------------------------------------------
@@ -101,6 +113,16 @@ def literal(mistakes: Mistakes, where: Position, found: str, what: str) -> str |
     return found.replace("$${", "${")
 
 
+def doubt_escapes(mistakes: Mistakes, node: Node) -> None:
+    """Warns of `'\\r\\n'`, which only double quotes make a line end: the peer may wait for one."""
+    if not isinstance(node, ScalarNode) or not node.raw or "\\" not in node.text:
+        return
+    found = _ESCAPE.search(_INNER_QUOTES.sub("", node.text))
+    if found is not None:
+        message = f"here {found[0]} is {len(found[0])} characters, no escape; write the text in"
+        mistakes.warn(node.where, f"{message} double quotes")
+
+
 def any_text(mistakes: Mistakes, node: Node, what: str) -> str | None:
     """A string; a number or boolean is none, for nobody sees what text it would become."""
     if isinstance(node, ScalarNode) and isinstance(node.value, str):
@@ -126,6 +148,7 @@ def label(mistakes: Mistakes, node: Node, what: str) -> str | None:
 
 def constant(mistakes: Mistakes, node: Node, what: str) -> str | None:
     """A text, or a number or boolean as it is written (`1.50` stays `1.50`)."""
+    doubt_escapes(mistakes, node)
     if isinstance(node, ScalarNode) and node.value is not None:
         return node.text
     remedy = "; write '' for an empty text" if isinstance(node, ScalarNode) else ""

@@ -34,7 +34,7 @@ def node_of(value: object, source: ast.expr | None, where: Position, mistakes: M
         return MappingNode(where, (Entry(where, "hex", digits),))
     if callable(value):
         name = getattr(value, "__qualname__", repr(value))
-        call = FunctionNode(where, name, name, value)
+        call = FunctionNode(where, name, name, function=value)
         return MappingNode(where, (Entry(where, "call", call),))
     if isinstance(value, PurePath):
         value = str(value)

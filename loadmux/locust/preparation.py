@@ -131,9 +131,12 @@ def check_load(path: Path, overrides: Overrides) -> None:
     whoever loads it.
     """
     try:
-        own = load(path, overrides, models=models()).load
+        scenario = load(path, overrides, models=models())
     except LoadmuxError:
         return
+    own = scenario.load
+    for notice in scenario.notices:
+        tell_once(str(notice))
     if own.open:
         raise UsageError(
             f"{path}: open load ('rate') is for `loadmux run`: under Locust each user begins its"

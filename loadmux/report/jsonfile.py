@@ -98,18 +98,22 @@ def as_json(report: Report) -> dict[str, Any]:
     }
 
 
+def text(report: Report) -> str:
+    return json.dumps(as_json(report), indent=2, allow_nan=False) + "\n"
+
+
 def write(report: Report, path: str | Path) -> None:
     """Write the report to `path`, whole or not at all; UsageError where that cannot be done.
 
     A file is written beside it and renamed, so a reader never sees half of one. What is there and
     is no regular file (`/dev/stdout`, a pipe) is written to directly.
     """
-    text = json.dumps(as_json(report), indent=2, allow_nan=False) + "\n"
+    made = text(report)
     try:
         if _special(Path(path)):
-            Path(path).write_text(text, encoding="utf-8")
+            Path(path).write_text(made, encoding="utf-8")
         else:
-            _replace(Path(os.path.realpath(path)), text)
+            _replace(Path(os.path.realpath(path)), made)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -17,6 +17,8 @@ from loadmux.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable
 from loadmux.report.model import Report
 
+STANDARD_OUTPUT = "-"
+
 Render = Callable[[Report], str | bytes]
 
 
@@ -54,7 +56,8 @@ def chosen(words: Sequence[str]) -> list[Reporter]:
             hint = suggestion(name, registry.names("reporters"), "installed are")
             none = hint if hint else "; none is installed"
             raise UsageError(f"--report: no reporter is called {name!r}{none}")
-        if equals and not file:
+        file = "" if file == STANDARD_OUTPUT else file
+        if equals and not file and word != f"{name}={STANDARD_OUTPUT}":
             raise UsageError(f"--report: {word!r} names no file; write {name}=FILE, or {name}")
         try:
             render: Render = registry.reporter(name)
