@@ -25,6 +25,11 @@ class Blocked:
     opened: int
     part: int = 0
 
+    def joined(self, later: object) -> Blocked | None:
+        """The `later` word on the same part makes up for this one."""
+        same = isinstance(later, Blocked) and later.part == self.part
+        return later if same else None  # type: ignore[return-value]
+
 
 @dataclass(frozen=True, slots=True)
 class Open:

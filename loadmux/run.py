@@ -17,18 +17,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from time import monotonic
 from types import FrameType
 
 from loadmux.barriers import Blocked, Coordinator, Open
+from loadmux.channel import Channel, pair, wait
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
+from loadmux.ownclock import OwnClock
 from loadmux.pacer import Rate
 from loadmux.report import figures
 from loadmux.report.model import (
@@ -46,7 +46,7 @@ from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
 from loadmux.verdict import Outcome, combined, judge
-from loadmux.worker import GO, STOP, Failed, Final, Job, Ready, Share, Update
+from loadmux.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
 WORKER = "import sys; sys.path.append(sys.argv[2]); from loadmux.worker import main; main()"
@@ -57,6 +57,7 @@ SILENT_AFTER = 5.0
 LISTEN_FOR = 0.25
 START_WITHIN = 60.0
 CLOSING_TIME = 10.0
+ENDED_WITHIN = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +76,11 @@ class Worker:
     number: int
     users: int
     process: subprocess.Popen[bytes]
-    pipe: Connection
+    channel: Channel
     poller: str = ""
     heard: float = 0.0
-    last: Update | None = None
+    health: Health | None = None
+    active: dict[int, int] = field(default_factory=dict)
     final: Final | None = None
     lost: str | None = None
     silent: float = 0.0
@@ -88,8 +90,7 @@ class Worker:
         return self.final is not None or self.lost is not None
 
     def report(self) -> WorkerReport:
-        last = self.final.update if self.final is not None else self.last
-        lost = self.lost
+        lost, last = self.lost, self.health
         if lost is None and self.silent:
             lost = f"did not answer for {self.silent:.1f} s, then went on"
         if last is None:
@@ -104,7 +105,8 @@ class Part:
     """A scenario in this run: its targets and what it measured.
 
     `label` tells its rows from those of the others ("" where there are none), `first` is the number
-    of its first user. `phases` has what was measured in each phase, by its number.
+    of its first user. `rows` has all its rows, without samples. `phases` has what was measured in
+    each phase, by its number.
     """
 
     scenario: Scenario
@@ -112,11 +114,19 @@ class Part:
     first: int
     processes: dict[str, TargetProcess] = field(default_factory=dict)
     urls: dict[str, Url] = field(default_factory=dict)
+    rows: Stats = field(default_factory=Stats)
     stats: Stats = field(default_factory=Stats)
     phases: dict[int, Stats] = field(default_factory=dict)
     elapsed: float = 0.0
     died: str | None = None
     barriers: Coordinator = field(default_factory=Coordinator)
+
+    def phase_stats(self, number: int) -> Stats:
+        """What was measured in a phase, in all the rows."""
+        if number not in self.phases:
+            self.phases[number] = Stats()
+            self.phases[number].merge(self.rows)
+        return self.phases[number]
 
     def say(self, text: str) -> str:
         return f"{self.label}: {text}" if self.label else text
@@ -296,14 +306,14 @@ def started(parts: Sequence[Part], seed: int, settings: Settings) -> Iterator[li
             shares = tuple(share_of(part, number, stride) for part in parts)
             worker = spawn(number, sum(len(share.numbers) for share in shares))
             workers.append(worker)
-            worker.pipe.send(Job(shares, seed, settings.poller))
-        for worker in workers:
-            await_ready(worker)
+            worker.channel.put(Job(shares, seed, settings.poller))
+        await_ready(workers, parts)
         yield workers
     finally:
         for worker in workers:
-            worker.pipe.close()
-            end(worker.process)
+            worker.channel.close()
+        for worker in workers:
+            ended(worker.process)
 
 
 def share_of(part: Part, number: int, stride: int) -> Share:
@@ -314,7 +324,7 @@ def share_of(part: Part, number: int, stride: int) -> Share:
 
 
 def spawn(number: int, users: int) -> Worker:
-    ours, theirs = Pipe()
+    ours, theirs = pair()
     with theirs:
         process = subprocess.Popen(
             [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
@@ -324,25 +334,39 @@ def spawn(number: int, users: int) -> Worker:
     return Worker(number, users, process, ours)
 
 
-def await_ready(worker: Worker) -> None:
-    """Raises UsageError with the worker's reason when it cannot begin."""
-    try:
-        said = worker.pipe.recv() if worker.pipe.poll(START_WITHIN) else None
-    except (EOFError, OSError):
-        said = None
-    if isinstance(said, Failed):
-        raise UsageError(said.reason)
-    if not isinstance(said, Ready):
-        raise UsageError(f"generator process {worker.number} did not start")
-    worker.poller = said.poller
+def await_ready(workers: Sequence[Worker], parts: Sequence[Part]) -> None:
+    """Until all are ready. Raises UsageError with the reason of one that cannot begin."""
+    clock, waiting = OwnClock(), list(workers)
+    while waiting:
+        wait([worker.channel for worker in waiting], LISTEN_FOR)
+        for worker in list(waiting):
+            if is_ready(worker, parts):
+                waiting.remove(worker)
+            elif worker.channel.gone or clock.now() > START_WITHIN:
+                raise UsageError(f"generator process {worker.number} did not start")
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def is_ready(worker: Worker, parts: Sequence[Part]) -> bool:
+    """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
+    for said in worker.channel.take():
+        if isinstance(said, Failed):
+            raise UsageError(said.reason)
+        if isinstance(said, Ready):
+            worker.poller = said.poller
+            for part, rows in zip(parts, said.rows, strict=True):
+                part.rows = rows
+                part.stats.merge(rows)
+            return True
+    return False
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that is about to end; it is killed if it does not."""
     try:
-        process.wait(1.0)
+        return process.wait(ENDED_WITHIN)
     except subprocess.TimeoutExpired:
         process.kill()
-        process.wait()
+        return process.wait()
 
 
 # --- while it runs ------------------------------------------------------------------------------
@@ -351,26 +375,28 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
     """Start all workers at once, listen until each has ended, one way or the other."""
     state.began = state.shown = monotonic()
+    clock = OwnClock()
     for worker in workers:
-        worker.heard = state.began
-        tell(worker, GO)
+        worker.channel.put(GO)
     stopping = None
     while running := [worker for worker in workers if not worker.over]:
-        for pipe in wait([worker.pipe for worker in running], LISTEN_FOR):
-            hear(next(worker for worker in running if worker.pipe is pipe), state)
+        wait([worker.channel for worker in running], LISTEN_FOR)
+        now = clock.now()
+        for worker in running:
+            hear(worker, state, now)
         if stopping is None:
             open_barriers(running, state)
-        look_for_silence(running)
+        look_for_silence(running, now)
         show_progress(workers, state, show)
         for part in state.parts:
             part.died = part.died or first_death(part.processes)
         died = any(part.died for part in state.parts)
         aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
         if stopping is None and (state.interrupted or state.failed or died or aborted):
-            stopping = monotonic()
+            stopping = now
             for worker in running:
-                tell(worker, STOP)
-        give_up(running, state, stopping)
+                worker.channel.put(STOP)
+        give_up(running, state, stopping, now)
 
 
 def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
@@ -389,88 +415,85 @@ def open_barriers(workers: list[Worker], state: State) -> None:
     """
     running = [worker for worker in workers if not worker.over]
     for number, part in enumerate(state.parts):
-        if monotonic() >= latest_end(part, state):
+        if monotonic() >= latest_end(part, state.began):
             continue
         name = part.barriers.decide([worker.number for worker in running])
         if name is not None:
             for worker in running:
-                tell(worker, Open(name, number))
+                worker.channel.put(Open(name, number))
 
 
-def tell(worker: Worker, word: str | Open) -> None:
-    try:
-        worker.pipe.send(word)
-    except OSError:
-        return
-
-
-def hear(worker: Worker, state: State) -> None:
-    """Take one message from a worker; its end without a last word is a loss."""
-    try:
-        said = worker.pipe.recv()
-    except (EOFError, OSError):
-        code = worker.process.wait()
+def hear(worker: Worker, state: State, now: float) -> None:
+    """Take what a worker has said by `now` (own seconds); its end without a last word is a loss."""
+    for said in worker.channel.take():
+        worker.heard = now
+        note(said, worker, state)
+    if worker.channel.gone and not worker.over:
+        code = ended(worker.process)
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
         worker.lost = f"{how} after {monotonic() - state.began:.1f} s"
         state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
-        return
-    worker.heard = monotonic()
+
+
+def note(said: object, worker: Worker, state: State) -> None:
     match said:
         case Blocked(part=part):
             state.parts[part].barriers.hear(worker.number, said)
         case Update():
-            worker.last = said
-            absorb(said, state)
+            absorb(said, worker, state)
         case Final():
             worker.final = said
-            absorb(said.update, state)
+            absorb(said.update, worker, state)
         case Failed(reason=reason, update=update):
             worker.lost = reason
-            worker.last = update or worker.last
             state.failed = state.failed or reason
             if update is not None:
-                absorb(update, state)
+                absorb(update, worker, state)
 
 
-def absorb(update: Update, state: State) -> None:
-    for part, measured in zip(state.parts, update.parts, strict=True):
+def absorb(update: Update, worker: Worker, state: State) -> None:
+    worker.health = update.health
+    for number, measured in update.parts.items():
+        part = state.parts[number]
+        worker.active[number] = measured.active
         part.stats.merge(measured.stats)
         part.elapsed = max(part.elapsed, measured.elapsed)
         state.interval.merge(measured.stats.labelled(part.label))
         if part.scenario.load.phases:
-            part.phases.setdefault(measured.phase, Stats()).merge(measured.stats)
+            part.phase_stats(measured.phase).merge(measured.stats)
 
 
-def look_for_silence(running: list[Worker]) -> None:
-    now = monotonic()
+def look_for_silence(running: list[Worker], now: float) -> None:
     for worker in running:
         if now - worker.heard > SILENT_AFTER:
             worker.silent = max(worker.silent, now - worker.heard)
 
 
-def give_up(running: list[Worker], state: State, stopping: float | None) -> None:
-    """End workers that are past their time and have fallen silent, or are long past it."""
-    now = monotonic()
-    due = max(latest_end(part, state) for part in state.parts)
-    due = due if stopping is None else stopping
+def give_up(running: list[Worker], state: State, stopping: float | None, now: float) -> None:
+    """End workers that are past their time and have fallen silent, or are long past it.
+
+    `stopping` and `now` are own seconds: in those in which this process stood still itself, nobody
+    could be heard.
+    """
+    due = max(latest_end(part, 0.0) for part in state.parts) if stopping is None else stopping
     patience = max(part.scenario.timeout for part in state.parts) + CLOSING_TIME
     for worker in running:
         silent = now - worker.heard
-        if now > due + patience or (now > due and silent > SILENT_AFTER):
+        if not worker.over and (now > due + patience or (now > due and silent > SILENT_AFTER)):
             worker.lost = f"did not answer for {silent:.1f} s and was ended"
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
             worker.process.kill()
 
 
-def latest_end(part: Part, state: State) -> float:
-    """When the last users of a scenario are interrupted (`monotonic` seconds); a bit early.
+def latest_end(part: Part, began: float) -> float:
+    """When the last users of a scenario are interrupted, in seconds as `began`; a bit early.
 
     Each worker counts from when it heard GO, which is later.
     """
     load = part.scenario.load
     if load.run_time is None:
         return float("inf")
-    return state.began + load.run_time + load.graceful_stop
+    return began + load.run_time + load.graceful_stop
 
 
 def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
@@ -486,7 +509,7 @@ def show_progress(workers: list[Worker], state: State, show: Callable[[Progress]
         Progress(
             elapsed=elapsed,
             time_left=max(0.0, max(known) - elapsed) if len(known) == len(times) else None,
-            users=sum(w.last.active for w in workers if w.last is not None and not w.over),
+            users=sum(sum(worker.active.values()) for worker in workers if not worker.over),
             exchanges=sum(part.stats.total.count for part in state.parts),
             rate=recent.right / span,
             errors=sum(part.stats.errors for part in state.parts),
@@ -578,7 +601,7 @@ def phase_reports(part: Part) -> Iterator[PhaseReport]:
     for number, (phase, begin) in enumerate(zip(load.phases, begins, strict=True)):
         end = begins[number + 1] if number + 1 < len(begins) else duration
         took = max(0.0, min(end, duration) - begin)
-        stats = part.phases.get(number, Stats())
+        stats = part.phase_stats(number)
         yield PhaseReport(phase.name, planned(phase), took, stats)
 
 

@@ -132,6 +132,12 @@ class StepStats:
         """A latency of `seconds` from a send that was `delay` seconds after the intended start."""
         self.delayed.append((delay + seconds, seconds))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing was recorded since the row was last taken."""
+        counted = self.errors or self.untimed or self.late or self.histogram.count
+        return not (self.samples or self.delayed or counted)
+
     def fold(self) -> None:
         """Empty `samples` into the histogram; the list object stays the same one."""
         self.histogram.add(self.samples)
@@ -282,14 +288,33 @@ class Stats:
 
     def take(self) -> Stats:
         """What was measured since the last call, as a value of its own; the rows stay in use."""
-        self.fold()
-        taken = Stats(faults=self.faults, **{name: getattr(self, name) for name in COUNTS})
-        taken.script_errors, self.script_errors = self.script_errors, {}
+        taken = self._take_counts()
         for row in self.steps.values():
             taken.steps[row.name] = _moved(row)
+        taken.faults, self.faults = self.faults, {}
+        return taken
+
+    def portions(self, rows: int) -> Iterator[Stats]:
+        """The same little by little, so that nobody is held up: `rows` rows and groups of faults at
+        a time, and no rows in which there is nothing. What is left when the caller stops stays.
+        """
+        going = [row for row in self.steps.values() if not row.idle]
+        faults = list(self.faults)
+        taken = self._take_counts()
+        for place in range(0, max(len(going), len(faults), 1), rows):
+            for row in going[place : place + rows]:
+                taken.steps[row.name] = _moved(row)
+            for key in faults[place : place + rows]:
+                if key in self.faults:
+                    taken.faults[key] = self.faults.pop(key)
+            yield taken
+            taken = Stats()
+
+    def _take_counts(self) -> Stats:
+        taken = Stats(**{name: getattr(self, name) for name in COUNTS})
+        taken.script_errors, self.script_errors = self.script_errors, {}
         taken.connects = _moved(self.connects)
         taken.starts = _moved(self.starts)
-        self.faults = {}
         for name in COUNTS:
             setattr(self, name, 0)
         return taken
@@ -312,6 +337,7 @@ class Stats:
 
 
 def _moved(row: StepStats) -> StepStats:
+    row.fold()
     moved = StepStats(row.name, row.kind, row.histogram, row.errors, row.untimed, row.late)
     row.histogram, row.errors, row.untimed, row.late = Histogram(), 0, 0, 0
     if row.service is not None:

@@ -1,11 +1,13 @@
-"""A generator process: one loop, its share of the users, and a pipe to the process that started it.
+"""A generator process: one loop, its share of the users, a channel to the process that started it.
 
-Started as a fresh interpreter with a pipe's descriptor as its argument, it reads a `Job` from the
-pipe, builds everything, says `Ready`, waits for `GO`, and then sends an `Update` every half second
-and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing that draws
-on a terminal or reads YAML runs here: the loop has the process for itself. It ignores SIGINT, which
-a terminal sends to the whole group; the other side says STOP, and closing the pipe means the same,
-so that no worker outlives its run.
+Started as a fresh interpreter with a socket's descriptor as its argument, it takes a `Job` from the
+channel, builds everything, says `Ready`, waits for `GO`, and then says an `Update` every half
+second and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing
+that draws on a terminal or reads YAML runs here: the loop has the process for itself. Telling never
+holds it up: the rows of an update go in portions between which the users have their turn, and what
+the other side is too slow to hear waits in the channel, joined with what follows. It ignores
+SIGINT, which a terminal sends to the whole group; the other side says STOP, and that it is gone
+means the same, so that no worker outlives its run.
 """
 
 from __future__ import annotations
@@ -13,17 +15,18 @@ from __future__ import annotations
 import gc
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
-from multiprocessing.connection import Connection as Pipe
 from time import perf_counter, process_time
 
 from loadmux.barriers import Blocked, Open
+from loadmux.channel import Channel
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until
+from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until, wait_io
 from loadmux.driver.poller import make_poller
 from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.user import Control, VirtualUser
@@ -41,6 +44,8 @@ SPAWN_RATE = 10_000
 SLICE = 256
 SLICE_EVERY = 0.002
 LISTEN_EVERY = 0.002
+FLUSH_EVERY = 0.01
+ROWS_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,10 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
+    """`rows` has all the rows of each share, without samples: an update tells only what changed."""
+
     poller: str
+    rows: tuple[Stats, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +91,38 @@ class Measured:
     elapsed: float
     phase: int = 0
 
+    def joined(self, later: Measured) -> Measured:
+        """Both as one, as of the `later` one; the statistics of this one are used up."""
+        self.stats.merge(later.stats)
+        return replace(later, stats=self.stats)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How the process fares; `late` is the p99 in seconds, `memory` in bytes."""
+
+    busy: float = 0.0
+    cpu: float = 0.0
+    late: float = 0.0
+    memory: int = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What was measured, in the order of the job's shares; `late` is the p99 in seconds."""
+    """What was measured, by the shares' places in the job; those without news may be missing."""
 
-    parts: tuple[Measured, ...]
-    busy: float
-    cpu: float
-    late: float
-    memory: int
+    parts: dict[int, Measured]
+    health: Health
 
-    @property
-    def active(self) -> int:
-        return sum(part.active for part in self.parts)
+    def joined(self, later: object) -> Update | None:
+        """Both as one, unless a part has come to another phase meanwhile."""
+        if not isinstance(later, Update):
+            return None
+        common = self.parts.keys() & later.parts.keys()
+        if any(self.parts[number].phase != later.parts[number].phase for number in common):
+            return None
+        joined = {number: self.parts[number].joined(later.parts[number]) for number in common}
+        return replace(later, parts={**self.parts, **later.parts, **joined})
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,17 +290,18 @@ class Part:
             abandoned = sum(user.iterating and not user.done for user in self.users)
             self.stats.interrupted += abandoned
 
-    def measured(self, now: float) -> Measured:
+    def measured(self, now: float, stats: Stats) -> Measured:
+        """What `stats` hold of this part, `now`."""
         epoch = self.loop.epoch
         elapsed = self.control.ended - epoch if self.done else now - epoch
-        return Measured(self.stats.take(), self.control.active, elapsed, self.phase)
+        return Measured(stats, self.control.active, elapsed, self.phase)
 
 
 class Worker:
     """Runs a job; see the module."""
 
-    def __init__(self, job: Job, pipe: Pipe) -> None:
-        self.pipe = pipe
+    def __init__(self, job: Job, channel: Channel) -> None:
+        self.channel = channel
         self.loop = Loop(make_poller(job.poller))
         rate = SPAWN_RATE / len(job.shares)
         self.parts = [
@@ -330,9 +357,10 @@ class Worker:
         """Tell what was measured, hear what to do, and end each scenario when its time is up."""
         told = self.loop.epoch
         while not all(part.done for part in self.parts):
+            all_told = self.channel.flush()
             now = perf_counter()
             ends = [part.end for part in self.parts if part.end > now]
-            await sleep_until(task, min([now + TICK, *ends]))
+            await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), *ends]))
             now = perf_counter()
             over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
             for part in self.parts:
@@ -340,26 +368,33 @@ class Worker:
                     part.cut_short(now)
                 part.look_at(now)
             if now - told >= UPDATE_EVERY:
-                self.tell()
+                await self._tell_in_portions(task)
                 told = now
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
+    async def _tell_in_portions(self, task: Task) -> None:
+        """Tell what was measured; after each portion whoever is ready has a turn."""
+        health = self.health()
+        for number, part in enumerate(self.parts):
+            for portion in part.stats.portions(ROWS_AT_ONCE):
+                self.channel.put(Update({number: part.measured(perf_counter(), portion)}, health))
+                self.loop.wake(task)
+                await wait_io(task)
+
     def _told_to_stop(self) -> bool:
         """Take what the other side has said; that it is gone means STOP."""
-        try:
-            while not self.stopped and self.pipe.poll():
-                match self.pipe.recv():
-                    case Open(name=name, part=number):
-                        self.parts[number].open(name)
-                    case said:
-                        self.stopped = said == STOP
-        except (EOFError, OSError):
-            self.stopped = True
+        if not self.stopped:
+            for said in self.channel.take():
+                if isinstance(said, Open):
+                    self.parts[said.part].open(said.name)
+                elif said == STOP:
+                    self.stopped = True
+            self.stopped = self.stopped or self.channel.gone
         return self.stopped
 
     def _announce(self, number: int, said: Blocked) -> None:
         """Tell who waits at a part's barriers, and hear the answer sooner than `_tick` would."""
-        self.pipe.send(replace(said, part=number))
+        self.channel.put(replace(said, part=number))
         if said.waits and not self.listening:
             listener = Task(self.loop)
             self.listening = True
@@ -368,18 +403,24 @@ class Worker:
     async def _listen(self, task: Task) -> None:
         while any(part.standstill for part in self.parts) and not self.stopped:
             await sleep_until(task, perf_counter() + LISTEN_EVERY)
+            self.channel.flush()
             self._told_to_stop()
         self.listening = False
 
     def tell(self) -> None:
-        self.pipe.send(self.update())
+        self.channel.put(self.update())
 
     def update(self) -> Update:
+        """All that was measured since the last time, at once."""
+        now = perf_counter()
+        parts = {n: part.measured(now, part.stats.take()) for n, part in enumerate(self.parts)}
+        return Update(parts, self.health())
+
+    def health(self) -> Health:
         now = perf_counter()
         late = sorted(self.loop.late)
         elapsed = now - self.loop.epoch
-        return Update(
-            parts=tuple(part.measured(now) for part in self.parts),
+        return Health(
             busy=self.loop.busy_share(now),
             cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
             late=late[int(len(late) * 0.99)] if late else 0.0,
@@ -406,11 +447,11 @@ def raise_descriptor_limit() -> int:
     return hard
 
 
-def received(pipe: Pipe) -> Job:
+def received(channel: Channel) -> Job:
     """The job; what cannot be unpickled is a plugin's value. Raises UsageError, EOFError."""
     try:
-        job = pipe.recv()
-    except (EOFError, OSError):
+        job = channel.next()
+    except EOFError:
         raise
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
@@ -421,38 +462,40 @@ def received(pipe: Pipe) -> Job:
     return job
 
 
-def serve(pipe: Pipe) -> None:
-    """Carry out the one job that the pipe brings."""
+def serve(channel: Channel) -> None:
+    """Carry out the one job that the channel brings; its last word is heard, or nobody is there."""
     worker: Worker | None = None
     plugins: tuple[Plugin, ...] = ()
     try:
-        job = received(pipe)
+        job = received(channel)
         plugins = tuple(one for share in job.shares for one in share.scenario.plugins)
-        worker = Worker(job, pipe)
-        pipe.send(Ready(worker.loop.poller.name))
-        if pipe.recv() != GO:
+        worker = Worker(job, channel)
+        rows = tuple(part.stats.take() for part in worker.parts)
+        channel.put(Ready(worker.loop.poller.name, rows))
+        if channel.next() != GO:
             return
         gc.collect()
         gc.freeze()
         final = worker.run()
         worker.loop.close()
-        pipe.send(final)
+        channel.put(final)
     except DriverFault as fault:
         assert worker is not None
-        pipe.send(Failed(str(fault), worker.update()))
+        channel.put(Failed(str(fault), worker.update()))
     except LoadmuxError as error:
-        pipe.send(Failed(str(error), None))
-    except (EOFError, BrokenPipeError):
+        channel.put(Failed(str(error), None))
+    except EOFError:
         return
     except Exception as error:
         plugin = blamed(error, plugins)
         if plugin is None:
             raise
-        pipe.send(Failed(told(plugin, error), None if worker is None else worker.update()))
+        channel.put(Failed(told(plugin, error), None if worker is None else worker.update()))
+    channel.drain()
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_descriptor_limit()
-    with Pipe(int(sys.argv[1])) as pipe:
-        serve(pipe)
+    with Channel(socket.socket(fileno=int(sys.argv[1]))) as channel:
+        serve(channel)

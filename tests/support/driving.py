@@ -12,10 +12,10 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from multiprocessing import Pipe
 
 import kqueue_emulation
 
+from loadmux.channel import pair
 from loadmux.errors import Evidence
 from loadmux.loader import load
 from loadmux.scenario import Overrides, Scenario, Url
@@ -84,7 +84,7 @@ def drive_scenario(
     """Run a loaded scenario against targets at `urls`; `prepare` sees the worker first."""
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
-    ours, theirs = Pipe()
+    ours, theirs = pair()
     stats = Stats()
     with ours, theirs, emulated(poller):
         users = scenario.load.users
@@ -94,8 +94,7 @@ def drive_scenario(
             prepare(worker)
         final = worker.run()
         worker.loop.close()
-        while ours.poll():
-            update = ours.recv()
+        for update in ours.take():
             assert isinstance(update, Update)
             stats.merge(update.parts[0].stats)
         stats.merge(final.update.parts[0].stats)

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors", "catalog", "manual"},
+    {"errors", "catalog", "manual", "channel", "ownclock"},
     {
         *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
         *("yamltree", "yamltext"),

@@ -173,6 +173,38 @@ def test_what_was_taken_adds_up_and_crosses_to_another_process() -> None:
     ]
 
 
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 2)), max_size=7), st.integers(1, 8))
+def test_portions_are_the_whole(rows: list[tuple[int, int]], at_once: int) -> None:
+    stats, whole = Stats(iterations=3), Stats(iterations=3)
+    for each in (stats, whole):
+        for number, (right, wrong) in enumerate(rows):
+            each.row(f"step {number}").samples.extend([0.1] * right)
+            fault(f"step {number}", times=wrong, stats=each) if wrong else None
+    total = Stats()
+    for number in range(len(rows)):
+        total.row(f"step {number}")
+    for portion in stats.portions(at_once):
+        assert len(portion.steps) <= at_once
+        assert not any(row.idle for row in portion.steps.values())
+        total.merge(portion)
+        stats.row("step 0").samples.append(0.5)  # the run goes on meanwhile
+        whole.row("step 0").samples.append(0.5)
+    total.merge(stats.take())
+    whole.fold()
+    assert told(total) == told(whole)
+
+
+def test_what_is_left_of_portions_stays() -> None:
+    stats, total = worked(errors=1), Stats()
+    for portion in stats.portions(1):
+        total.merge(portion)
+        break
+    total.merge(stats.take())
+    whole = worked(errors=1)
+    whole.fold()
+    assert told(total) == told(whole)
+
+
 def test_the_total_is_of_exchanges_or_of_sends_where_there_are_none() -> None:
     stats = measured({"ask": [0.1], "push": [0.2, 0.3]}, connects=[0.5])
     stats.row("push").kind = "send"
