@@ -11,6 +11,7 @@ The contract, which a framing of one's own implements too:
   `canonical` says besides that a body has one frame only, what `encode` makes; an expected body
   is then compared byte by byte as it comes, without a decoder. Where the end of a frame hangs on
   what it answers (a response to HEAD has no body), `answering` gives the framing of that answer.
+  `holding` gives the framing of a frame whose body is known to be large.
 - A `Decoder` is fed what arrives, cut anywhere (never an empty chunk), until it returns a `Frame`
   or raises `FrameError`; after either it is not used again. `feed` must give the same frame
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
@@ -32,12 +33,17 @@ included, both ways.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
 from loadmux.errors import Kind
 from loadmux.rules import MAX_FRAME, Verifier
+from loadmux.units import size_text
+
+MEBI = 2**20
+LARGEST_FRAME = 2**30
+"""Bytes that a `max` may be at most."""
 
 PrefixSize = Literal[1, 2, 4, 8]
 ByteOrder = Literal["big", "little"]
@@ -111,6 +117,10 @@ class Framing:
         """The framing of what answers these bytes; b"" where the step sends nothing."""
         return self
 
+    def holding(self, least: int) -> Framing:
+        """The same for a frame whose body has `least` bytes or more. ValueError: none can."""
+        return self
+
 
 class Unasked(NamedTuple):
     """What bytes between two frames are: `answer` them with this; `rest` is no one's business.
@@ -138,6 +148,24 @@ class Session(Framing):
     def unasked(self, data: bytes) -> Unasked:
         """Judge bytes that came between two frames and that no step asked for."""
         raise NotImplementedError
+
+
+def raised(max_size: int, least: int, beside: int = 0) -> int:
+    """A bound for frames of `least` bytes and perhaps as many as `beside` them (heads, chunks).
+
+    A bound that nobody chose gives way to what the file itself asks for; one that somebody chose
+    and that cannot be kept is refused (ValueError).
+    """
+    if least + beside <= max_size or (least <= max_size != MAX_FRAME):
+        return max_size
+    if max_size != MAX_FRAME:
+        roomy = -(-(least + beside) // MEBI) * MEBI if beside else least
+        remedy = f"give the framing 'max: {size_text(roomy)}'"
+        text = f"its frame has {'at least ' if beside else ''}{least} bytes"
+        raise ValueError(f"{text}, more than 'max' ({max_size}); {remedy}")
+    if least > LARGEST_FRAME:
+        raise ValueError(f"its frame has {least} bytes, and the largest has {LARGEST_FRAME}")
+    return least + beside
 
 
 def fitting(frame: bytes, max_size: int) -> bytes:
@@ -199,6 +227,9 @@ class Delimited(Framing):
     def decoder(self) -> Decoder:
         return DelimitedDecoder(self.delimiter, self.max_size)
 
+    def holding(self, least: int) -> Delimited:
+        return replace(self, max_size=raised(self.max_size, least + len(self.delimiter)))
+
 
 def line(max_size: int = MAX_FRAME) -> Delimited:
     """`line`: ends in LF; a CR before it stays in the body."""
@@ -247,12 +278,21 @@ class LengthPrefixed(Framing):
     canonical: ClassVar[bool] = True
 
     def encode(self, body: bytes) -> bytes:
-        length = len(body) + self.prefix * self.counts_itself
+        length = self._length(len(body))
+        return fitting(length.to_bytes(self.prefix, self.order) + body, self.max_size)
+
+    def _length(self, size: int) -> int:
+        """What the prefix says of a body of `size` bytes."""
+        length = size + self.prefix * self.counts_itself
         largest = 256**self.prefix - 1
         if length > largest:
-            size = f"a length of {self.prefix} byte{'s' if self.prefix > 1 else ''}"
-            raise ValueError(f"it needs the length {length}, and {size} holds at most {largest}")
-        return fitting(length.to_bytes(self.prefix, self.order) + body, self.max_size)
+            prefix = f"a length of {self.prefix} byte{'s' if self.prefix > 1 else ''}"
+            raise ValueError(f"it needs the length {length}, and {prefix} holds at most {largest}")
+        return length
+
+    def holding(self, least: int) -> LengthPrefixed:
+        self._length(least)
+        return replace(self, max_size=raised(self.max_size, least + self.prefix))
 
     def decoder(self) -> Decoder:
         return LengthPrefixDecoder(self)
@@ -303,6 +343,11 @@ class Fixed(Framing):
     def decoder(self) -> Decoder:
         return FixedDecoder(self.size)
 
+    def holding(self, least: int) -> Fixed:
+        if least > self.size:
+            raise ValueError(f"it has {least} bytes, and every frame has {self.size} ('fixed')")
+        return self
+
 
 # --- until_close --------------------------------------------------------------------------------
 
@@ -342,3 +387,6 @@ class UntilClose(Framing):
 
     def decoder(self) -> Decoder:
         return UntilCloseDecoder(self.max_size)
+
+    def holding(self, least: int) -> UntilClose:
+        return replace(self, max_size=raised(self.max_size, least))

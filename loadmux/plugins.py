@@ -219,6 +219,10 @@ class Incoming:
         """The framing to read this reply by: the socket's, or a variant of it."""
         return framing
 
+    def least(self, sizes: Sequence[int]) -> int:
+        """Bytes that the body of the right frame has at least; `sizes` are those of `payloads`."""
+        return 0
+
     def likely(self, parts: Sequence[bytes]) -> bytes | None:
         """The whole right reply as it most likely comes: if exactly this has come, it is right."""
         return None

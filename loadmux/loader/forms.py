@@ -38,6 +38,7 @@ from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 ReadPayload = Callable[[Node, bool], Payload | None]
 ConstantOf = Callable[[Payload], bytes | None]
+SizeOf = Callable[[Payload], int]
 
 T = TypeVar("T")
 
@@ -147,6 +148,7 @@ class Forms:
         self.names = names
         self.read_payload: ReadPayload = lambda node, sent: None
         self.constant_of: ConstantOf = lambda payload: None
+        self.size_of: SizeOf = lambda payload: 0
 
     def named(self, node: Node, group: Group, known: Collection[str] = ()) -> Entry | None:
         """The entry of a mapping whose key is a plugin's name; `known` are keys of the language."""
@@ -213,7 +215,17 @@ class Forms:
         over = self._read("framers", form.key, form.value, Framing, lambda: read.over(framing))
         if over is None:
             return None
-        return Answer(form.key, read, over, plain(form.value))
+        over = self._holding(form, read, over)
+        return None if over is None else Answer(form.key, read, over, plain(form.value))
+
+    def _holding(self, form: Entry, read: Incoming, framing: Framing) -> Framing | None:
+        """The framing for a reply that may be known to be large."""
+        sizes = [self.size_of(part) for part in read.payloads()]
+        try:
+            return framing.holding(read.least(sizes))
+        except ValueError as error:
+            self.mistakes.add(form.value.where, f"this reply can never come: {error}")
+        return None
 
     def _framer(self, node: Node | Entry, name: str) -> Framer | None:
         try:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from loadmux.framing import (
+    LARGEST_FRAME,
     ByteOrder,
     Delimited,
     Fixed,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 WORDS: dict[str, Callable[[int], Framing]] = {"line": line, "until_close": UntilClose}
 FORMS = (*WORDS, "delimiter", "length_prefix", "fixed")
 REMEDY = "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}} or {fixed: SIZE}"
-LARGEST_FRAME = 2**30
 PREFIX_SIZES = (1, 2, 4, 8)
 PREFIX_KEYS = ("bytes", "order", "counts_itself")
 

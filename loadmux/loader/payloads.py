@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Callable, Collection, Iterator
 
 from loadmux.errors import Position
-from loadmux.framing import Framing
+from loadmux.framing import Fixed, Framing
 from loadmux.loader import frames, hints, reader
 from loadmux.loader.files import Files
 from loadmux.loader.forms import Forms
@@ -46,6 +46,8 @@ from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
 LARGEST_PAYLOAD = 2**30
 LARGEST_DELIMITER = 2**16
+LONGEST_ANSWER = 4
+"""Bytes that a rule makes of one: `received` answers a zero with `\\x00`."""
 
 PLAIN_FORMS = ("text", "hex", "base64", "file", "random", "repeat", "join")
 PAYLOAD_FORMS = (*PLAIN_FORMS, "frame")
@@ -77,6 +79,8 @@ class Payloads:
         self._forms = forms
         forms.read_payload = lambda node, sent: self._payload(node, "a payload", sent=sent)
         forms.constant_of = _constant
+        forms.size_of = size_of
+        self._sent = 0
         self.wire = Wire(reason="a step's sockets say so, and this is no step")
 
     # --- what a step may ask for ------------------------------------------------------------
@@ -84,6 +88,7 @@ class Payloads:
     def to_send(self, node: Node) -> Payload | None:
         """A payload with at least one byte to send."""
         payload = self._payload(node, "a payload")
+        self._sent = 0 if payload is None else size_of(payload)
         if payload is None or not self._bounded(node.where, payload):
             return None
         if _is_empty(payload):
@@ -215,14 +220,20 @@ class Payloads:
         body = self._body(form.value, sent, targets)
         if framing is None or body is None:
             return None
+        where, answers = form.value.where, self.wire.answers and framing.symmetric
         if isinstance(body, Exactly) and framing.symmetric:
-            if not self._fits(form.value.where, body.payload, framing):
-                return None
-        elif isinstance(body, ByRule) and not framing.symmetric:
+            fitting = self._fitting(where, body.payload, framing)
+            return None if fitting is None else Frame(body, fitting, answers)
+        if isinstance(body, ByRule) and not framing.symmetric:
             message = "with this framing a server's frames are not like ours; a rule cannot answer"
-            self._mistakes.add(form.value.where, message)
+            self._mistakes.add(where, message)
             return None
-        return Frame(body, framing, self.wire.answers and framing.symmetric)
+        if isinstance(body, ByRule):
+            return Frame(body, self._answering(framing), answers)
+        if isinstance(body, Length):
+            awaited = self._awaited(where, body.size, framing)
+            return None if awaited is None else Frame(body, awaited, answers)
+        return Frame(body, framing, answers)
 
     def _body(
         self, node: Node, sent: bool, targets: Collection[str]
@@ -274,19 +285,37 @@ class Payloads:
         payload = self._payload(form.value, "a frame's body", sent=sent)
         if framing is None or payload is None or not self._bounded(form.where, payload):
             return None
-        fits = self._fits(form.value.where, payload, framing)
-        return Framed(payload, framing) if fits else None
+        fitting = self._fitting(form.value.where, payload, framing)
+        return None if fitting is None else Framed(payload, fitting)
 
-    def _fits(self, where: Position, payload: Payload, framing: Framing) -> bool:
-        """Whether a body can be framed, as far as it is known."""
+    def _fitting(self, where: Position, payload: Payload, framing: Framing) -> Framing | None:
+        """The framing for a body, None where it cannot be framed, as far as it is known."""
         constant = _constant(payload)
         try:
+            framing = framing.holding(size_of(payload))
             if constant is not None:
                 framing.encode(constant)
         except ValueError as error:
             self._mistakes.add(where, f"this body cannot be framed: {error}")
-            return False
-        return True
+            return None
+        return framing
+
+    def _awaited(self, where: Position, size: int, framing: Framing) -> Framing | None:
+        """The framing for a body of `size` bytes; None where none can come."""
+        try:
+            if isinstance(framing, Fixed) and size < framing.size:
+                raise ValueError(f"every frame has {framing.size} bytes ('fixed')")
+            return framing.holding(size)
+        except ValueError as error:
+            self._mistakes.add(where, f"this reply can never come: {error}")
+        return None
+
+    def _answering(self, framing: Framing) -> Framing:
+        """The framing for what a rule makes of the frame that the step sends."""
+        try:
+            return framing.holding(LONGEST_ANSWER * self._sent)
+        except ValueError:
+            return framing
 
     # --- payloads ---------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ from functools import lru_cache
 import h11
 
 from loadmux.framed import Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing, too_large
+from loadmux.framing import Decoder, Frame, FrameError, Framing, raised, too_large
 from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
 from loadmux.rules import MAX_FRAME
@@ -36,6 +36,7 @@ from loadmux.scenario import Payload, Text
 Headers = Sequence[tuple[bytes, bytes]]
 
 MOST_HEADERS = 256 * 1024
+SMALLEST_HEAD = len(b"HTTP/1.1 200 \r\n\r\n")
 REMEMBERED = 16 * 1024
 NO_HEAD = "the status line and headers of a response"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -200,6 +201,12 @@ class Http(Framing):
     def decoder(self) -> ResponseDecoder:
         return ResponseDecoder(self.method, self.max_size)
 
+    def holding(self, least: int) -> Http:
+        """Beside the body there is room for the head, and for the lines of small chunks."""
+        return replace(
+            self, max_size=raised(self.max_size, least + SMALLEST_HEAD, MOST_HEADERS + least)
+        )
+
     def answering(self, sent: bytes) -> Http:
         method = sent.partition(b" ")[0]
         return replace(self, method=method) if method == b"HEAD" else self
@@ -265,6 +272,9 @@ class ResponseReply(Incoming):
 
     def captures(self) -> tuple[str, ...]:
         return tuple(name for one in (*self.values, self.body) for name in one.captures())
+
+    def least(self, sizes: Sequence[int]) -> int:
+        return self.body.least(sizes[len(sizes) - len(self.body.payloads()) :])
 
     def judge(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
         assert isinstance(frame, Response)

@@ -29,6 +29,10 @@ class Wanted:
     def captures(self) -> tuple[str, ...]:
         return () if self.regex is None else self.regex.groups
 
+    def least(self, sizes: Sequence[int]) -> int:
+        """Bytes that right data has at least; `sizes` are those of its payloads."""
+        return self.size or sum(sizes)
+
     def judge(self, what: str, data: bytes, parts: Sequence[bytes]) -> Judgement:
         """What is wrong with `data`, which the report calls `what`; `parts` are its payloads'."""
         if self.regex is not None:

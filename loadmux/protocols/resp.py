@@ -20,11 +20,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadmux.framed import Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing, too_large
+from loadmux.framing import Decoder, Frame, FrameError, Framing, raised, too_large
 from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
 from loadmux.protocols.judging import mismatch
 from loadmux.rules import MAX_FRAME
@@ -247,6 +247,10 @@ class Resp(Framing):
     def decoder(self) -> RespDecoder:
         return RespDecoder(self.max_size)
 
+    def holding(self, least: int) -> Resp:
+        """Beside the bytes of the values there is room for what says where each of them ends."""
+        return replace(self, max_size=raised(self.max_size, least + len(b"+\r\n"), least))
+
 
 # --- commands -----------------------------------------------------------------------------------
 
@@ -303,6 +307,9 @@ class RespReply(Incoming):
     def captures(self) -> tuple[str, ...]:
         regexes = [leaf.regex for leaf in self.expected.leaves() if leaf.regex is not None]
         return tuple(name for regex in regexes for name in regex.groups)
+
+    def least(self, sizes: Sequence[int]) -> int:
+        return sum(sizes)
 
     def likely(self, parts: Sequence[bytes]) -> bytes | None:
         expected = self.expected

@@ -32,7 +32,7 @@ from wsproto.utilities import generate_accept_token
 
 from loadmux.errors import Kind
 from loadmux.framed import Judgement, WholeFrameVerifier
-from loadmux.framing import Decoder, Frame, FrameError, Framing, Session, Unasked
+from loadmux.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
 from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
 from loadmux.rules import MAX_FRAME, Verifier
@@ -44,6 +44,7 @@ FIN = 0x80
 MASKED = 0x80
 SHORT = 125
 MOST_CONTROL = 125
+SMALLEST_HEAD = 2
 MOST_HANDSHAKE = 64 * 1024
 NO_STATUS = 1005
 OPCODES: dict[What, Opcode] = {
@@ -314,6 +315,10 @@ class WebSocket(Session):
     def decoder(self) -> Conversation:
         return Conversation(self)
 
+    def holding(self, least: int) -> WebSocket:
+        """Beside the message there is room for the heads of its fragments."""
+        return replace(self, max_size=raised(self.max_size, least + SMALLEST_HEAD, least))
+
     def answering(self, sent: bytes) -> WebSocket:
         ours = self.wants == "close" and sent[:1] == bytes([FIN | Opcode.CLOSE])
         return replace(self, closed_by_us=True) if ours else self
@@ -413,6 +418,9 @@ class Heard(Incoming):
 
     def captures(self) -> tuple[str, ...]:
         return self.body.captures()
+
+    def least(self, sizes: Sequence[int]) -> int:
+        return self.body.least(sizes)
 
     def over(self, framing: Framing) -> WebSocket:
         assert isinstance(framing, WebSocket)

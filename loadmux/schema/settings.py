@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from loadmux import thresholds
+from loadmux.framing import LARGEST_FRAME
 from loadmux.loader import feeders, frames, reader, sockets, target, tls
 from loadmux.loader.load import (
     DEFAULT_GRACEFUL_STOP,
@@ -186,10 +187,10 @@ def _framing(framers: Collection[str]) -> Schema:
             required=["bytes"],
             description="A length, then a body of as many bytes.",
         ),
-        "fixed": size("A body of so many bytes.", frames.LARGEST_FRAME),
+        "fixed": size("A body of so many bytes.", LARGEST_FRAME),
         "max": size(
             "The most bytes that a whole frame may have; more is a fault.",
-            frames.LARGEST_FRAME,
+            LARGEST_FRAME,
             default=f"{MAX_FRAME // 2**20}MiB",
         ),
     }
