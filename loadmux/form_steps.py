@@ -15,9 +15,8 @@ from functools import partial
 from random import Random
 from time import perf_counter
 
-from loadmux.driver.connection import Awaited, Connection, await_replies
-from loadmux.driver.loop import sleep_until, wait_io
-from loadmux.driver.poller import READABLE
+from loadmux.driver.connection import Awaited, Connection, await_replies, readable
+from loadmux.driver.loop import next_turn, sleep_until
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.frame_steps import Place
@@ -118,12 +117,10 @@ class AttentiveWait:
         sessions = [one for one in own if one.endpoint.unasked is not None]
         while perf_counter() < until:
             listening = [one for one in sessions if one.connected and attend(one)]
-            for one in listening:
-                one.want = READABLE
-            user.set_deadline(until)
-            await wait_io(user)
-            for one in listening:
-                one.want = 0
+            if any(one.more for one in listening):
+                await next_turn(user)
+            else:
+                await readable(user, listening, until - user.loop.stood)
         await user.give_way()
 
 
@@ -131,8 +128,7 @@ def attend(connection: Connection) -> bool:
     """Answer what has come unasked; whether more may. Raises Fault if the connection is lost."""
     connection.drain()
     if connection.inbox:
-        connection.inbox = connection.unexplained(connection.inbox)
-        connection.update_dirty()
+        connection.explain_unasked()
     return not connection.eof and not connection.paused
 
 
@@ -170,7 +166,8 @@ class AtWork(Running):
         connection = await self._open(on)
         verifier = Exact(reply) if isinstance(reply, bytes) else reply
         now = perf_counter()
-        awaited = Awaited(connection, verifier, now, now + self._step.timeout)
+        due = self._user.loop.limit(now, self._step.timeout)
+        awaited = Awaited(connection, verifier, now, due)
         await await_replies(self._user, [awaited], self._step.timeout)
         return verifier.kept()
 
@@ -211,5 +208,5 @@ class Perform:
     async def run(self, user: VirtualUser) -> None:
         began = perf_counter()
         await self.action.run(AtWork(self, user))
-        self.record(perf_counter() - began)
+        self.record(user.loop.since(began))
         await user.give_way()

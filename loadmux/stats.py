@@ -4,6 +4,7 @@ A latency is recorded by appending it to a plain list (25 ns) and folded into th
 The histogram's buckets are the upper 16 bits of an IEEE-754 binary32: sign, 8 bits of exponent and
 7 of mantissa, so log-linear and at most 1/128 = 0.8% wide, and the conversion of a whole batch runs
 in C (`array` and `memoryview`). Minimum, maximum and sum are kept exactly. Times are in seconds.
+A latency of NaN is one that a standstill of the generator has spoilt: it is counted, no more.
 """
 
 from __future__ import annotations
@@ -50,16 +51,21 @@ class Histogram:
     low: float = float("inf")
     high: float = 0.0
 
-    def add(self, samples: list[float]) -> None:
-        """Fold a batch of latencies (seconds, not negative) in."""
+    def add(self, samples: list[float]) -> int:
+        """Fold a batch of latencies (seconds, not negative) in; how many were NaN, and left out."""
+        total = sum(samples)
+        if total != total:
+            measured = [sample for sample in samples if sample == sample]
+            return len(samples) - len(measured) + self.add(measured)
         if not samples:
-            return
+            return 0
         singles = memoryview(array("f", samples)).cast("B").cast("H")
         self.counts.update(singles[_UPPER_HALF].tolist())
         self.count += len(samples)
-        self.total += sum(samples)
+        self.total += total
         self.low = min(self.low, min(samples))
         self.high = max(self.high, max(samples))
+        return 0
 
     def merge(self, other: Histogram) -> None:
         self.counts.update(other.counts)
@@ -105,7 +111,8 @@ class StepStats:
     """One row of the report. `samples` is the batch not folded yet: the hot path appends to it.
 
     `kind` is exchange (a reply was checked), send, connect, or other. `untimed` counts what was
-    right but has no latency (a silence that was kept).
+    right but has no latency (a silence that was kept), `spoilt` those of them that would have one,
+    had the generator not stood still.
 
     `late` are those of `errors` that came to light after their exchange had been counted as right:
     bytes too many at the end of a run.
@@ -120,6 +127,7 @@ class StepStats:
     histogram: Histogram = field(default_factory=Histogram)
     errors: int = 0
     untimed: int = 0
+    spoilt: int = 0
     late: int = 0
     samples: list[float] = field(default_factory=list)
     service: Histogram | None = None
@@ -140,13 +148,15 @@ class StepStats:
 
     def fold(self) -> None:
         """Empty `samples` into the histogram; the list object stays the same one."""
-        self.histogram.add(self.samples)
+        spoilt = self.histogram.add(self.samples)
         if self.service is not None:
             self.service.add(self.samples)
-            self.histogram.add([response for response, _ in self.delayed])
+            spoilt += self.histogram.add([response for response, _ in self.delayed])
             self.service.add([service for _, service in self.delayed])
             self.delayed.clear()
         self.samples.clear()
+        self.untimed += spoilt
+        self.spoilt += spoilt
 
     def merge(self, other: StepStats) -> None:
         if self.service is not None or other.service is not None:
@@ -157,6 +167,7 @@ class StepStats:
         self.histogram.merge(other.histogram)
         self.errors += other.errors
         self.untimed += other.untimed
+        self.spoilt += other.spoilt
         self.late += other.late
 
     @property
@@ -331,6 +342,11 @@ class Stats:
         return total
 
     @property
+    def spoilt(self) -> int:
+        """Latencies that a standstill of the generator has spoilt."""
+        return self.connects.spoilt + sum(row.spoilt for row in self.steps.values())
+
+    @property
     def errors(self) -> int:
         """Every fault, whatever step it was met at."""
         return sum(group.count for group in self.faults.values())
@@ -338,8 +354,9 @@ class Stats:
 
 def _moved(row: StepStats) -> StepStats:
     row.fold()
-    moved = StepStats(row.name, row.kind, row.histogram, row.errors, row.untimed, row.late)
-    row.histogram, row.errors, row.untimed, row.late = Histogram(), 0, 0, 0
+    counts = row.errors, row.untimed, row.spoilt, row.late
+    moved = StepStats(row.name, row.kind, row.histogram, *counts)
+    row.histogram, row.errors, row.untimed, row.spoilt, row.late = Histogram(), 0, 0, 0, 0
     if row.service is not None:
         moved.service, row.service = row.service, Histogram()
     return moved

@@ -8,20 +8,21 @@ everything else (several sockets, pieces, saves, a connection that needs care) g
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
-from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies
-from loadmux.driver.loop import NEVER, sleep_until, wait_io
-from loadmux.driver.poller import READABLE
+from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies, readable
+from loadmux.driver.loop import NEVER, next_turn, sleep_until
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import Fault, Kind
 from loadmux.rules import Exact, Rule, RuleVerifier, Verifier
 from loadmux.scenario import SocketAction
+
+PIECES_AT_ONCE = 16
 
 Render = Callable[[VirtualUser, str, bytes], bytes]
 """Bytes for a user, the name of a socket, and what the same step sent."""
@@ -52,15 +53,15 @@ class Message:
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
 
-    def cut(self, payload: bytes) -> list[bytes]:
+    def cut(self, payload: bytes) -> Iterator[bytes]:
         if not self.pieces:
-            return [payload]
-        cut, at, sizes, size = [], 0, iter(self.pieces), self.pieces[-1]
+            yield payload
+            return
+        at, sizes, size = 0, iter(self.pieces), self.pieces[-1]
         while at < len(payload):
             size = next(sizes, size)
-            cut.append(payload[at : at + size])
+            yield payload[at : at + size]
             at += size
-        return cut
 
 
 class Reply:
@@ -162,6 +163,8 @@ async def send(
             await sleep_until(user, due)
         connection.note("sent", piece)
         await connection.send_rest(piece, 0, timeout)
+        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime(perf_counter()):
+            await next_turn(user)
     connection.update_dirty()
 
 
@@ -180,7 +183,7 @@ class Send:
             payload = self.message.bytes_for(user, connection.name)
             began = perf_counter()
             await send(user, connection, self.message, payload, self.timeout)
-            self.record(perf_counter() - began)
+            self.record(user.loop.since(began))
             await user.give_way()
 
 
@@ -245,7 +248,7 @@ class Exchange:
     async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
         connections = await opened(user, self.sockets)
         waiting = [await self._begin(user, one, rendered) for one in connections]
-        due = perf_counter() + self.timeout
+        due = user.loop.limit(perf_counter(), self.timeout)
         for one in waiting:
             one.due = due
             one.until = due if self.bounded else NEVER
@@ -270,7 +273,7 @@ class Exchange:
         if message is not None:
             await send(user, connection, message, payload, self.timeout)
         verifier = self._verifier(user, connection, payload)
-        return Awaited(connection, verifier, began, began + self.timeout)
+        return Awaited(connection, verifier, began, user.loop.limit(began, self.timeout))
 
     def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
         by_rule = isinstance(self.reply, RuleReply | RuleReplies)
@@ -303,14 +306,13 @@ class End:
         await user.give_way()
 
     async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
-        due = perf_counter() + self.timeout
+        due = user.loop.limit(perf_counter(), self.timeout)
         while waiting := [one for one in waiting if not self._ended(one, began)]:
-            for one in waiting:
-                one.want = READABLE
-            user.set_deadline(due)
-            timed_out = await wait_io(user)
-            for one in waiting:
-                one.want = 0
+            if any(one.at_hand for one in waiting):
+                await next_turn(user)
+                timed_out = user.loop.awake() >= due
+            else:
+                timed_out = await readable(user, waiting, due)
             if timed_out and self.wanted is not None:
                 raise self._unwanted(waiting[0], None)
             if timed_out:
@@ -335,9 +337,11 @@ class End:
             extra = connection.unexplained(data)
             if extra or connection.datagrams:
                 raise connection.surplus(extra)
+            if connection.task.overtime(perf_counter()):
+                return False
         if connection.connected and self.wanted is not Kind.CLOSED:
             raise self._unwanted(connection, Kind.CLOSED)
-        self.record(perf_counter() - began)
+        self.record(connection.loop.since(began))
         connection.abandon()
         return True
 
@@ -399,11 +403,11 @@ class Wait:
 
 async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
     """Steps within a step; a fault bears the name of the innermost one."""
-    for step in steps:
+    for operation in steps:
         try:
-            await step.run(user)
+            await operation.run(user)
         except Fault as fault:
-            fault.evidence.step = fault.evidence.step or step.name
+            fault.evidence.step = fault.evidence.step or operation.name
             raise
 
 

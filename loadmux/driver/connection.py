@@ -34,10 +34,21 @@ from types import coroutine
 from typing import ClassVar
 
 from loadmux.driver import evidence
-from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
+from loadmux.driver.inbox import Inbox
+from loadmux.driver.loop import (
+    NEVER,
+    NOT_MEASURED,
+    Interrupted,
+    Loop,
+    Task,
+    next_turn,
+    sleep_until,
+    wait_io,
+)
 from loadmux.driver.poller import GONE, PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
 from loadmux.driver.sources import Sources
 from loadmux.driver.tls import Secured, Unfinished, described
+from loadmux.driver.uptake import Uptake
 from loadmux.errors import DriverFault, Fault, Kind, Moment
 from loadmux.rules import RuleVerifier, Verifier
 
@@ -49,6 +60,7 @@ GATHER = 0.1
 GATHER_MOST = 0.5
 LINGER = 0.5
 QUIET = 0.05
+READS_AT_ONCE = 16
 DEBT_WITHIN = 5.0
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
 
@@ -180,7 +192,8 @@ class Connection:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = self.outstanding = 0
         self.eof = self.paused = False
-        self.inbox = self.payload = self.awaited = self.last = self.debt = b""
+        self.inbox = Inbox()
+        self.payload = self.awaited = self.last = self.debt = b""
         self.began = self.last_at = self.opened_at = 0.0
         self.verifier: Verifier | None = None
         self.rule_verifier: RuleVerifier | None = None
@@ -229,17 +242,17 @@ class Connection:
             sent = self._send(payload)
         except OSError as error:
             sent = self._send_failed(error)
-        deadline = began + plan.timeout
+        late = False
         if sent != len(payload):
             yield from self.send_rest(payload, sent, plan.timeout)
-            deadline = clock() + plan.timeout
         else:
             self.want = READABLE
             task = self.task
-            task.deadline = deadline
+            task.deadline = deadline = began + plan.timeout
             if deadline < task.alarm:
                 self.loop.push_alarm(task, deadline)
-            if not (yield):
+            late = yield
+            if not late:
                 try:
                     data: bytes | None = self._recv(plan.size)
                 except OSError as error:
@@ -248,12 +261,12 @@ class Connection:
                     self.ready &= ~READ
                     self.last = data
                     self.last_at = now = clock()
-                    plan.record(now - began)
+                    plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
                     return
                 self._keep(data, plan.size)
-                deadline = clock() + plan.timeout
         self.want = 0
-        awaited = Awaited(self, plan.judge(), began, deadline)
+        due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
+        awaited = Awaited(self, plan.judge(), began, due)
         yield from await_replies(self.task, [awaited], plan.timeout)
         plan.record(awaited.took)
 
@@ -296,11 +309,15 @@ class Connection:
         return sock, code
 
     async def connect(self, timeout: float) -> float:
-        """Open the socket; the time it took in seconds. Raises Fault, or DriverFault for limits."""
+        """Open the socket; the time it took in seconds, NaN where a standstill spoilt it.
+
+        Raises Fault, or DriverFault for limits.
+        """
         self._clear()
         began = perf_counter()
+        due = self.loop.limit(began, timeout)
         sock, code = self._dial()
-        while code == errno.EAGAIN and perf_counter() - began < timeout:
+        while code == errno.EAGAIN and self.loop.awake() < due:
             # A Unix listener's queue is full; there is nothing to wait on, unix(7).
             await sleep_until(self.task, perf_counter() + 0.001)
             code = sock.connect_ex(self.endpoint.address)
@@ -314,26 +331,26 @@ class Connection:
             self.loop.poller.add(self.fd)
             self.loop.connections[self.fd] = self
             if code == errno.EINPROGRESS:
-                code = await self._connecting(began + timeout)
+                code = await self._connecting(due)
             if code:
                 raise self._connect_failed(code, timeout)
             if self.endpoint.may_meet_itself and met_itself(sock, self.endpoint):
                 raise self._connected_to_itself()
             self._send, self._recv = sock.send, sock.recv
             if self.endpoint.tls is not None:
-                await self._secure(sock, self.endpoint.tls, began, timeout)
+                await self._secure(sock, self.endpoint.tls, due, timeout)
         except BaseException:
             self.abandon()
             raise
         self.dirty = False
         self.opened_at = perf_counter()
-        return self.opened_at - began
+        return self.loop.since(began)
 
     async def _connecting(self, due: float) -> int:
         assert self.sock is not None
         self.arm(WRITE)
         self.want = WRITABLE
-        self.task.set_deadline(due)
+        self.task.set_limit(due)
         timed_out = await wait_io(self.task)
         self.want = 0
         self.ready &= TRY
@@ -343,9 +360,9 @@ class Connection:
         return self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
     async def _secure(
-        self, sock: socket.socket, context: ssl.SSLContext, began: float, timeout: float
+        self, sock: socket.socket, context: ssl.SSLContext, due: float, timeout: float
     ) -> None:
-        """The TLS handshake, within what is left of the connect's `timeout`. Raises Fault."""
+        """The TLS handshake, until `due`, when the connect's `timeout` is over. Raises Fault."""
         self.tls = tls = Secured(sock, context, self.endpoint.server_name, self._found_end)
         self._send, self._recv = tls.send, tls.recv
         late = False
@@ -353,7 +370,7 @@ class Connection:
             while not late and (waits_for := tls.handshake()):
                 self.arm(waits_for & (READ | WRITE))
                 self.want = waits_for
-                self.task.set_deadline(began + timeout)
+                self.task.set_limit(due)
                 late = await wait_io(self.task)
                 self.want = 0
         except OSError as error:
@@ -420,7 +437,7 @@ class Connection:
         """Put a first read of up to `size` bytes that was not just the reply into the inbox."""
         if data is not None:
             self._took(data, size)
-            self.inbox = data
+            self.inbox.add(data)
             if data:
                 self.note("received", data)
 
@@ -430,8 +447,7 @@ class Connection:
         Raises Fault when the connection is lost.
         """
         if self.inbox:
-            data, self.inbox = self.inbox, b""
-            return data
+            return self.inbox.take()
         if self.eof:
             return b""
         if not self.ready & TRY:
@@ -496,7 +512,7 @@ class Connection:
         Raises Fault: `send_stalled` when the kernel took nothing for `timeout` seconds.
         """
         view = memoryview(payload)
-        due = perf_counter() + timeout
+        uptake: Uptake | None = None
         while sent < len(payload):
             try:
                 count = self._send(view[sent : sent + LARGE])
@@ -504,31 +520,57 @@ class Connection:
                 count = self._send_failed(error)
             if count:
                 sent += count
-                due = perf_counter() + timeout
+                if uptake is not None:
+                    uptake.moved()
+                if sent < len(payload) and self.task.overtime(perf_counter()):
+                    await next_turn(self.task)
                 continue
             self.drain()
-            reading = 0 if self.paused or self.eof else READ
-            self.arm(WRITE | reading)
-            self.want = WRITABLE | (reading and READABLE)
-            self.task.set_deadline(due)
-            late = await wait_io(self.task)
-            self.want = 0
-            if late:
+            if self.more:
+                await next_turn(self.task)
+                continue
+            uptake = uptake or self._uptake(timeout)
+            if uptake.stalled():
                 text = (
                     f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
                 )
                 raise self.fault(Kind.SEND_STALLED, text)
+            await self._room(uptake, 0 if self.paused or self.eof else READ)
             self.drain()
 
+    def _uptake(self, timeout: float) -> Uptake:
+        assert self.sock is not None
+        return Uptake(self.loop, self.sock, self.tls, timeout)
+
+    async def _room(self, uptake: Uptake, reading: int) -> None:
+        """Wait until there may be room, for something to read (if `reading`), or a time."""
+        self.arm(WRITE | reading)
+        self.want = WRITABLE | (reading and READABLE)
+        self.task.set_limit(uptake.next_look)
+        await wait_io(self.task)
+        self.want = 0
+
+    @property
+    def more(self) -> bool:
+        """Whether a read that was left off for the sake of others is to go on."""
+        return bool(self.ready & TRY) and not self.eof and not self.paused
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is something to take, or may be."""
+        return bool(self.inbox) or self.more
+
     def drain(self) -> None:
-        """Move what the kernel holds into the inbox (unless reading is stopped)."""
+        """Move what the kernel holds into the inbox (unless reading is stopped).
+
+        Of a flood only so much as READS_AT_ONCE bring; then there is `more`.
+        """
         if self.paused:
             return
-        chunks = []
-        while self.ready & TRY and not self.eof and (data := self._read()):
-            chunks.append(data)
-        if chunks:
-            self.inbox = b"".join((self.inbox, *chunks))
+        for _ in range(READS_AT_ONCE):
+            if not self.ready & TRY or self.eof or not (data := self._read()):
+                break
+            self.inbox.add(data)
             self.dirty = True
 
     # --- replies --------------------------------------------------------------------------------
@@ -537,8 +579,7 @@ class Connection:
         """Before a send or a close: Fault if bytes or an end lie here that nobody asked for."""
         self.drain()
         if self.inbox:
-            self.inbox = self.unexplained(self.inbox)
-            self.update_dirty()
+            self.explain_unasked()
         if self.debt:
             owed, self.debt = self.debt, b""
             await self.send_rest(owed, 0, DEBT_WITHIN)
@@ -552,6 +593,11 @@ class Connection:
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
 
+    def explain_unasked(self) -> None:
+        """Leave in the inbox only what nothing explains. Raises Fault."""
+        self.inbox.add(self.unexplained(self.inbox.take_all()))
+        self.update_dirty()
+
     def unexplained(self, data: bytes) -> bytes:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
         if self.endpoint.unasked is not None:
@@ -564,7 +610,7 @@ class Connection:
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have arrived bytes checked; what belongs to a later reply goes back."""
-        self.inbox = verifier.feed(data)
+        self.inbox.put_back(verifier.feed(data))
 
     def answer(self, data: bytes) -> None:
         """Send what the protocol owes the server; what the kernel does not take now stays `debt`.
@@ -634,16 +680,13 @@ class Connection:
         Raises Fault when the connection is lost already, or has no room for `timeout` seconds.
         """
         assert self.sock is not None
-        due = perf_counter() + timeout
+        uptake: Uptake | None = None
         while self.tls is not None and not self.tls.finish():
-            self.arm(WRITE)
-            self.want = WRITABLE
-            self.task.set_deadline(due)
-            late = await wait_io(self.task)
-            self.want = 0
-            if late:
+            uptake = uptake or self._uptake(timeout)
+            if uptake.stalled():
                 text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
                 raise self.fault(Kind.SEND_STALLED, text)
+            await self._room(uptake, 0)
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError as error:
@@ -695,10 +738,13 @@ class Connection:
     def ended(self) -> bool:
         """Throw away what has arrived; true once the server's side has ended too."""
         try:
-            while data := self._recv(LARGE):
+            for _ in range(READS_AT_ONCE):
+                if not (data := self._recv(LARGE)):
+                    return True
                 if len(data) < LARGE:
                     self.ready &= ~READ
-            return True
+            self.ready |= READ
+            return False
         except BlockingIOError:
             self.ready = 0
             self.arm(READ)
@@ -730,9 +776,10 @@ class Connection:
 
 @dataclass(slots=True)
 class Awaited:
-    """A reply under way: `began`, `due` and the rest in `perf_counter` seconds.
+    """A reply under way, since the `perf_counter` time `began`; the rest in the loop's own time.
 
-    `due` moves on with each arrival, up to `until`; `took` is the latency in seconds.
+    `due` moves on with each arrival (`heard`, 0 before the first), up to `until`; `took` is the
+    latency in seconds, NaN where a standstill spoilt it.
     """
 
     connection: Connection
@@ -756,9 +803,12 @@ class Awaited:
             connection.answer(verifier.answer())
             if verifier.wrong_at is not None:
                 return False
-            self.heard = perf_counter()
+            now = perf_counter()
+            self.heard = now - connection.loop.stood
             self.due = min(self.heard + timeout, self.until)
-        self.took = perf_counter() - self.began
+            if not verifier.done and connection.task.overtime(now):
+                return False
+        self.took = connection.loop.since(self.began)
         connection.settle(verifier)
         if verifier.closes:
             connection.hang_up()
@@ -771,7 +821,7 @@ class Awaited:
             raise evidence.closed(connection, verifier)
         if verifier.wrong_at is not None:
             return False
-        self.took = perf_counter() - self.began
+        self.took = connection.loop.since(self.began)
         connection.settle(verifier)
         connection.abandon()
         return True
@@ -789,16 +839,27 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
         for one in waiting:
             if one.verifier.wrong_at is not None:
                 raise await one.connection.wrong(one.verifier)
-        for one in waiting:
-            one.connection.want = READABLE
-        task.set_deadline(min(one.due for one in waiting))
-        timed_out = await wait_io(task)
-        for one in waiting:
-            one.connection.want = 0
+        due = min(one.due for one in waiting)
+        if any(one.connection.at_hand for one in waiting):
+            await next_turn(task)
+            timed_out = task.loop.awake() >= due
+        else:
+            timed_out = await readable(task, [one.connection for one in waiting], due)
         if timed_out:
             late = min(waiting, key=lambda one: one.due)
-            quiet = perf_counter() - max(late.heard, late.began)
+            quiet = task.loop.awake() - late.heard if late.heard else timeout
             raise late.connection.late(late.verifier, timeout, quiet)
+
+
+async def readable(task: Task, connections: Sequence[Connection], due: float) -> bool:
+    """Wait until one may have brought something; true if `due` (the loop's own time) passed."""
+    for one in connections:
+        one.want = READABLE
+    task.set_limit(due)
+    timed_out = await wait_io(task)
+    for one in connections:
+        one.want = 0
+    return timed_out
 
 
 async def gather(task: Task, connection: Connection, size: int) -> bytes:
@@ -808,8 +869,8 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
     meanwhile only ends the gathering: the fault in hand is not lost.
     """
     got = b""
-    until = perf_counter() + GATHER_MOST
-    while len(got) < size and perf_counter() < until:
+    until = task.loop.awake() + GATHER_MOST
+    while len(got) < size and task.loop.awake() < until:
         try:
             data = connection.take()
         except Fault:
@@ -818,6 +879,8 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
             break
         if data is not None:
             got += data
+            if task.overtime(perf_counter()):
+                await next_turn(task)
             continue
         connection.want = READABLE
         task.set_deadline(perf_counter() + GATHER)
@@ -838,14 +901,13 @@ async def drop(task: Task, connections: Sequence[Connection]) -> None:
     blamed for it.
     """
     going = [one for one in connections if one.connected and one.say_goodbye()]
-    due = perf_counter() + LINGER
+    due = task.loop.awake() + LINGER
     while going := [one for one in going if not one.ended()]:
-        for one in going:
-            one.want = READABLE
-        task.set_deadline(due)
-        timed_out = await wait_io(task)
-        for one in going:
-            one.want = 0
+        if any(one.ready & TRY for one in going):
+            await next_turn(task)
+            timed_out = task.loop.awake() >= due
+        else:
+            timed_out = await readable(task, going, due)
         if timed_out:
             break
     for one in connections:

@@ -34,12 +34,13 @@ from loadmux.driver.connection import (
     Plan,
     await_replies,
 )
-from loadmux.driver.loop import Interrupted, Task, wait_io
+from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
 from loadmux.driver.poller import READ, READABLE
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.rules import Verifier
 
 ANY_DATAGRAM = 64 * 1024
+READS_AT_ONCE = 256
 # socket(7), linux/sock_diag.h: nine integers, the last one counts the datagrams dropped.
 SO_MEMINFO = 55
 MEMINFO = struct.Struct("9I")
@@ -67,7 +68,8 @@ class DatagramConnection(Connection):
         began = clock()
         self.note("sent", payload)
         await self.send_rest(payload, 0, plan.timeout)
-        awaited = Awaited(self, plan.judge(), began, clock() + plan.timeout)
+        due = self.loop.limit(clock(), plan.timeout)
+        awaited = Awaited(self, plan.judge(), began, due)
         await await_replies(self.task, [awaited], plan.timeout)
         plan.record(awaited.took)
         self.drain()
@@ -120,9 +122,15 @@ class DatagramConnection(Connection):
         self.note("received", data)
         return data
 
+    @property
+    def at_hand(self) -> bool:
+        return bool(self.queue) or self.more
+
     def drain(self) -> None:
-        """Move what the kernel holds into the queue (unless reading is stopped)."""
-        while not self.paused and self.ready & TRY and (data := self._read()) is not None:
+        """Move what the kernel holds into the queue, as of a stream."""
+        for _ in range(READS_AT_ONCE):
+            if self.paused or not self.ready & TRY or (data := self._read()) is None:
+                break
             self.queue.append(data)
             self.dirty = True
 
@@ -201,12 +209,14 @@ class DatagramConnection(Connection):
     async def _gather(self) -> list[bytes]:
         """What comes until GATHER seconds of quiet, or for GATHER_MOST; an error ends it."""
         got: list[bytes] = []
-        until = perf_counter() + GATHER_MOST
+        until = self.loop.awake() + GATHER_MOST
         timed_out = False
-        while not timed_out and perf_counter() < until:
+        while not timed_out and self.loop.awake() < until:
             try:
-                while (data := self.take()) is not None:
+                while (data := self.take()) is not None and self.loop.awake() < until:
                     got.append(data)
+                    if self.task.overtime(perf_counter()):
+                        await next_turn(self.task)
             except Fault:
                 break
             self.want = READABLE

@@ -179,7 +179,7 @@ def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
             continue
         if other.endpoint.url != connection.endpoint.url:
             continue
-        if other.inbox[: len(expected)] == expected or peek(other, len(expected)) == expected:
+        if other.inbox.peek(len(expected)) == expected or peek(other, len(expected)) == expected:
             return other
     return None
 

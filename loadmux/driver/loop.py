@@ -12,6 +12,13 @@ stale.
 
 Descriptors are closed at the end of a batch of events: a number that was closed and given to a new
 socket within the batch would receive the old socket's event.
+
+No deadline fires before the sockets were looked at once it had passed: where the process was
+stopped (SIGSTOP, a suspended machine, a stolen core) the replies lie in the kernel by then. A turn
+that took more than STILL too long is a standstill. Whoever waits for its peer gets that time on
+top, as the peer may have been stopped as well; so limits of such waits are kept in the loop's own
+time (`awake`, `limit`, `Task.set_limit`), which leaves standstills out. Schedules and sleeps are
+not moved.
 """
 
 from __future__ import annotations
@@ -19,21 +26,26 @@ from __future__ import annotations
 import heapq
 import socket
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from itertools import count
 from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
-from loadmux.driver.poller import Poller
+from loadmux.driver.poller import BATCH, Events, Poller
+from loadmux.driver.standstill import STILL, Standstill, Standstills
 from loadmux.driver.system import original
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
 
 NEVER = float("inf")
+NOT_MEASURED = float("nan")
 IDLE_WAIT = 0.1
 SPIN_BELOW = 0.001
+OVERSLEPT = 0.005
+READY_AT_ONCE = 64
+SLICE = 0.002
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
 
@@ -48,13 +60,14 @@ class Interrupted(BaseException):
 class Task:
     """A coroutine on a loop; `deadline` is in `perf_counter` seconds, NEVER where there is none."""
 
-    __slots__ = ("alarm", "body", "deadline", "done", "loop", "resume")
+    __slots__ = ("_since", "_turn", "alarm", "body", "deadline", "done", "loop", "resume")
 
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.deadline = NEVER
         self.alarm = NEVER
         self.done = False
+        self._turn = self._since = 0.0
         self.body: Coroutine[Any, Any, None]
         self.resume: Callable[[Any], object]
 
@@ -67,11 +80,30 @@ class Task:
         if when < self.alarm:
             self.loop.push_alarm(self, when)
 
+    def set_limit(self, due: float) -> None:
+        """As `set_deadline`, for a wait on a peer: `due` is in the loop's own time."""
+        self.set_deadline(due + self.loop.stood)
+
+    def overtime(self, now: float) -> bool:
+        """Whether the task has worked for SLICE in this turn, since it first asked in it."""
+        turn = self.loop.looked
+        if self._turn != turn:
+            self._turn, self._since = turn, now
+        return now - self._since > SLICE
+
 
 @coroutine
 def wait_io(task: Task) -> Generator[None, bool, bool]:
     """Wait until a connection of the task is ready as it wants; true when the deadline passed."""
     return (yield)
+
+
+@coroutine
+def next_turn(task: Task) -> Generator[None, bool, None]:
+    """Let all others have their turn."""
+    task.deadline = NEVER
+    task.loop.wake(task)
+    yield
 
 
 @coroutine
@@ -90,7 +122,10 @@ class Loop:
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
     needed when the other's turn comes. `answered`: the URLs from which a datagram has come. `late`
-    collects by how much sleeps ended late (seconds).
+    collects by how much sleeps ended late (seconds). `stood` is for how long (seconds) the loop has
+    stood still, `woke` the `perf_counter` time at which it last went on: what began earlier has no
+    latency. `looked` is when the sockets were last looked at. `explain`, where somebody watches,
+    says what made a turn long since it was last asked; nothing where there was just much to do.
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -103,6 +138,13 @@ class Loop:
         self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
+        self.stood = 0.0
+        self.woke = 0.0
+        self.looked = self.epoch
+        self.standstills = Standstills()
+        self.explain: Callable[[], list[Standstill]] | None = None
+        self._back_by = NEVER
+        self._unseen = 0
         self._tasks: set[Task] = set()
         self._ready: deque[Task] = deque()
         self._alarms: list[tuple[float, int, Task]] = []
@@ -114,6 +156,18 @@ class Loop:
         """Share (0..1) of the time since `epoch` in which the loop had something to do."""
         span = now - self.epoch
         return min(1.0, max(0.0, 1.0 - self.waited / span)) if span > 0 else 0.0
+
+    def awake(self) -> float:
+        """The loop's own time: `perf_counter` seconds less those in which it stood still."""
+        return perf_counter() - self.stood
+
+    def limit(self, began: float, seconds: float) -> float:
+        """So long after the `perf_counter` time `began`, in the loop's own time."""
+        return began - self.stood + seconds
+
+    def since(self, began: float) -> float:
+        """Seconds since the `perf_counter` time `began`; NaN if the loop stood still meanwhile."""
+        return perf_counter() - began if began >= self.woke else NOT_MEASURED
 
     def spawn(self, task: Task, body: Coroutine[Any, Any, None]) -> None:
         task.body, task.resume = body, body.send
@@ -153,24 +207,42 @@ class Loop:
         """
         wait, connections, alarms = self.poller.wait, self.connections, self._alarms
         level, clock, alone = self.poller.level, perf_counter, until == NEVER
-        now = clock()
+        now, looked = clock(), self.looked
+        events: Events = []
+        if now - self._back_by > STILL:
+            self._stood_still(now - self._back_by, now)
         while self._tasks and not self._stopped and now < until:
-            for _ in range(len(self._ready)):
-                task = self._ready.popleft()
-                if not task.done:
-                    self._step(task, None)
+            if self._ready:
+                for _ in range(min(len(self._ready), READY_AT_ONCE)):
+                    task = self._ready.popleft()
+                    if not task.done:
+                        self._step(task, None)
             timeout = patience
             if alarms and alarms[0][0] - now < patience:
-                timeout = min(self._fire(now), patience)
+                timeout = min(self._fire(looked, now), patience)
+            before = clock()
+            if before - now > STILL:
+                self._long_turn(before - now, before, len(events))
             if self._ready:
+                now = looked = before
                 events = wait(0.0)
-                now = clock()
             else:
-                before = clock()
                 events = wait(timeout)
                 now = clock()
                 if timeout or (patience and not events):
                     self.waited += now - before
+                if now - before < timeout + OVERSLEPT:
+                    looked = now
+                else:
+                    looked = before  # interrupted, epoll_wait() may end without a last look
+                    if now - before - timeout > STILL:
+                        self._stood_still(now - before - timeout, now)
+            if len(events) < BATCH:
+                self._unseen = 0
+            elif self._unseen < len(connections):
+                self._unseen += BATCH
+                looked = self.looked
+            self.looked = looked
             for fd, event in events:
                 try:
                     connection = connections[fd]
@@ -190,7 +262,39 @@ class Loop:
             if not (events or alone or self._ready or timeout < patience):
                 break
         self._bury()
-        return self._leisure(now) if now < until else 0.0
+        return self._leave(now, until, len(events))
+
+    def _leave(self, now: float, until: float, events: int) -> float:
+        """When `run` ends, after a turn that began at `now`: how long it may stay away."""
+        left = perf_counter()
+        if left - now > STILL:
+            self._long_turn(left - now, left, events)
+        leisure = self._leisure(now) if now < until else 0.0
+        self._back_by = left + leisure
+        return leisure
+
+    def _long_turn(self, gap: float, now: float, events: int) -> None:
+        """A turn with so many events took `gap` seconds, until `now`."""
+        found = self.explain() if self.explain is not None else ()
+        if found or (self.explain is None and gap > STILL + events * SLICE):
+            self._stood_still(gap, now, found)
+        else:
+            self._grant(gap)
+
+    def _stood_still(self, gap: float, now: float, found: Sequence[Standstill] = ()) -> None:
+        """Until `now` nobody was served for `gap` seconds; `found` says more."""
+        if not found and self.explain is not None:
+            self.explain()  # it may have seen the same
+        self._grant(gap)
+        self.woke = now
+        for one in found or [Standstill(now - gap - self.epoch, gap)]:
+            self.standstills.add(one)
+
+    def _grant(self, gap: float) -> None:
+        """Give `gap` more seconds to all who wait for a peer."""
+        self.stood += gap
+        for task in {one.task for one in self.connections.values() if one.want}:
+            task.deadline += gap
 
     def _leisure(self, now: float) -> float:
         """How long nothing is due."""
@@ -210,17 +314,21 @@ class Loop:
         self._tasks.discard(task)
         task.ended()
 
-    def _fire(self, now: float) -> float:
-        """Wake whose deadline has passed; the time that the poller may wait from now on."""
-        alarms = self._alarms
-        while alarms and alarms[0][0] <= now:
+    def _fire(self, looked: float, now: float) -> float:
+        """Wake whose deadline had passed when all sockets were looked at, at `looked`.
+
+        Returns the time that the poller may wait from `now` on.
+        """
+        alarms, fired = self._alarms, 0
+        while alarms and alarms[0][0] <= looked and fired < READY_AT_ONCE:
             when, _, task = heapq.heappop(alarms)
             if task.alarm != when:
                 continue
             task.alarm = NEVER
-            if task.deadline <= now:
-                self.late.append(now - task.deadline)
+            if task.deadline <= looked:
+                self.late.append(max(0.0, now - max(task.deadline, self.woke)))
                 task.deadline = NEVER
+                fired += 1
                 self._step(task, True)
             elif task.deadline != NEVER:
                 self.push_alarm(task, task.deadline)

@@ -146,6 +146,11 @@ class Secured:
         """The handshake is over."""
 
     @property
+    def pending(self) -> int:
+        """Encrypted bytes that the kernel has not taken yet."""
+        return len(self._pending)
+
+    @property
     def unfinished(self) -> bool:
         """The peer's end came without close_notify."""
         return isinstance(self._end, Unfinished)

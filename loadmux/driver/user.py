@@ -27,7 +27,7 @@ from loadmux.driver.connection import (
     drop,
 )
 from loadmux.driver.datagrams import connection_for
-from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, sleep_until, wait_io
+from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Fault, Kind, ScriptFailed
 from loadmux.stats import Stats
 
@@ -289,9 +289,10 @@ class VirtualUser(Task):
         assert connection.endpoint.greeting is not None
         data, verifier = connection.endpoint.greeting(self.random)
         began = perf_counter()
+        due = self.loop.limit(began, timeout)
         connection.note("sent", data)
         await connection.send_rest(data, 0, timeout)
-        awaited = Awaited(connection, verifier, began, began + timeout)
+        awaited = Awaited(connection, verifier, began, due)
         await await_replies(self, [awaited], timeout)
         return awaited.took
 
@@ -354,11 +355,9 @@ class VirtualUser(Task):
     async def give_way(self) -> None:
         """Let the others have a turn now and then: called by steps that may end without waiting."""
         self.streak += 1
-        if self.streak >= GIVE_WAY_EVERY:
+        if self.streak >= GIVE_WAY_EVERY or self.overtime(perf_counter()):
             self.streak = 0
-            self.deadline = NEVER
-            self.loop.wake(self)
-            await wait_io(self)
+            await next_turn(self)
 
     def wake(self) -> None:
         """The run is stopping: do not sleep on between two iterations."""

@@ -268,3 +268,31 @@ def test_labels_keep_the_rows_of_scenarios_apart() -> None:
     assert (merged.iterations, merged.connects.count, merged.errors) == (3, 2, 3)
     assert list(first.steps) == ["talk"], "the scenario's own rows keep their names"
     assert first.labelled("") is first
+
+
+def test_a_latency_that_a_standstill_spoilt_is_counted_and_left_out() -> None:
+    nan = float("nan")
+    stats = Stats()
+    row = stats.row("ask")
+    row.samples.extend([0.25, nan, 0.5, nan])
+    stats.connects.samples.append(nan)
+    taken = Stats()
+    taken.merge(stats.take())
+    assert taken.steps["ask"].right == 4
+    assert taken.steps["ask"].histogram.count == 2
+    assert taken.steps["ask"].histogram.total == 0.75
+    assert taken.steps["ask"].spoilt == 2
+    assert taken.connects.right == 1
+    assert taken.connects.histogram.count == 0
+    assert taken.spoilt == 3
+    assert stats.spoilt == 0
+
+
+def test_under_open_load_a_response_is_spoilt_and_its_service_time_is_not() -> None:
+    row = StepStats("ask", "exchange", service=Histogram())
+    row.record_delayed(float("nan"), 0.25)
+    row.fold()
+    assert row.right == 1
+    assert row.histogram.count == 0
+    assert row.service is not None
+    assert row.service.count == 1

@@ -1,0 +1,125 @@
+"""Tells why a loop stood still: a timer of the process looks at what runs.
+
+A loop knows by its clock that a turn took too long, but not why: a process can be stopped, a step
+can compute, or very many steps can each take their time. A `Watch` knows, for SIGALRM comes every
+EVERY seconds. One that comes much too late, with no processor time used meanwhile, says that the
+process did not run; the same task found at work in the same turn, again and again, that it holds
+the loop. The timer costs the loop nothing.
+
+A task at work is found by its frame, which costs no bookkeeping: a function that carries out
+operations, one after the other, has the current one in a local variable called `operation`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter, thread_time
+from types import FrameType
+
+from loadmux.driver.loop import Loop
+from loadmux.driver.standstill import STILL, Standstill
+
+EVERY = 0.05
+NOT_THEIRS = (str(Path(__file__).resolve().parents[1]), sys.prefix, sys.base_prefix, "<")
+WHOSE = ("self", "branch", "user")
+
+
+class Watch:
+    """Watches a loop of the main thread, where alone `start` and `stop` may be called."""
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._waiting = type(loop.poller).wait.__code__
+        self._running = type(loop).run.__code__
+        self._found: list[Standstill] = []
+        self._ticked = self._cpu = self._since = 0.0
+        self._holder: tuple[FrameType, float] | None = None
+        self._seen = Standstill(0.0, 0.0)
+
+    def start(self) -> None:
+        self._ticked, self._cpu = perf_counter(), thread_time()
+        signal.signal(signal.SIGALRM, self._tick)
+        signal.siginterrupt(signal.SIGALRM, False)
+        signal.setitimer(signal.ITIMER_REAL, EVERY, EVERY)
+        self._loop.explain = self.take
+
+    def stop(self) -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        self._loop.explain = None
+
+    def take(self) -> list[Standstill]:
+        """What was found since the last call."""
+        if self._holder is not None and self._seen.seconds > STILL:
+            self._found.append(self._seen)
+        self._holder = None
+        found, self._found = self._found, []
+        return found
+
+    def _tick(self, number: int, frame: FrameType | None) -> None:
+        now, cpu = perf_counter(), thread_time()
+        lost, used = now - self._ticked - EVERY, cpu - self._cpu
+        self._ticked, self._cpu = now, cpu
+        if lost > STILL and used < lost / 2:
+            self._found.append(Standstill(now - lost - self._loop.epoch, lost))
+            self._loop.woke = now
+            self._holder = None
+        elif frames := self._at_work(frame):
+            self._working(frames, now - max(lost, 0.0), now)
+        else:
+            self._holder = None
+
+    def _at_work(self, frame: FrameType | None) -> list[FrameType]:
+        """The frames below the loop's own, the innermost first; none while it waits for events."""
+        frames: list[FrameType] = []
+        while frame is not None and frame.f_code is not self._running:
+            frames.append(frame)
+            frame = frame.f_back
+        idle = frame is None or not frames or frames[-1].f_code is self._waiting
+        return [] if idle else frames
+
+    def _working(self, frames: list[FrameType], since: float, now: float) -> None:
+        """Somebody is at work, as of `since` at the latest."""
+        holder = (frames[-1], self._loop.looked)
+        if self._holder != holder:
+            self._holder, self._since = holder, since
+            self._seen = seen_in(frames)
+        if now - self._since > STILL:
+            self._loop.woke = now  # what others have under way is spoilt already
+        at, held = self._since - self._loop.epoch, now - self._since
+        self._seen = replace(self._seen, at=at, seconds=held)
+
+
+def seen_in(frames: list[FrameType]) -> Standstill:
+    """Which step of which user these frames carry out."""
+    user = next(users_in(frames), None)
+    return Standstill(0.0, 0.0, next(steps_in(frames), None), user, place_in(frames))
+
+
+def users_in(frames: list[FrameType]) -> Iterator[int]:
+    """The number of the user whose frames they are, the outermost first."""
+    for frame in reversed(frames):
+        for name in WHOSE:
+            number = getattr(frame.f_locals.get(name), "number", None)
+            if isinstance(number, int):
+                yield number
+
+
+def steps_in(frames: list[FrameType]) -> Iterator[str]:
+    """The names of the operations under way, the innermost first."""
+    for frame in frames:
+        name = getattr(frame.f_locals.get("operation"), "name", None)
+        if isinstance(name, str):
+            yield name
+
+
+def place_in(frames: list[FrameType]) -> str:
+    """FILE:LINE of the scenario's own code, if some of it is at work."""
+    for frame in frames:
+        path = frame.f_code.co_filename
+        if not path.startswith(NOT_THEIRS):
+            return f"{Path(path).name}:{frame.f_lineno}"
+    return ""
