@@ -140,7 +140,10 @@ def _targets(scenario: Scenario) -> Values:
 
 def _target(target: Target) -> Values:
     if target.url is not None:
-        return _given(url=str(target.url), reply=target.rule)
+        reply: str | Values | None = target.rule
+        if target.read_size is not None:
+            reply = {"rule": target.rule, "read_size": target.read_size}
+        return _given(url=str(target.url), reply=reply)
     options = {name: _escaped(value) or True for name, value in target.options.items()}
     return _given(bundled=target.bundled, reply=target.rule) | options
 

@@ -12,9 +12,12 @@ verifier decides whether what came so far begins a member of that set:
   kept.
 - *Counting* rules (`ok`, `hello`): only how many replies came can be judged. The bounds follow
   from causes: a chunk has at least one byte, and a reply that had begun to arrive before some
-  bytes were sent does not answer these. A message of at most ONE_CHUNK bytes that leaves in one
-  send while nothing else is under way is one chunk. Hence `weak`: where messages are pipelined, a
-  lost reply can go unseen; a right server is never blamed.
+  bytes were sent does not answer these. Hence `weak`: where messages are pipelined, a lost reply
+  can go unseen; a right server is never blamed.
+
+What is known of how a server reads (`Reads`) makes the bounds tighter: no chunk is larger than what
+it reads at a time, so n bytes have at least n / that many replies; and a message that is no larger,
+fits in one segment, and leaves in one send while nothing else is under way, is one chunk.
 
 Bytes that are right are compared by whole stretches (memcmp, about 1 GB/s), never one by one;
 only the search for a wrong byte, and `upper_sb` around each `_`, goes into detail.
@@ -28,15 +31,17 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
+from sys import maxsize
 
 from loadmux.errors import Kind
 
 MAX_FRAME = 16 * 1024 * 1024
 """Bytes of a frame at most, unless a scenario says otherwise; so too up to and with an `until`."""
 ONE_CHUNK = 1024
-"""A message of at most so many bytes, sent at once and alone, is read by a server as one chunk."""
+"""A message of at most so many bytes, sent at once and alone, arrives in one piece."""
 LIKELY_MOST = 64 * 1024
 """A longer message is not answered in one piece, so its reply is not worked out beforehand."""
 WINDOW_LEAST = 64
@@ -147,6 +152,28 @@ class Verifier:
         self.received += mine
         self.done = len(mine) == due
         return rest
+
+
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """How a server reads, in bytes: at most `most` at a time.
+
+    A message of up to `whole` that arrives alone is surely read at once.
+    """
+
+    whole: int = ONE_CHUNK
+    most: int = maxsize
+
+    @classmethod
+    def at_most(cls, size: int) -> Reads:
+        """It reads `size` bytes at a time, less only where less has arrived."""
+        return cls(min(ONE_CHUNK, size), size)
+
+
+ORDINARY = Reads()
+"""As a bundled target that was not told to read less."""
+UNKNOWN = Reads(whole=1)
+"""Nothing is known: only a single byte cannot be cut."""
 
 
 class Exact(Verifier):
@@ -300,22 +327,39 @@ class Counting(RuleVerifier):
 
     `_count` whole replies and `_part` bytes of the next have come, in all; between `_least` and
     `_most` replies are right. `_first` and `_first_part` are where the current reply began.
+
+    `_chunks` is in bytes, where replies that had begun before a send count as full chunks: of all
+    sends that have been made, the largest sum of what had been answered before it and what was sent
+    from it on. So many bytes need `_least` chunks.
     """
 
-    __slots__ = ("_count", "_first", "_first_part", "_least", "_most", "_one", "_part", "_word")
+    __slots__ = (
+        "_chunks",
+        "_count",
+        "_first",
+        "_first_part",
+        "_least",
+        "_most",
+        "_part",
+        "_reads",
+        "_word",
+    )
 
-    def __init__(self, word: bytes, one_chunk: int) -> None:
+    def __init__(self, word: bytes, reads: Reads) -> None:
         super().__init__()
         self._word = word
-        self._one = one_chunk
+        self._reads = reads
         self._count = self._part = self._least = self._most = self._first = self._first_part = 0
+        self._chunks = 0
 
     def sent(self, data: bytes, lockstep: bool) -> None:
         if not data:
             return
-        one = lockstep and self.idle and len(data) <= self._one
+        reads = self._reads
+        one = lockstep and self.idle and len(data) <= reads.whole
         begun = self._count + bool(self._part)
-        self._least = max(self._least, begun + 1)
+        self._chunks = max(self._chunks, begun * reads.most) + len(data)
+        self._least = -(-self._chunks // reads.most)
         self._most += 1 if one else len(data)
         self.done = self.idle = False
 
@@ -425,6 +469,7 @@ class Received(RuleVerifier):
         "_head",
         "_last",
         "_limit",
+        "_most",
         "_quote",
         "_sent",
         "_single",
@@ -433,8 +478,9 @@ class Received(RuleVerifier):
         "_to",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Reads) -> None:
         super().__init__()
+        self._most = reads.most
         self._sent = bytearray()
         self._start = self._limit = self._last = 0
         self._begin = self._head = self._at = self._from = self._to = 0
@@ -474,7 +520,7 @@ class Received(RuleVerifier):
     def _take_head(self, data: bytes, at: int) -> int:
         if not self._head:
             self._begin = len(self.received) + at
-            self._limit = len(self._sent)
+            self._limit = min(len(self._sent), self._start + self._most)
         came = data[at : at + len(HEAD) - self._head]
         if not HEAD.startswith(came, self._head):
             at += first_difference(HEAD[self._head :], came)
@@ -558,13 +604,13 @@ class Received(RuleVerifier):
         begin = self._begin if under_way else len(self.received)
         right, skipped = bytes(self.received[: max(begin, 0)]), max(-begin, 0)
         if self.wrong_at is not None and not skipped:
-            chunks = recut(self._sent, self._start, *self._bodies())
+            chunks = split(recut(self._sent, self._start, *self._bodies()), self._most)
             guess = right + b"".join(map(received_reply, chunks))
             if first_difference(guess, self.received) == self.wrong_at:
                 return guess
         end = self._last if self._quote else self._limit if under_way else len(self._sent)
         chunks = [bytes(self._sent[self._start : end]), bytes(self._sent[end:])]
-        return right + b"".join(received_reply(each) for each in chunks if each)[skipped:]
+        return right + b"".join(map(received_reply, split(chunks, self._most)))[skipped:]
 
     def _bodies(self) -> tuple[list[bytes], bool]:
         """What the replies stand for that came from `_begin` on; is the last one whole?"""
@@ -583,23 +629,25 @@ class UpperSuffixed(RuleVerifier):
     """`upper_sb`: each chunk in upper case, then `_SB`.
 
     A state is (place in `_upper`, phase): phase INSIDE a chunk, 1 or 2 bytes into the suffix, or
-    BETWEEN chunks. Underscores in the payload make further states; each stretch without one is
-    compared at once. `_spare` is what came after the reply was complete: one of the states explains
-    it, but it may yet turn out to be surplus.
+    BETWEEN chunks. It is kept with the place where its chunk began, the last one of several: what
+    the longer chunk allows, the shorter does too. Underscores in the payload make further states;
+    each stretch without one is compared at once. `_spare` is what came after the reply was
+    complete: one of the states explains it, but it may yet turn out to be surplus.
 
     A payload of nothing but suffixes has a state for each, and costs the square of its length (6 KB
     of them: 3 s); any other costs about its length.
     """
 
-    __slots__ = ("_spare", "_states", "_upper")
+    __slots__ = ("_most", "_spare", "_states", "_upper")
 
     INSIDE = 0
     BETWEEN = len(SUFFIX)
 
-    def __init__(self) -> None:
+    def __init__(self, reads: Reads) -> None:
         super().__init__()
+        self._most = reads.most
         self._upper = bytearray()
-        self._states = {(0, self.BETWEEN)}
+        self._states = {(0, self.BETWEEN): 0}
         self._spare = b""
 
     def sent(self, data: bytes, lockstep: bool) -> None:
@@ -612,13 +660,16 @@ class UpperSuffixed(RuleVerifier):
         super().restart()
         consumed = min(place for place, _ in self._states)
         del self._upper[:consumed]
-        self._states = {(place - consumed, phase) for place, phase in self._states}
+        self._states = {
+            (place - consumed, phase): begin - consumed
+            for (place, phase), begin in self._states.items()
+        }
 
     def feed(self, data: bytes) -> bytes:
         complete = (len(self._upper), self.BETWEEN)
         at = 0
         completed = None
-        while at < len(data) and self._states != {complete}:
+        while at < len(data) and self._states.keys() != {complete}:
             same = self._stretch(data, at) or self._step(data[at])
             if not same:
                 return self._stuck(data, at, completed)
@@ -636,26 +687,48 @@ class UpperSuffixed(RuleVerifier):
         if not came:
             return 0
         upper, size = self._upper, len(came)
-        places = [place for place, _ in self._states if upper.startswith(came, place)]
+        begins = self._begins()
+        places = [
+            place
+            for place, begin in begins.items()
+            if place + size <= begin + self._most and upper.startswith(came, place)
+        ]
         if not places:
             same = {
-                place: first_difference(upper[place : place + size], came)
-                for place, _ in self._states
+                place: min(
+                    first_difference(upper[place : place + size], came),
+                    begin + self._most - place,
+                )
+                for place, begin in begins.items()
             }
             size = max(same.values())
             places = [place for place, right in same.items() if right == size]
         if size:
-            self._states = {(place + size, self.INSIDE) for place in places}
+            self._states = {(place + size, self.INSIDE): begins[place] for place in places}
         return size
+
+    def _begins(self) -> dict[int, int]:
+        """By place, where its chunk began; for states none of which is within a suffix."""
+        begins: dict[int, int] = {}
+        for (place, phase), begin in self._states.items():
+            begin = place if phase == self.BETWEEN else begin
+            begins[place] = max(begin, begins.get(place, begin))
+        return begins
 
     def _step(self, value: int) -> int:
         """Take one byte: 1 if a state explains it, else 0."""
-        states = set()
-        for place, phase in self._states:
-            if phase in (self.INSIDE, self.BETWEEN) and value in self._upper[place : place + 1]:
-                states.add((place + 1, self.INSIDE))
+        states: dict[tuple[int, int], int] = {}
+
+        def reached(place: int, phase: int, begin: int) -> None:
+            states[place, phase] = max(begin, states.get((place, phase), begin))
+
+        for (place, phase), begin in self._states.items():
+            if phase in (self.INSIDE, self.BETWEEN):
+                begin = place if phase == self.BETWEEN else begin
+                if value in self._upper[place : place + 1] and place < begin + self._most:
+                    reached(place + 1, self.INSIDE, begin)
             if phase != self.BETWEEN and value == SUFFIX[phase]:
-                states.add((place, phase + 1))
+                reached(place, phase + 1, begin)
         self._states = states or self._states
         return int(bool(states))
 
@@ -666,7 +739,7 @@ class UpperSuffixed(RuleVerifier):
             self._spare = data[completed:at]
         elif self.done:
             self._spare += data[:at]
-        self.idle = self._states == {(len(self._upper), self.BETWEEN)}
+        self.idle = self._states.keys() == {(len(self._upper), self.BETWEEN)}
         return data[at:]
 
     def _stuck(self, data: bytes, at: int, completed: int | None) -> bytes:
@@ -676,7 +749,7 @@ class UpperSuffixed(RuleVerifier):
         if completed is None:
             del self.received[max(0, len(self.received) - len(self._spare)) :]
             data, completed = self._spare + data, 0
-        self._states = {(len(self._upper), self.BETWEEN)}
+        self._states = {(len(self._upper), self.BETWEEN): 0}
         return self._taken(data[:completed], completed, completed) + data[completed:]
 
     def expected(self) -> bytes:
@@ -692,7 +765,14 @@ class UpperSuffixed(RuleVerifier):
         bodies = bytes(self.received[at:]).split(SUFFIX)
         whole = not bodies[-1]
         chunks = recut(self._upper, place, bodies[:-1] if whole else bodies, whole)
-        return right + b"".join(chunk + SUFFIX for chunk in chunks)
+        if phase == self.INSIDE:  # the chunk that has begun takes no more than its room
+            room = self._states[place, phase] + self._most - place
+            first, rest = chunks[0][:room], chunks[0][room:]
+            return right + first + SUFFIX + self._suffixed([rest, *chunks[1:]])
+        return right + self._suffixed(chunks)
+
+    def _suffixed(self, chunks: list[bytes]) -> bytes:
+        return b"".join(chunk + SUFFIX for chunk in split(chunks, self._most))
 
     def owed(self) -> str:
         if self.done:
@@ -722,6 +802,11 @@ def recut(payload: bytearray, start: int, bodies: list[bytes], whole: bool) -> l
     return chunks + right[::-1]
 
 
+def split(chunks: Iterable[bytes], most: int) -> list[bytes]:
+    """The chunks, those of more than `most` bytes cut further; none is empty."""
+    return [chunk[at : at + most] for chunk in chunks for at in range(0, len(chunk), most)]
+
+
 def _bytes_owed(missing: int, total: int) -> str:
     return f"{missing} of {total} bytes" if missing else "nothing"
 
@@ -747,51 +832,65 @@ class Rule:
     weak: bool = False
 
 
-def _counting(name: str, word: bytes, one_chunk: int = ONE_CHUNK) -> Rule:
+WORDS = {"ok": b"ok", "hello": b"Hello Client!"}
+RULES = ("echo", "upper", "ok", "received", "upper_sb", "hello", "sink")
+
+
+@cache
+def rule(name: str, reads: Reads = ORDINARY) -> Rule:
+    """The rule of this name. Raises KeyError if it is not one of RULES."""
+    return _MAKERS[name](name, reads)
+
+
+def _exact(answer: Callable[[bytes], bytes]) -> Callable[[str, Reads], Rule]:
+    return lambda name, reads: Rule(name, answer, lambda: ExactRule(answer))
+
+
+def _counting(name: str, reads: Reads) -> Rule:
+    word = WORDS[name]
+
     def likely(sent: bytes) -> bytes | None:
         if not sent:
             return b""
-        return word if len(sent) <= one_chunk else None
+        return word if len(sent) <= reads.whole else None
 
-    return Rule(name, likely, lambda: Counting(word, one_chunk), weak=True)
-
-
-def _likely_received(sent: bytes) -> bytes | None:
-    if not sent:
-        return b""
-    return received_reply(sent) if len(sent) <= LIKELY_MOST else None
+    return Rule(name, likely, lambda: Counting(word, reads), weak=True)
 
 
-def _likely_upper_sb(sent: bytes) -> bytes | None:
-    """None also where the payload holds the suffix: then a complete reply may yet go on."""
-    if not sent:
-        return b""
-    upper = sent.upper()
-    return None if len(sent) > LIKELY_MOST or upper.find(SUFFIX, 1) >= 0 else upper + SUFFIX
+def _received(name: str, reads: Reads) -> Rule:
+    most = min(LIKELY_MOST, reads.most)
+
+    def likely(sent: bytes) -> bytes | None:
+        if not sent:
+            return b""
+        return received_reply(sent) if len(sent) <= most else None
+
+    return Rule(name, likely, lambda: Received(reads))
 
 
-WORDS = {"ok": b"ok", "hello": b"Hello Client!"}
-_ALL = (
-    Rule("echo", bytes, lambda: ExactRule(bytes)),
-    Rule("upper", bytes.upper, lambda: ExactRule(bytes.upper)),
-    _counting("ok", WORDS["ok"]),
-    Rule("received", _likely_received, Received),
-    Rule("upper_sb", _likely_upper_sb, UpperSuffixed),
-    _counting("hello", WORDS["hello"]),
-    Rule("sink", lambda sent: b"", Sink),
-)
-RULES = tuple(each.name for each in _ALL)
+def _upper_sb(name: str, reads: Reads) -> Rule:
+    most = min(LIKELY_MOST, reads.most)
+
+    def likely(sent: bytes) -> bytes | None:
+        """None also where the payload holds the suffix: a complete reply may yet go on."""
+        if not sent:
+            return b""
+        upper = sent.upper()
+        return None if len(sent) > most or upper.find(SUFFIX, 1) >= 0 else upper + SUFFIX
+
+    return Rule(name, likely, lambda: UpperSuffixed(reads))
 
 
-def rule(name: str, one_chunk: int = ONE_CHUNK) -> Rule:
-    """The rule of this name. Raises KeyError if it is not one of RULES.
-
-    `one_chunk`: the size in bytes of a message that the server surely reads at once, for the rules
-    that count.
-    """
-    if name in WORDS and one_chunk != ONE_CHUNK:
-        return _counting(name, WORDS[name], one_chunk)
-    return _BY_NAME[name]
+def _sink(name: str, reads: Reads) -> Rule:
+    return Rule(name, lambda sent: b"", Sink)
 
 
-_BY_NAME = {each.name: each for each in _ALL}
+_MAKERS: dict[str, Callable[[str, Reads], Rule]] = {
+    "echo": _exact(bytes),
+    "upper": _exact(bytes.upper),
+    "ok": _counting,
+    "received": _received,
+    "upper_sb": _upper_sb,
+    "hello": _counting,
+    "sink": _sink,
+}

@@ -39,13 +39,13 @@ from loadmux.report.model import (
     TargetReport,
     WorkerReport,
 )
-from loadmux.rules import rule as rule_named
-from loadmux.scenario import ByRule, Call, Exchange, Load, Phase, Scenario, Target, Url
+from loadmux.scenario import Load, Phase, Scenario, Target, Url
 from loadmux.script import draw_seed
 from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, describe
 from loadmux.verdict import Outcome, combined, judge
+from loadmux.weak import weak_rule_notes
 from loadmux.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
@@ -658,28 +658,3 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
         times = "" if errors.count == 1 else f" ({errors.count} times)"
         yield f"error in the scenario's code: {errors.text}{times}"
     yield from weak_rule_notes(scenario)
-
-
-def weak_rule_notes(scenario: Scenario) -> Iterator[str]:
-    """A remark for each rule in use that cannot see every lost reply."""
-    for name in sorted(weak_rules(scenario)):
-        yield (
-            f"rule {name!r} only counts replies: where messages are sent without waiting for the"
-            " reply, or in pieces, a lost reply cannot be seen"
-        )
-
-
-def weak_rules(scenario: Scenario) -> set[str]:
-    """The rules in use that only count; with datagrams each one's reply is known."""
-    used: set[str | None] = set()
-    for step in scenario.every_step:
-        if isinstance(step, Call):
-            used |= {one.rule for one in scenario.servers.values() if one.scheme != "udp"}
-        elif isinstance(step, Exchange) and step.expect is not None:
-            reply = step.expect.reply
-            if isinstance(reply, ByRule):
-                targets = {scenario.sockets[place].to for place in step.sockets}
-                servers = [scenario.servers[name] for name in targets]
-                used |= {reply.rule or one.rule for one in servers if one.scheme != "udp"}
-    found = {name: scenario.rules.get(name) or rule_named(name) for name in used if name}
-    return {name for name, rule in found.items() if rule.weak}

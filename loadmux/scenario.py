@@ -410,14 +410,28 @@ class Url:
         return f"{self.scheme}://{host}:{self.port}"
 
 
+READ_SIZE = "read-size"
+"""The option of bundled targets that is `read_size` of others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Either `url` or `bundled` is set; `options` are the bundled target's own, `--NAME VALUE`."""
+    """Either `url` or `bundled` is set; `options` are the bundled target's own, `--NAME VALUE`.
+
+    `read_size`: bytes that the server at `url` reads at a time, None where nobody has said so.
+    """
 
     url: Url | None = None
     bundled: str | None = None
     rule: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
+    read_size: int | None = None
+
+    @property
+    def reads_at_most(self) -> int | None:
+        """Bytes that it reads at a time, None where nobody has said so."""
+        told = self.options.get(READ_SIZE, "")
+        return int(told) if told.isdecimal() and int(told) else self.read_size
 
     @property
     def scheme(self) -> str:

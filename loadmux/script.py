@@ -182,7 +182,7 @@ class _Compiler:
         name = reply.rule or target.rule
         assert name is not None, "the loader refuses `reply` where no rule is known"
         known = self.plugin_rules.get(name)
-        rule = rules.rule(name, one_chunk(target)) if known is None else known
+        rule = rules.rule(name, reads(target)) if known is None else known
         return datagrams.rule(rule) if self.endpoints[index].datagrams else rule
 
     def script(self) -> Script:
@@ -455,10 +455,12 @@ def _unrecorded(seconds: float) -> None:
     pass
 
 
-def one_chunk(target: Target) -> int:
-    """The size of a message that the target reads at once: less if it was told to read little."""
-    told = target.options.get("read-size", "")
-    return min(rules.ONE_CHUNK, int(told)) if told.isdecimal() else rules.ONE_CHUNK
+def reads(target: Target) -> rules.Reads:
+    """How a target reads, as far as it is known: a bundled one reads all, unless told."""
+    size = target.reads_at_most
+    if size is not None:
+        return rules.Reads.at_most(size)
+    return rules.UNKNOWN if target.bundled is None else rules.ORDINARY
 
 
 def drawer(time: Distribution) -> Callable[[VirtualUser], float]:

@@ -18,10 +18,13 @@ from loadmux.loader.hints import meant, nearest
 from loadmux.loader.reader import Fields, Mistakes, kind_of, suggestion
 from loadmux.registry import PluginError, Registry
 from loadmux.rules import RULES
-from loadmux.scenario import Target, Url
+from loadmux.scenario import READ_SIZE, Target, Url
 from loadmux.units import quoted
 from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
+# The keys of a rule that says more than its name.
+RULE_KEYS = ("rule", "read_size")
+TWICE = "how much the target reads at a time ('read_size') is said twice"
 # What a bundled target answers when nobody says otherwise.
 DEFAULT_RULE = "echo"
 URL_FORMS = "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH"
@@ -195,20 +198,36 @@ def _mapping(
     if "bundled" not in values and "url" not in values:
         _neither(mistakes, node)
         return None
-    rule = None
-    if "reply" in values:
-        rule = forms.rule(mistakes, values["reply"], rules, registry)
-        if rule is not None and "bundled" in values and rule in registry.names("rules"):
-            mistakes.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
+    rule, read_size = _reply(mistakes, values.get("reply"), rules, registry)
+    if rule is not None and "bundled" in values and rule in registry.names("rules"):
+        mistakes.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
     if "url" in values:
         Fields(mistakes, node, "a target with a 'url'", ("url", "reply"))
         url = _url(mistakes, values["url"])
-        return None if url is None else Target(url=url, rule=rule)
+        return None if url is None else Target(url=url, rule=rule, read_size=read_size)
     model = _model(mistakes, values["bundled"], models)
     options = _options(mistakes, node)
+    if read_size is not None:
+        if READ_SIZE in options:
+            mistakes.add(values["reply"].where, TWICE)
+        options[READ_SIZE] = str(read_size)
     if model is None:
         return None
     return Target(bundled=model, rule=rule or DEFAULT_RULE, options=options)
+
+
+def _reply(
+    mistakes: Mistakes, node: Node | None, rules: Collection[str], registry: Registry
+) -> tuple[str | None, int | None]:
+    """The key `reply`: a rule, and how many bytes the server reads at a time, if that is said."""
+    if not isinstance(node, MappingNode):
+        return None if node is None else forms.rule(mistakes, node, rules, registry), None
+    fields = Fields(mistakes, node, "'reply'", RULE_KEYS)
+    rule = fields.value("rule")
+    if rule is None and "rule" not in fields.meant:
+        mistakes.add(node.where, "'reply' needs a 'rule'; write {rule: RULE, read_size: SIZE}")
+    read_size = fields.read("read_size", reader.size)
+    return None if rule is None else forms.rule(mistakes, rule, rules, registry), read_size
 
 
 def _neither(mistakes: Mistakes, node: MappingNode) -> None:
@@ -251,15 +270,19 @@ def _options(mistakes: Mistakes, node: MappingNode) -> dict[str, str]:
         if misspelt or OPTION.fullmatch(entry.key) is None:
             hint = "did you mean 'reply'?" if misspelt else "options are named as in 'workers'"
             mistakes.add(entry.where, f"unknown key {quoted(entry.key)} in a target; {hint}")
-        elif isinstance(entry.value, ScalarNode) and entry.value.value is True:
-            options[entry.key] = ""
+            continue
+        name = READ_SIZE if entry.key == "read_size" else entry.key
+        if name in options:
+            mistakes.add(entry.where, TWICE)
+        if isinstance(entry.value, ScalarNode) and entry.value.value is True:
+            options[name] = ""
         elif not isinstance(entry.value, ScalarNode) or entry.value.value is None:
             message = f"the target's option {quoted(entry.key)} must not be {kind_of(entry.value)}"
             mistakes.add(entry.value.where, f"{message}; write a text, a number or true")
         elif entry.value.value is not False:
             what = f"the target's option {quoted(entry.key)}"
             written = reader.literal(mistakes, entry.value.where, entry.value.text, what)
-            options[entry.key] = written or ""
+            options[name] = written or ""
     return options
 
 
@@ -357,7 +380,8 @@ def overridden(file: Target | None, line: Target | None, rule: str | None) -> Ta
     """The one target in force.
 
     Another target keeps the file's rule (what the scenario expects does not change with who
-    answers), but not the options of a bundled target of another model.
+    answers), but not the options of a bundled target of another model. The file's `read_size`
+    holds at another URL too; a bundled target that takes its place reads as it always does.
     """
     target = line or file
     if target is None:
@@ -365,7 +389,8 @@ def overridden(file: Target | None, line: Target | None, rule: str | None) -> Ta
     kept = None if file is None else file.rule
     rule = rule or kept or (DEFAULT_RULE if target.bundled else None)
     options = file.options if file is not None and file.bundled == target.bundled else {}
-    return Target(target.url, target.bundled, rule, options)
+    read_size = None if file is None or target.bundled else file.read_size
+    return Target(target.url, target.bundled, rule, options, read_size)
 
 
 def require(mistakes: Mistakes, path: str) -> None:

@@ -17,6 +17,7 @@ from loadmux.loader.load import (
 )
 from loadmux.loader.load import KEYS as LOAD_KEYS
 from loadmux.rules import MAX_FRAME
+from loadmux.scenario import READ_SIZE
 from loadmux.schema import patterns, payloads, protocols
 from loadmux.schema.parts import (
     Schema,
@@ -46,7 +47,10 @@ def definitions(
     models: Collection[str], rules: Collection[str], framers: Collection[str]
 ) -> Schema:
     """The names of the bundled targets, of the reply rules, and of plugins with a framing."""
-    rule = choice("How the server replies: what `expect: reply` then checks.", rules)
+    told = "How the server replies: what `expect: reply` then checks."
+    rule = choice(told, rules)
+    described = {"rule": rule, "read_size": size("How much the server reads at a time.")}
+    reply = alternatives(told, [rule, keyed(target.RULE_KEYS, described, required=["rule"])])
     return {
         "framing": _framing(framers),
         "url": text(
@@ -59,10 +63,10 @@ def definitions(
                 refer("url"),
                 keyed(
                     ("url", "reply"),
-                    {"url": refer("url", "Where the server listens."), "reply": rule},
+                    {"url": refer("url", "Where the server listens."), "reply": reply},
                     required=["url"],
                 ),
-                _bundled(models, {**rule, "default": target.DEFAULT_RULE}),
+                _bundled(models, {**reply, "default": target.DEFAULT_RULE}),
             ]
         },
         "socket_options": socket_options(),
@@ -76,13 +80,21 @@ def _bundled(models: Collection[str], rule: Schema) -> Schema:
         "type": "object",
         "properties": {"bundled": model, "reply": rule},
         "required": ["bundled"],
-        "not": {"required": ["url"]},
+        "not": {"anyOf": [{"required": ["url"]}, *_read_size_twice()]},
         "propertyNames": {"pattern": patterns.whole(patterns.OPTION)},
         "additionalProperties": {
             "description": "An option of the target's own (`loadmux serve MODEL --help`).",
             "type": ["string", "number", "boolean"],
         },
     }
+
+
+def _read_size_twice() -> list[Schema]:
+    """As the target's own option, in either spelling, and in its `reply`."""
+    keys = (READ_SIZE, "read_size")
+    inside = {"reply": {"type": "object", "required": ["read_size"]}}
+    in_both = [{"required": [key, "reply"], "properties": inside} for key in keys]
+    return [{"required": list(keys)}, *in_both]
 
 
 def targets(description: str) -> Schema:

@@ -158,11 +158,49 @@ def test_a_server_that_reads_little_at_a_time(poller: str, rule: str, size: int)
     assert driven.stats.steps["talk"].right == 10
 
 
-@pytest.mark.parametrize("rule", ["ok", "hello"])
-def test_a_bundled_target_that_was_told_to_read_little(rule: str, tmp_path: Path) -> None:
+@pollers
+@pytest.mark.parametrize("word", ["ok", "hello"])
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("size", [1, 200, 201, 251, 1024, 100_000])
+def test_a_server_that_counts_and_reads_little(
+    poller: str, word: str, told: bool, size: int
+) -> None:
+    """Whether or not the scenario knows; the messages come in lockstep and pipelined."""
+    reply = {"ok": b"ok", "hello": b"Hello Client!"}[word]
+
+    def nibble(connection: socket.socket, number: int) -> None:
+        while connection.recv(200):
+            connection.sendall(reply)
+
+    target = f"target: {{url: tcp://h:1, reply: {{rule: {word}, read_size: 200}}}}"
+    text = f"""
+    {target if told else ""}
+    steps:
+      - {{name: talk, send: {{random: {size}}}, expect: reply}}
+      - {{send: {{random: {size}}}}}
+      - {{send: {{random: 7}}}}
+      - {{name: both, expect: reply}}
+    load: {{users: 2, iterations: 5}}
+    timeout: 3s
+    """
+    with Server(nibble) as server:
+        driven = drive(text, server.url, poller, word)
+    assert driven.kinds == {}
+    assert driven.stats.steps["talk"].right == driven.stats.steps["both"].right == 10
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "reply: ok, read-size: 16",
+        "reply: hello, read_size: 16",
+        "reply: {rule: upper_sb, read_size: 16}",
+    ],
+)
+def test_a_bundled_target_that_was_told_to_read_little(told: str, tmp_path: Path) -> None:
     scenario = tmp_path / "s.yaml"
     scenario.write_text(
-        f"target: {{bundled: epoll, reply: {rule}, read-size: 16}}\n"
+        f"target: {{bundled: epoll, {told}}}\n"
         "steps: [{send: 'hello world, this is more than sixteen', expect: reply}]\n"
         "load: {users: 2, iterations: 20}\n"
     )

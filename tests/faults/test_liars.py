@@ -28,6 +28,11 @@ def by_rule(chunk: bytes) -> bytes:
     return b"Server received " + repr(chunk).encode()
 
 
+def reading(size: int) -> str:
+    """The target reads so much at a time; which rule, and where it is, the command line says."""
+    return f'target: {{url: "tcp://127.0.0.1:1", reply: {{rule: echo, read_size: {size}}}}}\n'
+
+
 def lie(handler: Handler, poller: str, text: str = ONE, rule: str = "received") -> Driven:
     with Server(handler) as server:
         return drive(text, server.url, poller, rule)
@@ -146,8 +151,38 @@ def test_a_reply_that_comes_twice_is_a_duplicate(poller: str, rule: str) -> None
         "ok": lambda chunk: b"ok",
         "hello": lambda chunk: b"Hello Client!",
     }
-    driven = lie(answering(lambda chunk: replies[rule](chunk) * 2), poller, rule=rule)
+    twice = answering(lambda chunk: replies[rule](chunk) * 2)
+    driven = lie(twice, poller, reading(1024) + ONE, rule=rule)
     assert set(driven.kinds) == {"duplicate"}
+
+
+@pollers
+@pytest.mark.parametrize(("size", "read_size"), [(1, None), (1, 200), (43, 43), (43, 200)])
+def test_one_chunk_has_one_reply(poller: str, size: int, read_size: int | None) -> None:
+    text = (reading(read_size) if read_size else "") + ONE.replace(MESSAGE.decode(), "m" * size)
+    twice = answering(lambda chunk: b"okok")
+    driven = lie(twice, poller, text.replace("iterations: 3", "iterations: 1"), "ok")
+    assert driven.kinds == {"duplicate": 1}
+    assert driven.faults[0].message == "the previous reply (2 bytes) came again"
+
+
+@pytest.mark.parametrize("read_size", [20, 21])
+def test_fewer_replies_than_a_known_read_size_allows_are_missed(read_size: int) -> None:
+    """43 bytes in chunks of 20 or 21 are at least three."""
+    driven = lie(answering(lambda chunk: b"okok"), "epoll", reading(read_size) + ONE, "ok")
+    assert driven.kinds == {"truncated": 3}
+    assert "owed: at least one 'ok'" in driven.faults[0].message
+
+
+@pytest.mark.parametrize(
+    ("rule", "offset"), [("received", len(b"Server received b'the quick")), ("upper_sb", 9)]
+)
+def test_a_chunk_larger_than_the_server_reads(rule: str, offset: int) -> None:
+    """It ends with the ninth byte, and the reply goes on."""
+    reply = by_rule if rule == "received" else lambda chunk: chunk.upper() + b"_SB"
+    driven = lie(answering(reply), "epoll", reading(9) + ONE, rule)
+    assert sum(driven.kinds.values()) == 3
+    assert driven.faults[0].offset == offset
 
 
 @pollers

@@ -186,12 +186,17 @@ OPTIONS = st.fixed_dictionaries(
     },
 )
 RULE = st.sampled_from(list(RULES))
+REPLY = RULE | st.fixed_dictionaries({"rule": RULE}, optional={"read_size": SIZES})
 URLS = st.sampled_from(["tcp://h:1", "TCP://[::1]:0080", "tls://h.example:65535", "unix:///a b"])
 ONE_TARGET = st.one_of(
-    st.fixed_dictionaries({"url": URLS, "reply": RULE}),
+    st.fixed_dictionaries({"url": URLS, "reply": REPLY}),
     st.fixed_dictionaries(
         {"bundled": st.sampled_from(["epoll", "poll"])},
-        optional={"reply": RULE, "workers": st.integers(1, 4) | st.just("2"), "tls": st.booleans()},
+        optional={
+            "reply": REPLY,
+            "workers": st.integers(1, 4) | st.just("2"),
+            "tls": st.booleans(),
+        },
     ),
 )
 REST_OF_LOAD: dict[str, st.SearchStrategy[Any]] = {

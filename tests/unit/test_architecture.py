@@ -16,7 +16,7 @@ LAYERS = [
     {
         *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
         *("yamltree", "yamltext"),
-        *("rules", "diagnosis", "framing", "framed", "plugins"),
+        *("rules", "weak", "diagnosis", "framing", "framed", "plugins"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
     {"driver", "loader", "registry", "protocols"},

@@ -64,7 +64,9 @@ def test_load_dump_load_is_the_identity(values: dict[str, Any]) -> None:
 
 WHOLE = """\
 description: "two\\nlines \\u0085"
-target: {here: {bundled: epoll, reply: upper, workers: 4, tls: true}, there: "tcp://[::1]:7"}
+target:
+  here: {bundled: epoll, reply: {rule: upper, read_size: 1KiB}, workers: 4, tls: true}
+  there: {url: "tcp://[::1]:7", reply: {rule: ok, read_size: 200}}
 variables: {v: 1.50, w: '$${x}', listed: [a, 010, '${'$'}{v']}
 sockets: {one: {to: here, tls: {verify: false}}, g: {to: there, count: 2, framing: line}}
 steps:
@@ -83,6 +85,8 @@ thresholds: ["'on': p(99) < 1s"]
 def test_every_corner_comes_back() -> None:
     text = check(load("s.yaml", text=WHOLE.replace("'${'$'}{v'", "'$${v'")))
     assert "expect: {text: reply}" in text
+    assert "reply: {rule: ok, read_size: 200}" in text
+    assert "read-size: 1024" in text.replace('"', "")
     assert "spawn_rate: 10/m" in text
     assert "uniform: [100us, 6m]" in text
     assert text.endswith("\n# and 'errors == 0', for no threshold counts the errors of the run\n")

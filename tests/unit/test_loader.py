@@ -243,7 +243,19 @@ def test_an_explicit_document_of_yaml_1_2() -> None:
         ("unix:///run/a b.sock", Target(url=Url("unix", path="/run/a b.sock"))),
         ("{url: 'tcp://h:1'}", Target(url=Url("tcp", "h", 1))),
         ("{url: 'tcp://h:1', reply: ok}", Target(url=Url("tcp", "h", 1), rule="ok")),
+        (
+            "{url: 'tcp://h:1', reply: {rule: ok, read_size: 2KiB}}",
+            Target(url=Url("tcp", "h", 1), rule="ok", read_size=2048),
+        ),
         ("{bundled: poll}", Target(bundled="poll", rule="echo")),
+        (
+            "{bundled: poll, reply: {read_size: 200, rule: hello}}",
+            Target(bundled="poll", rule="hello", options={"read-size": "200"}),
+        ),
+        (
+            "{bundled: poll, read_size: 200}",
+            Target(bundled="poll", rule="echo", options={"read-size": "200"}),
+        ),
         ("{bundled: poll, reply: sink}", Target(bundled="poll", rule="sink")),
         (
             "{bundled: poll, workers: 4, pause: 1.50, verbose: true, quiet: false, reply-file: x}",
@@ -287,6 +299,16 @@ BUNDLED = "{bundled: poll, reply: ok, workers: 4}"
             "{bundled: poll}",
             Overrides(target="tcp://h:1"),
             Target(Url("tcp", "h", 1), None, "echo"),
+        ),
+        (
+            "{url: 'tcp://h:1', reply: {rule: ok, read_size: 200}}",
+            Overrides(target="tcp://other:2", reply="hello"),
+            Target(url=Url("tcp", "other", 2), rule="hello", read_size=200),
+        ),
+        (
+            "{url: 'tcp://h:1', reply: {rule: ok, read_size: 200}}",
+            Overrides(target="poll"),
+            Target(bundled="poll", rule="ok"),
         ),
         ("tcp://h:1", Overrides(reply="hello"), Target(url=Url("tcp", "h", 1), rule="hello")),
         ("tcp://h:1", Overrides(target="epoll"), Target(bundled="epoll", rule="echo")),

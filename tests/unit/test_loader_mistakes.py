@@ -279,6 +279,35 @@ WHOLE_FILES = [
         "1:33: unknown rule 'ecko'; did you mean 'echo'?",
     ),
     (
+        "target: {url: 'tcp://h:1', reply: {rule: ecko, read_size: 1}}\nsteps: [{send: a}]\n",
+        "1:42: unknown rule 'ecko'; did you mean 'echo'?",
+    ),
+    (
+        "target: {url: 'tcp://h:1', reply: {rule: echo, read_size: 0}}\nsteps: [{send: a}]\n",
+        "1:59: 'read_size' must be at least 1 byte",
+    ),
+    (
+        "target: {url: 'tcp://h:1', reply: {read_size: 200}}\nsteps: [{send: a}]\n",
+        "1:35: 'reply' needs a 'rule'; write {rule: RULE, read_size: SIZE}",
+    ),
+    (
+        "target: {url: 'tcp://h:1', reply: {rule: ok, read-size: 2}}\nsteps: [{send: a}]\n",
+        "1:46: unknown key 'read-size' in 'reply'; did you mean 'read_size'?",
+    ),
+    (
+        "target: {url: 'tcp://h:1', reply: {rulle: ok}}\nsteps: [{send: a}]\n",
+        "1:36: unknown key 'rulle' in 'reply'; did you mean 'rule'?",
+    ),
+    (
+        "target: {bundled: poll, reply: {rule: ok, read_size: 2}, read-size: 3}\n"
+        "steps: [{send: a}]\n",
+        "1:32: how much the target reads at a time ('read_size') is said twice",
+    ),
+    (
+        "target: {bundled: poll, read_size: 2, read-size: 3}\nsteps: [{send: a}]\n",
+        "1:39: how much the target reads at a time ('read_size') is said twice",
+    ),
+    (
         "target: {bundled: epoll, replly: echo}\nsteps: [{send: a}]\n",
         "1:26: unknown key 'replly' in a target; did you mean 'reply'?",
     ),

@@ -11,7 +11,7 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmux.rules import RULES, ExactRule, RuleVerifier, rule
+from loadmux.rules import ORDINARY, RULES, UNKNOWN, ExactRule, Reads, RuleVerifier, rule
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "echo": lambda chunk: chunk,
@@ -23,6 +23,7 @@ ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "sink": lambda chunk: b"",
 }
 NAMES = st.sampled_from(RULES)
+READS = st.one_of(st.sampled_from([ORDINARY, UNKNOWN]), st.integers(1, 5).map(Reads.at_most))
 TRICKY = [
     b"'",
     b'"',
@@ -58,13 +59,13 @@ def cut(draw: st.DrawFn, data: bytes, most: int = 1 << 20) -> list[bytes]:
 
 
 @cache
-def streams(name: str, sent: bytes) -> frozenset[bytes]:
-    """All right replies to `sent`."""
+def streams(name: str, sent: bytes, most: int) -> frozenset[bytes]:
+    """All right replies to `sent`, of a server that reads `most` bytes at a time."""
     answer = ANSWERS[name]
     return frozenset(
         answer(sent[:size]) + rest
-        for size in range(1, len(sent) + 1)
-        for rest in (streams(name, sent[size:]) if size < len(sent) else [b""])
+        for size in range(1, min(len(sent), most) + 1)
+        for rest in (streams(name, sent[size:], most) if size < len(sent) else [b""])
     )
 
 
@@ -118,22 +119,26 @@ def mutilated(draw: st.DrawFn, stream: bytes) -> bytes:
 def test_any_cutting_by_server_and_network_is_right(
     data: st.DataObject, name: str, sent: bytes
 ) -> None:
-    reply = b"".join(map(ANSWERS[name], data.draw(cut(sent, data.draw(st.integers(1, 64))))))
-    verifier = rule(name).verifier()
+    most = data.draw(st.integers(1, 64))
+    reply = b"".join(map(ANSWERS[name], data.draw(cut(sent, most))))
+    reads = data.draw(st.sampled_from([ORDINARY, UNKNOWN, Reads.at_most(most)]))
+    verifier = rule(name, reads).verifier()
     verifier.sent(sent, False)
     assert fed(verifier, data.draw(cut(reply))) == (True, None, b"")
     assert verifier.received == reply
 
 
 @settings(max_examples=300)
-@given(st.data(), NAMES, SHORT)
-def test_the_verdict_is_that_of_brute_force(data: st.DataObject, name: str, sent: bytes) -> None:
-    right = streams(name, sent)
+@given(st.data(), NAMES, SHORT, READS)
+def test_the_verdict_is_that_of_brute_force(
+    data: st.DataObject, name: str, sent: bytes, reads: Reads
+) -> None:
+    right = streams(name, sent, reads.most)
     stream = data.draw(st.sampled_from(sorted(right)))
     came = data.draw(mutilated(stream))
     if data.draw(st.booleans()):
         came = data.draw(mutilated(came))
-    verifier = rule(name).verifier()
+    verifier = rule(name, reads).verifier()
     verifier.sent(sent, False)
     done, wrong_at, rest = outcome(right, came)
     assert fed(verifier, data.draw(cut(came))) == (done, wrong_at, rest)
@@ -149,15 +154,17 @@ def test_the_verdict_is_that_of_brute_force(data: st.DataObject, name: str, sent
         assert any(stream.startswith(verifier.expected()) for stream in right)
 
 
-@given(st.data(), NAMES, SHORT)
-def test_the_likely_reply_is_right_and_final(data: st.DataObject, name: str, sent: bytes) -> None:
-    likely = rule(name).likely(sent)
+@given(st.data(), NAMES, SHORT, READS)
+def test_the_likely_reply_is_right_and_final(
+    data: st.DataObject, name: str, sent: bytes, reads: Reads
+) -> None:
+    likely = rule(name, reads).likely(sent)
     if likely is None:
-        assert name == "upper_sb"
-        assert b"_SB" in sent.upper()
+        counts = name in ("ok", "hello") and len(sent) > reads.whole
+        assert counts or len(sent) > reads.most or (name == "upper_sb" and b"_SB" in sent.upper())
         return
     assert likely == ANSWERS[name](sent)
-    verifier = rule(name).verifier()
+    verifier = rule(name, reads).verifier()
     verifier.sent(sent, True)
     assert fed(verifier, data.draw(cut(likely))) == (True, None, b"")
     assert verifier.idle
@@ -188,17 +195,20 @@ def test_a_changed_lost_or_added_byte_is_seen_where_it_is(
 class Server:
     """Reads from what was sent and answers; nothing is lost, nothing is wrong.
 
-    `whole` unread bytes left in one send, alone: they are read at once.
+    It reads as `reads` says: `whole` unread bytes left in one send, alone, and are read at once if
+    it can.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, reads: Reads) -> None:
         self.answer = ANSWERS[name]
+        self.reads = reads
         self.unread = b""
         self.whole = 0
         self.answered = b""
 
     def read(self, size: int) -> None:
-        size = min(max(size, self.whole), len(self.unread))
+        whole = self.whole if self.whole <= self.reads.whole else 0
+        size = min(max(size, whole), len(self.unread), self.reads.most)
         self.whole = 0
         if size:
             self.answered += self.answer(self.unread[:size])
@@ -213,7 +223,7 @@ class Client:
     """Does with a verifier what the driver does, and fails on any fault."""
 
     def __init__(self, name: str, server: Server) -> None:
-        self.verifier = rule(name).verifier()
+        self.verifier = rule(name, server.reads).verifier()
         self.server = server
         self.inbox = b""
 
@@ -236,9 +246,11 @@ class Client:
 
 
 @settings(max_examples=200)
-@given(st.data(), NAMES)
-def test_no_right_server_is_blamed_in_any_order_of_events(data: st.DataObject, name: str) -> None:
-    server = Server(name)
+@given(st.data(), NAMES, READS)
+def test_no_right_server_is_blamed_in_any_order_of_events(
+    data: st.DataObject, name: str, reads: Reads
+) -> None:
+    server = Server(name, reads)
     client = Client(name, server)
     events = st.sampled_from(["send", "read", "read", "deliver", "deliver", "restart", "settle"])
     for event in data.draw(st.lists(events, max_size=30)):
@@ -251,7 +263,7 @@ def test_no_right_server_is_blamed_in_any_order_of_events(data: st.DataObject, n
         elif event == "restart" and client.verifier.done:
             client.verifier.restart()
         elif event == "settle" and client.verifier.idle:
-            client.verifier = rule(name).verifier()
+            client.verifier = rule(name, reads).verifier()
     while server.unread:
         server.read(data.draw(st.integers(1, 10)))
     client.take(server.answered)
