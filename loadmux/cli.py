@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -24,6 +24,7 @@ from rich.text import Text
 
 from loadmux import __version__
 from loadmux.catalog import find, models
+from loadmux.description import describe_all
 from loadmux.driver.poller import POLLERS
 from loadmux.dump import dump
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
@@ -35,7 +36,7 @@ from loadmux.report.reporters import Reporter, chosen
 from loadmux.run import Settings, lying, run
 from loadmux.scenario import Overrides, Scenario
 from loadmux.schema import schema
-from loadmux.target import command, describe
+from loadmux.target import command
 from loadmux.verdict import ExitCode
 
 app = typer.Typer(
@@ -334,13 +335,14 @@ def targets() -> None:
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for model in models():
-        told: dict[str, Any] = describe(model)
-        table.add_row(model, Text(told["summary"]))
-        for name, key in (("waits", "waits"), ("connections", "limit"), ("runs on", "platforms")):
-            table.add_row("", Text(f"{name}: {told[key]}", style="dim"))
-        if not told["available"]:
-            table.add_row("", Text(f"not here: {told['reason']}", style="yellow"))
+    for told in describe_all(models()):
+        table.add_row(told.model, Text(told.summary))
+        about = (("waits", told.waits), ("connections", told.limit), ("runs on", told.platforms))
+        for name, words in about:
+            if words:
+                table.add_row("", Text(f"{name}: {words}", style="dim"))
+        if told.reason is not None:
+            table.add_row("", Text(f"not here: {told.reason}", style="yellow"))
     console.print(table)
 
 

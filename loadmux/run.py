@@ -23,6 +23,7 @@ from types import FrameType
 
 from loadmux.barriers import Blocked, Coordinator, Open
 from loadmux.channel import Channel, pair, wait
+from loadmux.description import describe
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
@@ -43,7 +44,7 @@ from loadmux.scenario import Load, Phase, Scenario, Target, Url
 from loadmux.script import draw_seed
 from loadmux.shares import labels
 from loadmux.stats import Stats
-from loadmux.target import TargetProcess, describe
+from loadmux.target import TargetProcess, how_it_ended
 from loadmux.verdict import Outcome, combined, judge
 from loadmux.weak import weak_rule_notes
 from loadmux.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
@@ -206,10 +207,10 @@ def fitted(name: str, target: Target, scenario: Scenario) -> Target:
     """
     assert target.bundled is not None
     told = describe(target.bundled)
-    if not told["available"]:
-        raise TargetFailed(f"target {target.bundled} cannot run here: {told['reason']}")
+    if told.reason is not None:
+        raise TargetFailed(f"target {target.bundled} cannot run here: {told.reason}")
     wanted = connections(name, scenario)
-    most = told["at_once"] or told["pool"]
+    most = told.at_once or told.pool
     if most is None or "workers" in target.options:
         return target
     if wanted > most:
@@ -218,7 +219,7 @@ def fitted(name: str, target: Target, scenario: Scenario) -> Target:
             f"target {target.bundled} serves {most} at once, and this scenario opens {wanted}"
             f" connections ({users} times {wanted // users}): use fewer --users, or another model"
         )
-    if told["at_once"]:
+    if told.at_once:
         return target
     return replace(target, options={**target.options, "workers": str(wanted)})
 
@@ -429,8 +430,7 @@ def hear(worker: Worker, state: State, now: float) -> None:
         worker.heard = now
         note(said, worker, state)
     if worker.channel.gone and not worker.over:
-        code = ended(worker.process)
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        how = how_it_ended(ended(worker.process))
         worker.lost = f"{how} after {monotonic() - state.began:.1f} s"
         state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
 

@@ -7,7 +7,6 @@ here, so that a mistake cannot be shared between what checks and what is checked
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import selectors
 import signal
@@ -17,7 +16,7 @@ import tempfile
 from collections.abc import Sequence
 from time import monotonic
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from loadmux.catalog import SUFFIX, bundled, models
 from loadmux.errors import TargetFailed, UsageError
@@ -28,6 +27,11 @@ READY_WITHIN = 15.0
 ENDED_WITHIN = 3.0
 PR_SET_PDEATHSIG = 1
 INVALID = 2
+LONGEST_LINE = 300
+"""Characters of a target's own words in a line of ours."""
+LONGEST_LOG = 64 * 1024
+"""Bytes of what a target wrote to its standard error that are looked at."""
+LONGEST_READY_LINE = 4096
 
 
 def command(model: str, arguments: Sequence[str]) -> list[str]:
@@ -38,20 +42,26 @@ def command(model: str, arguments: Sequence[str]) -> list[str]:
     return [sys.executable, str(path), *arguments]
 
 
-def describe(model: str) -> dict[str, Any]:
-    """What a bundled target says of itself (its `--describe`)."""
-    done = subprocess.run(
-        command(model, ["--describe"]), capture_output=True, text=True, timeout=READY_WITHIN
-    )
-    if done.returncode:
-        raise TargetFailed(f"target {model}: {last_line(done.stderr)}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return one_line(lines[-1]) if lines else "it said nothing"
+
+
+def one_line(text: str, most: int = LONGEST_LINE) -> str:
+    """What a target printed, as it can be shown on a terminal in a line of ours."""
+    shown = "".join(one if one.isprintable() else " " for one in text.strip()[: most + 1])
+    return shown if len(shown) <= most else shown[:most] + "…"
+
+
+def how_it_ended(code: int) -> str:
+    """A process's end in words, by its `returncode`."""
+    if code >= 0:
+        return f"exited with {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:  # a real-time signal: only the first and the last have names
+        return f"was killed by signal {-code}"
+    return f"was killed by {name} ({signal.strsignal(-code)})"
 
 
 def arguments(target: Target) -> list[str]:
@@ -61,7 +71,7 @@ def arguments(target: Target) -> list[str]:
     return words
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """In the child: have the kernel send SIGTERM when loadmux dies, even by SIGKILL; prctl(2)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -83,7 +93,7 @@ class TargetProcess:
             stdout=subprocess.PIPE,
             stderr=self._log,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=die_with_parent if sys.platform == "linux" else None,
         )
         try:
             self.url = self._listening()
@@ -106,7 +116,10 @@ class TargetProcess:
         word, _, url = line.partition(" ")
         if word != "listening":
             self._refuse(line)
-        return parse_url(url.strip())
+        try:
+            return parse_url(url.strip())
+        except ValueError as error:
+            raise TargetFailed(f"target {self.model} did not start: {error}") from None
 
     def _refuse(self, line: str) -> NoReturn:
         """It printed something else, or nothing: its own word for bad options is exit code 2."""
@@ -114,14 +127,20 @@ class TargetProcess:
             code: int | None = self._process.wait(ENDED_WITHIN)
         except subprocess.TimeoutExpired:
             code = None
-        told = self.log() or f"its first line was {line!r}"
         if code == INVALID:
-            raise UsageError(f"target {self.model}: {told}")
+            raise UsageError(f"target {self.model}: {self.log() or 'it said nothing'}")
+        if line:
+            told = self.log() or f"its first line was {one_line(line)!r}"
+        elif code is None:
+            told = f"it did not say within {READY_WITHIN:g} s where it listens"
+        else:
+            told = self.log() if code > 0 and self.log() else f"it {how_it_ended(code)}"
         raise TargetFailed(f"target {self.model} did not start: {told}")
 
     def log(self) -> str:
         """The last line that the target wrote to its standard error."""
-        self._log.seek(0)
+        end = self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, end - LONGEST_LOG))
         text = self._log.read().decode(errors="replace").strip()
         return last_line(text) if text else ""
 
@@ -130,8 +149,8 @@ class TargetProcess:
         code = self._process.poll()
         if code is None or self._ended is not None:
             return self._ended
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
-        self._ended = f"target {self.model} {how}" + (f": {self.log()}" if self.log() else "")
+        told = f"target {self.model} {how_it_ended(code)}"
+        self._ended = told + (f": {self.log()}" if self.log() else "")
         return self._ended
 
     def stop(self) -> None:
@@ -155,7 +174,7 @@ def read_line(fd: int, within: float) -> str:
         selector.register(fd, selectors.EVENT_READ)
         while not line.endswith(b"\n") and selector.select(max(0.0, due - monotonic())):
             byte = os.read(fd, 1)
-            if not byte:
-                break
             line += byte
+            if not byte or len(line) == LONGEST_READY_LINE:
+                break
     return line.decode(errors="replace").strip()

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import needs
 import pytest
 from commands import loadmux, run
 
 from loadmux.catalog import models, scenarios
-from loadmux.target import describe
 
 STREAMS = [model for model in models() if model != "udp"]
-HERE = [model for model in STREAMS if describe(model)["available"]]
-MANY_AT_ONCE = [model for model in HERE if describe(model)["at_once"] != 1]
+MANY_AT_ONCE = [model for model in STREAMS if model != "blocking"]
 
 TALK = """
 steps:
@@ -45,6 +44,7 @@ KINDS = {
 
 @pytest.mark.parametrize("model", MANY_AT_ONCE)
 def test_the_model_case_passes(model: str, tmp_path: Path) -> None:
+    needs.model(model)
     text = (scenarios()["parts"]).read_text()
     untimed = tmp_path / "parts.yaml"  # how long replies take says as much of this machine
     untimed.write_text(text.replace(', "p(99) < 250ms"', ""))
@@ -55,9 +55,9 @@ def test_the_model_case_passes(model: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["stagger", "half_close", "churn"])
-@pytest.mark.parametrize("model", HERE)
+@pytest.mark.parametrize("model", STREAMS)
 def test_scenarios_pass_on_every_model(model: str, scenario: str, tmp_path: Path) -> None:
-    users = "1" if describe(model)["at_once"] == 1 else "4"
+    users = "1" if needs.model(model).at_once == 1 else "4"
     done = run(scenario, "--target", model, "-u", users, "-t", "300ms", folder=tmp_path)
     if scenario == "stagger" and users == "1":
         assert done.code == 2  # six sockets at once are five more than it serves
@@ -80,6 +80,7 @@ def test_a_lie_is_told_by_its_kind(model: str, fault: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("fault", ["flip:2", "early_close:2"])
 @pytest.mark.parametrize("model", MANY_AT_ONCE)
 def test_every_model_can_lie(model: str, fault: str, tmp_path: Path) -> None:
+    needs.model(model)
     scenario = tmp_path / "talk.yaml"
     scenario.write_text(TALK)
     done = run(scenario, "--target", model, "--reply", "upper", "--fault", fault, folder=tmp_path)
@@ -89,8 +90,9 @@ def test_every_model_can_lie(model: str, fault: str, tmp_path: Path) -> None:
     assert group["examples"][0]["iteration"] == 1
 
 
-@pytest.mark.parametrize("model", HERE)
+@pytest.mark.parametrize("model", STREAMS)
 def test_no_end_after_a_half_close_is_told(model: str, tmp_path: Path) -> None:
+    needs.model(model)
     scenario = tmp_path / "half_close.yaml"
     scenario.write_text(HALF_CLOSE)
     words = ["--target", model, "--reply", "echo"]
@@ -118,11 +120,12 @@ def test_more_connections_than_a_model_has_is_said() -> None:
     assert "256" in done.err
 
 
-@pytest.mark.parametrize("model", [model for model in STREAMS if model not in HERE])
+@pytest.mark.parametrize("model", needs.ABSENT)
 def test_a_model_that_cannot_run_here_says_why(model: str) -> None:
+    told = needs.absent_model(model)
     done = loadmux("run", "parts", "--target", model)
     assert done.code == 4
-    assert "cannot run here" in done.err
+    assert done.err.endswith(f"target {model} cannot run here: {told.reason}\n")
 
 
 def test_an_unknown_fault_is_a_usage_error() -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import needs
 import pytest
 from commands import loadmux, run
 from driving import answering
 from transports import Authority, TlsServer, free_udp_port
 
 from loadmux.catalog import models
-from loadmux.target import describe
 
-TOLD = {model: describe(model) for model in models()}
-TLS_MODELS = [name for name, told in TOLD.items() if told["tls"] and told["available"]]
+WITHOUT_TLS = ("asyncio", "gevent", "io_uring", "udp")
+TLS_MODELS = [model for model in models() if model not in WITHOUT_TLS]
 TALK = """
 steps:
   - {name: talk, send: "user ${user} in iteration ${iteration} says hello", expect: reply}
@@ -46,7 +46,9 @@ def with_target(scenario: Path, target: str) -> Path:
 
 @pytest.mark.parametrize("model", TLS_MODELS)
 def test_a_bundled_target_with_tls_is_trusted(model: str, talk: Path, tmp_path: Path) -> None:
-    users = "1" if TOLD[model]["at_once"] == 1 else "4"
+    told = needs.model(model)
+    assert told.tls
+    users = "1" if told.at_once == 1 else "4"
     scenario = with_target(talk, f"{{bundled: {model}, tls: true, reply: received}}")
     done = run(scenario, "-u", users, folder=tmp_path)
     assert done.code == 0, done.out + done.err
@@ -62,10 +64,9 @@ def test_lies_under_tls_are_told_alike(model: str, fault: str, talk: Path, tmp_p
     assert done.told["faults"][0]["kind"] == KINDS[fault]
 
 
-@pytest.mark.parametrize("model", ["asyncio", "io_uring", "udp"])
+@pytest.mark.parametrize("model", WITHOUT_TLS)
 def test_a_model_without_tls_is_refused(model: str, talk: Path, tmp_path: Path) -> None:
-    if not TOLD[model]["available"]:
-        pytest.skip(f"{model} cannot run here")
+    needs.model(model)
     done = run(with_target(talk, f"{{bundled: {model}, tls: true}}"), folder=tmp_path)
     assert done.code == 2
     assert f"the model {model} does not speak TLS" in done.err

@@ -22,7 +22,16 @@ LAYERS = [
     {"driver", "loader", "registry", "protocols"},
     {"schema", "dump"},
     {
-        *("steps", "intended", "frame_steps", "form_steps", "script", "scripting", "target"),
+        *(
+            "steps",
+            "intended",
+            "frame_steps",
+            "form_steps",
+            "script",
+            "scripting",
+            "target",
+            "description",
+        ),
         *("endpoints", "worker", "report"),
     },
     {"run"},

@@ -1,0 +1,56 @@
+"""What a test needs and a machine may lack, asked when the test runs: without it, it is skipped.
+
+The reason of the skip names what is missing, the same for all tests that miss it, so that they can
+be counted. In CI, where .ci/run installs all that can be installed, a missing package is a failure.
+For programs see `commands.program`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import importlib
+import os
+import sys
+from typing import Any, NoReturn
+
+import pytest
+
+from loadmux.description import Description, describe
+
+LINUX_ONLY = ("epoll", "epoll_et", "epoll_oneshot", "signal")
+ABSENT = ("gevent", "io_uring", "kqueue", *(() if sys.platform == "linux" else LINUX_ONLY))
+"""Models that may be unable to run: they need a package, or another kernel, or its permission."""
+
+
+def package(name: str) -> Any:
+    """An importable module; its name is that of the package, too."""
+    with contextlib.suppress(ImportError):
+        return importlib.import_module(name)
+    return missing(f"{name} is not installed (pip install {name})")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test; in CI fail it."""
+    assert "CI" not in os.environ, reason
+    pytest.skip(reason)
+
+
+def model(name: str) -> Description:
+    """A bundled target that can run here; one that every machine can run fails if it does not."""
+    told = _described(name)
+    if told.reason is not None:
+        assert name in ABSENT, told
+        pytest.skip(f"target {name} cannot run here: {told.reason}")
+    return told
+
+
+def absent_model(name: str) -> Description:
+    """A bundled target that cannot run here."""
+    told = _described(name)
+    if told.reason is None:
+        pytest.skip(f"target {name} can run here")
+    return told
+
+
+_described = functools.cache(describe)
