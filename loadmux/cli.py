@@ -26,16 +26,16 @@ from loadmux import __version__
 from loadmux.catalog import find, models
 from loadmux.description import describe_all
 from loadmux.driver.poller import POLLERS
-from loadmux.dump import dump
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
-from loadmux.loader import Bundle, load_all, piped
-from loadmux.manual import about
+from loadmux.language import Bundle, load_all, piped
+from loadmux.language.manual import about
+from loadmux.language.printing import dump
+from loadmux.language.schema import schema
 from loadmux.report import jsonfile, terminal
 from loadmux.report.live import live_view
 from loadmux.report.reporters import Reporter, chosen
 from loadmux.run import Settings, lying, run
 from loadmux.scenario import Overrides, Scenario
-from loadmux.schema import schema
 from loadmux.target import command
 from loadmux.verdict import ExitCode
 

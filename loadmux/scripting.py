@@ -274,7 +274,7 @@ class Library:
 
     def _read(self, user: VirtualUser, step: Mapping[str, object]) -> Step:
         # Here, not above: a generator process that runs no such code needs no YAML reader.
-        from loadmux.loader.one import read_step
+        from loadmux.language.one import read_step
         from loadmux.registry import Registry
 
         if self._registry is None:

@@ -20,7 +20,7 @@ from typing import NoReturn
 
 from loadmux.catalog import SUFFIX, bundled, models
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.loader.target import parse_url
+from loadmux.language.urls import parse_url
 from loadmux.scenario import Target, Url
 
 READY_WITHIN = 15.0

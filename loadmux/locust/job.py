@@ -15,7 +15,7 @@ from typing import Any
 
 from loadmux import __version__
 from loadmux.errors import UsageError
-from loadmux.loader.target import parse_url
+from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 from loadmux.scenario import Barrier, Scenario, Url
 

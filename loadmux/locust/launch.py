@@ -16,7 +16,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from loadmux.catalog import find, models
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.locust.page import Offered
 from loadmux.scenario import Load, Overrides
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from loadmux.catalog import find, models
 from loadmux.driver.poller import check_poller
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.loader import load
-from loadmux.loader.target import parse_url
+from loadmux.language import load
+from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share, refuse_barriers
 from loadmux.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of

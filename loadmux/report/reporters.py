@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadmux.errors import UsageError
-from loadmux.loader.reader import suggestion
+from loadmux.language.nodes import suggestion
 from loadmux.plugins import Plugin, told
 from loadmux.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable

@@ -6,7 +6,7 @@ import pickle
 from collections.abc import Callable, Iterator
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import Stats
 from loadmux.verdict import Outcome, judge

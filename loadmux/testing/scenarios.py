@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.plugins import Framer, Group, Plugin, Step
 from loadmux.registry import Registry, unfit
 from loadmux.scenario import Scenario

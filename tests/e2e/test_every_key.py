@@ -14,8 +14,8 @@ from loader_cases import values
 
 from loadmux import thresholds
 from loadmux.catalog import models
-from loadmux.dump import dump
-from loadmux.schema import schema
+from loadmux.language.printing import dump
+from loadmux.language.schema import schema
 
 PATH = ROOT / "tests" / "e2e" / "every_key.yaml"
 

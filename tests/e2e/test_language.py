@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from loader_cases import mistakes, values
 
 from loadmux.catalog import models
-from loadmux.schema import schema
+from loadmux.language.schema import schema
 
 
 def test_schema_is_printed_as_json(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import kqueue_emulation
 
 from loadmux.channel import pair
 from loadmux.errors import Evidence
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.scenario import Overrides, Scenario, Url
 from loadmux.stats import Stats
 from loadmux.worker import Job, Share, Update, Worker

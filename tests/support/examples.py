@@ -18,8 +18,8 @@ from driving import drive_scenario
 
 from loadmux import usercode
 from loadmux.catalog import bundled, models
-from loadmux.loader import load
-from loadmux.manual import PATH
+from loadmux.language import load
+from loadmux.language.manual import about
 from loadmux.scenario import Overrides, Scenario, Target, Url
 from loadmux.target import TargetProcess
 from loadmux.verdict import Outcome, Verdict, judge
@@ -59,9 +59,9 @@ class Example:
         return text
 
 
-def examples(path: Path = PATH) -> list[Example]:
+def examples() -> list[Example]:
     """All of them, in their order."""
-    text, topic, found = path.read_text(), "", []
+    text, topic, found = about("all"), "", []
     for part in _PART.finditer(text):
         if part["topic"]:
             topic = part["topic"]
@@ -83,7 +83,7 @@ class Runner:
         shutil.copy(shipped / "localhost-testing.pem", folder / "client.pem")
         shutil.copy(bundled("scenarios") / "accounts.csv", folder / "accounts.csv")
         (folder / "body.bin").write_bytes(bytes(range(256)))
-        (folder / "helpers.py").write_text("".join(_PYTHON.findall(PATH.read_text())))
+        (folder / "helpers.py").write_text("".join(_PYTHON.findall(about("all"))))
 
     def load(self, text: str) -> Scenario:
         """An example as it would be run, shortened."""

@@ -1,24 +1,29 @@
-"""The words of the scenario language, from the loader's tables, for tests that want them all."""
+"""The words of the scenario language, from its declarations, for tests that want them all."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
-from loadmux.loader import feeders, file, frames, payloads, sockets, steps, tls
-from loadmux.loader.load import KEYS as LOAD_KEYS
-from loadmux.loader.load import PHASE_KEYS
+from loadmux.language import actions, framings, payloads, replies, sockets, steps, variables
+from loadmux.language.file import SCENARIO
+from loadmux.language.load import LOAD, PHASE
 from loadmux.rules import RULES
+from loadmux.scenario import OnError, Pick, WhenShort
 
+FRAMINGS = tuple(form.name for form in framings.FORMS)
 LANGUAGE = {
-    "top level": file.KEYS,
-    "load": (*LOAD_KEYS, *PHASE_KEYS),
-    "steps": (*steps.KEYS, *steps.WAIT_FORMS, steps.EACH_BYTE),
-    "sockets": (*sockets.OPTIONS, *tls.OPTIONS, *frames.FORMS, "max", *frames.PREFIX_KEYS),
-    "payloads": (*payloads.PAYLOAD_FORMS, "times"),
-    "replies": (*payloads.REPLY_FORMS, "reply"),
-    "feeders": (*feeders.KEYS, *feeders.PICKS, *feeders.WHEN_SHORT),
-    "words": (*file.ON_ERROR, *RULES, "bundled", "url"),
+    "top level": tuple(SCENARIO.keys),
+    "load": (*LOAD.keys, *PHASE.keys),
+    "steps": (*steps.KEYS, *(form.name for form in actions.DRAWN), actions.EACH_BYTE),
+    "sockets": (
+        *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
+        *(*FRAMINGS, framings.MAX.name, *framings.PREFIX.keys),
+    ),
+    "payloads": (*(form.name for form in payloads.FORMS), "times"),
+    "replies": (*(form.name for form in replies.FORMS), "reply"),
+    "feeders": (*variables.FEEDER.keys, *get_args(Pick), *get_args(WhenShort)),
+    "words": (*get_args(OnError), *RULES, "bundled", "url"),
 }
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
+from language import FRAMINGS
 
-from loadmux.loader.frames import FORMS as FRAMINGS
 from loadmux.rules import RULES
 from loadmux.scenario import SocketAction
 

@@ -12,15 +12,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors", "catalog", "manual", "channel", "ownclock"},
+    {"errors", "catalog", "channel", "ownclock"},
     {
         *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
         *("yamltree", "yamltext"),
         *("rules", "weak", "diagnosis", "framing", "framed", "plugins"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
-    {"driver", "loader", "registry", "protocols"},
-    {"schema", "dump"},
+    {"driver", "language", "registry", "protocols"},
     {
         *(
             "steps",

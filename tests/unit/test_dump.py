@@ -14,9 +14,9 @@ from loader_cases import plain
 from scenario_values import scenarios
 
 from loadmux import yamltext, yamltree
-from loadmux.dump import dump
 from loadmux.errors import Position, ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
+from loadmux.language.printing import dump
 from loadmux.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]

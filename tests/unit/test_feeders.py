@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loadmux.errors import Position, ScenarioErrors, UsageError
 from loadmux.feeders import picker
-from loadmux.loader import bundle, csvfile, files, load
+from loadmux.language import bundle, csvfile, files, load
 from loadmux.scenario import Feeder, Overrides, Pick, WhenShort
 
 HEAD = "target: tcp://127.0.0.1:9\n"

@@ -10,7 +10,7 @@ import pytest
 
 from loadmux import yamltree
 from loadmux.errors import Position, ScenarioErrors, UsageError
-from loadmux.loader import RULES, load
+from loadmux.language import RULES, load
 from loadmux.pacer import Rate, Users
 from loadmux.scenario import (
     ByRule,

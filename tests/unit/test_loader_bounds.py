@@ -6,7 +6,7 @@ import pytest
 
 from loadmux.errors import ScenarioErrors
 from loadmux.framing import Framing
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.rules import MAX_FRAME
 from loadmux.scenario import Answer, Exchange, Frame, Framed
 

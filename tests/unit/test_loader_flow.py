@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.scenario import Scenario
 
 HEAD = "target: tcp://127.0.0.1:1\nsockets: [a, b]\nsteps:\n"

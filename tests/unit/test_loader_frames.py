@@ -8,7 +8,7 @@ import pytest
 
 from loadmux import steps
 from loadmux.framing import Delimited, Fixed, Framing, LengthPrefixed, UntilClose, line
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.scenario import (
     ByRule,
     Data,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import hints, load
-from loadmux.loader.file import KEYS as TOP
-from loadmux.loader.load import KEYS as LOAD
-from loadmux.loader.payloads import PAYLOAD_FORMS, REPLY_FORMS
-from loadmux.loader.sockets import OPTIONS
-from loadmux.loader.steps import KEYS as STEP
+from loadmux.language import hints, load
+from loadmux.language.file import SCENARIO
+from loadmux.language.load import LOAD
+from loadmux.language.replies import REPLY
+from loadmux.language.sockets import OPTIONS
+from loadmux.language.steps import KEYS
 
 HEAD = "target: tcp://127.0.0.1:9\n"
 STEPS = "steps: [{send: a}]\n"
@@ -151,7 +151,7 @@ def test_a_sockets_name_is_not_mistaken_for_a_key() -> None:
 
 
 def test_every_word_that_hints_name_is_one_of_the_language() -> None:
-    known = {*TOP, *LOAD, *STEP, *OPTIONS, *PAYLOAD_FORMS, *REPLY_FORMS}
+    known = {*SCENARIO.keys, *LOAD.keys, *KEYS, *OPTIONS.keys, *REPLY.forms}
     assert {word for word in hints.HOMES if word not in known} == {"reply"}
     named = {word for words in hints.MEANT.values() for word in words}
     elsewhere = "url bundled times delimiter length_prefix fixed max bytes order counts_itself csv"

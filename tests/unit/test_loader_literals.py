@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from loadmux.dump import dump
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
+from loadmux.language.printing import dump
 
 HEAD = "target: tcp://127.0.0.1:9\nvariables: {x: a}\n"
 STEPS = "steps: [{send: a}]\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
 
 MODELS = ("select", "poll", "epoll", "selectors", "threads")
 TARGET = "target: tcp://127.0.0.1:9\n"
@@ -1303,11 +1303,11 @@ STEPS = [
     ),
     (
         "wait: {}",
-        "3:11: 'wait' needs a duration or one of uniform, exponential, normal",
+        "3:11: a 'wait' needs a duration or one of uniform, exponential, normal",
     ),
     (
         "wait: {uniform: [1s, 2s], exponential: 1s}",
-        "3:11: 'wait' needs a duration or one of uniform, exponential, normal",
+        "3:31: a 'wait' has one form, this one has 'uniform' and 'exponential'",
     ),
     (
         "wait: -5s",

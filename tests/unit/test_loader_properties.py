@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadmux.catalog import models
 from loadmux.errors import ScenarioErrors, UsageError
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.scenario import Overrides, Scenario
 
 VOCABULARY = """

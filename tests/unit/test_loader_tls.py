@@ -11,7 +11,7 @@ from transports import Authority
 
 from loadmux.endpoints import endpoints, trusting
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.scenario import Scenario, Target, Tls, Url
 
 URL = Url("tls", "localhost", 9)

@@ -18,14 +18,16 @@ from scenario_values import scenarios
 from loadmux import thresholds, units, yamltree
 from loadmux.catalog import models
 from loadmux.errors import ScenarioErrors
-from loadmux.loader import load
+from loadmux.language import load
+from loadmux.language.limits import OneThreshold
+from loadmux.language.schema import LEFT, schema
+from loadmux.language.types import Schemas, SpawnRate
 from loadmux.scenario import Overrides
-from loadmux.schema import LEFT, schema
-from loadmux.schema.settings import spawn_rate, threshold_list
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("select", "poll", "epoll", "selectors", "threads")
 SCHEMA = schema(MODELS)
+NOTHING = Schemas((), (), (), ())
 VALIDATOR = Draft202012Validator(SCHEMA)
 
 # What the loader refuses and the schema takes, by what the loader says of it. Each is needed.
@@ -252,7 +254,9 @@ def test_units_are_read_as_the_schema_says(number: str, unit: str) -> None:
     for name, read in (("positive_duration", units.duration), ("size", units.size)):
         one = Draft202012Validator(SCHEMA["$defs"][name])
         assert one.is_valid(text) is reads(read, text), (name, text)
-    assert Draft202012Validator(spawn_rate("")).is_valid(text) is reads(units.plain_rate, text)
+    assert Draft202012Validator(SpawnRate().schema(NOTHING)).is_valid(text) is reads(
+        units.plain_rate, text
+    )
 
 
 METRIC = st.sampled_from([*thresholds.METRICS, "p(99)", "p( 0.5)", "p(0)", "p(101)", "p()", "q"])
@@ -264,5 +268,5 @@ SPACE = st.sampled_from(["", " ", "  "])
 @QUICK
 @given(st.tuples(SPACE, SCOPE, SPACE, METRIC, SPACE, OPERATOR, SPACE, NUMBERS, UNITS).map("".join))
 def test_thresholds_are_read_as_the_schema_says(text: str) -> None:
-    one = Draft202012Validator(threshold_list("")["items"])
+    one = Draft202012Validator(OneThreshold().schema(NOTHING))
     assert one.is_valid(text) is reads(thresholds.parse, text)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmux.errors import ScenarioErrors, UsageError
-from loadmux.loader import Bundle, load, load_all
+from loadmux.language import Bundle, load, load_all
 from loadmux.pacer import Rate, Users
 from loadmux.scenario import Overrides, Phase, Scenario
 from loadmux.shares import labels, split

@@ -15,7 +15,7 @@ from samples import fault, measured, wrong_byte
 
 from loadmux.catalog import scenarios
 from loadmux.errors import Kind, UsageError
-from loadmux.loader import load
+from loadmux.language import load
 from loadmux.locust import wire
 from loadmux.scenario import Overrides
 from loadmux.stats import Stats

@@ -1,0 +1,82 @@
+"""What a payload comes to, as far as it is known before a step runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loadmux.framing import Framing
+from loadmux.scenario import Data, Framed, Joined, Payload, Random, Repeated, Spoken, Text, Variable
+
+
+def parts(payload: Payload) -> Iterator[Payload]:
+    """It, and all that is in it."""
+    yield payload
+    if isinstance(payload, Repeated | Framed):
+        yield from parts(payload.payload)
+    elif isinstance(payload, Joined):
+        for one in payload.payloads:
+            yield from parts(one)
+
+
+def size_of(payload: Payload) -> int:
+    """Bytes, the values of variables not counted."""
+    match payload:
+        case Text(texts):
+            return sum(len(part.encode()) for part in texts if isinstance(part, str))
+        case Data(data):
+            return len(data)
+        case Random(size):
+            return size
+        case Repeated(inner, times):
+            return size_of(inner) * times
+        case Joined(payloads):
+            return sum(map(size_of, payloads))
+        case Framed(inner, framing):
+            return size_of(inner) + _overhead(framing)
+        case Spoken():
+            return 1
+
+
+def _overhead(framing: Framing) -> int:
+    """Bytes that a frame has even without a body; 0 where every frame has one."""
+    try:
+        return len(framing.encode(b""))
+    except ValueError:
+        return 0
+
+
+def is_empty(payload: Payload) -> bool:
+    """Whether it can never hold a byte."""
+    if isinstance(payload, Text):
+        return not payload.parts
+    return size_of(payload) == 0 and not any(
+        isinstance(one, Text) and any(isinstance(part, Variable) for part in one.parts)
+        for one in parts(payload)
+    )
+
+
+def constant(payload: Payload) -> bytes | None:
+    """Its bytes, None where they are not the same each time."""
+    match payload:
+        case Text(texts):
+            known = [part for part in texts if isinstance(part, str)]
+            return "".join(known).encode() if len(known) == len(texts) else None
+        case Data(data):
+            return data
+        case Repeated(inner, times):
+            unit = constant(inner)
+            return None if unit is None else unit * times
+        case Joined(payloads):
+            found = [constant(inner) for inner in payloads]
+            return None if None in found else b"".join(one for one in found if one is not None)
+        case Framed(inner, framing):
+            body = constant(inner)
+            return None if body is None else framing.encode(body)
+    return None
+
+
+def spoken_in(payload: Payload | None) -> Iterator[Spoken]:
+    """The payload forms of framers in a payload."""
+    for one in () if payload is None else parts(payload):
+        if isinstance(one, Spoken):
+            yield one

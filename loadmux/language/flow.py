@@ -1,0 +1,97 @@
+"""Mistakes in the order of steps, which no step shows by itself; the target would be blamed.
+
+Sending on a socket whose sending side the scenario has shut down: the kernel would refuse it
+(EPIPE, send(2)). Expecting an end that a frame `until_close` has taken already: a new connection
+would be opened to wait for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loadmux.framing import UntilClose
+from loadmux.language.nodes import Mistakes
+from loadmux.scenario import (
+    Call,
+    Closed,
+    Exchange,
+    For,
+    Frame,
+    OnSockets,
+    Performed,
+    Repeat,
+    Scenario,
+    Step,
+    Together,
+    WasReset,
+)
+
+
+def check(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Walk `before`, `steps` (twice if repeated: sockets outlive an iteration) and `after`."""
+    flow = _Flow(mistakes)
+    flow.walk(scenario.before)
+    flow.walk(scenario.steps)
+    if scenario.load.iterations != 1:
+        flow.walk(scenario.steps)
+    flow.walk(scenario.after)
+
+
+class _Flow:
+    """At this point of the walk `shut` sockets cannot send any more, `ended` ones are closed."""
+
+    def __init__(self, mistakes: Mistakes) -> None:
+        self._mistakes = mistakes
+        self._shut: set[int] = set()
+        self._ended: set[int] = set()
+
+    def walk(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            match step:
+                case Repeat(do=do, times=times):
+                    for _ in range(min(times, 2)):
+                        self.walk(do)
+                case For(do=do, values=values):
+                    for _ in values[:2]:
+                        self.walk(do)
+                case OnSockets(action=action, sockets=sockets):
+                    self._ended.difference_update(sockets)
+                    if action == "half_close":
+                        self._shut.update(sockets)
+                    elif action in ("close", "reset"):
+                        self._shut.difference_update(sockets)
+                case Exchange():
+                    self._exchange(step)
+                case Together(branches=branches):
+                    for branch in branches:
+                        self.walk(branch)
+                case Call():  # what it does to the sockets only the run will show
+                    self._shut.clear()
+                    self._ended.clear()
+                case Performed(sockets=sockets):
+                    self._shut.difference_update(sockets)
+                    self._ended.difference_update(sockets)
+                case _:
+                    pass
+
+    def _exchange(self, step: Exchange) -> None:
+        if step.send is not None and self._shut & set(step.sockets):
+            self._mistakes.add(
+                step.where,
+                "this sends on a socket that was half-closed before; 'close' it first, or 'expect:"
+                " closed', and it connects anew",
+            )
+        reply = None if step.expect is None else step.expect.reply
+        by_frame = isinstance(reply, Frame) and isinstance(reply.framing, UntilClose)
+        by_end = isinstance(reply, Closed | WasReset)
+        if by_end and step.send is None and self._ended & set(step.sockets):
+            self._mistakes.add(
+                step.where,
+                "the connection has ended already, with the frame before this ('until_close');"
+                " leave this step out",
+            )
+        self._ended.difference_update(step.sockets)
+        if by_frame:
+            self._ended.update(step.sockets)
+        if by_frame or by_end:
+            self._shut.difference_update(step.sockets)

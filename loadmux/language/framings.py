@@ -1,0 +1,245 @@
+"""The option `framing` of a socket: where a message ends.
+
+A framing is a word (`line`, `until_close`, a plugin's name) or a mapping with one form and, beside
+it, `max`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from loadmux.framing import (
+    LARGEST_FRAME,
+    Delimited,
+    Fixed,
+    Framing,
+    LengthPrefixed,
+    UntilClose,
+    line,
+)
+from loadmux.language import nodes, plugged
+from loadmux.language.nodes import suggestion
+from loadmux.language.payloads import Bytes
+from loadmux.language.reading import Reading
+from loadmux.language.shapes import Form, Forms, Key, Keys
+from loadmux.language.types import Boolean, Choice, OneOf, Schema, Schemas, Size, Writing, Yes
+from loadmux.registry import BUILT_IN
+from loadmux.rules import MAX_FRAME
+from loadmux.units import quoted
+from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
+
+REMEDY = "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}} or {fixed: SIZE}"
+
+MAX = Key(
+    "max",
+    Size(LARGEST_FRAME),
+    "The most bytes that a whole frame may have; more is a fault.",
+    default=MAX_FRAME,
+    attribute="max_size",
+    examples=(
+        "sockets: {main: {framing: {line: true, max: 1KiB}}}\n"
+        "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
+    ),
+)
+PREFIX = Keys(
+    "a 'length_prefix'",
+    (
+        Key(
+            "bytes",
+            OneOf(1, 2, 4, 8),
+            "How many bytes the length has.",
+            attribute="prefix",
+            required="'length_prefix' needs 'bytes', one of 1, 2, 4, 8",
+        ),
+        Key("order", Choice(("big", "little")), "Order of its bytes.", default="big"),
+        Key(
+            "counts_itself",
+            Boolean(),
+            "Whether the length counts its own bytes too.",
+            default=False,
+        ),
+    ),
+    remedy="write {bytes: 4}",
+)
+
+Make = Callable[[int], Framing]
+
+
+def until_max(make: Callable[..., Framing]) -> Callable[..., Make]:
+    """`make(value, most)` as soon as `max` is known."""
+    return lambda value: lambda most: make(value, most)
+
+
+FORMS = (
+    Form(
+        "line",
+        Yes(),
+        "A body and LF; a CR before it belongs to the body.",
+        make=until_max(lambda true, most: line(most)),
+        examples=(
+            "sockets: {main: {framing: line}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
+        ),
+    ),
+    Form(
+        "until_close",
+        Yes(),
+        "All until the server closes in order.",
+        make=until_max(lambda true, most: UntilClose(most)),
+        examples=tuple(
+            f"sockets: {{main: {{framing: {framing}}}}}\n"
+            "steps:\n"
+            "  - {send: all of it}\n"
+            "  - {half_close: main}\n"
+            "  - {expect: {frame: all of it}}"
+            for framing in ("until_close", "{until_close: true, max: 1MB}")
+        ),
+    ),
+    Form(
+        "delimiter",
+        Bytes(),
+        "A body and these bytes.",
+        make=until_max(Delimited),
+        examples=(
+            'sockets: {main: {framing: {delimiter: "\\r\\n"}}}\n'
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
+        ),
+    ),
+    Form(
+        "length_prefix",
+        PREFIX,
+        "A length, then a body of as many bytes.",
+        make=until_max(lambda found, most: LengthPrefixed(**found, max_size=most)),
+        examples=(
+            "sockets: {main: {framing: {length_prefix: {bytes: 2, order: little,"
+            " counts_itself: true}}}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
+        ),
+    ),
+    Form(
+        "fixed",
+        Size(LARGEST_FRAME),
+        "A body of so many bytes.",
+        make=until_max(lambda size, most: Fixed(size)),
+        examples=(
+            "sockets: {main: {framing: {fixed: 8}}}\n"
+            "steps: [{send: {frame: 8 bytes.}, expect: {frame: 8 bytes.}}]",
+        ),
+    ),
+)
+WORDS = tuple(form.name for form in FORMS if isinstance(form.type, Yes))
+
+
+class AnyFraming(Forms):
+    word = "framing"
+    listing = "beside 'max' it has one of"
+
+    def __init__(self) -> None:
+        super().__init__("a framing", FORMS, "framing")
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        named = plugin_of(r, node)
+        return super().read(r, node, what) if named is None else _plugin(r, node, named)
+
+    def listed(self, r: Reading, node: ListNode, what: str) -> None:
+        r.add(node.where, f"'framing' must not be a list; {REMEDY}")
+
+    def scalar(self, r: Reading, node: ScalarNode, what: str) -> Any:
+        found = nodes.text(r.mistakes, node, "'framing'")
+        if found is None:
+            return None
+        if found in WORDS:
+            make: Make = self.forms[found].make(True)  # type: ignore[misc]
+            return make(MAX_FRAME)
+        if found in self.forms:
+            message = f"{quoted(found)} needs a value; {REMEDY}"
+        else:
+            near = suggestion(found, self.forms, "")
+            near = near if "did you mean" in near else r.near(found, "framers")
+            message = f"unknown framing {quoted(found)}{near or f'; {REMEDY}'}"
+        r.add(node.where, message)
+        return None
+
+    def missing(self) -> str:
+        return f"needs a form; {REMEDY}"
+
+    def mapping(self, r: Reading, node: MappingNode, what: str) -> Any:
+        before = len(r.mistakes)
+        most = next((one for one in node.entries if one.key == MAX.name), None)
+        rest = MappingNode(
+            node.where, tuple(one for one in node.entries if one is not most), node.incomplete
+        )
+        entry = self.chosen(r, rest, self.what)
+        size = MAX_FRAME if most is None else MAX.type.read(r, most.value, "'max'")
+        make = None if entry is None else self.forms[entry.key].read(r, entry, {})
+        if make is None or len(r.mistakes) > before:
+            return None
+        framing: Framing = make(size)
+        least = _least(framing)
+        if least > size:
+            given = f"({MAX_FRAME} unless it is given) " if most is None else ""
+            message = f"'max' {given}must be at least {least} bytes, the size of the smallest frame"
+            r.add((most.value if most is not None else node).where, message)
+            return None
+        return framing
+
+    def schema(self, s: Schemas) -> Schema:
+        mapping = super().schema(s)
+        mapping["properties"]["max"] = MAX.schema(s)
+        more = plugged.schemas("framers", s.framers, {"max": MAX.schema(s)})
+        names = [{"enum": list(s.framers)}] if s.framers else []
+        return {"anyOf": [{"enum": list(WORDS)}, mapping, *names, *more]}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        match value:
+            case Delimited(delimiter=b"\n"):
+                form: Mapping[str, Any] = {"line": True}
+            case Delimited(delimiter=delimiter):
+                form = {"delimiter": Bytes().write(delimiter, w)}
+            case LengthPrefixed():
+                form = {"length_prefix": PREFIX.write(value, w)}
+            case Fixed(size=size):
+                sizes = (Size().write(one, w) for one in (size, max(size, MAX_FRAME)))
+                return dict(zip(("fixed", "max"), sizes, strict=True))
+            case UntilClose():
+                form = {"until_close": True}
+            case _:
+                raise ValueError(f"the framing {value!r} has no form in YAML")
+        return {**form, "max": MAX.of(value, w)}
+
+
+FRAMING = AnyFraming()
+
+
+def plugin_of(r: Reading, node: Node) -> str | None:
+    """The name of a plugin's framing: a word, or a key of a mapping."""
+    if isinstance(node, ScalarNode):
+        word = node.value if isinstance(node.value, str) else ""
+        known = not word or word in BUILT_IN["framers"]
+        return None if known or word not in r.registry.names("framers") else word
+    entry = plugged.named(r, node, "framers") if isinstance(node, MappingNode) else None
+    return None if entry is None else entry.key
+
+
+def _plugin(r: Reading, node: Node, name: str) -> Framing | None:
+    if not isinstance(node, MappingNode):
+        return plugged.framing(r, name, node, None, MAX_FRAME)
+    values: dict[str, Entry] = {entry.key: entry for entry in node.entries}
+    if not plugged.alone(r, node, values[name], (MAX.name,)):
+        return None
+    most = values.get(MAX.name)
+    size = MAX_FRAME if most is None else MAX.type.read(r, most.value, "'max'")
+    return None if size is None else plugged.framing(r, name, node, values[name].value, size)
+
+
+def _least(framing: Framing) -> int:
+    """The size in bytes of the smallest frame."""
+    match framing:
+        case Fixed(size=size):
+            return size
+        case Delimited(delimiter=delimiter):
+            return len(delimiter)
+        case LengthPrefixed(prefix=prefix):
+            return prefix
+    return 0

@@ -1,0 +1,211 @@
+"""The reference of the scenario language, by topic: what `loadmux help` prints, as Markdown.
+
+It is made of the declarations: what a key means, what it takes, its default, and examples, each of
+which runs. Only what belongs to no key is written here.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from loadmux import yamltext
+from loadmux.errors import UsageError
+from loadmux.language import actions, framings, payloads, plugged, replies, steps
+from loadmux.language.file import SCENARIO
+from loadmux.language.load import LOAD, PHASE
+from loadmux.language.shapes import Form, Key
+from loadmux.language.sockets import OPTIONS, TLS
+from loadmux.language.targets import AT_URL, RULE
+from loadmux.language.variables import FEEDER
+
+TITLE = "The scenario language"
+INTRODUCTION = """\
+Every key with an example that runs; `loadmux help TOPIC` prints one of these sections. An example
+that shows no `target` runs against `{bundled: epoll, reply: echo}`, a server that sends back what
+it reads; one that shows no `steps` has `[{send: hello, expect: reply}]`; a list alone is `steps`.
+
+Files are YAML 1.2. Durations have units (`250us`, `10ms`, `1.5s`, `2m`, `1h`), sizes may (`64`,
+`64KiB` = 65536, `1MB` = 1000000), rates do (`500/s`, `30/m`), ramps go from one to the other
+(`0..500`). Files are named relative to the scenario's folder."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Keys that stand together, and examples of what is none of them."""
+
+    title: str
+    introduction: str
+    keys: Sequence[Key] = ()
+    examples: tuple[str, ...] = ()
+
+
+PROTOCOLS = tuple(
+    f"- `{name}`: sent: {sent} Expected: {plugged.REPLIES[name]}"
+    for name, sent in plugged.PAYLOADS.items()
+)
+SECTIONS = (
+    Section("Scenario", "The top level of a file.", tuple(SCENARIO.keys.values())),
+    Section(
+        "Target", "A server that is there already.", (*AT_URL.keys.values(), RULE.keys["read_size"])
+    ),
+    Section(
+        "Feeder",
+        "A variable that is a table, a CSV file with a header: one row a user, the same one as long"
+        " as it lives. A text says `${name.column}`.",
+        tuple(FEEDER.keys.values()),
+    ),
+    Section(
+        "Sockets",
+        "Options of a socket. Each user has its own. One connects at its first use, stays connected"
+        " over iterations, and is closed when the user stops. Without `sockets` there is one,"
+        " `main`.",
+        tuple(OPTIONS.keys.values()),
+    ),
+    Section("TLS", "Options of `tls`.", tuple(TLS.keys.values())),
+    Section(
+        "Framing",
+        "Where a message ends, for `frame` and `regex`: a word, or one of these forms and `max`"
+        " beside it.",
+        (*framings.FORMS, framings.MAX),
+    ),
+    Section("Length prefix", "Keys of `length_prefix`.", tuple(framings.PREFIX.keys.values())),
+    Section(
+        "Steps",
+        "A step has one action, and what belongs to it. `send` and `expect` together are one"
+        " *exchange*, timed from just before the send until the last byte of the checked reply.",
+        tuple(steps.KEYS.values()),
+    ),
+    Section("Wait", "What is drawn in place of a duration.", actions.DRAWN),
+    Section(
+        "Payloads",
+        "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written in double"
+        " quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and `for`"
+        " define, and the built-in `user` and `iteration` (both from 0), `socket`, `uuid`, and"
+        " in `expect` `sent`: what the same step sent. `$${` is a literal `${`. `{text: ...}`"
+        " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`,"
+        " `on`, `barrier`, thresholds, the target): there `${name}` is a mistake.",
+        payloads.FORMS,
+        (
+            '- {send: "user ${user}, iteration ${iteration}, on ${socket}: ${uuid}",'
+            ' expect: "${sent}"}\n'
+            '- {send: "not a variable: $${user}", expect: "not a variable: $${user}"}',
+        ),
+    ),
+    Section(
+        "Replies",
+        "A text or another constant payload: exactly these bytes. The word `reply`: what the"
+        " target's rule makes of what this socket has sent and not yet checked. Or one of these.",
+        replies.FORMS,
+        ("- {send: hello}\n- {send: world, expect: reply}",),
+    ),
+    Section(
+        "Rules",
+        "How a server answers each chunk that it reads. `expect: reply` is right however the stream"
+        " was cut.",
+        (),
+        tuple(
+            f"target: {{bundled: epoll, reply: {rule}}}\nsteps: [{{send: hello, expect: {reply}}}]"
+            for rule, reply in (
+                ("echo", "hello"),
+                ("upper", "HELLO"),
+                ("ok", "ok"),
+                ("received", "\"Server received b'hello'\""),
+                ("upper_sb", "HELLO_SB"),
+                ("hello", "Hello Client!"),
+                ("sink", "reply"),
+            )
+        ),
+    ),
+    Section("Protocols", "Forms of the protocols that ship.\n\n" + "\n".join(PROTOCOLS)),
+    Section(
+        "Load",
+        "Without a `load` there is one user with one iteration.",
+        tuple(LOAD.keys.values()),
+    ),
+    Section("Phases", "Keys of each phase of `phases`.", tuple(PHASE.keys.values())),
+    Section(
+        "Thresholds",
+        "`[STEP:] METRIC OP VALUE`. `connect` is the row of the connects; a step is named in quotes"
+        " or without.",
+        (),
+        (
+            'thresholds: ["errors == 0", "error_rate < 1%", "dropped == 0", "iterations >= 1",'
+            ' "rate > 1/m"]',
+            'thresholds: ["p(99) < 1s", "p(99.9) <= 2s", "min > 1us", "mean < 500ms", "max != 1s"]',
+            "steps: [{name: log in, send: hello, expect: reply}]\n"
+            'thresholds: ["\'log in\': p(95) < 1s", "log in: errors == 0",'
+            ' "connect p(99) < 1s", "connect: max < 3s"]',
+        ),
+    ),
+)
+
+
+def about(topic: str | None) -> str:
+    """What there is to say of a topic, without one which topics there are. Raises UsageError."""
+    if topic is None:
+        listed = "".join(f"\n  {one.title}{_listed(one)}" for one in SECTIONS)
+        return f"# {TITLE}\n\n{INTRODUCTION}\n\nTopics (and `all`):\n{listed}"
+    if topic.lower() == "all":
+        return "\n\n".join([f"# {TITLE}", INTRODUCTION, *map(_page, SECTIONS)])
+    found = [_page(one) for one in SECTIONS if one.title.lower() == topic.lower()]
+    found += [_about_key(key, one) for one, key in _every_key() if key.name == topic.lower()]
+    if found:
+        return "\n\n".join(found)
+    near = difflib.get_close_matches(topic.lower()[:100], topics(), 1)
+    hint = f"did you mean {near[0]!r}?" if near else "`loadmux help` lists them"
+    raise UsageError(f"help: no such topic {topic[:60]!r}; {hint}")
+
+
+def topics() -> list[str]:
+    """All topics, in lower case; `all` is the whole reference."""
+    titles = [section.title.lower() for section in SECTIONS]
+    return list(dict.fromkeys([*titles, *(key.name for _, key in _every_key()), "all"]))
+
+
+def _every_key() -> Iterator[tuple[Section, Key]]:
+    for section in SECTIONS:
+        for key in section.keys:
+            yield section, key
+            for beside in key.beside if isinstance(key, Form) else ():
+                if beside.name not in {other.name for other in section.keys}:
+                    yield section, beside
+
+
+def _listed(section: Section) -> str:
+    names = [key.name for one, key in _every_key() if one is section]
+    return "".join(f"\n      {', '.join(names[i : i + 8])}" for i in range(0, len(names), 8))
+
+
+def _page(section: Section) -> str:
+    keys = [key for one, key in _every_key() if one is section]
+    rows = [f"| `{key.name}` | {_cell(key.help)} | {_cell(_takes(key))} |" for key in keys]
+    table = ["\n".join(["| key | meaning | value |", "|---|---|---|", *rows])] if rows else []
+    shown = [f"### {key.name}\n\n{_fenced(key.examples)}" for key in keys if key.examples]
+    examples = [_fenced(section.examples)] if section.examples else []
+    return "\n\n".join([f"## {section.title}", section.introduction, *table, *examples, *shown])
+
+
+def _about_key(key: Key, section: Section) -> str:
+    """A key that has no examples of its own is shown by another's."""
+    every = (other for one in (section, *SECTIONS) for other in one.keys)
+    others = (text for other in every for text in other.examples if f"{key.name}:" in text)
+    examples = key.examples or tuple(others)[:1]
+    shown = [_fenced(examples)] if examples else []
+    return "\n\n".join([f"### {key.name} ({section.title})", key.help, _takes(key), *shown])
+
+
+def _takes(key: Key) -> str:
+    default = key.written_default()
+    given = "" if default in (None, "", []) else f"; default `{yamltext.flow(default)}`"
+    return f"{key.type.word}{given}"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _fenced(examples: Iterable[str]) -> str:
+    kinds = ((("python" if text.startswith("async def") else "yaml"), text) for text in examples)
+    return "\n\n".join(f"```{kind}\n{text}\n```" for kind, text in kinds)

@@ -1,0 +1,53 @@
+"""One step alone, read while the run is on: what a Python scenario asks for, by the same checks.
+
+The values are those that YAML would give (texts, numbers, lists, mappings), and bytes for a payload
+or reply of exactly these bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from loadmux.errors import Position
+from loadmux.language import options, transports
+from loadmux.language.files import Files
+from loadmux.language.nodes import Mistakes
+from loadmux.language.payloads import PAYLOAD
+from loadmux.language.reading import Reading
+from loadmux.language.steps import DO
+from loadmux.language.values import node_of
+from loadmux.registry import Registry, RuleNames
+from loadmux.scenario import Overrides, Scenario, Step
+from loadmux.yamltree import ListNode
+
+
+def read_step(
+    scenario: Scenario,
+    variables: Collection[str],
+    step: Mapping[str, object],
+    registry: Registry,
+) -> Step:
+    """The step that the mapping says; `variables` are the names that have a value by now.
+
+    `registry` keeps what was loaded of plugins. Raises ValueError with what is wrong, in one line.
+    """
+    mistakes, here = Mistakes(), Position(scenario.path, 1, 1)
+    checked = options.check(Overrides(), (), RuleNames(registry))
+    files = Files(Path(scenario.path).parent)
+    reading = Reading(scenario.path, mistakes, checked, files, registry)
+    reading.read_payload = lambda node: PAYLOAD.read(reading, node, "a payload")
+    for name in (*scenario.variables, *variables):
+        reading.names.define(here, name)
+    feeders = {name: tuple(one.columns) for name, one in scenario.feeders.items()}
+    reading.names.feeders.update(feeders)
+    reading.sockets.declare_again(scenario.sockets)
+    reading.unruled = {name for name, one in scenario.servers.items() if one.rule is None}
+    node = node_of(step, None, here, mistakes)
+    found: tuple[Step, ...] = DO.read(reading, ListNode(here, (node,)), "a step")
+    reading.names.finish()
+    if not mistakes.errors:
+        transports.check_step(scenario, found[0], mistakes)
+    if mistakes.errors:
+        raise ValueError("; ".join(error.message for error in mistakes.errors))
+    return found[0]

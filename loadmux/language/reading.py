@@ -1,0 +1,68 @@
+"""What is known of a file while it is read; every part of the language is read through one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from loadmux.errors import Position
+from loadmux.language.files import Files
+from loadmux.language.hints import nearest
+from loadmux.language.names import Names
+from loadmux.language.nodes import Mistakes
+from loadmux.language.options import Options
+from loadmux.language.references import Sockets, Wire
+from loadmux.plugins import Group
+from loadmux.registry import Registry
+from loadmux.scenario import Payload
+from loadmux.units import quoted
+from loadmux.yamltree import Node
+
+NO_STEP = Wire(reason="a step's sockets say so, and this is no step")
+
+
+class Reading:
+    """What the steps before have told, and what the step that is read now may ask for.
+
+    `unruled`: targets whose reply rule nobody knows. `wire`, `targets`: of the step's sockets.
+    `sent`: `${sent}` has a value here; `sent_size`: bytes of it, at least. `row_names`: what the
+    report calls the steps on sockets, `untimed` what the others are called. `complete`: every step
+    could be read, so that no other name exists. `together`: a branch is being read.
+    """
+
+    def __init__(
+        self, path: str, mistakes: Mistakes, options: Options, files: Files, registry: Registry
+    ) -> None:
+        self.path = path
+        self.folder = Path(path).parent
+        self.mistakes = mistakes
+        self.options = options
+        self.files = files
+        self.registry = registry
+        self.names = Names(mistakes)
+        self.sockets = Sockets(mistakes)
+        self.unruled: Collection[str] = ()
+        self.wire = NO_STEP
+        self.targets: Collection[str] = ()
+        self.sent = False
+        self.sent_size = 0
+        self.row_names: set[str] = set()
+        self.untimed: set[str] = set()
+        self.complete = True
+        self.together = False
+        self.steps = 0
+        self.read_payload: Callable[[Node], Payload | None] = lambda node: None
+
+    def add(self, where: Position, message: str) -> None:
+        """Report a mistake."""
+        self.mistakes.add(where, message)
+
+    def near(self, name: str, group: Group) -> str:
+        """`; did you mean 'NAME'?` for a plugin's name, or nothing."""
+        found = nearest(name, self.registry.names(group))
+        return "" if found is None else f"; did you mean {quoted(found)}?"
+
+    def lose_steps(self) -> None:
+        """A step cannot be read, and may have defined names: no unknown one is a mistake now."""
+        self.names.give_up()
+        self.complete = False

@@ -1,0 +1,379 @@
+"""The key `sockets`: the sockets of a user and their options.
+
+Files of TLS are found, read and tried, so that our own mistakes come first: a handshake that fails
+later is the target's doing. File names are relative to the scenario's folder; what stays in the
+scenario are absolute paths, which every generator process reads again.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loadmux.driver.tls import BadFile, check_server_name, client_context
+from loadmux.errors import Position
+from loadmux.language import nodes
+from loadmux.language.framings import FRAMING, plugin_of
+from loadmux.language.nodes import kind_of, suggestion
+from loadmux.language.patterns import portable, whole
+from loadmux.language.reading import Reading
+from loadmux.language.references import ALL, DEFAULT, group_of
+from loadmux.language.shapes import Fields, Key, Keys, Needs
+from loadmux.language.types import (
+    Boolean,
+    Duration,
+    Integer,
+    Label,
+    Schema,
+    Schemas,
+    Size,
+    Type,
+    Words,
+    Writing,
+)
+from loadmux.language.values import plain
+from loadmux.scenario import Socket, Tls
+from loadmux.units import quoted
+from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
+
+MOST_SOCKETS = 100_000
+# setsockopt(2) takes an int.
+LARGEST_BUFFER = 2**31 - 1
+NAME = re.compile(r"[\w.-]+")
+ADDRESS = r"^[0-9A-Fa-f:.]+(?:%[^/]+)?(?:/[0-9.]+)?$"
+
+
+# --- TLS ----------------------------------------------------------------------------------------
+
+
+class File(Label):
+    """An absolute path; a relative one is looked for beside the scenario."""
+
+    word = "file"
+
+    def made(self, r: Reading, node: Node, text: str, what: str) -> Any:
+        return str((Path(node.where.path).parent / super().made(r, node, text, what)).resolve())
+
+
+def server_name(text: str) -> str:
+    """A name as it can stand in a certificate and in SNI (RFC 6066, 3)."""
+    try:
+        check_server_name(text)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not the name of a host") from None
+    return text
+
+
+class TlsOptions(Keys):
+    """Options that were tried out: a context can be made of them."""
+
+    def build(self, r: Reading, fields: Fields, node: Node) -> Tls | None:
+        found: Tls | None = super().build(r, fields, node)
+        if found is None:
+            return None
+        try:
+            client_context(found.ca, found.cert, found.key, found.verify)
+        except BadFile as error:
+            at = fields.node(error.option) or fields.node("cert") or node
+            r.add(at.where, str(error))
+            return None
+        return Tls(node.where, found.ca, found.cert, found.key, found.server_name, found.verify)
+
+
+TLS = TlsOptions(
+    "'tls'",
+    (
+        Key("ca", File(), "PEM file with the CAs to trust; by default the system's."),
+        Key("cert", File(), "PEM file with our own certificate, for a server that asks for it."),
+        Key("key", File(), "PEM file with its key; by default in the same file."),
+        Key(
+            "server_name",
+            Label(server_name),
+            "The name to ask for and to find; by default the URL's host.",
+        ),
+        Key("verify", Boolean(), "`false` takes any certificate.", default=True),
+    ),
+    Tls,
+    remedy="write {ca: FILE}, {cert: FILE, key: FILE}, {server_name: NAME} or {verify: false}",
+    relations=(
+        Needs("key", ("cert",), "'key' needs 'cert: FILE', the certificate that it belongs to"),
+    ),
+)
+
+
+# --- options ------------------------------------------------------------------------------------
+
+
+class To(Words):
+    """The name of a target, among those in force; where they have none, nothing can be said."""
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        targets = r.sockets.targets
+        unnamed = targets is not None and not any(targets)
+        return None if unnamed else super().read(r, node, what)
+
+    def made(self, r: Reading, node: Node, text: str, what: str) -> str:
+        targets = r.sockets.targets
+        if targets is None or text in targets:
+            return text
+        hint = suggestion(text, targets, "targets are")
+        raise ValueError(f"unknown target {quoted(text)}{hint}")
+
+
+class Count(Integer):
+    """As many sockets as there may be, together with those before."""
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        count = Integer().read(r, node, what)
+        if count is not None and len(r.sockets.flat) + count > MOST_SOCKETS:
+            r.add(node.where, f"more than {MOST_SOCKETS} sockets for each user")
+            return None
+        return count
+
+
+def source(text: str) -> str:
+    """An IP address, or a CIDR block of them, to bind from. Raises ValueError."""
+    try:
+        if "/" not in text:
+            return str(ipaddress.ip_address(text))
+        block = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        message = f"{quoted(text)} is not an IP address; write one such as 127.0.0.2"
+        if "/" in text:
+            message = f"{quoted(text)} is not a block of IP addresses; write 127.0.1.0/24"
+        raise ValueError(message) from None
+    if ipaddress.ip_interface(text).ip != block.network_address:
+        message = f"{quoted(text)} is one address within a block; write {quoted(str(block))}"
+        raise ValueError(f"{message}, or the address alone")
+    return str(block)
+
+
+class SocketOptions(Keys):
+    def written(self, name: str, every: Sequence[Socket], named: bool, w: Writing) -> Schema:
+        """The options of a socket, or of a group; `named`: its target has a name."""
+        one = every[0]
+        special: Schema = {
+            "to": one.to if named else None,
+            "count": len(every) if one.name != name else None,
+            **({} if one.written is None else {"framing": one.written}),
+        }
+        found = {
+            name: special[name] if name in special else key.of(one, w)
+            for name, key in self.keys.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+OPTIONS = SocketOptions(
+    "a socket",
+    (
+        Key("to", To(), "Which of several targets it connects to."),
+        Key(
+            "count",
+            Count(most=MOST_SOCKETS),
+            "A group of so many sockets: `on: NAME` is all of them, `on: NAME[0]` one.",
+            examples=(
+                "sockets: {crowd: {count: 3}}\n"
+                "steps:\n"
+                "  - {on: crowd, send: hello, expect: reply}\n"
+                '  - {on: "crowd[2]", send: bye, expect: reply}',
+            ),
+        ),
+        Key(
+            "nodelay",
+            Boolean(),
+            "TCP_NODELAY: send small pieces at once.",
+            default=True,
+            examples=("sockets: {main: {nodelay: false}}",),
+        ),
+        Key(
+            "receive_buffer",
+            Size(LARGEST_BUFFER),
+            "SO_RCVBUF in bytes; by default the kernel's choice.",
+            examples=(
+                "sockets: {main: {receive_buffer: 4KiB, send_buffer: 16KiB}}\n"
+                "steps: [{send: {random: 256KiB}, expect: reply}]",
+            ),
+        ),
+        Key(
+            "send_buffer",
+            Size(LARGEST_BUFFER),
+            "SO_SNDBUF in bytes; by default the kernel's choice.",
+        ),
+        Key(
+            "source",
+            Words(ADDRESS, source),
+            "The address to connect from, or a block such as 127.0.1.0/24, used in turn.",
+            examples=(
+                "sockets: {one: {source: 127.0.0.2}, other: {source: 127.0.1.0/24}}\n"
+                "steps: [{on: all, send: hello, expect: reply}]",
+            ),
+        ),
+        Key(
+            "linger",
+            Duration(),
+            "SO_LINGER: how long `close` waits for what is unsent; `0s` resets the connection.",
+            examples=(
+                "sockets: {main: {linger: 1s}}\n"
+                "steps: [{send: hello, expect: reply}, {close: main}]",
+            ),
+        ),
+        Key("framing", FRAMING, "Where a message ends, for `frame` and `regex`."),
+        Key(
+            "tls",
+            TLS,
+            "Options of TLS, for targets that speak it: `tls://` ones, and bundled ones with"
+            " `tls: true`.",
+            examples=(
+                "target: {bundled: epoll, tls: true}",
+                'target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
+                "sockets: {main: {tls: {ca: ca.pem, server_name: localhost}}}",
+                'target: {url: "tls://localhost:8443", reply: echo}\n'
+                "sockets: {main: {tls: {cert: client.pem, key: client.pem, verify: false}}}",
+            ),
+        ),
+    ),
+    definition="socket_options",
+)
+
+
+# --- declarations -------------------------------------------------------------------------------
+
+
+class AnySockets(Type):
+    """A list of names, or names with options; declares them in `Reading.sockets`."""
+
+    word = "names, or names with options"
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        self.declare(r, node, node.where)
+        return tuple(r.sockets.flat)
+
+    def declare(self, r: Reading, node: Node | None, where: Position) -> None:
+        """None declares the one socket `main`; `where` is at fault if it has several targets."""
+        sockets = r.sockets
+        several = sockets.targets is not None and len(sockets.targets) > 1
+        if several and not isinstance(node, MappingNode):
+            message = "with several targets each socket says which is its own; write 'sockets:"
+            message += f" {{NAME: {{to: TARGET}}}}' ({_listed_targets(r)})"
+            r.add(where if node is None else node.where, message)
+            sockets.known = False
+        elif node is None:
+            sockets.declare(DEFAULT, Socket(DEFAULT, to=_only_target(r)))
+        elif isinstance(node, ListNode):
+            for item in node.items:
+                _named(r, item)
+        elif isinstance(node, MappingNode):
+            sockets.known = not node.incomplete
+            for entry in node.entries:
+                _optioned(r, entry.key, entry.where, entry.value)
+        else:
+            message = f"'sockets' must be a list of names or a mapping, not {kind_of(node)}"
+            r.add(node.where, f"{message}; write [first, second]")
+            sockets.known = False
+        if node is not None and not sockets.flat and sockets.known:
+            message = "'sockets' names no socket; name at least one, or leave it out"
+            r.add(node.where, message)
+            sockets.known = False
+
+    def schema(self, s: Schemas) -> Schema:
+        name = {"pattern": whole(portable(NAME.pattern)), "not": {"const": ALL}}
+        item = {"type": "string", **name}
+        names = {"description": "Names of sockets.", "type": "array", "items": item}
+        options = {
+            "description": "Names of sockets, each with its options.",
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": name,
+            "additionalProperties": {"anyOf": [{"type": "null"}, s.of(OPTIONS)]},
+        }
+        return {"anyOf": [{**names, "minItems": 1, "uniqueItems": True}, options]}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        if isinstance(value, list):
+            return value
+        sockets, named = value
+        members: dict[str, list[Socket]] = {}
+        for socket in sockets:
+            members.setdefault(group_of(socket.name), []).append(socket)
+        return {name: OPTIONS.written(name, every, named, w) for name, every in members.items()}
+
+
+SOCKETS = AnySockets()
+
+
+def _only_target(r: Reading) -> str:
+    return next(iter(r.sockets.targets or ()), "")
+
+
+def _listed_targets(r: Reading) -> str:
+    return "targets are " + ", ".join(list(r.sockets.targets or ())[:30])
+
+
+def _checked(r: Reading, name: str, where: Position) -> str | None:
+    if NAME.fullmatch(name) is None:
+        message = f"{quoted(name)} is no name for a socket; use letters, digits, '_', '-' and '.'"
+    elif name == ALL:
+        message = "'all' means every socket; choose another name"
+    else:
+        return name
+    r.add(where, message)
+    r.sockets.known = False
+    return None
+
+
+def _named(r: Reading, item: Node) -> None:
+    """An item of a list of names."""
+    if isinstance(item, MappingNode):
+        message = "a list of sockets holds names; to give options, write 'sockets: {NAME: {...}}'"
+        r.add(item.where, message)
+        r.sockets.known = False
+        return
+    found = nodes.text(r.mistakes, item, "a socket's name")
+    name = None if found is None else _checked(r, found, item.where)
+    if name is None:
+        r.sockets.known = False
+    elif name in r.sockets:
+        r.add(item.where, f"the socket {quoted(name)} is named twice")
+    else:
+        r.sockets.declare(name, Socket(name, to=_only_target(r)))
+
+
+def _optioned(r: Reading, key: str, where: Position, node: Node) -> None:
+    """One `NAME: options`; a name that is wrong still has its options checked."""
+    name = _checked(r, key, where)
+    count, found = None, dict[str, Any]()
+    if isinstance(node, MappingNode):
+        fields = Fields(r, node, OPTIONS.what, OPTIONS.keys)
+        _check_to(r, fields.node("to"), name, node.where)
+        found = OPTIONS.all(r, fields)
+        count = found.pop("count")
+        framing = fields.node("framing")
+        if framing is not None and plugin_of(r, framing) is not None:
+            found["written"] = plain(framing)
+        if found["framing"] is None and fields.there("framing"):
+            r.sockets.doubtful.add(key)
+        if "count" in fields and count is None:
+            r.sockets.known = False
+    else:
+        if not (isinstance(node, ScalarNode) and node.value is None):
+            message = f"a socket's options must be a mapping, not {kind_of(node)}"
+            r.add(node.where, f"{message}; write {{nodelay: false}} or nothing")
+        _check_to(r, None, name, node.where)
+    found["to"] = found.get("to") or _only_target(r)
+    if name is not None:
+        r.sockets.declare(name, Socket(name, **found), count)
+
+
+def _check_to(r: Reading, node: Node | None, name: str | None, where: Position) -> None:
+    """Whether a socket says, or need not say, which target is its own."""
+    targets = r.sockets.targets
+    if node is None and targets is not None and len(targets) > 1:
+        message = f"the socket {quoted(name or '')} does not say which target is its own"
+        r.add(where, f"{message}; write 'to:' ({_listed_targets(r)})")
+    elif node is not None and targets is not None and not any(targets):
+        message = "'to' chooses among the names of several targets; this target has none"
+        r.add(node.where, f"{message}; leave 'to' out")

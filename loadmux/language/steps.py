@@ -1,0 +1,651 @@
+"""The steps of a scenario: one action each, with the modifiers that belong to it.
+
+Steps are read in the order in which a user carries them out (`before`, `steps`, `after`, each in
+document order, nested ones after their parent), for two things hang on it: the number in a step's
+default name, and which `${name}`s it may use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from loadmux.errors import Position
+from loadmux.language import actions, nodes, plugged
+from loadmux.language.contents import spoken_in
+from loadmux.language.hints import meant
+from loadmux.language.nodes import kind_of
+from loadmux.language.payloads import ToSend
+from loadmux.language.reading import Reading
+from loadmux.language.references import Reference
+from loadmux.language.regexes import may_capture
+from loadmux.language.replies import REPLY
+from loadmux.language.shapes import Fields, Key, Needs, present
+from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Writing
+from loadmux.language.values import plain
+from loadmux.scenario import (
+    Answer,
+    Barrier,
+    Call,
+    Exchange,
+    Expect,
+    For,
+    OnSockets,
+    Performed,
+    Repeat,
+    Send,
+    Set,
+    SocketAction,
+    Step,
+    Together,
+    Wait,
+    flat,
+)
+from loadmux.thresholds import CONNECT
+from loadmux.units import quoted
+from loadmux.yamltree import Entry, ListNode, MappingNode, Node
+
+DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
+"""Keys that can define names, by themselves or by what is in them."""
+
+
+class Steps(Type):
+    """A list of steps; `needed` refuses an empty one."""
+
+    word = "list of steps"
+
+    def __init__(self, *, needed: bool) -> None:
+        self._needed = needed
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        items = nodes.items(r.mistakes, node, what)
+        if items is None:
+            r.lose_steps()
+            return ()
+        if self._needed and not items:
+            r.add(node.where, f"{what} needs at least one step")
+        found = [STEP.read(r, item, "a step") for item in items]
+        return tuple(step for step in found if step is not None)
+
+    def schema(self, s: Schemas) -> Schema:
+        told = "Steps, one after the other."
+        found = s.refer(
+            "steps", lambda s: {"description": told, "type": "array", "items": s.of(STEP)}
+        )
+        return {**found, "minItems": 1} if self._needed else found
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return [STEP.write(step, w) for step in value]
+
+
+class Branches(Type):
+    """Lists of steps that run at once.
+
+    One reader for a connection: branches may not share a socket, and what one of them saves is no
+    value for another, which may come too early.
+    """
+
+    word = "list of lists of steps"
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        if not isinstance(node, ListNode) or not node.items:
+            shown = "an empty list" if isinstance(node, ListNode) else kind_of(node)
+            message = f"{what} must be a list of branches, not {shown}"
+            r.add(node.where, f"{message}; write [[steps], [steps]]")
+            r.names.give_up()
+            return None
+        outer, r.together = r.together, True
+        apart = r.names.begin_branches()
+        branches = []
+        for item in node.items:
+            if not isinstance(item, ListNode):
+                message = f"a branch of 'together' must be a list of steps, not {kind_of(item)}"
+                r.add(item.where, f"{message}; write [[steps], [steps]]")
+                r.names.give_up()
+                continue
+            branches.append(DO.read(r, item, "a branch of 'together'"))
+            r.names.next_branch(apart)
+        r.names.end_branches(apart)
+        r.together = outer
+        _check_sockets(r, branches)
+        return tuple(branches)
+
+    def schema(self, s: Schemas) -> Schema:
+        return {"type": "array", "items": DO.schema(s), "minItems": 1}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return [DO.write(branch, w) for branch in value]
+
+
+def _check_sockets(r: Reading, branches: Sequence[Sequence[Step]]) -> None:
+    owners: dict[int, tuple[int, Position]] = {}
+    for number, branch in enumerate(branches):
+        told: set[int] = set()
+        for socket, where in sockets_of(branch):
+            owner, first = owners.setdefault(socket, (number, where))
+            if owner != number and socket not in told:
+                told.add(socket)
+                name = quoted(r.sockets.flat[socket].name)
+                message = f"two branches use the socket {name} at once (the other one at line"
+                r.add(where, f"{message} {first.line}); give each branch its own sockets")
+
+
+def sockets_of(steps: Sequence[Step]) -> Iterator[tuple[int, Position]]:
+    """The sockets that these steps use, nested ones included, each with the step's place."""
+    for step in flat(steps):
+        if isinstance(step, Exchange | OnSockets | Performed):
+            for socket in step.sockets:
+                yield socket, step.where
+
+
+# --- what is declared ---------------------------------------------------------------------------
+
+DO = Steps(needed=True)
+Build = Callable[[Reading, Fields, "Action", int], "Step | None"]
+
+
+@dataclass(frozen=True)
+class Action(Key):
+    """An action; `takes` are the modifiers that may stand beside it, `needs` those that must.
+
+    A step of it is a `cls(where, NAME, VALUE, *NEEDED)`, unless `build` reads it otherwise; its
+    fields after the name are what is written. `on_sockets`: its row in the report has a time.
+    """
+
+    cls: Any = None
+    takes: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    build: Build | None = None
+    on_sockets: bool = False
+
+
+@dataclass(frozen=True)
+class Modifier(Key):
+    """A key beside an action; `belongs` says to which, where it stands beside another."""
+
+    belongs: str = ""
+
+
+def _sends_frame(node: Node | None) -> bool:
+    """Whether a `send` is one frame."""
+    return isinstance(node, MappingNode) and any(entry.key == "frame" for entry in node.entries)
+
+
+def _on(r: Reading, fields: Fields, send: Node | None = None) -> Reference | None:
+    """The sockets of a step with `on`, or by default; `send` is what it sends."""
+    found: Reference | None = fields.get("on")
+    if "on" not in fields and r.sockets.known and "on" not in fields.meant:
+        found = r.sockets.default()
+        if found is None:
+            message = "no socket is called 'main', so a step must say 'on:' with one or more of"
+            r.add(fields.where, f"{message} {r.sockets.listed()}, or all")
+    r.wire = r.sockets.wire(found, _sends_frame(send))
+    return found
+
+
+def _name(r: Reading, fields: Fields, default: str, *, on_sockets: bool) -> str:
+    name: str = fields.get("name") or default
+    (r.row_names if on_sockets else r.untimed).add(name)
+    return name
+
+
+def _exchange(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    reference = _on(r, fields, fields.node("send"))
+    send = expect = None
+    if "send" in fields:
+        payload, pieces, gap = (fields.get(key) for key in ("send", "pieces", "gap"))
+        send = None if payload is None else Send(payload, pieces, gap)
+    if "expect" in fields:
+        places = () if reference is None else reference.sockets
+        r.targets = [r.sockets.flat[place].to for place in places]
+        r.sent = "send" in fields
+        reply, save = fields.get("expect"), fields.get("save")
+        r.sent = False
+        expect = None if reply is None else Expect(reply, save)
+    within = fields.get("within")
+    _check_forms(r, fields, send, expect)
+    both = "send" in fields and "expect" in fields
+    kind = "exchange" if both else action.name
+    if reference is None:
+        _name(r, fields, f"{kind} #{number}", on_sockets=True)
+        return None
+    name = _name(r, fields, f"{kind} {reference.label} #{number}", on_sockets=True)
+    return Exchange(fields.where, name, reference.sockets, send, expect, within)
+
+
+def _check_forms(r: Reading, fields: Fields, send: Send | None, expect: Expect | None) -> None:
+    """What a framer's forms ask of the step that they stand in."""
+    payload = None if send is None else send.payload
+    spoken = list(spoken_in(payload))
+    alone = next((one for one in spoken if one.form.alone), None)
+    if alone is not None and alone is not payload:
+        text = f"{quoted(alone.framer)} is sent by itself, and answered before the next one"
+        r.add(fields.where_of("send"), f"{text}; give each a step of its own")
+    elif alone is not None and "expect" not in fields:
+        text = f"{quoted(alone.framer)} is answered in the step that sends it"
+        r.add(fields.where_of("send"), f"{text}; write 'expect:' beside it")
+    reply = None if expect is None else expect.reply
+    if not isinstance(reply, Answer) or not reply.form.answers:
+        return
+    asked = any(one.framer == reply.framer for one in spoken)
+    if not asked and (send is not None or "send" not in fields):
+        text = f"this answers what the same step sends; write 'send: {{{reply.framer}: ...}}'"
+        r.add(fields.where_of("expect"), f"{text} beside it")
+
+
+def _on_sockets(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    reference, within = fields.get(action.name), fields.get("within")
+    label = "" if reference is None else f" {reference.label}"
+    name = _name(r, fields, f"{action.name}{label} #{number}", on_sockets=True)
+    kind = cast(SocketAction, action.name)
+    if reference is None:
+        return None
+    return OnSockets(fields.where, name, kind, reference.sockets, within)
+
+
+def _for(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    name = _name(r, fields, f"for #{number}", on_sockets=False)
+    node = cast(Node, fields.node("for"))
+    if not isinstance(node, MappingNode) or len(node.entries) != 1 or node.incomplete:
+        many = isinstance(node, MappingNode) and len(node.entries) != 1
+        shown = "one with more or less than one name" if many else kind_of(node)
+        message = f"'for' must be a mapping, not {shown}; write {{NAME: [...]}}"
+        actions.no_names(r, node, message)
+        _needed(r, fields, action)
+        return None
+    entry = node.entries[0]
+    values = actions.Listed().read(r, entry.value, "")
+    r.names.check(entry.where, entry.key, "the variable")
+    outer = r.names.begin_loop(entry.key)
+    (do,) = _needed(r, fields, action)
+    r.names.end_loop(entry.key, outer)
+    return None if values is None else For(fields.where, name, entry.key, values, do or ())
+
+
+def _together(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    name = _name(r, fields, f"together #{number}", on_sockets=False)
+    branches = fields.get("together")
+    if branches is None:
+        return None
+    uses = [dict.fromkeys(socket for socket, _ in sockets_of(one)) for one in branches]
+    return Together(fields.where, name, branches, tuple(map(tuple, uses)))
+
+
+def _plain(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    name = _name(r, fields, f"{action.name} #{number}", on_sockets=False)
+    value = fields.get(action.name)
+    found = [value, *_needed(r, fields, action)]
+    made: Step = action.cls(fields.where, name, *found)
+    return None if None in found else made
+
+
+def _needed(r: Reading, fields: Fields, action: Action) -> list[Any]:
+    """The values of the modifiers that must be there."""
+    for key in action.needs:
+        if not fields.there(key):
+            shown = f"'{key}: {'[steps]' if key == 'do' else 'VALUE'}'"
+            r.add(fields.where_of(action.name), f"'{action.name}' needs {shown} beside it")
+    return [fields.get(key) if key in fields else None for key in action.needs]
+
+
+ON = actions.On()
+EXCHANGES = (
+    Action(
+        "send",
+        ToSend(),
+        "What is sent, a payload; done when the kernel took every byte.",
+        takes=("pieces", "gap", "on", "within"),
+        build=_exchange,
+        on_sockets=True,
+        examples=("- {send: hello, expect: reply}",),
+    ),
+    Action(
+        "expect",
+        REPLY,
+        "The reply; read until it is complete, wrong or late.",
+        takes=("save", "on", "within"),
+        build=_exchange,
+        on_sockets=True,
+        examples=(
+            "- {send: first}\n"
+            "- {send: second}\n"
+            "- {expect: firstsecond, save: answer}\n"
+            '- {send: "you said ${answer}", expect: you said firstsecond}',
+        ),
+    ),
+)
+ON_SOCKETS = tuple(
+    Action(
+        name,
+        ON,
+        told,
+        cls=OnSockets,
+        takes=("within",),
+        build=_on_sockets,
+        on_sockets=True,
+        examples=tuple(examples),
+    )
+    for name, told, *examples in (
+        (
+            "connect",
+            "Connect now, timed. (Otherwise a socket connects at its first use.)",
+            "- {connect: main}\n- {send: hello, expect: reply}",
+        ),
+        (
+            "half_close",
+            "Shut down the sending side; what the server owes still comes.",
+            "- {send: hello}\n- {half_close: main}\n- {expect: hello}\n- {expect: closed}",
+        ),
+        (
+            "close",
+            "Close in order, once what the server still sends has been read.",
+            "- {send: hello, expect: reply}\n- {close: main}",
+        ),
+        ("reset", "Close with a RST.", "- {send: hello, expect: reply}\n- {reset: main}"),
+        (
+            "stop_reading",
+            "Let the server's replies pile up in the kernel.",
+            "- {stop_reading: main}\n"
+            "- {send: {random: 64KiB}}\n"
+            "- {wait: 5ms}\n"
+            "- {resume_reading: main}\n"
+            "- {expect: reply}",
+        ),
+        ("resume_reading", "Read again, after `stop_reading`."),
+    )
+)
+OTHERS = (
+    Action(
+        "wait",
+        actions.Time(),
+        "Wait, without doing anything.",
+        cls=Wait,
+        examples=("- {wait: 5ms}\n- {send: hello, expect: reply}",),
+    ),
+    Action(
+        "repeat",
+        Integer(),
+        "How often the steps of `do` are carried out.",
+        cls=Repeat,
+        takes=("do",),
+        needs=("do",),
+        examples=("- repeat: 3\n  do:\n    - {send: hello, expect: reply}\n    - {wait: 1ms}",),
+    ),
+    Action(
+        "for",
+        actions.Loop(),
+        "`{NAME: LIST}`: the steps of `do` for each value of a list, or of one in `variables`; it"
+        " is `${NAME}`.",
+        cls=For,
+        takes=("do",),
+        needs=("do",),
+        build=_for,
+        examples=(
+            "variables: {colours: [red, green, blue]}\n"
+            "steps:\n"
+            '  - for: {colour: "${colours}"}\n'
+            '    do: [{send: "a ${colour} balloon", expect: reply}]\n'
+            "  - for: {number: [1, 2, 3]}\n"
+            '    do: [{send: "number ${number}", expect: reply}]',
+        ),
+    ),
+    Action(
+        "set",
+        actions.Values(),
+        "Variables from here on.",
+        cls=Set,
+        examples=(
+            '- set: {greeting: "hello from ${user}"}\n- {send: "${greeting}", expect: reply}',
+        ),
+    ),
+    Action(
+        "together",
+        Branches(),
+        "Branches: lists of steps that run at once within the user, each with sockets of its own;"
+        " done when all are. What a branch saves has a value for the others only after it.",
+        cls=Together,
+        build=_together,
+        examples=(
+            "sockets: [listener, speaker]\n"
+            "steps:\n"
+            "  - together:\n"
+            "      - - {on: listener, send: one, expect: reply}\n"
+            "        - {on: listener, send: two, expect: reply}\n"
+            "      - - {on: speaker, send: hello, expect: reply, save: said}\n"
+            '  - {on: listener, send: "they said ${said}", expect: they said hello}',
+        ),
+    ),
+    Action(
+        "barrier",
+        actions.BarrierName(),
+        "Wait until every running user is at the barrier of this name. It needs a fixed number of"
+        " users: no `rate`, ramps or `phases`.",
+        cls=Barrier,
+        examples=(
+            "steps:\n"
+            "  - {send: hello, expect: reply}\n"
+            "  - {barrier: everybody has said hello}\n"
+            "  - {send: bye, expect: reply}\n"
+            "load: {users: 5, iterations: 3}",
+        ),
+    ),
+    Action(
+        "call",
+        actions.Called(),
+        "Calls `async def FUNCTION(user)`, looked for in the scenario's folder first (here in"
+        " `helpers.py`); what a `user` can do stands in the README, under Python scenarios.",
+        cls=Call,
+        examples=(
+            "async def talk(user):\n"
+            "    for number in range(user.random.randint(1, 3)):\n"
+            '        await user["main"].exchange(f"number {number}", expect=f"number {number}")',
+            '- {call: "helpers:talk"}\n- {send: hello, expect: reply}',
+        ),
+    ),
+)
+ACTIONS = {action.name: action for action in (*EXCHANGES, *ON_SOCKETS, *OTHERS)}
+NAME = Key(
+    "name",
+    actions.RowName(also={"not": {"const": CONNECT}}),
+    "The row in the report; by default the action, the sockets and the step's number.",
+    examples=("- {name: login, send: hello, expect: reply, within: 200ms}",),
+)
+MODIFIERS = (
+    Modifier(
+        "pieces",
+        actions.Pieces(),
+        "Cuts what is sent: a size, sizes (the last one repeats), or `each_byte`.",
+        default=(),
+        examples=(
+            "- {send: in two halves, pieces: 7, expect: reply}\n"
+            '- {send: "in ever longer pieces", pieces: [1, 2, 3, 5], expect: reply}\n'
+            "- {send: slowly, pieces: each_byte, gap: 1ms, expect: reply}",
+        ),
+    ),
+    Modifier("gap", Duration(), "Pause between the pieces.", default=0.0),
+    Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
+    Modifier("do", DO, "The steps that are repeated."),
+    Modifier(
+        "on",
+        ON,
+        "Which sockets; with several, the send goes out on every one before the first reply is"
+        " awaited. By default `main`, or the only one.",
+        attribute="sockets",
+        examples=(
+            "sockets: {a: , b: , crowd: {count: 2}}\n"
+            "steps:\n"
+            "  - {on: a, send: hello, expect: reply}\n"
+            '  - {on: [a, "crowd[1]"], send: hello, expect: reply}\n'
+            "  - {on: all, send: hello, expect: reply}",
+        ),
+    ),
+    Modifier(
+        "within",
+        Duration(zero=False),
+        "Timeout of this step, instead of the scenario's.",
+        belongs="an action on a socket",
+    ),
+)
+KEYS: Mapping[str, Key] = {
+    **ACTIONS,
+    NAME.name: NAME,
+    **{modifier.name: modifier for modifier in MODIFIERS},
+}
+OWNERS = {
+    modifier.name: tuple(name for name, one in ACTIONS.items() if modifier.name in one.takes)
+    for modifier in MODIFIERS
+}
+GAP = Needs("gap", ("pieces",), "'gap' needs 'pieces': it is the time between them")
+BESIDE_PLUGINS = {key: KEYS[key] for key in ("name", "on", "within")}
+
+
+# --- one step -----------------------------------------------------------------------------------
+
+
+class OneStep(Type):
+    """A mapping with one action, or with `send` and `expect`, and what belongs to it."""
+
+    word = "step"
+    definition = "step"
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        r.steps += 1
+        number = r.steps
+        if not isinstance(node, MappingNode):
+            message = f"a step must be a mapping, not {kind_of(node)}; write 'send: ...' or another"
+            r.add(node.where, f"{message} of {', '.join(ACTIONS)}")
+            r.complete = False
+            return None
+        plugin = plugged.named(r, node, "steps", KEYS)
+        if plugin is not None:
+            return self._perform(r, node, plugin, number)
+        fields = Fields(r, node, "a step", KEYS)
+        action = self._action(r, fields)
+        if fields.refused or action is None:
+            if node.incomplete or defines(node):
+                r.names.give_up()
+            r.complete = False
+        if action is None:
+            return None
+        before = len(r.mistakes)
+        self._check_modifiers(r, fields, action)
+        step = (action.build or _plain)(r, fields, action, number)
+        if len(r.mistakes) > before:
+            r.complete = False
+        return step
+
+    def _action(self, r: Reading, fields: Fields) -> Action | None:
+        entries = fields.among(ACTIONS)
+        keys = [entry.key for entry in entries]
+        if len(keys) == 1 or sorted(keys) == ["expect", "send"]:
+            return ACTIONS[keys[0]]
+        if keys:
+            extra = entries[2] if set(keys[:2]) == {"send", "expect"} else entries[1]
+            named = " and ".join(f"'{key}'" for key in keys)
+            r.add(extra.where, f"a step has one action, this one has {named}; split it")
+        elif not fields.refused:
+            r.add(fields.where, f"a step needs an action, one of {', '.join(ACTIONS)}")
+        return None
+
+    def _check_modifiers(self, r: Reading, fields: Fields, action: Action) -> None:
+        for entry in fields.among(OWNERS):
+            owners = OWNERS[entry.key]
+            if any(owner in fields for owner in owners):
+                continue
+            articles = {"expect": "an"}
+            named = " or ".join(f"{articles.get(one, 'a')} '{one}'" for one in owners)
+            belongs = cast(Modifier, KEYS[entry.key]).belongs or named
+            message = f"'{entry.key}' belongs to {belongs}"
+            if entry.key == "on" and isinstance(action.type, actions.On):
+                message = f"'{action.name}' names its sockets itself; write '{action.name}: SOCKET'"
+                message += " without 'on'"
+            r.add(entry.where, message)
+        if "send" in fields:
+            GAP.check(r, fields)
+
+    def _perform(self, r: Reading, node: MappingNode, plugin: Entry, number: int) -> Step | None:
+        """The action of a plugin."""
+        before = len(r.mistakes)
+        keys = {plugin.key: Key(plugin.key, Type(), ""), **BESIDE_PLUGINS}
+        fields = Fields(r, node, f"a {quoted(plugin.key)} step", keys)
+        reference = _on(r, fields)
+        action = plugged.action(r, plugin)
+        within = fields.get("within")
+        label = "" if reference is None else f" {reference.label}"
+        name = _name(r, fields, f"{plugin.key}{label} #{number}", on_sockets=True)
+        if len(r.mistakes) > before or fields.refused:
+            r.lose_steps()
+        if reference is None or action is None:
+            return None
+        written = plain(plugin.value)
+        return Performed(fields.where, name, plugin.key, reference.sockets, action, within, written)
+
+    # --- schema and writing -----------------------------------------------------------------
+
+    def schema(self, s: Schemas) -> Schema:
+        beside = {name: key.schema(s) for name, key in BESIDE_PLUGINS.items()}
+        others = [name for name in ACTIONS if name not in ("send", "expect")]
+        step: Schema = {
+            "description": "One action, and what goes with it. `send` and `expect` together are one"
+            " exchange, timed from just before the send until the last byte of the checked reply.",
+            "type": "object",
+            "properties": {name: key.schema(s) for name, key in KEYS.items()},
+            "additionalProperties": False,
+            "oneOf": [{"anyOf": present(("send", "expect"))}, *present(others)],
+            "dependentSchemas": {name: {"anyOf": present(of)} for name, of in OWNERS.items()},
+        }
+        GAP.put(step)
+        for action in ACTIONS.values():
+            for key in action.needs:
+                Needs(action.name, (key,), "").put(step)
+        plugins = plugged.schemas("steps", s.actions, beside)
+        return {"anyOf": [step, *plugins]} if plugins else step
+
+    def write(self, value: Any, w: Writing) -> Any:
+        found = {"name": nodes.escaped(value.name), **self._written(value, w)}
+        return {key: one for key, one in found.items() if one is not None}
+
+    def _written(self, step: Step, w: Writing) -> Schema:
+        within = KEYS["within"]
+        match step:
+            case Exchange(send=send, expect=expect):
+                found = {"on": KEYS["on"].of(step, w)}
+                if send is not None:
+                    found["send"] = KEYS["send"].type.write(send.payload, w)
+                    found["pieces"] = KEYS["pieces"].of(send, w)
+                    found["gap"] = KEYS["gap"].of(send, w) if send.pieces else None
+                if expect is not None:
+                    found["expect"] = REPLY.write(expect.reply, w)
+                    found["save"] = KEYS["save"].of(expect, w)
+                return {**found, "within": within.of(step, w)}
+            case OnSockets(action=action, sockets=sockets):
+                return {action: ON.write(sockets, w), "within": within.of(step, w)}
+            case Performed(plugin=plugin, written=written):
+                return {
+                    **{plugin: written, "on": KEYS["on"].of(step, w)},
+                    "within": within.of(step, w),
+                }
+            case For(variable=variable, values=values, do=do):
+                loop = KEYS["for"].type.write((variable, values), w)
+                return {"for": loop, "do": DO.write(do, w)}
+        return self._generic(step, w)
+
+    def _generic(self, step: Step, w: Writing) -> Schema:
+        """The value is the third field of the step, what it needs stands under its own name."""
+        action = next(one for one in OTHERS if one.cls is type(step))
+        value = getattr(step, type(step).__match_args__[2])
+        needs = {key: KEYS[key].of(step, w) for key in action.needs}
+        return {action.name: action.type.write(value, w), **needs}
+
+
+STEP = OneStep()
+
+
+def defines(step: MappingNode) -> bool:
+    """Whether a step's keys, as they are or as they may have been meant, can define a name."""
+    keys = [entry.key for entry in step.entries]
+    captures = any(may_capture(entry.value) for entry in step.entries)
+    return captures or any(
+        key in DEFINING or meant(key, KEYS, "a step") in DEFINING for key in keys
+    )

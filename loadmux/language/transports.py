@@ -1,0 +1,104 @@
+"""What a scenario asks of its sockets and their target's transport cannot do.
+
+Known once the target in force is: a datagram socket has no end that the other side could see, and
+no datagram is larger than UDP allows; TLS options need a target that speaks TLS. (What means
+nothing for a transport and harms nobody, as `nodelay` for UDP, is passed over, so that the same
+file runs against several targets.)
+"""
+
+from __future__ import annotations
+
+from loadmux.datagrams import LARGEST
+from loadmux.framing import Session
+from loadmux.language.contents import size_of
+from loadmux.language.nodes import Mistakes
+from loadmux.rules import RULES
+from loadmux.scenario import (
+    ByRule,
+    Closed,
+    Exchange,
+    Frame,
+    OnSockets,
+    Performed,
+    Scenario,
+    Send,
+    Step,
+    WasReset,
+)
+from loadmux.units import quoted
+
+WITHOUT_END = "UDP has no connection whose end could be"
+
+
+def check(scenario: Scenario, mistakes: Mistakes) -> None:
+    """Report what cannot work with the scenario's targets."""
+    schemes = [scenario.servers[one.to].scheme for one in scenario.sockets if scenario.servers]
+    plain = {
+        one.tls.where: scheme
+        for one, scheme in zip(scenario.sockets, schemes, strict=False)
+        if one.tls is not None and scheme != "tls"
+    }
+    for where, scheme in plain.items():
+        if where is not None:
+            message = f"'tls' needs a target that speaks it, not {scheme}; write tls://HOST:PORT"
+            mistakes.add(where, f"{message}, or {{bundled: MODEL, tls: true}}")
+    _check_sessions(scenario, mistakes)
+    for step in scenario.every_step:
+        check_step(scenario, step, mistakes)
+
+
+def check_step(scenario: Scenario, step: Step, mistakes: Mistakes) -> None:
+    """Report what one step asks of a datagram socket in vain."""
+    if isinstance(step, Exchange | OnSockets) and not scenario.datagrams.isdisjoint(step.sockets):
+        _check_datagrams(scenario, step, mistakes)
+
+
+def _check_sessions(scenario: Scenario, mistakes: Mistakes) -> None:
+    """A handshake needs a connection; told at the first step that uses the socket."""
+    told = {i for i in scenario.datagrams if isinstance(scenario.sockets[i].framing, Session)}
+    for step in scenario.every_step:
+        if isinstance(step, Exchange | OnSockets | Performed) and not told.isdisjoint(step.sockets):
+            named = " and ".join(
+                quoted(scenario.sockets[i].name) for i in step.sockets if i in told
+            )
+            message = "its 'framing' begins with a handshake, and UDP has no connection for one"
+            mistakes.add(step.where, f"the socket {named}: {message}; use a tcp or tls target")
+            told.difference_update(step.sockets)
+
+
+def _check_datagrams(scenario: Scenario, step: Exchange | OnSockets, mistakes: Mistakes) -> None:
+    if isinstance(step, OnSockets):
+        if step.action in ("half_close", "reset"):
+            mistakes.add(step.where, f"{WITHOUT_END} told by '{step.action}'; write 'close'")
+        return
+    reply = None if step.expect is None else step.expect.reply
+    if isinstance(reply, Closed | WasReset):
+        mistakes.add(step.where, f"{WITHOUT_END} expected; write {{silence: DURATION}}")
+    foreign = sorted(_rules_of(scenario, step).difference(RULES))
+    if foreign:
+        message = (
+            f"the rule {quoted(foreign[0])} is a plugin's, which judges streams, not datagrams"
+        )
+        mistakes.add(step.where, f"{message}; expect their bytes, or {{length: SIZE}}")
+    if step.send is not None and _largest_piece(step.send) > LARGEST:
+        message = f"a datagram has at most {LARGEST} bytes; send less, or in 'pieces'"
+        mistakes.add(step.where, message)
+
+
+def _rules_of(scenario: Scenario, step: Exchange) -> set[str]:
+    """The reply rules by which a step checks its datagram sockets."""
+    reply = None if step.expect is None else step.expect.reply
+    by = reply.body if isinstance(reply, Frame) else reply
+    if not isinstance(by, ByRule):
+        return set()
+    targets = {scenario.sockets[i].to for i in scenario.datagrams.intersection(step.sockets)}
+    return {name for one in targets if (name := by.rule or scenario.servers[one].rule) is not None}
+
+
+def _largest_piece(send: Send) -> int:
+    """Bytes of the largest datagram, the values of variables not counted."""
+    size, largest = size_of(send.payload), 0
+    for piece in send.pieces[:-1]:
+        largest = max(largest, min(piece, size))
+        size = max(0, size - piece)
+    return max(largest, min(send.pieces[-1], size)) if send.pieces else size
