@@ -126,6 +126,7 @@ class Evidence:
     `offset` counts from the first byte of the reply. `expected` and `received` are excerpts (at
     most `EXCERPT` bytes) that both begin at `excerpt_at` of the reply. `at` is in seconds since the
     run began. User and iteration count from 0. `target` is the URL of the socket's target.
+    `unjudged`: it came about while the generator stood still, so nobody knows whose doing it is.
     """
 
     kind: Kind
@@ -142,6 +143,7 @@ class Evidence:
     at: float = 0.0
     transcript: list[Moment] = field(default_factory=list)
     target: str = ""
+    unjudged: bool = False
 
 
 EXCERPT = 256

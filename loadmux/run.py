@@ -27,11 +27,12 @@ from loadmux.description import describe
 from loadmux.driver.connection import bind
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
+from loadmux.driver.standstill import Standstill
 from loadmux.endpoints import resolve
 from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.ownclock import OwnClock
 from loadmux.pacer import Rate
-from loadmux.report import figures
+from loadmux.report import figures, standstills
 from loadmux.report.model import (
     PhaseReport,
     Progress,
@@ -45,7 +46,7 @@ from loadmux.script import draw_seed
 from loadmux.shares import labels
 from loadmux.stats import Stats
 from loadmux.target import TargetProcess, how_it_ended
-from loadmux.verdict import Outcome, combined, judge
+from loadmux.verdict import Outcome, Stood, combined, judge
 from loadmux.weak import weak_rule_notes
 from loadmux.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
 
@@ -59,6 +60,7 @@ LISTEN_FOR = 0.25
 START_WITHIN = 60.0
 CLOSING_TIME = 10.0
 ENDED_WITHIN = 1.0
+SPOILT = "the generator stood still meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class Worker:
     health: Health | None = None
     active: dict[int, int] = field(default_factory=dict)
     final: Final | None = None
+    standstills: list[Standstill] = field(default_factory=list)
     lost: str | None = None
     silent: float = 0.0
 
@@ -92,12 +95,21 @@ class Worker:
 
     def report(self) -> WorkerReport:
         lost, last = self.lost, self.health
-        if lost is None and self.silent:
+        if lost is None and self.silent and not self.standstills:
             lost = f"did not answer for {self.silent:.1f} s, then went on"
         if last is None:
             return WorkerReport(self.number, self.users, lost=lost)
         return WorkerReport(
-            self.number, self.users, last.busy, last.late, last.cpu, last.memory, lost
+            self.number,
+            self.users,
+            last.busy,
+            last.late,
+            last.cpu,
+            last.memory,
+            last.standstills,
+            last.stood,
+            tuple(self.standstills),
+            lost,
         )
 
 
@@ -453,6 +465,7 @@ def note(said: object, worker: Worker, state: State) -> None:
 
 def absorb(update: Update, worker: Worker, state: State) -> None:
     worker.health = update.health
+    worker.standstills.extend(update.standstills)
     for number, measured in update.parts.items():
         part = state.parts[number]
         worker.active[number] = measured.active
@@ -543,7 +556,9 @@ def beginnings(load: Load) -> list[float]:
 def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -> Report:
     finals = [worker.final for worker in workers if worker.final is not None]
     unreached = never_reached(finals)
-    parts = tuple(part_report(part, seed, state, unreached) for part in state.parts)
+    generator = tuple(worker.report() for worker in workers)
+    stood = standstills.stood(generator)
+    parts = tuple(part_report(part, seed, state, unreached, stood) for part in state.parts)
     stats = labelled_stats(parts)
     duration = max(part.elapsed for part in state.parts)
     verdicts = [(one.label, one.verdict) for one in parts]
@@ -555,8 +570,8 @@ def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -
         verdict=combined(verdicts, stats, duration),
         seed=seed,
         command=settings.command(seed),
-        workers=tuple(worker.report() for worker in workers),
-        notes=tuple(notes(state, finals)),
+        workers=generator,
+        notes=(*standstills.told(generator), *notes(state, finals)),
     )
 
 
@@ -569,7 +584,7 @@ def labelled_stats(parts: Sequence[ScenarioReport]) -> Stats:
 
 
 def part_report(
-    part: Part, seed: int, state: State, unreached: Mapping[str, str]
+    part: Part, seed: int, state: State, unreached: Mapping[str, str], stood: Stood | None
 ) -> ScenarioReport:
     scenario = part.scenario
     phases = tuple(phase_reports(part))
@@ -580,6 +595,7 @@ def part_report(
         unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
         generator_failed=state.failed,
         target_died=part.died,
+        stood=stood,
     )
     return ScenarioReport(
         label=part.label,
@@ -646,6 +662,11 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
             f"{stats.slow_connects} connects took about 1 s or more: the target's accept queue was"
             " full and the kernel sent SYN again; give listen() a larger backlog, or a --spawn-rate"
         )
+    if stats.spoilt:
+        yield f"{figures.plural(stats.spoilt, 'latency', 'latencies')} not measured: {SPOILT}"
+    if stats.unjudged:
+        ended = figures.plural(stats.unjudged, "connection")
+        yield f"{ended} ended while the generator stood still, which is neither right nor wrong"
     if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
         yield f"{unserved} of {stats.started} users never completed an iteration"
     kinds = {group.kind for group in stats.faults.values()}

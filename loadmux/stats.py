@@ -27,6 +27,8 @@ COUNTS = (
     "begun",
     "waited",
     "overrun",
+    "missed",
+    "unjudged",
     "started",
     "served",
     "slow_connects",
@@ -210,8 +212,12 @@ class Stats:
 
     Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
     them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
-    those of the dropped that the generator itself had no time for. `starts` is by how much the
-    generator was late in starting an iteration for which there was a user.
+    those of the dropped that the generator itself had no time for. `missed` were due while it stood
+    still, and are none of these. `starts` is by how much the generator was late in starting an
+    iteration for which there was a user.
+
+    `unjudged` counts connections that ended while the generator stood still: no faults, as a server
+    may well give up a client that is gone.
     """
 
     steps: dict[str, StepStats] = field(default_factory=dict)
@@ -225,6 +231,8 @@ class Stats:
     begun: int = 0
     waited: int = 0
     overrun: int = 0
+    missed: int = 0
+    unjudged: int = 0
     started: int = 0
     served: int = 0
     slow_connects: int = 0

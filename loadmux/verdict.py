@@ -23,6 +23,11 @@ itself, or when in some phase every tenth start came more than `BEHIND` late alt
 user for it. What a slow target makes late or drops is none of its faults. Starts that are less late
 than that still count in response times: when one in a hundred is more than `LATE` late, a crossed
 threshold on a latency may be the generator's doing, and is inconclusive as well.
+
+Standstills. A generator that stood still (its process was stopped, a step held its loop) has missed
+starts, and the figures from then on, for about `RECOVERY` seconds, are not only the target's. A
+threshold on them that is crossed, and would not be without that time, makes the run inconclusive;
+so does a connection that ended meanwhile, for the target may well have given up a silent client.
 """
 
 from __future__ import annotations
@@ -49,6 +54,8 @@ NAMED = 3
 BEHIND = 0.05
 LATE = 0.01
 LATENCIES = frozenset({"p", "min", "mean", "max"})
+AMOUNTS = frozenset({"rate", "iterations"})
+RECOVERY = 0.5
 
 
 class ExitCode(IntEnum):
@@ -90,6 +97,15 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Stood:
+    """That the generator stood still `count` times, for `seconds` in all; `text` says it."""
+
+    text: str
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run was like beside its statistics; each text is None where it did not happen.
 
@@ -101,6 +117,7 @@ class Outcome:
     unreachable: str | None = None
     generator_failed: str | None = None
     target_died: str | None = None
+    stood: Stood | None = None
     phases: tuple[Stats, ...] = ()
 
 
@@ -163,6 +180,8 @@ def _conclusion(
         )
     if (missed := _schedule_missed(stats, crossed, outcome)) is not None:
         return ExitCode.INCONCLUSIVE, missed
+    if (spoilt := _spoilt(stats, crossed, outcome)) is not None:
+        return ExitCode.INCONCLUSIVE, spoilt
     if crossed:
         texts = ", ".join(result.threshold.text for result in crossed[:NAMED])
         texts += f", and {len(crossed) - NAMED} more" if len(crossed) > NAMED else ""
@@ -200,6 +219,35 @@ def _schedule_missed(
             f" which may be why a threshold was crossed: {doubtful[0]}"
         )
     return None
+
+
+def _spoilt(stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome) -> str | None:
+    """What cannot be said as the generator stood still, if that is what decides."""
+    stood = outcome.stood
+    if stood is None:
+        return None
+    if stats.unjudged:
+        ended = _plural(stats.unjudged, "connection")
+        return f"{stood.text}, and {ended} ended meanwhile: nobody can say whose doing that is"
+    if stats.missed:
+        return f"{stood.text}, and missed {_plural(stats.missed, 'start')} of its schedule"
+    doubtful = [one for one in crossed if _doubtful(one, stood, outcome.duration)]
+    if not doubtful or len(doubtful) < len(crossed):
+        return None
+    first = doubtful[0].threshold.text
+    return f"{stood.text}, which may be why a threshold was crossed: {first}"
+
+
+def _doubtful(result: ThresholdResult, stood: Stood, duration: float) -> bool:
+    """Whether a threshold might have been met, had the generator not stood still."""
+    threshold, measured = result.threshold, result.measured
+    spoilt = min(duration, stood.seconds + stood.count * RECOVERY)
+    if threshold.metric == "p" and measured is not None:
+        return spoilt > (1 - threshold.quantile) * duration
+    if threshold.metric in AMOUNTS and measured is not None and stood.seconds < duration:
+        full = measured * duration / (duration - stood.seconds)
+        return bool(OPERATORS[threshold.op](full, threshold.value))
+    return threshold.metric not in ERROR_METRICS
 
 
 def _script_errors(stats: Stats) -> str:

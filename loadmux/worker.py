@@ -26,10 +26,12 @@ from time import perf_counter, process_time
 from loadmux.barriers import Blocked, Open
 from loadmux.channel import Channel
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.loop import Interrupted, Loop, Task, sleep_until, wait_io
+from loadmux.driver.loop import Interrupted, Loop, Task, next_turn, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.pool import Pool, PooledUser, Stage
+from loadmux.driver.standstill import Standstill
 from loadmux.driver.user import Control, VirtualUser
+from loadmux.driver.watch import Watch
 from loadmux.errors import DriverFault, LoadmuxError, UsageError
 from loadmux.plugins import Plugin, blamed, told
 from loadmux.scenario import Barrier, Call, Scenario, Url
@@ -99,20 +101,29 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the process fares; `late` is the p99 in seconds, `memory` in bytes."""
+    """How the process fares; `late` is the p99 in seconds, `memory` in bytes.
+
+    `standstills` counts those so far, `stood` is how long they were in all (seconds).
+    """
 
     busy: float = 0.0
     cpu: float = 0.0
     late: float = 0.0
     memory: int = 0
+    standstills: int = 0
+    stood: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What was measured, by the shares' places in the job; those without news may be missing."""
+    """What was measured, by the shares' places in the job; those without news may be missing.
+
+    `standstills` are those since the last update.
+    """
 
     parts: dict[int, Measured]
     health: Health
+    standstills: tuple[Standstill, ...] = ()
 
     def joined(self, later: object) -> Update | None:
         """Both as one, unless a part has come to another phase meanwhile."""
@@ -122,7 +133,11 @@ class Update:
         if any(self.parts[number].phase != later.parts[number].phase for number in common):
             return None
         joined = {number: self.parts[number].joined(later.parts[number]) for number in common}
-        return replace(later, parts={**self.parts, **later.parts, **joined})
+        return replace(
+            later,
+            parts={**self.parts, **later.parts, **joined},
+            standstills=self.standstills + later.standstills,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,7 @@ class Part:
         self.control = Control(self.stats, load.iterations, load.pacing)
         self.spawned = 0
         self.end = self.grace = 0.0
+        self.stopped = loop.stopped
         self.phase = 0
         self.conducting = bool(load.phases)
         self.pool: Pool | None = None
@@ -264,6 +280,9 @@ class Part:
 
     def look_at(self, now: float) -> None:
         """Stop or interrupt the users if it is time."""
+        if self.stopped is not self.loop.stopped:
+            self.stopped = since, until = self.loop.stopped
+            self.grace += max(0.0, until - max(since, self.end))  # nobody could make use of it
         if now >= self.end and self.pool is None:
             self._stop_users()  # those of a pool stop when its last start has been made
             self.look()
@@ -340,7 +359,7 @@ class Worker:
         """
         in_slice = 0
         for due, _, part, user in merge(*(part.schedule() for part in self.parts)):
-            due += self.loop.epoch
+            due += self.loop.epoch + self.loop.stood
             if part.control.stopping:
                 continue
             if due > perf_counter():
@@ -377,9 +396,9 @@ class Worker:
         health = self.health()
         for number, part in enumerate(self.parts):
             for portion in part.stats.portions(ROWS_AT_ONCE):
-                self.channel.put(Update({number: part.measured(perf_counter(), portion)}, health))
-                self.loop.wake(task)
-                await wait_io(task)
+                parts = {number: part.measured(perf_counter(), portion)}
+                self.channel.put(Update(parts, health, self.loop.standstills.take()))
+                await next_turn(task)
 
     def _told_to_stop(self) -> bool:
         """Take what the other side has said; that it is gone means STOP."""
@@ -414,7 +433,7 @@ class Worker:
         """All that was measured since the last time, at once."""
         now = perf_counter()
         parts = {n: part.measured(now, part.stats.take()) for n, part in enumerate(self.parts)}
-        return Update(parts, self.health())
+        return Update(parts, self.health(), self.loop.standstills.take())
 
     def health(self) -> Health:
         now = perf_counter()
@@ -425,6 +444,8 @@ class Worker:
             cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
             late=late[int(len(late) * 0.99)] if late else 0.0,
             memory=resident_memory(),
+            standstills=self.loop.standstills.count,
+            stood=self.loop.standstills.seconds,
         )
 
 
@@ -476,6 +497,7 @@ def serve(channel: Channel) -> None:
             return
         gc.collect()
         gc.freeze()
+        Watch(worker.loop).start()
         final = worker.run()
         worker.loop.close()
         channel.put(final)

@@ -145,6 +145,7 @@ class Connection:
         "awaited",
         "began",
         "debt",
+        "dialed",
         "dirty",
         "endpoint",
         "eof",
@@ -194,7 +195,7 @@ class Connection:
         self.eof = self.paused = False
         self.inbox = Inbox()
         self.payload = self.awaited = self.last = self.debt = b""
-        self.began = self.last_at = self.opened_at = 0.0
+        self.began = self.last_at = self.opened_at = self.dialed = 0.0
         self.verifier: Verifier | None = None
         self.rule_verifier: RuleVerifier | None = None
         self.tls: Secured | None = None
@@ -314,7 +315,7 @@ class Connection:
         Raises Fault, or DriverFault for limits.
         """
         self._clear()
-        began = perf_counter()
+        self.dialed = began = perf_counter()
         due = self.loop.limit(began, timeout)
         sock, code = self._dial()
         while code == errno.EAGAIN and self.loop.awake() < due:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
 
 MOMENTS = 16
+ENDS = frozenset({Kind.CLOSED, Kind.RESET, Kind.TLS})
 SHOWN = 64
 STORM = 50
 ELSEWHERE = 20_000
@@ -46,7 +47,20 @@ def fault(
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
     found.transcript = transcript(connection)
     found.user, found.target = connection.user, connection.endpoint.url
+    found.unjudged = kind in ENDS and silent_since(connection, connection.loop.woke)
     return Fault(found)
+
+
+def silent_since(connection: Connection, woke: float) -> bool:
+    """Whether nothing has come since the loop stood still, which ended at `woke`.
+
+    A server may have a time-out as well: to it, who stands still is a client that is gone.
+    """
+    if not woke:
+        return False
+    epoch = connection.loop.epoch
+    heard = [one.at + epoch for one in connection.moments or () if one.what == "received"]
+    return max(connection.dialed, connection.last_at, *heard) < woke
 
 
 def remember(connection: Connection) -> None:

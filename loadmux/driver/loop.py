@@ -44,7 +44,7 @@ NOT_MEASURED = float("nan")
 IDLE_WAIT = 0.1
 SPIN_BELOW = 0.001
 OVERSLEPT = 0.005
-READY_AT_ONCE = 64
+READY_AT_ONCE = 16
 SLICE = 0.002
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
@@ -122,10 +122,13 @@ class Loop:
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
     needed when the other's turn comes. `answered`: the URLs from which a datagram has come. `late`
-    collects by how much sleeps ended late (seconds). `stood` is for how long (seconds) the loop has
-    stood still, `woke` the `perf_counter` time at which it last went on: what began earlier has no
-    latency. `looked` is when the sockets were last looked at. `explain`, where somebody watches,
-    says what made a turn long since it was last asked; nothing where there was just much to do.
+    collects by how much sleeps ended late (seconds).
+
+    `stood` is for how long (seconds) the loop has stood still, `woke` the `perf_counter` time at
+    which it last went on: what began earlier has no latency. `stopped` is from when until when the
+    process was stopped the last time. `looked` is when the sockets were last looked at. `explain`,
+    where somebody watches, says what made a turn long since it was last asked; nothing where there
+    was just much to do.
     """
 
     def __init__(self, poller: Poller) -> None:
@@ -140,6 +143,7 @@ class Loop:
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
         self.stood = 0.0
         self.woke = 0.0
+        self.stopped = (0.0, 0.0)
         self.looked = self.epoch
         self.standstills = Standstills()
         self.explain: Callable[[], list[Standstill]] | None = None
@@ -289,6 +293,8 @@ class Loop:
         self.woke = now
         for one in found or [Standstill(now - gap - self.epoch, gap)]:
             self.standstills.add(one)
+            if not one.held:
+                self.stopped = (now - gap, now)
 
     def _grant(self, gap: float) -> None:
         """Give `gap` more seconds to all who wait for a peer."""

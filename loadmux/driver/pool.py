@@ -108,10 +108,11 @@ class PooledUser(VirtualUser):
         began = perf_counter()
         self.due = None
         if self.ready_at != NEVER:
-            self.control.stats.starts.samples.append(began - self.ready_at)
+            ready_at = max(self.ready_at, self.loop.stopped[1])
+            self.control.stats.starts.samples.append(max(0.0, began - ready_at))
         self.iterating = True
         if self.prepared or await self.prepare():
-            self.late = perf_counter() - due if due else 0.0
+            self.late = self.loop.since(due) if due else 0.0
             alive = await self._iterate()
         else:
             alive = self._may_try_again()
@@ -161,7 +162,8 @@ class Stage:
 class Schedule:
     """This process's starts of an open stage; `due` is the next one's time, inf when none is left.
 
-    A stage with fewer users than processes is shared by as many processes as it has users.
+    A stage with fewer users than processes is shared by as many processes as it has users. Starts
+    that were due while the process was stopped never come (`missed`).
     """
 
     def __init__(self, rate: Rate, stage: Stage, begin: float) -> None:
@@ -169,6 +171,7 @@ class Schedule:
         self._begin = begin
         self._number = stage.first
         self._step = min(stage.stride, stage.most)
+        self._holes: list[range] = []
         self.due = begin + rate.due(self._number)
 
     def take(self) -> float:
@@ -179,14 +182,36 @@ class Schedule:
 
     def abandon(self, until: float) -> int:
         """Give up the starts that were due before `until`; how many they are."""
-        skipped = len(range(self._number, self._rate.until(until - self._begin), self._step))
-        if skipped:
-            self._skip_to(self._number + skipped * self._step)
-        return skipped
+        going = self._starts(self._number, self._rate.until(until - self._begin))
+        missed = sum(len(common(going, hole)) for hole in self._holes)
+        if going:
+            self._skip_to(going[-1] + self._step)
+        return len(going) - missed
+
+    def miss(self, since: float, until: float) -> int:
+        """Those due from `since` until `until` will never come; how many they are."""
+        first, end = (self._rate.until(time - self._begin) for time in (since, until))
+        missed = self._starts(first, end)
+        self._holes = [hole for hole in (*self._holes, missed) if hole and hole[-1] >= self._number]
+        self._skip_to(self._number)
+        return len(missed)
+
+    def _starts(self, first: int, end: int) -> range:
+        """This process's starts from `first` (not before the next one) to before `end`."""
+        behind = max(0, first - self._number)
+        return range(self._number + -(-behind // self._step) * self._step, end, self._step)
 
     def _skip_to(self, number: int) -> None:
+        for hole in self._holes:
+            if number in hole:
+                number = hole[-1] + self._step
         self._number = number
         self.due = self._begin + self._rate.due(number)
+
+
+def common(one: range, other: range) -> range:
+    """The numbers in both of two ranges whose steps and remainders are the same."""
+    return range(max(one.start, other.start), min(one.stop, other.stop), one.step)
 
 
 class LoopLoad:
@@ -242,6 +267,7 @@ class Pool:
         self._spent = 0
         self._closed = False
         self._most = 0
+        self._stopped = (0.0, 0.0)
         self._task: Task
         self._load: LoopLoad
         for place, user in enumerate(users):
@@ -250,6 +276,7 @@ class Pool:
     async def conduct(self, task: Task) -> None:
         """Walk through the stages; returns when the last one's time is up or nobody is left."""
         self._task, self._load = task, LoopLoad(task.loop)
+        self._stopped = task.loop.stopped
         begin = task.loop.epoch
         self._spawn_at = begin + self.spawn_gap * self.stages[0].first / self.stages[0].stride
         for number, stage in enumerate(self.stages):
@@ -274,6 +301,7 @@ class Pool:
 
     def close(self) -> None:
         """End open load: what was due and has not begun by now never will."""
+        self._look_for_stops()
         self._abandon(perf_counter())
         self._schedules.clear()
 
@@ -289,7 +317,9 @@ class Pool:
         if isinstance(pacer, Users):
             kept = stage.users(pacer.wanted(0.0))
         elif kept:
-            self._schedules.append(Schedule(pacer, stage, begin))
+            schedule = Schedule(pacer, stage, begin)
+            self.control.stats.missed += schedule.miss(*self._stopped)
+            self._schedules.append(schedule)
         waiting, self.free = self.free, []
         for user in self.users[kept:]:
             if user.running:
@@ -353,7 +383,8 @@ class Pool:
         return self._schedules[0]
 
     def _turn_open(self, now: float) -> float:
-        self._abandon(now - self.patience)
+        self._look_for_stops()
+        self._abandon(self._stale(now))
         while (schedule := self._first()).due <= now:
             if self.free:
                 user = self.free.pop()
@@ -381,7 +412,8 @@ class Pool:
             user.ready_at = NEVER
             return 0.0 if self._closed else None
         now = perf_counter()
-        self._abandon(now - self.patience)
+        self._look_for_stops()
+        self._abandon(self._stale(now))
         schedule = self._first()
         if schedule.due > now:
             self._task.set_deadline(min(self._task.deadline, early(schedule.due, now)))
@@ -390,6 +422,18 @@ class Pool:
         self.control.stats.waited += waited
         self._hand(user, schedule, NEVER if waited else max(schedule.due, self._spawn_at))
         return user.due
+
+    def _look_for_stops(self) -> None:
+        """What was due while the process was stopped is given up, and not the target's fault."""
+        if self._stopped is not (stopped := self._task.loop.stopped):
+            self._stopped = stopped
+            stats = self.control.stats
+            stats.missed += sum(schedule.miss(*stopped) for schedule in self._schedules)
+
+    def _stale(self, now: float) -> float:
+        """What was due before has waited longer than `patience`, a stop not counted."""
+        due, (since, until) = now - self.patience, self._stopped
+        return due if due >= until else min(due, due - until + since)
 
     def _abandon(self, until: float) -> None:
         """Drop what was due before `until`."""

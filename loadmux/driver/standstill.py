@@ -12,12 +12,14 @@ KEPT = 100
 class Standstill:
     """`seconds` long, `at` seconds after the loop's epoch.
 
-    `step` and `user`: whose step held the loop, None where the process was stopped or nobody is
-    known. `where` is the line of the scenario's own code that ran, "" where there is none.
+    `held`: something was at work all the time; else the process was stopped, as far as is known.
+    `step` and `user`: whose step held the loop, None where nobody is known. `where` is the line of
+    the scenario's own code that ran, "" where there is none.
     """
 
     at: float
     seconds: float
+    held: bool = False
     step: str | None = None
     user: int | None = None
     where: str = ""

@@ -271,6 +271,8 @@ class VirtualUser(Task):
                 took += await self._greet(connection, within)
         except Fault as fault:
             fault.evidence.step = "connect"
+            if fault.evidence.unjudged:
+                raise
             if url not in control.reached and fault.evidence.kind in NOT_REACHED:
                 control.unreachable.setdefault(url, str(fault))
             raise
@@ -300,6 +302,9 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
+        if fault.evidence.unjudged:
+            await self._begin_anew()
+            return True
         refused = fault.evidence.kind in (Kind.REFUSED, Kind.UNREACHABLE)
         if refused and fault.evidence.step != "connect":
             self._note_refusal(fault)
@@ -318,8 +323,7 @@ class VirtualUser(Task):
         """Do as `on_error` says, after a pause if that may go on and on; false: the user stops."""
         if self.script.on_error == "abort":
             self.control.aborted = self.control.stopping = True
-        await drop(self, self.connections)
-        self.prepared = not self.script.before
+        await self._begin_anew()
         if self.script.on_error != "reconnect":
             return False
         if slowly:
@@ -328,6 +332,11 @@ class VirtualUser(Task):
                 self.failures += 1
             await self._rest(perf_counter() + min(pause, BACKOFF_MOST))
         return True
+
+    async def _begin_anew(self) -> None:
+        """Drop all sockets; `before` runs again, where there is one."""
+        await drop(self, self.connections)
+        self.prepared = not self.script.before
 
     def _note_refusal(self, fault: Fault) -> None:
         """Nobody listens for the datagrams of a socket, as far as is known yet."""
@@ -341,7 +350,10 @@ class VirtualUser(Task):
         evidence.step = evidence.step or step
         evidence.user, evidence.iteration = self.number, max(0, self.iteration - late)
         evidence.at = perf_counter() - self.loop.epoch
-        self.control.stats.record_fault(evidence, late)
+        if evidence.unjudged:
+            self.control.stats.unjudged += 1
+        else:
+            self.control.stats.record_fault(evidence, late)
 
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""

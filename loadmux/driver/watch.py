@@ -25,6 +25,7 @@ from loadmux.driver.standstill import STILL, Standstill
 
 EVERY = 0.05
 NOT_THEIRS = (str(Path(__file__).resolve().parents[1]), sys.prefix, sys.base_prefix, "<")
+INSTALLED = "site-packages"
 WHOSE = ("self", "branch", "user")
 
 
@@ -38,7 +39,7 @@ class Watch:
         self._found: list[Standstill] = []
         self._ticked = self._cpu = self._since = 0.0
         self._holder: tuple[FrameType, float] | None = None
-        self._seen = Standstill(0.0, 0.0)
+        self._seen = Standstill(0.0, 0.0, held=True)
 
     def start(self) -> None:
         self._ticked, self._cpu = perf_counter(), thread_time()
@@ -53,7 +54,7 @@ class Watch:
 
     def take(self) -> list[Standstill]:
         """What was found since the last call."""
-        if self._holder is not None and self._seen.seconds > STILL:
+        if self._holder is not None and self._seen.seconds > STILL + EVERY:
             self._found.append(self._seen)
         self._holder = None
         found, self._found = self._found, []
@@ -89,14 +90,15 @@ class Watch:
             self._seen = seen_in(frames)
         if now - self._since > STILL:
             self._loop.woke = now  # what others have under way is spoilt already
-        at, held = self._since - self._loop.epoch, now - self._since
+        # It began after the tick before the first that saw it, and may go on until the next one.
+        at, held = self._since - EVERY / 2 - self._loop.epoch, now - self._since + EVERY
         self._seen = replace(self._seen, at=at, seconds=held)
 
 
 def seen_in(frames: list[FrameType]) -> Standstill:
     """Which step of which user these frames carry out."""
     user = next(users_in(frames), None)
-    return Standstill(0.0, 0.0, next(steps_in(frames), None), user, place_in(frames))
+    return Standstill(0.0, 0.0, True, next(steps_in(frames), None), user, place_in(frames))
 
 
 def users_in(frames: list[FrameType]) -> Iterator[int]:
@@ -120,6 +122,6 @@ def place_in(frames: list[FrameType]) -> str:
     """FILE:LINE of the scenario's own code, if some of it is at work."""
     for frame in frames:
         path = frame.f_code.co_filename
-        if not path.startswith(NOT_THEIRS):
+        if not path.startswith(NOT_THEIRS) and INSTALLED not in path:
             return f"{Path(path).name}:{frame.f_lineno}"
     return ""

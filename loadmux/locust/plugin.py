@@ -520,6 +520,9 @@ class Plugin:
             (process_time() - self._cpu_before) / span if span > 0 else 0.0,
             resident_memory(),
             len(self.engine.users()),
+            loop.standstills.count,
+            loop.standstills.seconds,
+            loop.standstills.take(),
         )
 
     def _reach(self) -> dict[str, list[Any]]:
@@ -548,7 +551,7 @@ class Plugin:
         for name, packed in told["stats"].items():
             tally.add(name, wire.unpack(packed))
         if "health" in told:
-            tally.note(client_id, Health(*told["health"]))
+            tally.note(client_id, Health.of(told["health"]))
             tally.note_reach(told["reach"])
             tally.poller = told["poller"]
             aborted, self._exhausted[client_id] = told["over"]

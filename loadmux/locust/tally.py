@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any
 
+from loadmux.driver.standstill import Standstill
+from loadmux.report import standstills
 from loadmux.report.model import Report, WorkerReport
 from loadmux.run import Part, State, labelled_stats, notes_on, part_report
 from loadmux.stats import Stats
@@ -22,13 +24,25 @@ from loadmux.verdict import Verdict, combined
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment."""
+    """How a worker's loop fares: see `WorkerReport`; `users` are those of the moment.
+
+    `standstills` are those since the last time.
+    """
 
     busy: float = 0.0
     late: float = 0.0
     cpu: float = 0.0
     memory: int = 0
     users: int = 0
+    stood_still: int = 0
+    stood: float = 0.0
+    standstills: Sequence[Standstill] = ()
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Health:
+        """From what `astuple` made of one."""
+        made = cls(*values)
+        return replace(made, standstills=[Standstill(*one) for one in values[-1]])
 
 
 @dataclass(slots=True)
@@ -43,6 +57,7 @@ class Tally:
     began: float = field(default_factory=monotonic)
     ended: float | None = None
     workers: dict[str, Health] = field(default_factory=dict)
+    standstills: dict[str, list[Standstill]] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
     unreachable: dict[str, str] = field(default_factory=dict)
@@ -69,6 +84,7 @@ class Tally:
         before = self.workers.get(client)
         most = max(health.users, before.users if before is not None else 0)
         self.workers[client] = replace(health, users=most)
+        self.standstills.setdefault(client, []).extend(health.standstills)
 
     def took_part(self) -> list[Part]:
         """The parts that had a user; all of them where none had."""
@@ -86,10 +102,13 @@ class Tally:
         failed = self.unreachable.items()
         unreached = {url: text for url, text in failed if url not in self.reached}
         seed = parts[0].scenario.seed or 0
-        reports = tuple(part_report(part, seed, state, unreached) for part in parts)
+        workers = tuple(self._workers())
+        stood = standstills.stood(workers)
+        reports = tuple(part_report(part, seed, state, unreached, stood) for part in parts)
         stats = labelled_stats(reports)
         verdicts = [(one.label, one.verdict) for one in reports]
-        notes = [part.say(note) for part in parts for note in notes_on(part, state, 1)]
+        notes = [*standstills.told(workers)]
+        notes += [part.say(note) for part in parts for note in notes_on(part, state, 1)]
         if self.lost:
             notes.append(f"{self._loss()}; what they had told until then is in the figures")
         return Report(
@@ -100,7 +119,7 @@ class Tally:
             verdict=combined(verdicts, stats, duration),
             seed=seed,
             command=repeat_command(),
-            workers=tuple(self._workers()),
+            workers=workers,
             notes=tuple(notes),
         )
 
@@ -119,6 +138,9 @@ class Tally:
                 one.late,
                 one.cpu,
                 one.memory,
+                one.stood_still,
+                one.stood,
+                tuple(self.standstills.get(client, ())),
                 "is gone" if client in self.lost else None,
             )
             for number, (client, one) in enumerate(everyone)

@@ -41,8 +41,9 @@ def rate(per_second: float) -> str:
     return f"{per_second:,.0f}/s"
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+def plural(count: int, noun: str, many: str = "") -> str:
+    """`1 step`, `2 steps`; `many` where that is not the noun and an s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or noun + 's'}"
 
 
 def size(count: int) -> str:

@@ -17,7 +17,8 @@
   `served`: completed an iteration without a fault}.
 - `schedule`, null unless iterations start on one: `begun`, `dropped` (found no free user in time),
   `waited` (those of the begun that waited for a user), `overrun` (those of the dropped that the
-  generator had no time for), `lateness`: of the generator, over the starts that had a user.
+  generator had no time for), `missed` (due while it was stopped, and none of the others),
+  `lateness`: of the generator, over the starts that had a user.
 - `phases`, a list, empty unless the load has some: {`name`, `load`: in words, `duration`, `count`,
   `errors`, `rate`, `iterations`, `dropped`, `latency`, `service`} of what ended in the phase.
 - `scenarios`, a list: {`name`, `path`, `weight`, `verdict`, `exit_code`, `reason`, `duration`,
@@ -30,7 +31,11 @@
   `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
   the URL that the socket was connected to.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
-  `workers`}.
+  `stood_still`: how often, and `stood` for how long in all, of the worker that did longest,
+  `spoilt`: latencies that were not measured for it, `unjudged`: connections that ended meanwhile,
+  `standstills`, `workers`}. A standstill has {`worker`, `at`, `seconds`, `held`, `step`, `user`,
+  `where`}: `held` where a step was at work (which, whose and at which line of the scenario's own
+  code, if that is known), else the process was stopped.
 
 Times are in seconds, rates a second, shares from 0 to 1, memory in bytes; users and iterations
 count from 0. No number is ever NaN or infinite.
@@ -46,6 +51,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
@@ -93,7 +99,7 @@ def as_json(report: Report) -> dict[str, Any]:
             {"message": errors.text, "count": errors.count}
             for errors in stats.script_errors.values()
         ],
-        "generator": _generator(report.poller, report.workers),
+        "generator": _generator(report.poller, report.workers, stats),
         "notes": list(report.notes),
     }
 
@@ -201,6 +207,7 @@ def _schedule(stats: Stats, parts: Sequence[ScenarioReport]) -> dict[str, Any] |
         "dropped": stats.dropped,
         "waited": stats.waited,
         "overrun": stats.overrun,
+        "missed": stats.missed,
         "lateness": _latency(stats.starts.histogram),
     }
 
@@ -276,12 +283,31 @@ def _moment(moment: Moment) -> dict[str, Any]:
     }
 
 
-def _generator(poller: str, workers: tuple[WorkerReport, ...]) -> dict[str, Any]:
+def _standstill(worker: int, one: Standstill) -> dict[str, Any]:
+    return {
+        "worker": worker,
+        "at": one.at,
+        "seconds": one.seconds,
+        "held": one.held,
+        "step": one.step,
+        "user": one.user,
+        "where": one.where,
+    }
+
+
+def _generator(poller: str, workers: tuple[WorkerReport, ...], stats: Stats) -> dict[str, Any]:
     return {
         "poller": poller,
         "busy": max((worker.busy for worker in workers), default=0.0),
         "limited": any(worker.limited for worker in workers),
         "late_p99": max((worker.late for worker in workers), default=0.0),
+        "stood_still": max((worker.stood_still for worker in workers), default=0),
+        "stood": max((worker.stood for worker in workers), default=0.0),
+        "spoilt": stats.spoilt,
+        "unjudged": stats.unjudged,
+        "standstills": [
+            _standstill(worker.number, one) for worker in workers for one in worker.standstills
+        ],
         "workers": [
             {
                 "number": worker.number,
@@ -329,7 +355,23 @@ _ROW = _object(
     latency=_LATENCY,
     service=_LATENCY,
 )
-_SCHEDULE = _object(begun=_COUNT, dropped=_COUNT, waited=_COUNT, overrun=_COUNT, lateness=_LATENCY)
+_SCHEDULE = _object(
+    begun=_COUNT,
+    dropped=_COUNT,
+    waited=_COUNT,
+    overrun=_COUNT,
+    missed=_COUNT,
+    lateness=_LATENCY,
+)
+_STANDSTILL = _object(
+    worker=_COUNT,
+    at=_NUMBER,
+    seconds=_AMOUNT,
+    held=_BOOL,
+    step=_or_null(_TEXT),
+    user=_or_null(_COUNT),
+    where=_TEXT,
+)
 _PHASE = _object(
     name=_TEXT,
     load=_TEXT,
@@ -425,7 +467,16 @@ SCHEMA: dict[str, Any] = {
     ),
     script_errors=_list(_object(message=_TEXT, count=_COUNT)),
     generator=_object(
-        poller=_TEXT, busy=_AMOUNT, limited=_BOOL, late_p99=_AMOUNT, workers=_list(_WORKER)
+        poller=_TEXT,
+        busy=_AMOUNT,
+        limited=_BOOL,
+        late_p99=_AMOUNT,
+        stood_still=_COUNT,
+        stood=_AMOUNT,
+        spoilt=_COUNT,
+        unjudged=_COUNT,
+        standstills=_list(_STANDSTILL),
+        workers=_list(_WORKER),
     ),
     notes=_list(_TEXT),
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from loadmux.driver.standstill import Standstill
 from loadmux.scenario import Scenario
 from loadmux.stats import Stats
 from loadmux.verdict import Verdict
@@ -23,7 +24,8 @@ class WorkerReport:
     `busy` is the share (0..1) of the time that its loop was not waiting; `lost` says how it died,
     or that it stopped answering, None where it ended in order. `late` is the 99th percentile
     (seconds) by which timers fired after they were due. `memory` is what it held at the end, in
-    bytes.
+    bytes. It stood still `stood_still` times, for `stood` seconds in all: a stopped process, a step
+    that held the loop. `standstills` are the first of them.
     """
 
     number: int
@@ -32,6 +34,9 @@ class WorkerReport:
     late: float = 0.0
     cpu: float = 0.0
     memory: int = 0
+    stood_still: int = 0
+    stood: float = 0.0
+    standstills: tuple[Standstill, ...] = ()
     lost: str | None = None
 
     @property

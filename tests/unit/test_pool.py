@@ -52,3 +52,35 @@ def test_each_user_belongs_to_one_worker(most: int, wanted: int, workers: int) -
     pacer = Users(most, most, 1.0)
     stages = [Stage(pacer, most, first, workers) for first in range(workers)]
     assert sum(stage.users(wanted) for stage in stages) == wanted
+
+
+@given(
+    RATES,
+    st.integers(1, 5),
+    st.lists(st.floats(0, 3.5), max_size=8),
+    st.lists(st.floats(0, 3.5), max_size=9),
+)
+def test_each_start_is_taken_abandoned_or_missed_once(
+    rate: Rate, workers: int, changes: list[float], moments: list[float]
+) -> None:
+    taken, counted = [], 0
+    changes = [BEGIN + change for change in sorted(changes)]
+    stops = list(zip(changes[::2], changes[1::2], strict=False))
+    for schedule in shares(rate, 9, workers):
+        for since, until in stops:
+            counted += schedule.miss(since, until)
+        for moment in sorted(moments):
+            counted += schedule.abandon(BEGIN + moment)
+            if schedule.due != inf:
+                taken.append(schedule.take())
+        while schedule.due != inf:
+            taken.append(schedule.take())
+    assert len(taken) + counted == rate.count
+    assert not [due for due in taken if any(since <= due < until for since, until in stops)]
+
+
+def test_a_backlog_from_before_a_stop_is_not_missed() -> None:
+    (schedule,) = shares(Rate(10.0, 10.0, 2.0), 9, 1)
+    assert schedule.miss(BEGIN + 0.5, BEGIN + 1.0) == 5
+    due = [round(schedule.take() - BEGIN, 1) for _ in range(6)]
+    assert due == [0.0, 0.1, 0.2, 0.3, 0.4, 1.0]

@@ -159,7 +159,7 @@ def test_open_load_tells_both_latencies_and_its_schedule() -> None:
     assert (ask["latency"]["max"], ask["service"]["max"]) == (1.030, 0.030)
     schedule = document["schedule"]
     assert schedule.pop("lateness")["max"] == 0.0002
-    assert schedule == {"begun": 6, "dropped": 4, "waited": 1, "overrun": 0}
+    assert schedule == {"begun": 6, "dropped": 4, "waited": 1, "overrun": 0, "missed": 0}
 
 
 def test_a_row_for_each_phase() -> None:

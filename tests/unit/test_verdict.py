@@ -8,7 +8,7 @@ from samples import ERRORS, IMPLIED, fault, measured
 from loadmux.errors import Kind
 from loadmux.scenario import Metric, Threshold
 from loadmux.stats import Stats
-from loadmux.verdict import ExitCode, Outcome, Verdict, combined, judge
+from loadmux.verdict import ExitCode, Outcome, Stood, Verdict, combined, judge
 
 RUN = Outcome(duration=2.0)
 ROWS = {"login": [0.010, 0.020], "ask": [0.030, 0.040, 0.050, 0.060]}
@@ -373,3 +373,67 @@ def test_thresholds_of_several_bear_their_labels() -> None:
 def test_the_verdict_on_one_alone_is_its_own() -> None:
     [alone] = verdicts(ExitCode.FAIL)
     assert combined([alone], measured(ROWS), 2.0) is alone[1]
+
+
+# --- the generator stood still ------------------------------------------------------------------
+
+STOOD = Stood("the generator stood still for 0.5 s at 1.2 s", 0.5, 1)
+
+
+def stood(duration: float = 2.0) -> Outcome:
+    return Outcome(duration=duration, stood=STOOD)
+
+
+def test_who_stood_still_and_met_all_thresholds_passes() -> None:
+    assert code(measured(ROWS), ERRORS, outcome=stood()) is ExitCode.PASS
+
+
+def test_a_fault_stays_a_fault_whoever_stood_still() -> None:
+    stats = fault("ask", Kind.CORRUPT, stats=measured(ROWS))
+    assert code(stats, ERRORS, outcome=stood()) is ExitCode.FAIL
+
+
+@pytest.mark.parametrize(
+    ("threshold", "duration", "expected"),
+    [
+        (SLOW, 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 2000.0, ExitCode.THRESHOLD),
+        (Threshold("rate > 3.5/s", None, "rate", ">", 3.5), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("rate > 100/s", None, "rate", ">", 100.0), 2.0, ExitCode.THRESHOLD),
+        (Threshold("iterations > 7", None, "iterations", ">", 7.0), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("iterations > 70", None, "iterations", ">", 70.0), 2.0, ExitCode.THRESHOLD),
+    ],
+)
+def test_a_threshold_that_a_standstill_may_have_crossed_is_inconclusive(
+    threshold: Threshold, duration: float, expected: ExitCode
+) -> None:
+    stats = measured(ROWS)
+    stats.iterations = 6
+    verdict = judge(stats, [threshold], stood(duration))
+    assert verdict.code is expected
+    if expected is ExitCode.INCONCLUSIVE:
+        reason = f"{STOOD.text}, which may be why a threshold was crossed: {threshold.text}"
+        assert verdict.reason == reason
+    assert code(stats, threshold, outcome=Outcome(duration)) is ExitCode.THRESHOLD
+
+
+def test_a_threshold_that_was_crossed_anyhow_decides() -> None:
+    often = Threshold("rate > 100/s", None, "rate", ">", 100.0)
+    assert code(measured(ROWS), SLOW, often, outcome=stood()) is ExitCode.THRESHOLD
+
+
+def test_connections_that_ended_meanwhile_are_inconclusive() -> None:
+    stats = measured(ROWS)
+    stats.unjudged = 2
+    verdict = judge(stats, [ERRORS], stood())
+    assert verdict.code is ExitCode.INCONCLUSIVE
+    assert "2 connections ended meanwhile" in verdict.reason
+
+
+def test_starts_that_were_missed_are_inconclusive() -> None:
+    stats = measured(ROWS)
+    stats.missed = 50
+    verdict = judge(stats, [ERRORS], stood())
+    assert verdict.code is ExitCode.INCONCLUSIVE
+    assert verdict.reason == f"{STOOD.text}, and missed 50 starts of its schedule"
