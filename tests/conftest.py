@@ -1,7 +1,27 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite, and what its last lines say of what was skipped."""
 
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
 from hypothesis import settings
 
 # No example is judged by the clock: it may have to wait for other tests' processes.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Count the skips by their reasons, the most frequent one first."""
+    reasons = Counter(map(reason, terminalreporter.stats.get("skipped", [])))
+    if reasons:
+        terminalreporter.section("skipped")
+    for text, count in reasons.most_common():
+        terminalreporter.write_line(f"{count:5} skipped: {text}")
+
+
+def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """Why a test was skipped; pytest keeps it beside the place where that was said."""
+    told = report.longrepr
+    return (told[2] if isinstance(told, tuple) else str(told)).removeprefix("Skipped: ")

@@ -7,8 +7,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 
+import needs
 import pytest
+from websocket_frames import served
 
 from loadmux import rules
 from loadmux.framing import (
@@ -22,12 +25,27 @@ from loadmux.framing import (
     UntilClose,
 )
 from loadmux.framing import line as line_framing
-from loadmux.protocols import http, resp, websocket
+from loadmux.protocols import resp
 from loadmux.report.jsonfile import as_json
 from loadmux.rules import Rule, rule
 from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin"
+
+
+@pytest.fixture
+def http() -> ModuleType:
+    """Imported when a test wants it: it needs a package that loadmux does not."""
+    needs.package("h11")
+    return importlib.import_module("loadmux.protocols.http")
+
+
+@pytest.fixture
+def websocket() -> ModuleType:
+    needs.package("h11")
+    needs.package("wsproto")
+    return importlib.import_module("loadmux.protocols.websocket")
+
 
 # --- framings -----------------------------------------------------------------------------------
 
@@ -102,7 +120,7 @@ HTTP = {
 }
 
 
-def test_http() -> None:
+def test_http(http: ModuleType) -> None:
     malformed = [
         b"\x16\x03\x01\x02\x00",
         b"HTTP/1.1 OK\r\n\r\n",
@@ -117,21 +135,17 @@ def test_http() -> None:
     check_framer(http.Http(4096), HTTP, malformed=malformed)
 
 
-def test_http_head_has_no_body() -> None:
+def test_http_head_has_no_body(http: ModuleType) -> None:
     framing = http.Http(4096).answering(b"HEAD / HTTP/1.1\r\n")
     check_framer(framing, {OK + b"Content-Length: 5\r\n\r\n": b""})
 
 
-def test_http_until_the_end() -> None:
+def test_http_until_the_end(http: ModuleType) -> None:
     frames = {OK + b"\r\nhello": b"hello", b"HTTP/1.0 200 OK\r\n\r\nold": b"old"}
     check_framer(http.Http(4096), frames, until_end=True)
 
 
-def served(what: websocket.What, body: bytes) -> bytes:
-    return websocket.served(what, body)
-
-
-def test_websocket() -> None:
+def test_websocket(websocket: ModuleType) -> None:
     long, longer = b"x" * 130, b"y" * 300
     frames = {
         served("text", b"hello"): b"hello",
@@ -163,7 +177,7 @@ def test_websocket() -> None:
     check_framer(websocket.WebSocket(max_size=1024), frames, malformed=malformed)
 
 
-def test_websocket_pong_and_close_where_they_are_wanted() -> None:
+def test_websocket_pong_and_close_where_they_are_wanted(websocket: ModuleType) -> None:
     framing = websocket.WebSocket(max_size=1024)
     check_framer(replace(framing, wants="pong"), {served("pong", b"x"): b"x"})
     closes = {served("close", b"\x03\xe8bye"): b"bye", served("close", b""): b""}
@@ -188,7 +202,7 @@ def test_forms_of_resp() -> None:
     )
 
 
-def test_forms_of_http() -> None:
+def test_forms_of_http(http: ModuleType) -> None:
     check_forms(
         "http",
         http.FRAMER,
@@ -214,7 +228,7 @@ def test_forms_of_http() -> None:
     )
 
 
-def test_forms_of_websocket() -> None:
+def test_forms_of_websocket(websocket: ModuleType) -> None:
     check_forms(
         "websocket",
         websocket.FRAMER,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import needs
 import pytest
 from commands import ROOT
 from examples import running
-from jsonschema import Draft202012Validator
 from language import LANGUAGE, words
 from loader_cases import values
 
@@ -40,7 +40,7 @@ def test_every_key_is_there() -> None:
 
 
 def test_the_schema_takes_it() -> None:
-    assert not list(Draft202012Validator(schema(models())).iter_errors(values(PATH)))
+    assert not list(needs.validator(schema(models())).iter_errors(values(PATH)))
 
 
 def closed(text: str) -> str:

@@ -8,12 +8,19 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from browser import Browser, browsing
+import needs
 from locusting import WEB, Page, eventually, free_port, process
+
+if TYPE_CHECKING:
+    from browser import Browser
 
 
 def test_start_watch_edit_stop_and_look_at_what_went_wrong(tmp_path: Path) -> None:
+    needs.package("selenium")
+    from browser import browsing
+
     port = free_port()
     here, loads = tmp_path / "here", tmp_path / "loads"
     here.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -35,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
     alone = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(folder)]
     source = tmp_path_factory.mktemp("source")
-    subprocess.run(["cp", "-r", f"{PLUGIN}/.", str(source)], check=True)
+    shutil.copytree(PLUGIN, source, dirs_exist_ok=True)
     subprocess.run([*pip, *alone, str(source)], check=True)
     return folder
 

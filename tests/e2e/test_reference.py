@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 import pytest
 from commands import loadmux, run
 from examples import Example, Runner, examples, running
-from jsonschema import Draft202012Validator
 from language import LANGUAGE, words
 from loader_cases import plain
 
@@ -18,7 +18,6 @@ from loadmux.language import manual, urls
 from loadmux.language.schema import schema
 
 EXAMPLES = examples()
-VALIDATOR = Draft202012Validator(schema(models()))
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,8 @@ def test_each_example_passes(example: Example, runner: Runner) -> None:
 def test_the_schema_takes_each_example(example: Example) -> None:
     tree, errors = yamltree.parse("s.yaml", example.whole)
     assert not errors
-    assert not [error.message for error in VALIDATOR.iter_errors(plain(tree))]
+    validator = needs.validator(schema(models()))
+    assert not [error.message for error in validator.iter_errors(plain(tree))]
 
 
 def test_every_key_of_the_loader_has_an_example() -> None:

@@ -7,10 +7,10 @@ import hashlib
 import socket
 from collections.abc import Callable
 
+import needs
 import pytest
 from driving import Driven, Handler, Server, answering, drive, reset
-
-from loadmux.protocols.websocket import served
+from websocket_frames import served
 
 LOAD = "load: {users: 1, iterations: 2}\ntimeout: 300ms\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -21,6 +21,12 @@ TALK = """
 sockets: {main: {framing: {websocket: {path: /, subprotocol: v1}}}}
 steps: [{name: talk, send: {websocket: hello}, expect: {websocket: hello}}]
 """
+
+
+@pytest.fixture(autouse=True)
+def packages() -> None:
+    needs.package("h11")
+    needs.package("wsproto")
 
 
 def saying(*chunks: bytes) -> Handler:

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import needs
 import pytest
 from commands import ROOT, program, run
 from driving import POLLERS, Server, drive
@@ -80,6 +81,7 @@ def test_over_udp() -> None:
 
 
 def test_one_ipv6_address_is_a_block_too() -> None:
+    needs.ipv6()
     witness = Witness()
     with Server(witness, "::1") as server:
         driven = drive(talk("'::1/128'", 2), server.url)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import needs
 import pytest
 from driving import POLLERS, Driven, Handler, Server, answering, drive, reset
 from transports import Authority, TlsServer
@@ -241,6 +242,7 @@ def test_a_server_name_is_sent_and_checked(authority: Authority) -> None:
 
 
 def test_over_ipv6(authority: Authority) -> None:
+    needs.ipv6()
     with TlsServer(answering(echo), authority.server(), "::1") as server:
         assert server.url.startswith("tls://[::1]:")
         driven = drive(text_for(authority), server.url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import needs
 import pytest
 from driving import POLLERS, Driven, drive
 from transports import Address, Gone, Replies, UdpServer, free_udp_port
@@ -112,6 +113,7 @@ def test_silence_is_none_with_an_empty_datagram(poller: str) -> None:
 
 
 def test_over_ipv6() -> None:
+    needs.ipv6()
     with UdpServer(echo, "::1") as server:
         assert drive(TALK, server.url, rule="echo").kinds == {}
 

@@ -11,12 +11,19 @@ import contextlib
 import functools
 import importlib
 import os
+import resource
+import select
+import socket
 import sys
-from typing import Any, NoReturn
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
 from loadmux.description import Description, describe
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 LINUX_ONLY = ("epoll", "epoll_et", "epoll_oneshot", "signal")
 ABSENT = ("gevent", "io_uring", "kqueue", *(() if sys.platform == "linux" else LINUX_ONLY))
@@ -28,6 +35,35 @@ def package(name: str) -> Any:
     with contextlib.suppress(ImportError):
         return importlib.import_module(name)
     return missing(f"{name} is not installed (pip install {name})")
+
+
+def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """A validator of JSON; it has looked whether the schema is one."""
+    found: type[Draft202012Validator] = package("jsonschema").Draft202012Validator
+    found.check_schema(schema)
+    return found(schema)
+
+
+def kernel_with(name: str) -> None:
+    """A kernel for which Python's `select` has this."""
+    if not hasattr(select, name):
+        pytest.skip(f"this kernel has no {name}")
+
+
+def ipv6() -> None:
+    """The loopback address of IPv6."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as sock:
+        sock.bind(("::1", 0))
+        return
+    pytest.skip("this machine has no IPv6 loopback address (::1)")
+
+
+def descriptors(count: int) -> int:
+    """Permission to have so many; the limit, to which the soft one may be raised."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard < count:
+        pytest.skip(f"the hard limit of descriptors is too low: {hard} (ulimit -Hn)")
+    return hard
 
 
 def missing(reason: str) -> NoReturn:

@@ -23,12 +23,16 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import kqueue_emulation as kq
+import needs
 import pytest
 from kqueue_emulation import Kevent, Kqueue
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(select, "epoll"), reason="the emulation is made of epolls, which only Linux has"
-)
+
+@pytest.fixture(autouse=True)
+def epolls() -> None:
+    """What the emulation is made of."""
+    needs.kernel_with("epoll")
+
 
 READ, WRITE, TIMER = kq.FILTER_READ, kq.FILTER_WRITE, -7
 ADD, DELETE, ENABLE, DISABLE = kq.EV_ADD, kq.EV_DELETE, kq.EV_ENABLE, kq.EV_DISABLE
@@ -70,12 +74,10 @@ print(json.dumps({"passed": result.testsRun - len(failed) - len(result.skipped),
 SUITES = ["test.test_kqueue", "test.test_selectors", "test.test_asyncio"]
 
 
-@pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in ("test", *SUITES)),
-    reason="CPython's own tests are not installed (Debian: the package libpython3-testsuite)",
-)
 @pytest.mark.parametrize("suite", SUITES)
 def test_cpython_suite_passes(suite: str) -> None:
+    if not all(importlib.util.find_spec(name) for name in ("test", suite)):
+        pytest.skip("CPython's own tests are not installed (Debian: libpython3-testsuite)")
     # not tmp_path: the suite makes Unix sockets, whose paths have 107 bytes at most
     with tempfile.TemporaryDirectory() as folder:
         finished = subprocess.run(

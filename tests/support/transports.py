@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import trustme
+import needs
 from driving import Handler, Server
 
 Address = tuple[str, int]
@@ -24,7 +24,7 @@ class Authority:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ca = trustme.CA()
+        self._ca = needs.package("trustme").CA()
         self.path = folder / "ca.pem"
         self._ca.cert_pem.write_to_path(self.path)
 

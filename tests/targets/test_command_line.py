@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import needs
 import pytest
 from target_process import CASES, TARGETS, Case, TargetProcess, receive_all, served
 
@@ -94,10 +95,7 @@ def test_a_port_in_use_is_one_line(case: Case) -> None:
 
 
 def test_an_ipv6_address_is_bracketed() -> None:
-    try:
-        socket.socket(socket.AF_INET6).bind(("::1", 0))
-    except OSError:
-        pytest.skip("no IPv6 loopback")
+    needs.ipv6()
     with TargetProcess(Case("epoll"), "--host", "::1") as target, target.connect() as sock:
         assert target.url.startswith("tcp://[::1]:")
         assert served(sock)
@@ -154,8 +152,9 @@ def test_describe_is_one_json_object(case: Case) -> None:
     assert told["options"] == options.get(case.model, [])
 
 
-@pytest.mark.skipif(hasattr(select, "kqueue"), reason="kqueue is here")
 def test_kqueue_says_why_it_cannot_run() -> None:
+    if hasattr(select, "kqueue"):
+        pytest.skip("this kernel has kqueue")
     command = [sys.executable, str(TARGETS / "kqueue_server.py")]
     told = json.loads(finished(*command, "--describe").stdout)
     assert told["available"] is False

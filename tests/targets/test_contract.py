@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Sequence
 
+import needs
 import pytest
 from target_process import (
     CASES,
@@ -205,9 +206,7 @@ def test_out_of_band_data_is_not_an_error(case: Case) -> None:
 @CONCURRENT
 def test_very_many_clients_at_once(case: Case) -> None:
     many = MANY_PROCESSES if case.model == "fork" else MANY
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < many + 200:
-        pytest.skip(f"{hard} descriptors are not enough")
+    hard = needs.descriptors(many + 200)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with TargetProcess(case) as target, closing_all() as socks:
         before = target.settle()

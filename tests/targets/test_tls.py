@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import needs
 import pytest
 from target_process import CASES, PATIENCE, TARGETS, VARIANTS, Case, TargetProcess, receive
 
@@ -75,6 +76,7 @@ def test_a_client_that_does_not_speak_tls_harms_nobody(case: Case) -> None:
 
 
 def test_over_ipv6_and_with_a_certificate_of_ones_own(tmp_path: Path) -> None:
+    needs.ipv6()
     pem = (TARGETS / "localhost-testing.pem").read_text()
     at = pem.index("-----BEGIN PRIVATE KEY-----")
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"

@@ -8,6 +8,7 @@ import select
 import signal
 from pathlib import Path
 
+import needs
 import pytest
 from target_process import Case, TargetProcess, closing_all, eventually, receive, served
 
@@ -102,9 +103,7 @@ def test_children_end_with_their_parent_however_it_ends(case: Case) -> None:
 
 
 def test_selectors_over_select_refuse_what_select_cannot_watch() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard < 1200:
-        pytest.skip(f"{hard} descriptors are not enough")
+    hard = needs.descriptors(1200)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with TargetProcess(Case("selectors", ("--selector", "select"))) as target:
         before = target.settle()

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 
+import needs
 import pytest
 from target_process import EXPECTED, PATIENCE, TARGETS, Case, TargetProcess
 
@@ -43,6 +44,7 @@ def test_sink_answers_nothing() -> None:
 
 
 def test_over_ipv6() -> None:
+    needs.ipv6()
     with TargetProcess(UDP, "--host", "::1") as target, client(target) as sock:
         assert target.url.startswith("udp://[::1]:")
         sock.send(b"hello")

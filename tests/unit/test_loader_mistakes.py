@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import needs
 import pytest
 
 from loadmux.errors import ScenarioErrors
@@ -2105,4 +2106,6 @@ PLUGINS = [
 
 @pytest.mark.parametrize(("steps", "mistake"), PLUGINS)
 def test_what_the_protocols_that_ship_refuse(steps: str, mistake: str) -> None:
+    needs.package("h11")
+    needs.package("wsproto")
     assert mistakes_of(f"{TARGET}{steps}\n") == [mistake]

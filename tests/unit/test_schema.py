@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import needs
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
 from loader_cases import mistakes, module, plain, values
 from scenario_values import scenarios
 
@@ -24,11 +25,13 @@ from loadmux.language.schema import LEFT, schema
 from loadmux.language.types import Schemas, SpawnRate
 from loadmux.scenario import Overrides
 
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ("select", "poll", "epoll", "selectors", "threads")
 SCHEMA = schema(MODELS)
 NOTHING = Schemas((), (), (), ())
-VALIDATOR = Draft202012Validator(SCHEMA)
 
 # What the loader refuses and the schema takes, by what the loader says of it. Each is needed.
 BEYOND = {
@@ -95,21 +98,26 @@ BEYOND = {
 }
 
 
+@cache
+def whole() -> Draft202012Validator:
+    return needs.validator(SCHEMA)
+
+
 def accepts(text: str) -> bool:
     tree, _ = yamltree.parse("s.yaml", text)
-    return VALIDATOR.is_valid(plain(tree))
+    return whole().is_valid(plain(tree))
 
 
 def test_it_is_a_schema() -> None:
-    Draft202012Validator.check_schema(SCHEMA)
-    Draft202012Validator.check_schema(schema())
+    needs.validator(SCHEMA)
+    needs.validator(schema())
     assert json.loads(json.dumps(SCHEMA)) == SCHEMA
     assert all(reason in SCHEMA["description"] for reason in LEFT)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "scenarios").glob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_scenarios(path: Path) -> None:
-    assert not list(Draft202012Validator(schema(models())).iter_errors(values(path)))
+    assert not list(needs.validator(schema(models())).iter_errors(values(path)))
 
 
 README = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
@@ -148,7 +156,7 @@ def check(text: str, overrides: Overrides = Overrides()) -> None:  # noqa: B008 
     except ScenarioErrors:
         return
     tree, _ = yamltree.parse("s.yaml", text)
-    assert not [error.message for error in VALIDATOR.iter_errors(plain(tree))]
+    assert not [error.message for error in whole().iter_errors(plain(tree))]
 
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -194,7 +202,7 @@ def test_every_key_has_words_for_a_reader() -> None:
 def test_defaults_are_right_values() -> None:
     for path, node in nodes(SCHEMA):
         if "default" in node and not path.endswith("/properties"):
-            one = Draft202012Validator({**node, "$defs": SCHEMA["$defs"]})
+            one = needs.validator({**node, "$defs": SCHEMA["$defs"]})
             assert one.is_valid(node["default"]), path
 
 
@@ -252,9 +260,9 @@ UNITS = st.sampled_from(
 def test_units_are_read_as_the_schema_says(number: str, unit: str) -> None:
     text = number + unit
     for name, read in (("positive_duration", units.duration), ("size", units.size)):
-        one = Draft202012Validator(SCHEMA["$defs"][name])
+        one = needs.validator(SCHEMA["$defs"][name])
         assert one.is_valid(text) is reads(read, text), (name, text)
-    assert Draft202012Validator(SpawnRate().schema(NOTHING)).is_valid(text) is reads(
+    assert needs.validator(SpawnRate().schema(NOTHING)).is_valid(text) is reads(
         units.plain_rate, text
     )
 
@@ -268,5 +276,5 @@ SPACE = st.sampled_from(["", " ", "  "])
 @QUICK
 @given(st.tuples(SPACE, SCOPE, SPACE, METRIC, SPACE, OPERATOR, SPACE, NUMBERS, UNITS).map("".join))
 def test_thresholds_are_read_as_the_schema_says(text: str) -> None:
-    one = Draft202012Validator(OneThreshold().schema(NOTHING))
+    one = needs.validator(OneThreshold().schema(NOTHING))
     assert one.is_valid(text) is reads(thresholds.parse, text)
