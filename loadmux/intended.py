@@ -3,7 +3,8 @@
 The first exchange (or send) of an iteration has two latencies: *service*, from its send, and
 *response*, which adds the time from the start on the schedule until the iteration's steps began:
 the wait for a free user, its `before` steps if it is a new one, and the generator's own lateness.
-For the exchanges after it both are the time from the send, so a late start is counted once. What
+For the exchanges after it both are the time from the send, so a late start is counted once. (Where
+a bare `expect` answers that first send, its latency begins with it, so it has both as well.) What
 the scenario does between (waits, connects) is in neither.
 
 Only what counts is done here: a step that has a delay to add runs as a copy which records it, all
@@ -14,22 +15,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
 from loadmux.form_steps import Perform
 from loadmux.stats import Histogram, StepStats
-from loadmux.steps import End, Exchange, Record, Send
+from loadmux.steps import End, Exchange, Send
 
 Timed = Send | Exchange | End | Perform
 
 
-def recording(step: Timed, record: Record) -> Timed:
-    """The same step with another place for its latencies."""
+def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
+    """The same step, of an iteration that began so late (seconds)."""
+    record = partial(row.record_delayed, delay)
     other = copy(step)
     other.record = record
+    if not isinstance(other, Perform) and other.message is not None:
+        other.message = replace(other.message, delay=delay)
     if isinstance(other, Exchange) and other.plan is not None:
         plan = other.plan
         other.plan = Plan(plan.likely, plan.judge, record, plan.timeout)
@@ -54,4 +58,4 @@ class FromIntendedStart:
         if not delay:
             return self.step.run(user)
         user.late = 0.0
-        return recording(self.step, partial(self.row.record_delayed, delay)).run(user)
+        return delayed(self.step, delay, self.row).run(user)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from loadmux import datagrams, form_steps, frame_steps, rules, scripting, steps, usercode
+from loadmux.answering import EXCHANGE, Answers, kinds
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.endpoints import endpoints
@@ -125,6 +126,7 @@ class _Compiler:
         self.reads: set[int] = set()
         self.rules: dict[int, rules.Rule] = {}
         self.last_rows = ["close"] * len(scenario.sockets)
+        self.kinds = kinds(scenario)
         self.library = Library(self)
         for step in scenario.every_step:
             self._survey(step)
@@ -237,7 +239,8 @@ class _Compiler:
                 return self._call(name, function, on_schedule)
 
     def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
-        if not on_schedule:
+        bare = isinstance(operation, steps.Exchange | steps.End) and operation.message is None
+        if not on_schedule or bare:
             return operation
         return FromIntendedStart.of(operation, self.stats.row(operation.name))
 
@@ -268,9 +271,17 @@ class _Compiler:
         return scripting.Call(name, found, self.library, function.folder, on_schedule)
 
     def _record(self, name: str, kind: str) -> steps.Record:
-        row = self.stats.row(name)
-        row.kind = kind
-        return row.samples.append
+        return self.stats.row_of(name, kind).samples.append
+
+    def _passed(self, name: str) -> Callable[[], None]:
+        return self.stats.row_of(name, EXCHANGE).pass_untimed
+
+    def _answers(self, name: str) -> Answers:
+        """What a bare `expect` records with; its row stands in the report's order."""
+        kind = self.kinds.get(name)
+        if kind is not None:
+            self.stats.row_of(name, kind)
+        return Answers(name, self.stats)
 
     def _exchange(self, step: Exchange) -> Timed:
         self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
@@ -280,14 +291,17 @@ class _Compiler:
             assert message is not None
             record = self._record(step.name, "send")
             return steps.Send(step.name, step.sockets, message, timeout, record)
-        record = self._record(step.name, "exchange")
         reply = step.expect.reply
+        answers = None if step.send is not None else self._answers(step.name)
+        record = self._record(step.name, "exchange") if answers is None else _unrecorded
         if isinstance(reply, Closed | WasReset | Silence):
             wanted = {Closed: Kind.CLOSED, WasReset: Kind.RESET}.get(type(reply))
             if isinstance(reply, Silence):
                 timeout = reply.seconds
-            passed = self.stats.row(step.name).pass_untimed
-            return steps.End(step.name, step.sockets, message, wanted, timeout, record, passed)
+            passed = self._passed(step.name) if answers is None else answers.kept_silent
+            return steps.End(
+                step.name, step.sockets, message, wanted, timeout, record, passed, answers
+            )
         return steps.Exchange(
             step.name,
             step.sockets,
@@ -298,6 +312,7 @@ class _Compiler:
             step.expect.save,
             step.within is not None,
             bool(groups_of(reply)),
+            answers,
         )
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:

@@ -480,7 +480,7 @@ class User:
         for connection in connections:
             if connection.task is not task:
                 claim(task, connection)
-            if ready.alone and connection.outstanding:
+            if ready.alone and connection.unanswered:
                 text = "what was sent on it before has no reply yet; the rule cannot judge both"
                 raise ValueError(f"socket {connection.name!r}: {text}")
         self._inside.add(task)
@@ -630,7 +630,11 @@ class Sockets:
     def expect(
         self, reply: Reply = "reply", *, name: str | None = None, within: float | str | None = None
     ) -> Coroutine[Any, Any, bytes]:
-        """Await a checked reply; its bytes."""
+        """Await a checked reply; its bytes.
+
+        It answers the oldest `send` that has no answer yet; else it is a receive (see `loadmux help
+        expect`).
+        """
         return self._do("exchange", send=None, expect=reply, name=name, within=within)
 
     def connect(

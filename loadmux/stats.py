@@ -33,6 +33,8 @@ COUNTS = (
     "served",
     "slow_connects",
 )
+TOTALS = ("exchange", "send", "receive")
+"""The kinds of rows by which a run is measured: the first one that there is."""
 SCRIPT_ERRORS = 50
 _UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
 
@@ -112,9 +114,10 @@ class Histogram:
 class StepStats:
     """One row of the report. `samples` is the batch not folded yet: the hot path appends to it.
 
-    `kind` is exchange (a reply was checked), send, connect, or other. `untimed` counts what was
-    right but has no latency (a silence that was kept), `spoilt` those of them that would have one,
-    had the generator not stood still.
+    `kind` is exchange (a reply was checked), receive (one that answers no send), send, connect, or
+    other. `step` is the step's name where the row's may say more. `untimed` counts what was right
+    but has no latency (a silence that was kept), `spoilt` those of them that would have one, had
+    the generator not stood still.
 
     `late` are those of `errors` that came to light after their exchange had been counted as right:
     bytes too many at the end of a run.
@@ -134,13 +137,30 @@ class StepStats:
     samples: list[float] = field(default_factory=list)
     service: Histogram | None = None
     delayed: list[tuple[float, float]] = field(default_factory=list)
+    step: str = ""
+
+    @property
+    def of(self) -> str:
+        """The name of the step that was measured."""
+        return self.step or self.name
 
     def pass_untimed(self) -> None:
         self.untimed += 1
 
     def record_delayed(self, delay: float, seconds: float) -> None:
         """A latency of `seconds` from a send that was `delay` seconds after the intended start."""
+        if self.service is None:
+            self.fold()
+            self.service = Histogram()
+            self.service.merge(self.histogram)
         self.delayed.append((delay + seconds, seconds))
+
+    def record_since(self, delay: float, seconds: float) -> None:
+        """The same, where there may be no delay."""
+        if delay:
+            self.record_delayed(delay, seconds)
+        else:
+            self.samples.append(seconds)
 
     @property
     def idle(self) -> bool:
@@ -240,6 +260,24 @@ class Stats:
     def row(self, name: str) -> StepStats:
         return self.steps.setdefault(name, StepStats(name))
 
+    def row_of(self, step: str, kind: str, name: str = "") -> StepStats:
+        """The row of what a step did of this kind: `name` (the step's), or with the kind behind it
+        where that is the row of another kind.
+        """
+        names = (name or step, step, f"{step} ({kind})")
+        for known in names:
+            row = self.steps.get(known)
+            if row is not None and (kind == "other" or row.kind in (kind, "other")):
+                row.kind = kind if row.kind == "other" else row.kind
+                return row
+        free = next((one for one in names if one not in self.steps), names[-1])
+        return self.steps.setdefault(free, StepStats(free, kind, step=step))
+
+    def rows_of(self, step: str) -> list[StepStats]:
+        """What a step was measured by: exchanges first, and what has no samples last."""
+        rows = [row for row in self.steps.values() if row.of == step]
+        return sorted(rows, key=lambda row: (not row.count, row.kind != "exchange"))
+
     def record_fault(self, evidence: Evidence, late: bool = False) -> None:
         """Count a fault at its step (`evidence.step`; "connect" for a connect)."""
         row = self.connects if evidence.step == "connect" else self.row(evidence.step)
@@ -273,7 +311,9 @@ class Stats:
             examples = [replace(one, step=f"{label}: {one.step}") for one in group.examples]
             faults[group.kind, step] = FaultGroup(group.kind, step, group.count, examples)
         steps = {
-            f"{label}: {row.name}": replace(row, name=f"{label}: {row.name}")
+            f"{label}: {row.name}": replace(
+                row, name=f"{label}: {row.name}", step=f"{label}: {row.of}"
+            )
             for row in self.steps.values()
         }
         errors = {
@@ -291,9 +331,7 @@ class Stats:
     def merge(self, other: Stats) -> None:
         """Add what another worker measured (or one worker since it last told)."""
         for name, row in other.steps.items():
-            mine = self.row(name)
-            mine.kind = row.kind
-            mine.merge(row)
+            self.row_of(row.of, row.kind, name).merge(row)
         self.connects.merge(other.connects)
         self.starts.merge(other.starts)
         for key, group in other.faults.items():
@@ -340,9 +378,9 @@ class Stats:
 
     @property
     def total(self) -> StepStats:
-        """All exchanges in one row, made anew; all sends where nothing is expected."""
+        """All exchanges in one row, made anew; where there is none, all sends, or all receives."""
         kinds = {row.kind for row in self.steps.values()}
-        counted = "exchange" if "exchange" in kinds else "send"
+        counted = next((kind for kind in TOTALS if kind in kinds), "send")
         total = StepStats("total", counted)
         for row in self.steps.values():
             if row.kind == counted:
@@ -363,7 +401,7 @@ class Stats:
 def _moved(row: StepStats) -> StepStats:
     row.fold()
     counts = row.errors, row.untimed, row.spoilt, row.late
-    moved = StepStats(row.name, row.kind, row.histogram, *counts)
+    moved = StepStats(row.name, row.kind, row.histogram, *counts, step=row.step)
     row.histogram, row.errors, row.untimed, row.spoilt, row.late = Histogram(), 0, 0, 0, 0
     if row.service is not None:
         moved.service, row.service = row.service, Histogram()

@@ -9,10 +9,12 @@ everything else (several sockets, pieces, saves, a connection that needs care) g
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
+from loadmux.answering import Answers
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
 from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies, readable
@@ -39,8 +41,9 @@ class Message:
     """What a step sends: `constant`, or what `render` makes of the moment.
 
     `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
-    seconds. Sockets are named: `rules` has the reply rules by which some step checks what this one
-    sends on them, `read` those that some step reads at all.
+    seconds, and so is `delay`: by which the iteration that begins with it was late. Sockets are
+    named: `rules` has the reply rules by which some step checks what this one sends on them, `read`
+    those that some step reads at all.
     """
 
     constant: bytes | None
@@ -49,6 +52,7 @@ class Message:
     gap: float = 0.0
     rules: Mapping[str, Rule] = field(default_factory=dict)
     read: frozenset[str] = frozenset()
+    delay: float = 0.0
 
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
@@ -149,13 +153,13 @@ async def send(
     if rule is not None:
         verifier = connection.rule_verifier
         idle = verifier is None or verifier.idle
-        alone = not message.pieces and not connection.outstanding and idle
+        alone = not message.pieces and not connection.unanswered and idle
         if verifier is None:
             verifier = connection.rule_verifier = rule.verifier()
         for data in message.cut(payload) if connection.datagrams else (payload,):
             verifier.sent(data, alone)
     if connection.name in message.read:
-        connection.outstanding += 1
+        connection.asks(message.delay)
     due = perf_counter()
     for number, piece in enumerate(message.cut(payload)):
         if number and message.gap:
@@ -166,6 +170,19 @@ async def send(
         if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime(perf_counter()):
             await next_turn(user)
     connection.update_dirty()
+
+
+@contextmanager
+def told(answers: Answers | None, connections: Sequence[Connection]) -> Iterator[None]:
+    """A fault within is told at the row of what the `expect` would have been."""
+    try:
+        yield
+    except Fault as fault:
+        if answers is not None:
+            socket = fault.evidence.socket
+            failed = next((one for one in connections if one.name == socket), connections[0])
+            fault.evidence.step = answers.failed(failed)
+        raise
 
 
 @dataclass(slots=True)
@@ -192,7 +209,8 @@ class Exchange:
     """Send (or not), then await a checked reply, on one socket or several at once.
 
     `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
-    `captures`: the reply gives names to parts of itself.
+    `captures`: the reply gives names to parts of itself. `answers` records in place of `record`
+    where nothing is sent.
     """
 
     name: str
@@ -204,6 +222,7 @@ class Exchange:
     save: str | None = None
     bounded: bool = False
     captures: bool = False
+    answers: Answers | None = None
     direct: bool = field(init=False)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
@@ -252,9 +271,13 @@ class Exchange:
         for one in waiting:
             one.due = due
             one.until = due if self.bounded else NEVER
-        await await_replies(user, list(waiting), self.timeout)
+        with told(self.answers, connections):
+            await await_replies(user, list(waiting), self.timeout)
         for one in waiting:
-            self.record(one.took)
+            if self.answers is None:
+                self.record(one.took)
+            else:
+                self.answers.record(one)
             if self.save is not None:
                 user.set(self.save, one.verifier.kept())
             if self.captures:
@@ -294,6 +317,7 @@ class End:
     timeout: float
     record: Record
     passed: Callable[[], None]
+    answers: Answers | None = None
 
     async def run(self, user: VirtualUser) -> None:
         connections = await opened(user, self.sockets)
@@ -302,7 +326,8 @@ class End:
             for connection in connections:
                 payload = self.message.bytes_for(user, connection.name)
                 await send(user, connection, self.message, payload, self.timeout)
-        await self._ends(user, connections, began)
+        with told(self.answers, connections):
+            await self._ends(user, connections, began)
         await user.give_way()
 
     async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
@@ -341,7 +366,10 @@ class End:
                 return False
         if connection.connected and self.wanted is not Kind.CLOSED:
             raise self._unwanted(connection, Kind.CLOSED)
-        self.record(connection.loop.since(began))
+        if self.answers is None:
+            self.record(connection.loop.since(began))
+        else:
+            self.answers.ended(connection, began)
         connection.abandon()
         return True
 

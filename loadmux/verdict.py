@@ -12,11 +12,11 @@ only the steps that no threshold of their own judges: `'login': errors < 5` is n
 (by an `errors == 0` that the user wrote, it is). A fault that no threshold counts is a failure as
 well, and so is a target whose process ended in mid-run.
 
-Samples. A run is measured by its exchanges; by its sends where nothing is expected; by its connects
-where nothing is sent either. When none of them succeeded, nothing was measured. A threshold over no
-samples is crossed, with nothing measured: over a whole run without samples that is inconclusive;
-over one step without samples it is a threshold crossed (99), even one on `errors`, as no reply was
-wrong.
+Samples. A run is measured by its exchanges; by its sends where nothing answers them; by its
+receives where nothing is sent; by its connects where nothing is received either. When none of them
+succeeded, nothing was measured. A threshold over no samples is crossed, with nothing measured: over
+a whole run without samples that is inconclusive; over one step without samples it is a threshold
+crossed (99), even one on `errors`, as no reply was wrong.
 
 Schedule (open load). The generator did not keep it when it dropped iterations while it had no pause
 itself, or when in some phase every tenth start came more than `BEHIND` late although there was a
@@ -39,7 +39,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from loadmux.scenario import Threshold
-from loadmux.stats import Stats, StepStats
+from loadmux.stats import TOTALS, Stats, StepStats
 
 OPERATORS = {
     "==": operator.eq,
@@ -270,14 +270,14 @@ def _failed(stats: Stats, results: Sequence[ThresholdResult]) -> bool:
         return True
     if any(result.threshold.step is None for result in judging):
         return False
-    judged = _scopes([result.threshold for result in judging])
+    judged = _scopes(stats, [result.threshold for result in judging])
     return any(group.step not in judged for group in stats.faults.values())
 
 
 def measured_by(stats: Stats) -> StepStats:
-    """The row that the whole run is measured by: all exchanges, all sends, or the connects."""
+    """The row that the run is measured by: all exchanges, sends or receives, or the connects."""
     kinds = {row.kind for row in stats.steps.values()}
-    return stats.total if kinds & {"exchange", "send"} else stats.connects
+    return stats.total if kinds.intersection(TOTALS) else stats.connects
 
 
 def _result(
@@ -301,25 +301,27 @@ def _measured_errors(
     """
     groups = stats.faults.values()
     if threshold.step is not None:
-        row = _row(stats, threshold.step)
-        attempts = row.count if row else 0
-        errors = sum(group.count for group in groups if group.step == threshold.step)
+        rows = _rows(stats, threshold.step)
+        attempts = sum(row.count for row in rows)
+        named = {row.name for row in rows}
+        errors = sum(group.count for group in groups if group.step in named)
     else:
         row = measured_by(stats)
         attempts = row.right + stats.errors
-        judged = _scopes(thresholds) if threshold.implied else frozenset()
+        judged = _scopes(stats, thresholds) if threshold.implied else frozenset()
         errors = sum(group.count for group in groups if group.step not in judged)
     if not attempts:
         return None
     return float(errors) if threshold.metric == "errors" else errors / attempts
 
 
-def _scopes(thresholds: Sequence[Threshold]) -> frozenset[str]:
-    """The steps that have a threshold on errors of their own."""
+def _scopes(stats: Stats, thresholds: Sequence[Threshold]) -> frozenset[str]:
+    """The rows that have a threshold on errors of their own."""
     return frozenset(
-        threshold.step
+        row.name
         for threshold in thresholds
         if threshold.step is not None and threshold.metric in ERROR_METRICS
+        for row in _rows(stats, threshold.step)
     )
 
 
@@ -328,9 +330,10 @@ def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | No
     if threshold.metric in ("iterations", "dropped"):
         count = stats.iterations if threshold.metric == "iterations" else stats.dropped
         return float(count) if measured_by(stats).right else None
-    row = measured_by(stats) if threshold.step is None else _row(stats, threshold.step)
-    if row is None:
+    rows = [measured_by(stats)] if threshold.step is None else _rows(stats, threshold.step)
+    if not rows:
         return None
+    row = rows[0]
     if threshold.metric == "rate":
         return row.right / duration if row.right and duration > 0 else None
     histogram = row.histogram
@@ -345,8 +348,9 @@ def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | No
     return times[threshold.metric]()
 
 
-def _row(stats: Stats, step: str) -> StepStats | None:
-    return stats.connects if step == "connect" else stats.steps.get(step)
+def _rows(stats: Stats, step: str) -> list[StepStats]:
+    """What a step, or the connects, were measured by, the row for latencies first."""
+    return [stats.connects] if step == "connect" else stats.rows_of(step)
 
 
 def _amount(stats: Stats) -> str:

@@ -31,7 +31,7 @@ from pathlib import Path
 from random import Random
 from time import perf_counter
 from types import coroutine
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from loadmux.driver import evidence
 from loadmux.driver.inbox import Inbox
@@ -60,6 +60,7 @@ GATHER = 0.1
 GATHER_MOST = 0.5
 LINGER = 0.5
 QUIET = 0.05
+MOST_UNANSWERED = 65_536
 READS_AT_ONCE = 16
 DEBT_WITHIN = 5.0
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
@@ -136,8 +137,21 @@ class Plan:
         self.size = len(self.likely) + 1
 
 
+class Sent(NamedTuple):
+    """A message under way: when it was sent (`perf_counter` seconds), and how much later than it
+    was to be, of an iteration that began on a schedule (seconds).
+    """
+
+    at: float
+    delay: float
+
+
 class Connection:
-    """See the module. `label` names it in reports: the socket's name and the user's number."""
+    """See the module.
+
+    `label` names it in reports: the socket's name and the user's number. `unanswered` are the
+    messages that have no answer yet, the oldest first.
+    """
 
     __slots__ = (
         "_recv",
@@ -157,7 +171,6 @@ class Connection:
         "moments",
         "name",
         "opened_at",
-        "outstanding",
         "paused",
         "payload",
         "ready",
@@ -167,6 +180,7 @@ class Connection:
         "task",
         "tls",
         "turn",
+        "unanswered",
         "user",
         "verifier",
         "want",
@@ -191,7 +205,8 @@ class Connection:
         self.fd = -1
         self.dirty = True
         self.moments: deque[Moment] | None = None
-        self.ready = self.want = self.outstanding = 0
+        self.ready = self.want = 0
+        self.unanswered: list[Sent] = []
         self.eof = self.paused = False
         self.inbox = Inbox()
         self.payload = self.awaited = self.last = self.debt = b""
@@ -221,7 +236,7 @@ class Connection:
             or self.inbox
             or self.eof
             or self.paused
-            or self.outstanding
+            or self.unanswered
             or self.debt
             or self.rule_verifier is not None
         )
@@ -585,7 +600,7 @@ class Connection:
             owed, self.debt = self.debt, b""
             await self.send_rest(owed, 0, DEBT_WITHIN)
             self.update_dirty()
-        if self.inbox and not self.outstanding:
+        if self.inbox and not self.unanswered:
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
             if self.endpoint.unasked is not None:
                 extra = self.unexplained(extra)
@@ -633,18 +648,28 @@ class Connection:
         if not self.inbox:
             self.abandon()
 
-    def settle(self, verifier: Verifier) -> None:
-        """A reply is complete and right: keep it, and what its rule may still bring."""
+    def asks(self, delay: float) -> None:
+        """A message is about to be sent that is to be answered; see `Sent`."""
+        if len(self.unanswered) < MOST_UNANSWERED:
+            self.unanswered.append(Sent(perf_counter(), delay))
+
+    def settle(self, verifier: Verifier) -> Sent | None:
+        """A reply is complete and right: keep it, and what its rule may still bring.
+
+        It answers the oldest message without an answer, which is returned; by a rule, all of them.
+        """
+        sent = self.unanswered[0] if self.unanswered else None
         self.last = bytes(verifier.received[:KEPT])
         self.last_at = 0.0
         self.verifier = None
         if isinstance(verifier, RuleVerifier):
             self.rule_verifier = None if verifier.idle else verifier
-            self.outstanding = 0
+            self.unanswered.clear()
         else:
-            self.outstanding = max(self.outstanding - 1, 0)
+            del self.unanswered[:1]
             self._explain(verifier)
         self.update_dirty()
+        return sent
 
     def _explain(self, verifier: Verifier) -> None:
         """A reply that was checked in another way settles what the socket's rule can make of it."""
@@ -703,7 +728,7 @@ class Connection:
             if not self.eof and not self.paused:
                 self._look_once_more()
             if self.inbox:
-                self.outstanding = 0
+                self.unanswered.clear()
                 await self.check_surplus()
         finally:
             self.abandon()
@@ -780,7 +805,7 @@ class Awaited:
     """A reply under way, since the `perf_counter` time `began`; the rest in the loop's own time.
 
     `due` moves on with each arrival (`heard`, 0 before the first), up to `until`; `took` is the
-    latency in seconds, NaN where a standstill spoilt it.
+    latency in seconds, NaN where a standstill spoilt it; `sent` is what the reply answered.
     """
 
     connection: Connection
@@ -790,6 +815,8 @@ class Awaited:
     until: float = NEVER
     heard: float = 0.0
     took: float = 0.0
+    ended: float = 0.0
+    sent: Sent | None = None
 
     def advance(self, timeout: float) -> bool:
         """Check what has come; true when the reply is complete and right."""
@@ -809,11 +836,15 @@ class Awaited:
             self.due = min(self.heard + timeout, self.until)
             if not verifier.done and connection.task.overtime(now):
                 return False
-        self.took = connection.loop.since(self.began)
-        connection.settle(verifier)
+        self._complete()
         if verifier.closes:
             connection.hang_up()
         return True
+
+    def _complete(self) -> None:
+        self.ended = perf_counter()
+        self.took = self.connection.loop.between(self.began, self.ended)
+        self.sent = self.connection.settle(self.verifier)
 
     def _end(self) -> bool:
         """The stream has ended: true if that completes the reply. Raises Fault if it does not."""
@@ -822,8 +853,7 @@ class Awaited:
             raise evidence.closed(connection, verifier)
         if verifier.wrong_at is not None:
             return False
-        self.took = connection.loop.since(self.began)
-        connection.settle(verifier)
+        self._complete()
         connection.abandon()
         return True
 

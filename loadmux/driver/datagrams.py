@@ -32,6 +32,7 @@ from loadmux.driver.connection import (
     Connection,
     Endpoint,
     Plan,
+    Sent,
     await_replies,
 )
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
@@ -145,15 +146,16 @@ class DatagramConnection(Connection):
             verifier.received += rest
             verifier.done = False
 
-    def settle(self, verifier: Verifier) -> None:
-        super().settle(verifier)
+    def settle(self, verifier: Verifier) -> Sent | None:
+        sent = super().settle(verifier)
         if isinstance(verifier, datagrams.Datagrams) and verifier.arrived:
             self.last = verifier.arrived[-1]
         self.update_dirty()
+        return sent
 
     async def check_surplus(self) -> None:
         self.drain()
-        if not self.queue or self.outstanding:
+        if not self.queue or self.unanswered:
             return
         extra = [*self.queue, *await self._gather()]
         raise self.surplus(*extra)
@@ -179,7 +181,7 @@ class DatagramConnection(Connection):
             due,
             arrived,
             later,
-            pending=self.outstanding > 1,
+            pending=len(self.unanswered) > 1,
             previous=self.last,
             owed_elsewhere=evidence.owed_elsewhere(self),
         )
@@ -235,7 +237,7 @@ class DatagramConnection(Connection):
         try:
             self.ready |= READ
             self.drain()
-            self.outstanding = 0
+            self.unanswered.clear()
             await self.check_surplus()
         finally:
             self.abandon()

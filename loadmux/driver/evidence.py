@@ -189,7 +189,7 @@ def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
     if not expected:
         return None
     for other in islice(connection.loop.connections.values(), ELSEWHERE_IN_STORM):
-        if other is connection or other.outstanding or other.verifier is not None:
+        if other is connection or other.unanswered or other.verifier is not None:
             continue
         if other.endpoint.url != connection.endpoint.url:
             continue

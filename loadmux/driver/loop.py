@@ -171,7 +171,11 @@ class Loop:
 
     def since(self, began: float) -> float:
         """Seconds since the `perf_counter` time `began`; NaN if the loop stood still meanwhile."""
-        return perf_counter() - began if began >= self.woke else NOT_MEASURED
+        return self.between(began, perf_counter())
+
+    def between(self, began: float, ended: float) -> float:
+        """Seconds from one `perf_counter` time to another, as `since` has it."""
+        return ended - began if began >= self.woke else NOT_MEASURED
 
     def spawn(self, task: Task, body: Coroutine[Any, Any, None]) -> None:
         task.body, task.resume = body, body.send

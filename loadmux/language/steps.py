@@ -303,7 +303,12 @@ EXCHANGES = (
     Action(
         "expect",
         REPLY,
-        "The reply; read until it is complete, wrong or late.",
+        "The reply; read until it is complete, wrong or late. An `expect` without a `send` answers"
+        " the oldest `send` on its socket that nothing has answered yet, and is an exchange timed"
+        " from that send; by a rule it answers all of them. With none open (a greeting, a push, the"
+        " rest of a reply that is read in parts) it is a *receive*: a row of its own, timed from"
+        " when the wait began, that is in no total, no `rate`, and no threshold but those that name"
+        " the step.",
         takes=("save", "on", "within"),
         build=_exchange,
         on_sockets=True,
@@ -312,6 +317,9 @@ EXCHANGES = (
             "- {send: second}\n"
             "- {expect: firstsecond, save: answer}\n"
             '- {send: "you said ${answer}", expect: you said firstsecond}',
+            '- {send: "5 bytes, and some more"}\n'
+            "- {name: header, expect: {length: 7}}\n"
+            "- {name: body, expect: {length: 15}}  # a receive: the header has answered the send",
         ),
     ),
 )

@@ -8,9 +8,11 @@
   `model` (null unless bundled), `reply` (the rule, or null)}, `notes`. `targets` has all of them,
   with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
-  faults, those of connects too; `rate`: right ones a second}.
+  faults, those of connects too; `rate`: right ones a second}; receives where nothing is sent.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
-  `latency`}; `latency` is null where none was measured.
+  `latency`}; `latency` is null where none was measured. `kind` is `exchange`, `send`, `connect`,
+  `receive` (an `expect` that answered no send: it is in no total) or `other`. A step that was now
+  the one and now the other has a row for each, `NAME` and `NAME (receive)`.
   Under open load `latency` is the response time, from the intended start, and `service` the time
   from the send, in the same shape; `service` is null where the two are one.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
@@ -348,7 +350,7 @@ _HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 _LATENCY = _or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT)))
 _ROW = _object(
     name=_TEXT,
-    kind={"enum": ["exchange", "send", "connect", "other"]},
+    kind={"enum": ["exchange", "receive", "send", "connect", "other"]},
     count=_COUNT,
     errors=_COUNT,
     rate=_AMOUNT,

@@ -235,7 +235,8 @@ def _steps(page: _Page, report: Report) -> None:
 
 def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
     """A row's figures as text; `-` where there is no sample."""
-    cells = [page.plain(row.name), f"{row.count:,}", "-", f"{row.errors:,}"]
+    mark = " (receive)" if row.kind == "receive" and row.name == row.of else ""
+    cells = [page.plain(row.name + mark), f"{row.count:,}", "-", f"{row.errors:,}"]
     if row.right:
         cells[2] = figures.rate(_per_second(row, duration))
     return cells + _times(page, row.histogram)

@@ -22,6 +22,7 @@ LAYERS = [
     {"driver", "language", "registry", "protocols"},
     {
         *(
+            "answering",
             "steps",
             "intended",
             "frame_steps",
