@@ -15,6 +15,7 @@ from functools import partial
 from random import Random
 from time import perf_counter
 
+from loadmux.driver import closing
 from loadmux.driver.connection import Awaited, Connection, await_replies, readable
 from loadmux.driver.loop import next_turn, sleep_until
 from loadmux.driver.user import VirtualUser
@@ -166,9 +167,12 @@ class AtWork(Running):
         connection = await self._open(on)
         verifier = Exact(reply) if isinstance(reply, bytes) else reply
         now = perf_counter()
-        due = self._user.loop.limit(now, self._step.timeout)
-        awaited = Awaited(connection, verifier, now, due)
-        await await_replies(self._user, [awaited], self._step.timeout)
+        timeout, asked = self._step.timeout, bool(connection.unanswered)
+        due = self._user.loop.limit(now, timeout)
+        awaited = Awaited(connection, verifier, now, due, asked=asked)
+        await await_replies(self._user, [awaited], timeout)
+        if connection.ending:
+            await closing.finish(self._user, connection)
         return verifier.kept()
 
     async def exchange(self, payload: bytes, reply: bytes | Verifier, on: int = 0) -> bytes:
@@ -178,7 +182,7 @@ class AtWork(Running):
     async def close(self, on: int = 0) -> None:
         connection = self._user.connections[self._numbers[on]]
         if connection.connected:
-            await connection.close()
+            await closing.close(self._user, [connection], self._step.timeout)
 
     async def wait(self, seconds: float) -> None:
         await sleep_until(self._user, perf_counter() + seconds)

@@ -15,10 +15,21 @@ from functools import partial
 from time import perf_counter
 
 from loadmux.answering import Answers
+from loadmux.driver import closing
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
-from loadmux.driver.connection import SMALL, TRY, Awaited, Connection, Plan, await_replies, readable
-from loadmux.driver.loop import NEVER, next_turn, sleep_until
+from loadmux.driver.connection import (
+    SMALL,
+    TRY,
+    Awaited,
+    Connection,
+    Owed,
+    Plan,
+    await_replies,
+    readable,
+)
+from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
+from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import Fault, Kind
 from loadmux.rules import Exact, Rule, RuleVerifier, Verifier
@@ -139,6 +150,8 @@ async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
     """The user's connections with these numbers, each of them open. Raises Fault."""
     connections = [user.connections[index] for index in sockets]
     for connection in connections:
+        if connection.ending:
+            await closing.finish(user, connection)
         if not connection.connected:
             await user.connect(connection)
     return connections
@@ -161,6 +174,7 @@ async def send(
     if connection.name in message.read:
         connection.asks(message.delay)
     due = perf_counter()
+    connection.spoke += len(payload)
     for number, piece in enumerate(message.cut(payload)):
         if number and message.gap:
             due = max(due + message.gap, perf_counter())
@@ -273,6 +287,9 @@ class Exchange:
             one.until = due if self.bounded else NEVER
         with told(self.answers, connections):
             await await_replies(user, list(waiting), self.timeout)
+            for connection in connections:
+                if connection.ending:
+                    await closing.finish(user, connection)
         for one in waiting:
             if self.answers is None:
                 self.record(one.took)
@@ -296,7 +313,9 @@ class Exchange:
         if message is not None:
             await send(user, connection, message, payload, self.timeout)
         verifier = self._verifier(user, connection, payload)
-        return Awaited(connection, verifier, began, user.loop.limit(began, self.timeout))
+        asked = message is not None or bool(connection.unanswered)
+        due = user.loop.limit(began, self.timeout)
+        return Awaited(connection, verifier, began, due, asked=asked)
 
     def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
         by_rule = isinstance(self.reply, RuleReply | RuleReplies)
@@ -333,17 +352,29 @@ class End:
     async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
         due = user.loop.limit(perf_counter(), self.timeout)
         while waiting := [one for one in waiting if not self._ended(one, began)]:
-            if any(one.at_hand for one in waiting):
-                await next_turn(user)
-                timed_out = user.loop.awake() >= due
-            else:
-                timed_out = await readable(user, waiting, due)
+            try:
+                if any(one.at_hand for one in waiting):
+                    await next_turn(user)
+                    timed_out = user.loop.awake() >= due
+                else:
+                    timed_out = await readable(user, waiting, due)
+            except Interrupted:
+                self._cut_off(waiting, began)
+                raise
             if timed_out and self.wanted is not None:
                 raise self._unwanted(waiting[0], None)
             if timed_out:
                 for _ in waiting:
                     self.passed()
                 return
+
+    def _cut_off(self, waiting: Sequence[Connection], began: float) -> None:
+        """Time is up: as for replies, see `connection.cut_off`. Raises Fault."""
+        for one in waiting:
+            one.want = 0
+            one.ready |= READ
+            if not self._ended(one, began) and self.wanted is not None:
+                one.owed = Owed("the end of the connection", began, self.timeout)
 
     def _ended(self, connection: Connection, began: float) -> bool:
         """Whether the connection has ended as it should. Raises Fault for anything else."""
@@ -392,11 +423,12 @@ class OnSockets:
     record: Record
 
     async def run(self, user: VirtualUser) -> None:
-        for index in self.sockets:
-            connection = user.connections[index]
-            if self.action in ("close", "reset"):
-                await self._end(connection)
-                continue
+        connections = [user.connections[index] for index in self.sockets]
+        if self.action in ("close", "reset"):
+            await self._end(user, [one for one in connections if one.connected])
+            await user.give_way()
+            return
+        for connection in connections:
             if not connection.connected:
                 took = await user.connect(connection, self.timeout)
                 if self.action == "connect":
@@ -410,13 +442,12 @@ class OnSockets:
                 connection.update_dirty()
         await user.give_way()
 
-    async def _end(self, connection: Connection) -> None:
-        if not connection.connected:
-            return
+    async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
         if self.action == "close":
-            await connection.close()
-        else:
-            connection.reset()
+            await closing.close(user, connections, self.timeout)
+            return
+        for connection in connections:
+            closing.reset(connection)
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ from loadmux.driver.loop import (
     Interrupted,
     Loop,
     Task,
+    at_once,
     next_turn,
     sleep_until,
     wait_io,
@@ -58,8 +59,6 @@ KEPT = 64 * 1024
 TRY = READ | GONE
 GATHER = 0.1
 GATHER_MOST = 0.5
-LINGER = 0.5
-QUIET = 0.05
 MOST_UNANSWERED = 65_536
 READS_AT_ONCE = 16
 DEBT_WITHIN = 5.0
@@ -146,11 +145,26 @@ class Sent(NamedTuple):
     delay: float
 
 
+@dataclass(slots=True)
+class Owed:
+    """What a connection was waiting for when it was cut off, and since when (`perf_counter`).
+
+    `timeout` is for how long (seconds) it would have waited, `step` the row of the report.
+    """
+
+    what: str
+    since: float
+    timeout: float
+    step: str = ""
+
+
 class Connection:
     """See the module.
 
     `label` names it in reports: the socket's name and the user's number. `unanswered` are the
-    messages that have no answer yet, the oldest first.
+    messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
+    ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
+    anything. `owed` is there once it was cut off in a wait.
     """
 
     __slots__ = (
@@ -161,6 +175,7 @@ class Connection:
         "debt",
         "dialed",
         "dirty",
+        "ending",
         "endpoint",
         "eof",
         "fd",
@@ -171,12 +186,14 @@ class Connection:
         "moments",
         "name",
         "opened_at",
+        "owed",
         "paused",
         "payload",
         "ready",
         "resume",
         "rule_verifier",
         "sock",
+        "spoke",
         "task",
         "tls",
         "turn",
@@ -207,7 +224,9 @@ class Connection:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = 0
         self.unanswered: list[Sent] = []
-        self.eof = self.paused = False
+        self.eof = self.paused = self.ending = False
+        self.spoke = 0
+        self.owed: Owed | None = None
         self.inbox = Inbox()
         self.payload = self.awaited = self.last = self.debt = b""
         self.began = self.last_at = self.opened_at = self.dialed = 0.0
@@ -235,6 +254,7 @@ class Connection:
             self.sock is None
             or self.inbox
             or self.eof
+            or self.ending
             or self.paused
             or self.unanswered
             or self.debt
@@ -259,27 +279,31 @@ class Connection:
         except OSError as error:
             sent = self._send_failed(error)
         late = False
-        if sent != len(payload):
-            yield from self.send_rest(payload, sent, plan.timeout)
-        else:
-            self.want = READABLE
-            task = self.task
-            task.deadline = deadline = began + plan.timeout
-            if deadline < task.alarm:
-                self.loop.push_alarm(task, deadline)
-            late = yield
-            if not late:
-                try:
-                    data: bytes | None = self._recv(plan.size)
-                except OSError as error:
-                    data = self._receive_failed(error)
-                if data == likely:
-                    self.ready &= ~READ
-                    self.last = data
-                    self.last_at = now = clock()
-                    plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
-                    return
-                self._keep(data, plan.size)
+        try:
+            if sent != len(payload):
+                yield from self.send_rest(payload, sent, plan.timeout)
+            else:
+                self.want = READABLE
+                task = self.task
+                task.deadline = deadline = began + plan.timeout
+                if deadline < task.alarm:
+                    self.loop.push_alarm(task, deadline)
+                late = yield
+                if not late:
+                    try:
+                        data: bytes | None = self._recv(plan.size)
+                    except OSError as error:
+                        data = self._receive_failed(error)
+                    if data == likely:
+                        self.ready &= ~READ
+                        self.last = data
+                        self.last_at = now = clock()
+                        plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
+                        return
+                    self._keep(data, plan.size)
+        except Interrupted:
+            cut_off([Awaited(self, plan.judge(), began, 0.0)], plan.timeout)
+            raise
         self.want = 0
         due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
         awaited = Awaited(self, plan.judge(), began, due)
@@ -355,8 +379,10 @@ class Connection:
             self._send, self._recv = sock.send, sock.recv
             if self.endpoint.tls is not None:
                 await self._secure(sock, self.endpoint.tls, due, timeout)
-        except BaseException:
+        except BaseException as error:
             self.abandon()
+            if isinstance(error, Interrupted):
+                self.owed = Owed(f"a connection to {self.endpoint.url}", began, timeout)
             raise
         self.dirty = False
         self.opened_at = perf_counter()
@@ -551,7 +577,12 @@ class Connection:
                     f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
                 )
                 raise self.fault(Kind.SEND_STALLED, text)
-            await self._room(uptake, 0 if self.paused or self.eof else READ)
+            try:
+                await self._room(uptake, 0 if self.paused or self.eof else READ)
+            except Interrupted:
+                what = f"room for {len(payload) - sent} of {len(payload)} bytes"
+                self.owed = Owed(what, perf_counter() - uptake.idle, timeout)
+                raise
             self.drain()
 
     def _uptake(self, timeout: float) -> Uptake:
@@ -642,11 +673,8 @@ class Connection:
         self.dirty = self.dirty or bool(self.debt)
 
     def hang_up(self) -> None:
-        """The reply said that the connection ends with it; what came besides is left to be told."""
-        with contextlib.suppress(Fault):
-            self.drain()
-        if not self.inbox:
-            self.abandon()
+        """The reply said that the connection ends with it: read it to its end, then close."""
+        self.ending = self.dirty = True
 
     def asks(self, delay: float) -> None:
         """A message is about to be sent that is to be answered; see `Sent`."""
@@ -662,6 +690,8 @@ class Connection:
         self.last = bytes(verifier.received[:KEPT])
         self.last_at = 0.0
         self.verifier = None
+        if verifier.received:
+            self.spoke = 0
         if isinstance(verifier, RuleVerifier):
             self.rule_verifier = None if verifier.idle else verifier
             self.unanswered.clear()
@@ -681,9 +711,9 @@ class Connection:
         if rest or rule.wrong_at is not None or rule.idle:
             self.rule_verifier = None
 
-    def surplus(self, extra: bytes) -> Fault:
+    def surplus(self, *extra: bytes) -> Fault:
         """The fault of bytes that nobody asked for."""
-        return evidence.surplus(self, extra)
+        return evidence.surplus(self, b"".join(extra))
 
     async def wrong(self, verifier: Verifier) -> Fault:
         """The fault of a reply with a wrong byte, once what follows has been seen."""
@@ -722,25 +752,22 @@ class Connection:
             self.arm(READ)
         self.note("half-closed")
 
-    async def close(self) -> None:
-        """Close in order. Raises Fault (the socket is closed all the same) on surplus bytes."""
-        try:
-            if not self.eof and not self.paused:
-                self._look_once_more()
-            if self.inbox:
-                self.unanswered.clear()
-                await self.check_surplus()
-        finally:
-            self.abandon()
+    def close_plainly(self) -> bool:
+        """Close, if nothing is owed, can come, or lies unread: then nobody has to be waited for.
 
-    def _look_once_more(self) -> None:
-        """Before a close: take in what has come; that TLS ended badly harms nobody any more."""
-        self.ready |= READ
+        False where more care is needed; what was read is in the inbox then.
+        """
+        if self.dirty or self.verifier is not None or self.spoke or self.tls is not None:
+            return False
         try:
-            self.drain()
-        except Fault:
-            if self.tls is None or not self.tls.unfinished:
-                raise
+            self.inbox.add(self._recv(1))
+        except BlockingIOError:
+            self.abandon()
+            return True
+        except OSError:
+            return False  # whoever reads next is told, too
+        self.eof = not self.inbox
+        return False
 
     def reset(self) -> None:
         """Close with a RST, socket(7): SO_LINGER of zero seconds."""
@@ -753,30 +780,14 @@ class Connection:
     def say_goodbye(self) -> bool:
         """Send FIN; false if the connection is gone already."""
         assert self.sock is not None
-        self._finish_tls()
+        if self.tls is not None:
+            self.tls.finish()
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             return False
         self.ready |= READ
         return True
-
-    def ended(self) -> bool:
-        """Throw away what has arrived; true once the server's side has ended too."""
-        try:
-            for _ in range(READS_AT_ONCE):
-                if not (data := self._recv(LARGE)):
-                    return True
-                if len(data) < LARGE:
-                    self.ready &= ~READ
-            self.ready |= READ
-            return False
-        except BlockingIOError:
-            self.ready = 0
-            self.arm(READ)
-            return False
-        except OSError:
-            return True
 
     def _finish_tls(self) -> None:
         """Send close_notify, once, if there is room for it."""
@@ -798,6 +809,7 @@ class Connection:
         self.sock = None
         self.dirty = True
         self.want = 0
+        self.owed = None
 
 
 @dataclass(slots=True)
@@ -806,6 +818,7 @@ class Awaited:
 
     `due` moves on with each arrival (`heard`, 0 before the first), up to `until`; `took` is the
     latency in seconds, NaN where a standstill spoilt it; `sent` is what the reply answered.
+    `asked`: it answers something; else it is a greeting, or what a server tells unasked.
     """
 
     connection: Connection
@@ -817,6 +830,7 @@ class Awaited:
     took: float = 0.0
     ended: float = 0.0
     sent: Sent | None = None
+    asked: bool = True
 
     def advance(self, timeout: float) -> bool:
         """Check what has come; true when the reply is complete and right."""
@@ -871,11 +885,15 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
             if one.verifier.wrong_at is not None:
                 raise await one.connection.wrong(one.verifier)
         due = min(one.due for one in waiting)
-        if any(one.connection.at_hand for one in waiting):
-            await next_turn(task)
-            timed_out = task.loop.awake() >= due
-        else:
-            timed_out = await readable(task, [one.connection for one in waiting], due)
+        try:
+            if any(one.connection.at_hand for one in waiting):
+                await next_turn(task)
+                timed_out = task.loop.awake() >= due
+            else:
+                timed_out = await readable(task, [one.connection for one in waiting], due)
+        except Interrupted:
+            cut_off(waiting, timeout)
+            raise
         if timed_out:
             late = min(waiting, key=lambda one: one.due)
             quiet = task.loop.awake() - late.heard if late.heard else timeout
@@ -891,6 +909,24 @@ async def readable(task: Task, connections: Sequence[Connection], due: float) ->
     for one in connections:
         one.want = 0
     return timed_out
+
+
+def cut_off(waiting: Sequence[Awaited], timeout: float) -> None:
+    """Time is up: judge what has come of these replies, and note what is owed for how long.
+
+    Raises Fault for one that is wrong or lost.
+    """
+    for one in waiting:
+        connection, verifier = one.connection, one.verifier
+        connection.want = 0
+        connection.ready |= READ  # an event may be on its way
+        connection.verifier = verifier
+        whole = one.advance(timeout)
+        if verifier.wrong_at is not None:
+            raise at_once(connection.task, connection.wrong(verifier)) from None
+        if not whole and connection.owed is None and (one.asked or not connection.last):
+            since = one.heard + connection.loop.stood if one.heard else one.began
+            connection.owed = Owed(verifier.owed(), since, timeout)
 
 
 async def gather(task: Task, connection: Connection, size: int) -> bytes:
@@ -923,26 +959,6 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
         if timed_out:
             break
     return got
-
-
-async def drop(task: Task, connections: Sequence[Connection]) -> None:
-    """Give up connections without a RST: FIN, read what still comes for LINGER seconds, close.
-
-    A close with unread bytes would reset the connection, and could upset a server that is then
-    blamed for it.
-    """
-    going = [one for one in connections if one.connected and one.say_goodbye()]
-    due = task.loop.awake() + LINGER
-    while going := [one for one in going if not one.ended()]:
-        if any(one.ready & TRY for one in going):
-            await next_turn(task)
-            timed_out = task.loop.awake() >= due
-        else:
-            timed_out = await readable(task, going, due)
-        if timed_out:
-            break
-    for one in connections:
-        one.abandon()
 
 
 def bind(sock: socket.socket, source: str) -> None:

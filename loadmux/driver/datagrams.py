@@ -36,7 +36,7 @@ from loadmux.driver.connection import (
     await_replies,
 )
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
-from loadmux.driver.poller import READ, READABLE
+from loadmux.driver.poller import READABLE
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.rules import Verifier
 
@@ -232,15 +232,8 @@ class DatagramConnection(Connection):
 
     # --- closing --------------------------------------------------------------------------------
 
-    async def close(self) -> None:
-        """Close; nobody is told. Raises Fault on what nobody asked for (and it is closed)."""
-        try:
-            self.ready |= READ
-            self.drain()
-            self.unanswered.clear()
-            await self.check_surplus()
-        finally:
-            self.abandon()
+    def close_plainly(self) -> bool:
+        return False
 
     def say_goodbye(self) -> bool:
         return False

@@ -30,7 +30,7 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from itertools import count
 from time import perf_counter
 from types import coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loadmux.driver.poller import BATCH, Events, Poller
 from loadmux.driver.standstill import STILL, Standstill, Standstills
@@ -48,6 +48,8 @@ READY_AT_ONCE = 16
 SLICE = 0.002
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
+
+Result = TypeVar("Result")
 
 
 class Interrupted(BaseException):
@@ -113,6 +115,18 @@ def sleep_until(task: Task, when: float) -> Generator[None, bool, None]:
         task.set_deadline(when)
         yield
     task.deadline = NEVER
+
+
+def at_once(task: Task, work: Coroutine[Any, Any, Result]) -> Result:
+    """What `work` comes to if time is up wherever it would wait."""
+    try:
+        work.send(None)
+        work.throw(Interrupted())
+    except StopIteration as done:
+        return cast(Result, done.value)
+    finally:
+        task.deadline = NEVER
+    raise AssertionError("it waits on although time is up")
 
 
 class Loop:

@@ -39,6 +39,11 @@ class Uptake:
         now = self._loop.awake()
         self._due, self.next_look = now + self._timeout, now + self._timeout / LOOKS
 
+    @property
+    def idle(self) -> float:
+        """Seconds since the peer was last seen to take anything."""
+        return self._loop.awake() - (self._due - self._timeout)
+
     def stalled(self) -> bool:
         """Whether the peer has taken nothing for `timeout` seconds; looks if it is time."""
         now = self._loop.awake()

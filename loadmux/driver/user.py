@@ -14,23 +14,19 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.connection import (
-    QUIET,
-    Awaited,
-    Connection,
-    Endpoint,
-    await_replies,
-    drop,
-)
+from loadmux.driver.closing import close, drop
+from loadmux.driver.connection import Awaited, Connection, Endpoint, await_replies
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
-from loadmux.errors import Fault, Kind, ScriptFailed
+from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
 from loadmux.stats import Stats
 
+QUIET = 0.05
 SLOW_CONNECT = 0.9
 BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
@@ -191,7 +187,7 @@ class VirtualUser(Task):
     async def _leave(self, alive: bool) -> None:
         """After the last iteration."""
         self.control.ended = perf_counter()
-        if alive and self.prepared:
+        if alive and self.prepared and not self.interrupted:
             await self._walk(self.script.after)
         await self._part()
 
@@ -199,7 +195,7 @@ class VirtualUser(Task):
         """In the middle of an iteration, as time is up for good."""
         self.control.ended = perf_counter()
         self.control.stats.interrupted += self.iterating
-        await drop(self, self.connections)
+        await drop(self, self.connections, self._found_late)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -303,7 +299,7 @@ class VirtualUser(Task):
         self.iterating = False
         self._record(fault, step)
         if fault.evidence.unjudged:
-            await self._begin_anew()
+            await self._begin_anew(fault.evidence)
             return True
         refused = fault.evidence.kind in (Kind.REFUSED, Kind.UNREACHABLE)
         if refused and fault.evidence.step != "connect":
@@ -311,7 +307,8 @@ class VirtualUser(Task):
         if control.given_up:
             self.loop.stop()
             return False
-        return await self._recover(slowly or refused or fault.evidence.step == "connect")
+        slowly = slowly or refused or fault.evidence.step == "connect"
+        return await self._recover(slowly, fault.evidence)
 
     async def _script_failed(self, error: ScriptFailed) -> bool:
         """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
@@ -319,11 +316,14 @@ class VirtualUser(Task):
         self.control.stats.record_script_error(error)
         return await self._recover(slowly=True)
 
-    async def _recover(self, slowly: bool) -> bool:
-        """Do as `on_error` says, after a pause if that may go on and on; false: the user stops."""
+    async def _recover(self, slowly: bool, first: Evidence | None = None) -> bool:
+        """Do as `on_error` says, after a pause if that may go on and on; false: the user stops.
+
+        `first` is the fault that has ended the iteration, if one has.
+        """
         if self.script.on_error == "abort":
             self.control.aborted = self.control.stopping = True
-        await self._begin_anew()
+        await self._begin_anew(first)
         if self.script.on_error != "reconnect":
             return False
         if slowly:
@@ -333,9 +333,9 @@ class VirtualUser(Task):
             await self._rest(perf_counter() + min(pause, BACKOFF_MOST))
         return True
 
-    async def _begin_anew(self) -> None:
-        """Drop all sockets; `before` runs again, where there is one."""
-        await drop(self, self.connections)
+    async def _begin_anew(self, first: Evidence | None) -> None:
+        """Drop all sockets, after a fault or not; `before` runs again, where there is one."""
+        await drop(self, self.connections, partial(self._found_beside, first), first)
         self.prepared = not self.script.before
 
     def _note_refusal(self, fault: Fault) -> None:
@@ -346,14 +346,31 @@ class VirtualUser(Task):
             self.control.unreachable.setdefault(url, str(fault))
 
     def _record(self, fault: Fault, step: str, late: bool = False) -> None:
+        """`late`: it came to light after its exchange had been counted as right."""
         evidence = fault.evidence
         evidence.step = evidence.step or step
-        evidence.user, evidence.iteration = self.number, max(0, self.iteration - late)
+        evidence.user, evidence.iteration = self.number, self.iteration
         evidence.at = perf_counter() - self.loop.epoch
         if evidence.unjudged:
             self.control.stats.unjudged += 1
         else:
             self.control.stats.record_fault(evidence, late)
+
+    def _found_late(self, connection: Connection, fault: Fault) -> None:
+        """A fault on a connection that was given up after its last exchange, or was cut off."""
+        row = self.script.last_rows[self.connections.index(connection)]
+        self._record(fault, row, late=connection.verifier is None)
+        if not self.iterating:
+            fault.evidence.iteration = max(0, self.iteration - 1)
+
+    def _found_beside(self, first: Evidence | None, connection: Connection, fault: Fault) -> None:
+        """A fault on a connection that was dropped for the sake of another's.
+
+        What belongs to the one here and was told there already, or the other way round, follows.
+        """
+        if first is None or not swapped(first, connection.label, fault.evidence):
+            row = self.script.last_rows[self.connections.index(connection)]
+            self._record(fault, row, late=True)
 
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
@@ -381,9 +398,10 @@ class VirtualUser(Task):
         going = [one for one in self.connections if one.connected]
         if going:
             await sleep_until(self, perf_counter() + QUIET)
-        for connection in going:
-            try:
-                await connection.close()
-            except Fault as fault:
-                row = self.script.last_rows[self.connections.index(connection)]
-                self._record(fault, row, late=True)
+            await close(self, going, self.script.timeout, self._found_late)
+
+
+def swapped(first: Evidence, label: str, other: Evidence) -> bool:
+    """Whether a fault on the socket called `label` is the other half of the crosstalk `first`."""
+    here = f"user {first.user}, socket {first.socket}"
+    return label == first.belongs_to or here == other.belongs_to

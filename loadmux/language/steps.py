@@ -347,10 +347,15 @@ ON_SOCKETS = tuple(
         ),
         (
             "close",
-            "Close in order, once what the server still sends has been read.",
+            "Close in order, once what the server still sends has been read. What a rule owes is"
+            " awaited for the time-out; then comes FIN, and what follows is read to the end.",
             "- {send: hello, expect: reply}\n- {close: main}",
         ),
-        ("reset", "Close with a RST.", "- {send: hello, expect: reply}\n- {reset: main}"),
+        (
+            "reset",
+            "Close with a RST. What came before is judged.",
+            "- {send: hello, expect: reply}\n- {reset: main}",
+        ),
         (
             "stop_reading",
             "Let the server's replies pile up in the kernel.",

@@ -141,7 +141,8 @@ class Server:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if connection.family != socket.AF_UNIX:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             thread = threading.Thread(target=self._serve, args=(connection, len(self._threads)))
             self._connections.append(connection)
             self._threads.append(thread)
@@ -156,6 +157,16 @@ def reset(connection: socket.socket) -> None:
     """Close with a RST instead of a FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     connection.close()
+
+
+def how_it_ends(connection: socket.socket) -> str:
+    """Read to the end: `fin`, or `reset` for a RST (over TLS also for a FIN without its alert)."""
+    try:
+        while connection.recv(65536):
+            pass
+    except OSError:
+        return "reset"
+    return "fin"
 
 
 def answering(reply: Callable[[bytes], bytes]) -> Handler:

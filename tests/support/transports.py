@@ -76,6 +76,28 @@ class TlsServer(Server):
             self._handler(secured, number)
 
 
+class UnixServer(Server):
+    """A `Server` on a Unix socket at `path`."""
+
+    def __init__(self, handler: Handler, path: Path) -> None:
+        super().__init__(handler)
+        self._listener.close()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(1024)
+        self.url = f"unix://{path}"
+
+
+def server_of(scheme: str, handler: Handler, folder: Path) -> tuple[Server, str]:
+    """A server for `tcp`, `unix` or `tls`, and what a socket's options in a scenario must be."""
+    if scheme == "unix":
+        return UnixServer(handler, folder / "socket"), "{}"
+    if scheme == "tls":
+        authority = Authority(folder)
+        return TlsServer(handler, authority.server()), f"{{tls: {{ca: {authority.path}}}}}"
+    return Server(handler), "{}"
+
+
 class Gone(Exception):
     """Raised by a `Replies`: the server closes its socket, as if it had died."""
 

@@ -1,0 +1,332 @@
+"""How connections are given up: what has come is judged, FIN is sent, the rest is read.
+
+- Whatever ends a connection (a step, a fault on another socket, the end of the run), all that had
+  arrived is judged before. `close` and `finish` are strict: what no step has asked for by now is a
+  fault. `drop` and `reset` cut a conversation off: what a later step might have read is none.
+- Then comes FIN (over TLS close_notify before it), then what the server still sends is read, until
+  it has ended its side too, or for a while. A close with unread bytes, or bytes that come after it,
+  make the kernel send a RST (RFC 2525, 2.17; RFC 1122, 4.2.2.13), which can upset a server that is
+  then blamed for it.
+- What comes after our FIN may be a server's comment on a conversation that was broken off (`400`).
+  Only a reply rule judges it, which explains all that a server may say, and `finish`, as nothing
+  may follow a reply that ends its connection.
+- Where nothing is owed, nothing more can come and nothing lies unread, a plain close resets nobody,
+  and the server is not waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+
+from loadmux.driver.connection import Connection, readable
+from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn
+from loadmux.driver.poller import READ
+from loadmux.errors import Evidence, Fault
+from loadmux.rules import Verifier
+
+LINGER = 0.5
+LINGER_MOST = 2.0
+KEPT = 64 * 1024
+READ_MOST = 256 * 1024 * 1024
+
+Found = Callable[[Connection, Fault], None]
+"""Takes a fault that came to light on a connection that was given up."""
+
+
+class Leaving:
+    """One connection that is given up.
+
+    `due` is when it is no longer waited for, unless something comes (`patience` seconds more), and
+    `until` when it is not in any case. `over`: the stream has ended. `more`: bytes were left for
+    the next turn.
+    """
+
+    __slots__ = (
+        "after",
+        "connection",
+        "due",
+        "extra",
+        "fault",
+        "judged",
+        "more",
+        "over",
+        "patience",
+        "read",
+        "strict",
+        "until",
+        "wrong",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        judged: bool = True,
+        after: bool = False,
+        strict: bool = False,
+    ) -> None:
+        """`judged`: what has come is; `after`: also what comes after our FIN.
+
+        `strict`: that the connection is lost already is a fault.
+        """
+        self.connection = connection
+        self.judged = judged
+        self.after = after
+        self.strict = strict
+        self.extra: list[bytes] = []
+        self.wrong: Verifier | None = None
+        self.fault: Fault | None = None
+        self.over = self.more = False
+        self.read = 0
+        self.wait(0.0)
+        connection.paused = False
+        connection.ready |= READ  # an event may be on its way, or have come while nobody read
+        rule = connection.rule_verifier
+        if rule is not None and rule is not connection.verifier:
+            rule.restart()
+
+    def wait(self, patience: float, most: float = NEVER) -> None:
+        """Be patient from now on, in seconds."""
+        now = self.connection.loop.awake()
+        self.patience, self.due, self.until = patience, now + patience, now + most
+
+    @property
+    def found(self) -> bool:
+        return bool(self.extra) or self.wrong is not None or self.fault is not None
+
+    def hear(self) -> None:
+        """Take what has come, a bounded part of it, and judge it."""
+        connection = self.connection
+        self.more = False
+        while not self.over:
+            try:
+                data = connection.take()
+            except Fault as fault:
+                self._lost(fault)
+                return
+            if data is None:
+                return
+            if not data and connection.eof:
+                self.over = True
+                return
+            self.read += len(data)
+            self.over = self.read > READ_MOST
+            self.due = min(self.connection.loop.awake() + self.patience, self.until)
+            if self.judged:
+                self._judge(data)
+            if connection.task.overtime(perf_counter()):
+                self.more = connection.at_hand
+                return
+
+    def _lost(self, fault: Fault) -> None:
+        """The connection is no more; that TLS ended badly harms nobody at the end."""
+        self.over = True
+        tls = self.connection.tls
+        if self.strict and not (tls is not None and tls.unfinished):
+            self.fault = self.fault or fault
+
+    def _judge(self, data: bytes) -> None:
+        connection, verifier = self.connection, self.connection.verifier
+        if self.wrong is not None:
+            if not connection.datagrams and len(self.wrong.received) < KEPT:
+                self.wrong.received += data
+        elif verifier is None or verifier.done:
+            self._judge_unasked(data)
+        else:
+            connection.give(verifier, data)
+            connection.answer(verifier.answer())
+            if verifier.wrong_at is not None:
+                self.wrong = verifier
+            elif verifier.done:
+                connection.settle(verifier)
+
+    def _judge_unasked(self, data: bytes) -> None:
+        """Bytes (or a datagram) that came while no reply was under way."""
+        connection, rule = self.connection, self.connection.rule_verifier
+        if connection.datagrams:
+            if rule is not None and not rule.done:
+                rule.feed(data)
+                self.wrong = rule if rule.wrong_at is not None else None
+            elif not connection.unanswered:
+                self.extra.append(data)
+            return
+        if connection.endpoint.unasked is not None:
+            data = b"".join((*self.extra, data))  # what is left of a ping may go on
+            self.extra.clear()
+            try:
+                data = connection.unexplained(data)
+            except Fault as fault:
+                self.fault = self.fault or fault
+                return
+        elif rule is not None and not self.extra:
+            data = rule.feed(data)
+            if rule.wrong_at is not None:
+                self.wrong = rule
+                return
+        unasked = data and not (connection.unanswered and rule is None)
+        if unasked and sum(map(len, self.extra)) < KEPT:
+            self.extra.append(data)
+
+    def coming(self) -> bool:
+        """Whether more lies here to be judged, or must come by the rule, and there is hope."""
+        self.hear()
+        if self.over or self.found:
+            return False
+        rule, now = self.connection.rule_verifier, self.connection.loop.awake()
+        missing = rule is not None and not rule.done
+        return (self.more and now < self.until) or (missing and now < self.due)
+
+    def say_goodbye(self) -> bool:
+        """Tell the server the end; false where a plain close does, or the connection is gone."""
+        connection = self.connection
+        if self.over or self._quiet() or not connection.say_goodbye():
+            return False
+        rule = connection.rule_verifier
+        by_rule = rule is not None and connection.verifier in (None, rule)
+        self.judged = self.judged and (self.after or by_rule)
+        self.strict = False
+        return True
+
+    def _quiet(self) -> bool:
+        """Whether nothing can come any more, as far as anybody knows."""
+        connection = self.connection
+        under_way = connection.verifier or connection.rule_verifier or connection.unanswered
+        asked = under_way or connection.spoke or self.found or self.read or self.after
+        return not asked and self.judged and connection.tls is None
+
+    def speaking(self) -> bool:
+        """Whether the server has not ended its side yet, and is to be waited for."""
+        self.hear()
+        return not self.over and self.connection.loop.awake() < self.due
+
+    def tell(self, found: Found) -> None:
+        """Hand over what was found, once."""
+        connection, fault = self.connection, self.fault
+        if self.wrong is not None:
+            fault = at_once(connection.task, connection.wrong(self.wrong))
+        elif self.extra:
+            fault = connection.surplus(*self.extra)
+        self.extra, self.wrong, self.fault = [], None, None
+        if fault is not None:
+            found(connection, fault)
+
+
+async def close(
+    task: Task, connections: Sequence[Connection], timeout: float, found: Found | None = None
+) -> None:
+    """Close in order: what a rule says is owed is awaited for `timeout` seconds without progress.
+
+    What a rule allows beyond that has LINGER_MOST to go on after our FIN. Raises the first Fault,
+    once all are closed, unless `found` takes them.
+    """
+    leaving = []
+    for connection in connections:
+        if connection.close_plainly():
+            continue
+        connection.unanswered.clear()
+        leaving.append(Leaving(connection, strict=True, after=connection.ending))
+        leaving[-1].wait(timeout)
+    if leaving and found is not None:
+        await _depart(task, leaving, NEVER, found)
+    elif leaving:
+        await _or_raise(task, leaving, NEVER)
+
+
+async def finish(task: Task, connection: Connection) -> None:
+    """Close after a reply that ends its connection. Raises Fault if anything comes after it."""
+    connection.unanswered.clear()
+    await _or_raise(task, [Leaving(connection, after=True)], LINGER_MOST)
+
+
+async def drop(
+    task: Task,
+    connections: Sequence[Connection],
+    found: Found | None = None,
+    first: Evidence | None = None,
+) -> None:
+    """Give up connections in the middle of whatever they are at.
+
+    With `found` what has come on them is judged. After a fault, `first`, only on those that it has
+    nothing to do with: on its own socket, and where another reply of its step was under way, what
+    is wrong is wrong already.
+    """
+    leaving = []
+    for connection in connections:
+        if not connection.connected:
+            continue
+        beside = first is None or (connection.name != first.socket and connection.verifier is None)
+        leaving.append(Leaving(connection, judged=found is not None and beside))
+        leaving[-1].wait(0.0, LINGER_MOST)
+    await _depart(task, leaving, LINGER_MOST, found or _ignored)
+
+
+def reset(connection: Connection) -> None:
+    """Judge what has come, then send a RST. Raises Fault.
+
+    What may be the reply to a message that nobody asked a reply for is nobody's fault: whether it
+    is here already is a matter of microseconds.
+    """
+    explained = not connection.spoke or connection.rule_verifier is not None
+    leaving = Leaving(connection, judged=explained)
+    leaving.hear()
+    while leaving.more and not leaving.found:
+        leaving.hear()
+    faults: list[Fault] = []
+    leaving.tell(lambda _, fault: faults.append(fault))
+    connection.reset()
+    if faults:
+        raise faults[0]
+
+
+def _ignored(connection: Connection, fault: Fault) -> None:
+    pass
+
+
+async def _depart(task: Task, leaving: Sequence[Leaving], most: float, found: Found) -> None:
+    """Lead connections through all that comes before their end, all at once.
+
+    They are read on for `most` seconds after our FIN, whatever comes.
+
+    Interrupted, it hands over what it has found so far; the connections are left to `drop`.
+    """
+    try:
+        await _while(task, leaving, Leaving.coming)
+        going = [one for one in leaving if one.say_goodbye()]
+        for one in going:
+            rule = one.connection.rule_verifier
+            one.wait(LINGER if rule is None else LINGER_MOST, most)
+        await _while(task, going, Leaving.speaking)
+    finally:
+        for one in leaving:
+            one.tell(found)
+    for one in leaving:
+        one.connection.abandon()
+
+
+async def _or_raise(task: Task, leaving: Sequence[Leaving], most: float) -> None:
+    """The same, for a step: the first fault is raised, also if time is up."""
+    faults: list[Fault] = []
+    try:
+        await _depart(task, leaving, most, lambda _, fault: faults.append(fault))
+    except Interrupted:
+        if not faults:
+            raise
+    if faults:
+        raise faults[0]
+
+
+async def _while(
+    task: Task, going: Sequence[Leaving], waited_for: Callable[[Leaving], bool]
+) -> None:
+    """Wait, and have arrivals looked at, for as long as one of them is waited for."""
+    try:
+        while going := [one for one in going if waited_for(one)]:
+            if any(one.more for one in going):
+                await next_turn(task)
+            else:
+                due = min(one.due for one in going)
+                await readable(task, [one.connection for one in going], due)
+    except Interrupted:
+        for one in going:
+            one.connection.want = 0
+        raise
