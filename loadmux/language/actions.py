@@ -118,31 +118,18 @@ def _uniform(r: Reading, form: Any, others: Any) -> Uniform | None:
 
 
 UNIFORM = Pair(Duration(), "{uniform: [A, B]}")
+# fmt: off
 DRAWN = (
-    Form(
-        "uniform",
-        UNIFORM,
-        "Any time from the first to the second, equally likely.",
-        reads=_uniform,
-        cls=Uniform,
-        examples=("- {wait: {uniform: [1ms, 5ms]}}\n- {send: hello, expect: reply}",),
-    ),
-    Form(
-        "exponential",
-        Duration(zero=False),
-        "Exponential with this mean.",
-        cls=Exponential,
-        examples=("- {wait: {exponential: 2ms}}\n- {send: hello, expect: reply}",),
-    ),
-    Form(
-        "normal",
-        Pair(Duration(), "{normal: [MEAN, SD]}"),
-        "Normal, with a mean and a standard deviation; less than nothing counts as nothing.",
-        make=lambda pair: Normal(*pair),
-        cls=Normal,
-        examples=("- {wait: {normal: [5ms, 1ms]}}\n- {send: hello, expect: reply}",),
-    ),
+    Form("uniform", UNIFORM, "Any time from the first to the second, equally likely.",
+        reads=_uniform, cls=Uniform,
+        examples=("- {wait: {uniform: [1ms, 5ms]}}\n- {send: hello, expect: reply}",)),
+    Form("exponential", Duration(zero=False), "Exponential with this mean.", cls=Exponential,
+        examples=("- {wait: {exponential: 2ms}}\n- {send: hello, expect: reply}",)),
+    Form("normal", Pair(Duration(), "{normal: [MEAN, SD]}"), "Normal, with a mean and a standard"
+        " deviation; less than nothing counts as nothing.", make=lambda pair: Normal(*pair),
+        cls=Normal, examples=("- {wait: {normal: [5ms, 1ms]}}\n- {send: hello, expect: reply}",)),
 )
+# fmt: on
 
 
 class Time(Forms):

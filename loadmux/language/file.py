@@ -34,124 +34,63 @@ class Prose(Words):
         return value
 
 
-SCENARIO = Keys(
-    "a scenario",
-    (
-        Key("name", Label(), "What the report calls it; by default the file's name."),
-        Key(
-            "description",
-            Prose(),
-            "What it is for.",
-            default="",
-            examples=("name: greeting\ndescription: One user says hello.",),
-        ),
-        Key(
-            "target",
-            Targets(),
-            "The server: a URL, {url: URL, reply: RULE}, {bundled: MODEL, reply: RULE}, which is"
-            " started for the run, or names of several: each socket then says with `to` which is"
-            " its own. What else stands beside `bundled` are options of the target's own. Without"
-            " it --target must name one.",
-            examples=(
-                "target: tcp://127.0.0.1:8001\nsteps: [{send: hello, expect: hello}]",
-                "target: {bundled: threads, reply: upper}",
-                "target: {bundled: thread_pool, workers: 2}",
-                "target:\n"
-                "  front: {bundled: epoll, reply: echo}\n"
-                "  cache: {bundled: select, reply: upper}\n"
-                "sockets: {ask: {to: front}, look: {to: cache}}\n"
-                "steps:\n"
-                '  - {on: look, send: "key ${user}", expect: reply}\n'
-                '  - {on: ask, send: "key ${user}", expect: reply}',
-            ),
-        ),
-        Key(
-            "variables",
-            Variables(),
-            "Constants, lists for `for`, and feeders, by name.",
-            examples=(
-                "variables: {greeting: hello, version: 1.10}\n"
-                'steps: [{send: "${greeting} ${version}", expect: reply}]',
-            ),
-        ),
-        Key(
-            "sockets",
-            SOCKETS,
-            "The sockets of each user: a list of names, or names with options.",
-            shown=["main"],
-            examples=(
-                "sockets: [first, second]\n"
-                "steps:\n"
-                "  - {on: first, send: hello, expect: reply}\n"
-                "  - {on: second, send: hello, expect: reply}",
-            ),
-        ),
-        Key(
-            "before",
-            Steps(needed=False),
-            "Steps that a user takes once, when it starts, and again ahead of the next iteration"
-            " where a fault has dropped its connections, barriers passed over. Failing, they are"
-            " tried again after 50 ms, then 100 ms, up to 1 s, as a failing connect is.",
-            default=(),
-            examples=(
-                "before: [{send: hello, expect: reply}]\n"
-                "steps:\n"
-                '  - {send: "news?", expect: reply}\n'
-                "after: [{send: bye, expect: reply}]\n"
-                "load: {iterations: 3}",
-            ),
-        ),
-        Key(
-            "steps",
-            Steps(needed=True),
-            "The steps of one iteration.",
-            required="no steps; write 'steps:' and under it a list such as '- send: hello'",
-        ),
-        Key(
-            "after",
-            Steps(needed=False),
-            "Steps that a user takes once, when it stops; not where `before` does not hold.",
-            default=(),
-        ),
-        Key("load", LOAD, "How many users, and for how long.", shown={"users": 1}),
-        Key(
-            "thresholds",
-            Items(OneThreshold(), "a threshold"),
-            "What must hold for the run to pass; over no samples it does not. `errors == 0` is"
-            " added unless one of yours counts the errors of the run.",
-            default=(),
-            shown=["errors == 0"],
-        ),
-        Key(
-            "timeout",
-            Duration(zero=False),
-            "Longest wait of a connect, a send or an expect, counted from the last progress.",
-            default=5.0,
-            examples=("timeout: 500ms",),
-        ),
-        Key(
-            "on_error",
-            Choice(get_args(OnError)),
-            "After a fault: drop the user's sockets and go on with the next iteration (after"
-            " `before`), stop the user, or abort the run.",
-            default="reconnect",
-            examples=tuple(f"on_error: {word}" for word in get_args(OnError)),
-        ),
-        Key(
-            "seed",
-            Integer(0),
-            "Everything random comes from it; drawn and printed if there is none.",
-            examples=("seed: 42\nsteps: [{send: {random: 16}, expect: reply}]",),
-        ),
-        Key(
-            "weight",
-            Integer(),
-            "Its share of the users beside other scenarios of the same run.",
-            shown=1,
-            examples=("weight: 3",),
-        ),
-    ),
-)
+# fmt: off
+SCENARIO = Keys("a scenario", (
+    Key("name", Label(), "What the report calls it; by default the file's name."),
+    Key("description", Prose(), "What it is for.", default="",
+        examples=("name: greeting\ndescription: One user says hello.",)),
+    Key("target", Targets(), "The server: a URL, {url: URL, reply: RULE}, {bundled: MODEL, reply:"
+        " RULE}, which is started for the run, or names of several: each socket then says with `to`"
+        " which is its own. What else stands beside `bundled` are options of the target's own."
+        " Without it --target must name one.",
+        examples=("target: tcp://127.0.0.1:8001\n"
+            "steps: [{send: hello, expect: hello}]",
+            "target: {bundled: threads, reply: upper}",
+            "target: {bundled: thread_pool, workers: 2}",
+            "target:\n"
+            "  front: {bundled: epoll, reply: echo}\n"
+            "  cache: {bundled: select, reply: upper}\n"
+            "sockets: {ask: {to: front}, look: {to: cache}}\n"
+            "steps:\n"
+            '  - {on: look, send: "key ${user}", expect: reply}\n'
+            '  - {on: ask, send: "key ${user}", expect: reply}')),
+    Key("variables", Variables(), "Constants, lists for `for`, and feeders, by name.",
+        examples=("variables: {greeting: hello, version: 1.10}\n"
+            'steps: [{send: "${greeting} ${version}", expect: reply}]',)),
+    Key("sockets", SOCKETS, "The sockets of each user: a list of names, or names with options.",
+        shown=["main"],
+        examples=("sockets: [first, second]\n"
+            "steps:\n"
+            "  - {on: first, send: hello, expect: reply}\n"
+            "  - {on: second, send: hello, expect: reply}",)),
+    Key("before", Steps(needed=False), "Steps that a user takes once, when it starts, and again"
+        " ahead of the next iteration where a fault has dropped its connections, barriers passed"
+        " over. Failing, they are tried again after 50 ms, then 100 ms, up to 1 s, as a failing"
+        " connect is.", default=(),
+        examples=("before: [{send: hello, expect: reply}]\n"
+            "steps:\n"
+            '  - {send: "news?", expect: reply}\n'
+            "after: [{send: bye, expect: reply}]\n"
+            "load: {iterations: 3}",)),
+    Key("steps", Steps(needed=True), "The steps of one iteration.",
+        required="no steps; write 'steps:' and under it a list such as '- send: hello'"),
+    Key("after", Steps(needed=False), "Steps that a user takes once, when it stops; not where"
+        " `before` does not hold.", default=()),
+    Key("load", LOAD, "How many users, and for how long.", shown={"users": 1}),
+    Key("thresholds", Items(OneThreshold(), "a threshold"), "What must hold for the run to pass;"
+        " over no samples it does not. `errors == 0` is added unless one of yours counts the errors"
+        " of the run.", default=(), shown=["errors == 0"]),
+    Key("timeout", Duration(zero=False), "Longest wait of a connect, a send or an expect, counted"
+        " from the last progress.", default=5.0, examples=("timeout: 500ms",)),
+    Key("on_error", Choice(get_args(OnError)), "After a fault: drop the user's sockets and go on"
+        " with the next iteration (after `before`), stop the user, or abort the run.",
+        default="reconnect", examples=tuple(f"on_error: {word}" for word in get_args(OnError))),
+    Key("seed", Integer(0), "Everything random comes from it; drawn and printed if there is none.",
+        examples=("seed: 42\nsteps: [{send: {random: 16}, expect: reply}]",)),
+    Key("weight", Integer(), "Its share of the users beside other scenarios of the same run.",
+        shown=1, examples=("weight: 3",)),
+))
+# fmt: on
 STEPS = ("before", "steps", "after")
 
 

@@ -31,37 +31,18 @@ from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 REMEDY = "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}} or {fixed: SIZE}"
 
-MAX = Key(
-    "max",
-    Size(LARGEST_FRAME),
-    "The most bytes that a whole frame may have; more is a fault.",
-    default=MAX_FRAME,
-    attribute="max_size",
-    examples=(
-        "sockets: {main: {framing: {line: true, max: 1KiB}}}\n"
-        "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
-    ),
-)
-PREFIX = Keys(
-    "a 'length_prefix'",
-    (
-        Key(
-            "bytes",
-            OneOf(1, 2, 4, 8),
-            "How many bytes the length has.",
-            attribute="prefix",
-            required="'length_prefix' needs 'bytes', one of 1, 2, 4, 8",
-        ),
-        Key("order", Choice(("big", "little")), "Order of its bytes.", default="big"),
-        Key(
-            "counts_itself",
-            Boolean(),
-            "Whether the length counts its own bytes too.",
-            default=False,
-        ),
-    ),
-    remedy="write {bytes: 4}",
-)
+# fmt: off
+MAX = Key("max", Size(LARGEST_FRAME), "The most bytes that a whole frame may have; more is a"
+    " fault.", default=MAX_FRAME, attribute="max_size",
+    examples=("sockets: {main: {framing: {line: true, max: 1KiB}}}\n"
+        "steps: [{send: {frame: hello}, expect: {frame: hello}}]",))
+PREFIX = Keys("a 'length_prefix'", (
+    Key("bytes", OneOf(1, 2, 4, 8), "How many bytes the length has.", attribute="prefix",
+        required="'length_prefix' needs 'bytes', one of 1, 2, 4, 8"),
+    Key("order", Choice(("big", "little")), "Order of its bytes.", default="big"),
+    Key("counts_itself", Boolean(), "Whether the length counts its own bytes too.", default=False),
+), remedy="write {bytes: 4}")
+# fmt: on
 
 Make = Callable[[int], Framing]
 
@@ -71,63 +52,35 @@ def until_max(make: Callable[..., Framing]) -> Callable[..., Make]:
     return lambda value: lambda most: make(value, most)
 
 
+# fmt: off
 FORMS = (
-    Form(
-        "line",
-        Yes(),
-        "A body and LF; a CR before it belongs to the body.",
+    Form("line", Yes(), "A body and LF; a CR before it belongs to the body.",
         make=until_max(lambda true, most: line(most)),
-        examples=(
-            "sockets: {main: {framing: line}}\n"
-            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
-        ),
-    ),
-    Form(
-        "until_close",
-        Yes(),
-        "All until the server closes in order.",
+        examples=("sockets: {main: {framing: line}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",)),
+    Form("until_close", Yes(), "All until the server closes in order.",
         make=until_max(lambda true, most: UntilClose(most)),
-        examples=tuple(
-            f"sockets: {{main: {{framing: {framing}}}}}\n"
+        examples=tuple(f"sockets: {{main: {{framing: {framing}}}}}\n"
             "steps:\n"
             "  - {send: all of it}\n"
             "  - {half_close: main}\n"
             "  - {expect: {frame: all of it}}"
-            for framing in ("until_close", "{until_close: true, max: 1MB}")
-        ),
-    ),
-    Form(
-        "delimiter",
-        Bytes(),
-        "A body and these bytes.",
-        make=until_max(Delimited),
-        examples=(
-            'sockets: {main: {framing: {delimiter: "\\r\\n"}}}\n'
-            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
-        ),
-    ),
-    Form(
-        "length_prefix",
-        PREFIX,
-        "A length, then a body of as many bytes.",
+            for framing in ("until_close", "{until_close: true, max: 1MB}"))),
+    Form("delimiter", Bytes(), "A body and these bytes.", make=until_max(Delimited),
+        examples=('sockets: {main: {framing: {delimiter: "\\r\\n"}}}\n'
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",)),
+    Form("length_prefix", PREFIX, "A length, then a body of as many bytes.",
         make=until_max(lambda found, most: LengthPrefixed(**found, max_size=most)),
         examples=(
-            "sockets: {main: {framing: {length_prefix: {bytes: 2, order: little,"
-            " counts_itself: true}}}}\n"
-            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
-        ),
-    ),
-    Form(
-        "fixed",
-        Size(LARGEST_FRAME),
-        "A body of so many bytes.",
+            "sockets:\n"
+            "  main: {framing: {length_prefix: {bytes: 2, order: little, counts_itself: true}}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",)),
+    Form("fixed", Size(LARGEST_FRAME), "A body of so many bytes.",
         make=until_max(lambda size, most: Fixed(size)),
-        examples=(
-            "sockets: {main: {framing: {fixed: 8}}}\n"
-            "steps: [{send: {frame: 8 bytes.}, expect: {frame: 8 bytes.}}]",
-        ),
-    ),
+        examples=("sockets: {main: {framing: {fixed: 8}}}\n"
+            "steps: [{send: {frame: 8 bytes.}, expect: {frame: 8 bytes.}}]",)),
 )
+# fmt: on
 WORDS = tuple(form.name for form in FORMS if isinstance(form.type, Yes))
 
 

@@ -183,12 +183,10 @@ class _Paced(Relation):
         schema["oneOf"] = present(("users", "rate"))
 
 
-PHASE = Keys(
-    "a phase",
-    (Key("name", Label(), "What the report calls it."), *paced(least=0)),
-    remedy=EXAMPLE,
-    relations=(_Paced(), Apart("rate", EXCLUDED), OPEN_ONLY),
-)
+# fmt: off
+PHASE = Keys("a phase", (Key("name", Label(), "What the report calls it."), *paced(least=0)),
+    remedy=EXAMPLE, relations=(_Paced(), Apart("rate", EXCLUDED), OPEN_ONLY))
+# fmt: on
 
 
 class Phases(Type):
@@ -284,82 +282,43 @@ class LoadKeys(Keys):
 
 
 PACED = paced(least=1)
-LOAD = LoadKeys(
-    "a load",
-    (
-        *PACED,
-        Key(
-            "iterations",
-            Integer(),
-            "How many each user does; the load ends with them or with `run_time`, whichever comes"
-            " first. Without either it is one.",
-            examples=(
-                "load: {users: 5, iterations: 20}",
-                "load: {users: 5, iterations: 20, run_time: 5s}",
-            ),
-        ),
-        Key(
-            "spawn_rate",
-            SpawnRate(),
-            "So many users start a second at most; by default all at once.",
-            examples=("load: {users: 10, spawn_rate: 100/s, run_time: 5s}",),
-        ),
-        Key(
-            "pacing",
-            Duration(),
-            "A user begins an iteration at most once in this time.",
-            examples=("load: {users: 2, pacing: 10ms, run_time: 5s}",),
-        ),
-        Key(
-            "graceful_stop",
-            Duration(),
-            "How long a running iteration may go on when the time is up; what is still open then"
-            " counts as interrupted.",
-            default=5.0,
-            examples=(
-                "steps: [{send: hello, expect: reply}, {wait: 1ms}]\n"
-                "load: {users: 2, run_time: 5s, graceful_stop: 1s}",
-            ),
-        ),
-        Key(
-            "phases",
-            Phases(),
-            "Closed and open load, one after the other; the report has a row for each.",
-            examples=(
-                "load:\n"
-                "  phases:\n"
-                "    - {name: warm up, users: 0..10, run_time: 2s}\n"
-                "    - {name: steady, users: 10, run_time: 2s}\n"
-                "    - {name: pause, users: 0, run_time: 1s}\n"
-                "    - {name: spike, rate: 50/s..200/s, max_users: 20, run_time: 2s}",
-            ),
-        ),
-    ),
-    remedy=EXAMPLE,
-    relations=(
-        Apart(
-            "rate",
-            EXCLUDED
-            | {
-                "iterations": "'iterations' (per user) does not go with 'rate' (open load); give a"
-                " 'run_time'"
-            },
-        ),
-        OPEN_ONLY,
-        Apart(
-            "phases",
-            {
-                **{
-                    name: f"'{name}' does not go with 'phases'; write it in each phase"
-                    for name in ("users", "rate", "max_users", "run_time")
-                },
-                "iterations": "'iterations' does not go with 'phases'; each phase has its"
-                " 'run_time'",
-            },
-        ),
-        _TimedRamp(),
-    ),
+IN_PHASES = Apart(
+    "phases",
+    {
+        **{
+            key.name: f"'{key.name}' does not go with 'phases'; write it in each phase"
+            for key in PACED
+        },
+        "iterations": "'iterations' does not go with 'phases'; each phase has its 'run_time'",
+    },
 )
+# fmt: off
+LOAD = LoadKeys("a load", (
+    *PACED,
+    Key("iterations", Integer(), "How many each user does; the load ends with them or with"
+        " `run_time`, whichever comes first. Without either it is one.",
+        examples=("load: {users: 5, iterations: 20}",
+            "load: {users: 5, iterations: 20, run_time: 5s}")),
+    Key("spawn_rate", SpawnRate(), "So many users start a second at most; by default all at once.",
+        examples=("load: {users: 10, spawn_rate: 100/s, run_time: 5s}",)),
+    Key("pacing", Duration(), "A user begins an iteration at most once in this time.",
+        examples=("load: {users: 2, pacing: 10ms, run_time: 5s}",)),
+    Key("graceful_stop", Duration(), "How long a running iteration may go on when the time is up;"
+        " what is still open then counts as interrupted.", default=5.0,
+        examples=("steps: [{send: hello, expect: reply}, {wait: 1ms}]\n"
+            "load: {users: 2, run_time: 5s, graceful_stop: 1s}",)),
+    Key("phases", Phases(), "Closed and open load, one after the other; the report has a row for"
+        " each.",
+        examples=("load:\n"
+            "  phases:\n"
+            "    - {name: warm up, users: 0..10, run_time: 2s}\n"
+            "    - {name: steady, users: 10, run_time: 2s}\n"
+            "    - {name: pause, users: 0, run_time: 1s}\n"
+            "    - {name: spike, rate: 50/s..200/s, max_users: 20, run_time: 2s}",)),
+), remedy=EXAMPLE,
+    relations=(Apart("rate", {**EXCLUDED, "iterations": "'iterations' (per user) does not go with"
+        " 'rate' (open load); give a 'run_time'"}), OPEN_ONLY, IN_PHASES, _TimedRamp()))
+# fmt: on
 
 
 # --- the load in force --------------------------------------------------------------------------

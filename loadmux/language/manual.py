@@ -45,101 +45,60 @@ PROTOCOLS = tuple(
     f"- `{name}`: sent: {sent} Expected: {plugged.REPLIES[name]}"
     for name, sent in plugged.PAYLOADS.items()
 )
+ANSWERS = {
+    **{"echo": "hello", "upper": "HELLO", "ok": "ok", "upper_sb": "HELLO_SB", "sink": "reply"},
+    **{"received": "\"Server received b'hello'\"", "hello": "Hello Client!"},
+}
+"""What is right after `send: hello`, by rule."""
+# fmt: off
 SECTIONS = (
     Section("Scenario", "The top level of a file.", tuple(SCENARIO.keys.values())),
-    Section(
-        "Target", "A server that is there already.", (*AT_URL.keys.values(), RULE.keys["read_size"])
-    ),
-    Section(
-        "Feeder",
-        "A variable that is a table, a CSV file with a header: one row a user, the same one as long"
-        " as it lives. A text says `${name.column}`.",
-        tuple(FEEDER.keys.values()),
-    ),
-    Section(
-        "Sockets",
-        "Options of a socket. Each user has its own. One connects at its first use, stays connected"
-        " over iterations, and is closed when the user stops. Without `sockets` there is one,"
-        " `main`.",
-        tuple(OPTIONS.keys.values()),
-    ),
+    Section("Target", "A server that is there already.",
+        (*AT_URL.keys.values(), RULE.keys["read_size"])),
+    Section("Feeder", "A variable that is a table, a CSV file with a header: one row a user, the"
+        " same one as long as it lives. A text says `${name.column}`.",
+        tuple(FEEDER.keys.values())),
+    Section("Sockets", "Options of a socket. Each user has its own. One connects at its first use,"
+        " stays connected over iterations, and is closed when the user stops. Without `sockets`"
+        " there is one, `main`.", tuple(OPTIONS.keys.values())),
     Section("TLS", "Options of `tls`.", tuple(TLS.keys.values())),
-    Section(
-        "Framing",
-        "Where a message ends, for `frame` and `regex`: a word, or one of these forms and `max`"
-        " beside it.",
-        (*framings.FORMS, framings.MAX),
-    ),
+    Section("Framing", "Where a message ends, for `frame` and `regex`: a word, or one of these"
+        " forms and `max` beside it.", (*framings.FORMS, framings.MAX)),
     Section("Length prefix", "Keys of `length_prefix`.", tuple(framings.PREFIX.keys.values())),
-    Section(
-        "Steps",
-        "A step has one action, and what belongs to it. `send` and `expect` together are one"
-        " *exchange*, timed from just before the send until the last byte of the checked reply.",
-        tuple(steps.KEYS.values()),
-    ),
+    Section("Steps", "A step has one action, and what belongs to it. `send` and `expect` together"
+        " are one *exchange*, timed from just before the send until the last byte of the checked"
+        " reply.", tuple(steps.KEYS.values())),
     Section("Wait", "What is drawn in place of a duration.", actions.DRAWN),
-    Section(
-        "Payloads",
-        "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written in double"
-        " quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and `for`"
-        " define, and the built-in `user` and `iteration` (both from 0), `socket`, `uuid`, and"
-        " in `expect` `sent`: what the same step sent. `$${` is a literal `${`. `{text: ...}`"
-        " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`,"
-        " `on`, `barrier`, thresholds, the target): there `${name}` is a mistake.",
-        payloads.FORMS,
-        (
+    Section("Payloads", "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written"
+        " in double quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and"
+        " `for` define, and the built-in `user` and `iteration` (both from 0), `socket`, `uuid`,"
+        " and in `expect` `sent`: what the same step sent. `$${` is a literal `${`. `{text: ...}`"
+        " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`, `on`,"
+        " `barrier`, thresholds, the target): there `${name}` is a mistake.", payloads.FORMS, (
             '- {send: "user ${user}, iteration ${iteration}, on ${socket}: ${uuid}",'
             ' expect: "${sent}"}\n'
-            '- {send: "not a variable: $${user}", expect: "not a variable: $${user}"}',
-        ),
-    ),
-    Section(
-        "Replies",
-        "A text or another constant payload: exactly these bytes. The word `reply`: what the"
-        " target's rule makes of what this socket has sent and not yet checked. Or one of these.",
-        replies.FORMS,
-        ("- {send: hello}\n- {send: world, expect: reply}",),
-    ),
-    Section(
-        "Rules",
-        "How a server answers each chunk that it reads. `expect: reply` is right however the stream"
-        " was cut.",
-        (),
-        tuple(
-            f"target: {{bundled: epoll, reply: {rule}}}\nsteps: [{{send: hello, expect: {reply}}}]"
-            for rule, reply in (
-                ("echo", "hello"),
-                ("upper", "HELLO"),
-                ("ok", "ok"),
-                ("received", "\"Server received b'hello'\""),
-                ("upper_sb", "HELLO_SB"),
-                ("hello", "Hello Client!"),
-                ("sink", "reply"),
-            )
-        ),
-    ),
+            '- {send: "not a variable: $${user}", expect: "not a variable: $${user}"}',)),
+    Section("Replies", "A text or another constant payload: exactly these bytes. The word `reply`:"
+        " what the target's rule makes of what this socket has sent and not yet checked. Or one of"
+        " these.", replies.FORMS, ("- {send: hello}\n- {send: world, expect: reply}",)),
+    Section("Rules", "How a server answers each chunk that it reads. `expect: reply` is right"
+        " however the stream was cut.", (), tuple(
+            f"target: {{bundled: epoll, reply: {rule}}}\n"
+            f"steps: [{{send: hello, expect: {reply}}}]"
+            for rule, reply in ANSWERS.items())),
     Section("Protocols", "Forms of the protocols that ship.\n\n" + "\n".join(PROTOCOLS)),
-    Section(
-        "Load",
-        "Without a `load` there is one user with one iteration.",
-        tuple(LOAD.keys.values()),
-    ),
+    Section("Load", "Without a `load` there is one user with one iteration.",
+        tuple(LOAD.keys.values())),
     Section("Phases", "Keys of each phase of `phases`.", tuple(PHASE.keys.values())),
-    Section(
-        "Thresholds",
-        "`[STEP:] METRIC OP VALUE`. `connect` is the row of the connects; a step is named in quotes"
-        " or without.",
-        (),
-        (
-            'thresholds: ["errors == 0", "error_rate < 1%", "dropped == 0", "iterations >= 1",'
-            ' "rate > 1/m"]',
-            'thresholds: ["p(99) < 1s", "p(99.9) <= 2s", "min > 1us", "mean < 500ms", "max != 1s"]',
+    Section("Thresholds", "`[STEP:] METRIC OP VALUE`. `connect` is the row of the connects; a step"
+        " is named in quotes or without.", (), ('thresholds: ["errors == 0", "error_rate < 1%",'
+            ' "dropped == 0", "iterations >= 1", "rate > 1/m"]', 'thresholds: ["p(99) < 1s",'
+            ' "p(99.9) <= 2s", "min > 1us", "mean < 500ms", "max != 1s"]',
             "steps: [{name: log in, send: hello, expect: reply}]\n"
-            'thresholds: ["\'log in\': p(95) < 1s", "log in: errors == 0",'
-            ' "connect p(99) < 1s", "connect: max < 3s"]',
-        ),
-    ),
+            'thresholds: ["\'log in\': p(95) < 1s", "log in: errors == 0", "connect p(99) < 1s",'
+            ' "connect: max < 3s"]')),
 )
+# fmt: on
 
 
 def about(topic: str | None) -> str:

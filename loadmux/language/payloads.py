@@ -171,81 +171,37 @@ def _framed(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | No
 
 # --- the forms ----------------------------------------------------------------------------------
 
+# fmt: off
 FORMS = (
-    Form(
-        "text",
-        Replaced(),
-        "UTF-8 text; `${name}` is replaced, `$${` is a literal `${`.",
-        examples=("- {send: reply, expect: {text: reply}}",),
-    ),
-    Form(
-        "hex",
-        Encoded(lambda r, text: hexed(text), lambda data: data.hex(" "), HEX),
-        "Bytes in hex, such as 'de ad be ef'.",
-        make=Data,
-        examples=("- {send: {hex: de ad be ef}, expect: {hex: DEADBEEF}}",),
-    ),
-    Form(
-        "base64",
-        Encoded(
-            lambda r, text: based64(text), lambda data: base64.b64encode(data).decode(), BASE64
-        ),
-        "Bytes in base64, such as 'aGVsbG8='.",
-        make=Data,
-        examples=("- {send: {base64: aGVsbG8=}, expect: hello}",),
-    ),
-    Form(
-        "file",
-        Encoded(lambda r, text: r.files.read(text), repr, ""),
-        "The bytes of a file, looked for beside the scenario.",
-        make=Data,
-        examples=("- {send: {file: body.bin}, expect: {file: body.bin}}",),
-    ),
-    Form(
-        "random",
-        Size(LARGEST_PAYLOAD),
-        "So many fresh bytes every time, from the seed.",
-        cls=Random,
-        examples=("- {send: {random: 1KiB}, expect: reply}",),
-    ),
-    Form(
-        "repeat",
-        Inner(),
-        "A payload, `times` over.",
-        cls=Repeated,
+    Form("text", Replaced(), "UTF-8 text; `${name}` is replaced, `$${` is a literal `${`.",
+        examples=("- {send: reply, expect: {text: reply}}",)),
+    Form("hex", Encoded(lambda r, text: hexed(text), lambda data: data.hex(" "), HEX),
+        "Bytes in hex, such as 'de ad be ef'.", make=Data,
+        examples=("- {send: {hex: de ad be ef}, expect: {hex: DEADBEEF}}",)),
+    Form("base64", Encoded(lambda r, text: based64(text),
+        lambda data: base64.b64encode(data).decode(), BASE64), "Bytes in base64, such as"
+        " 'aGVsbG8='.", make=Data, examples=("- {send: {base64: aGVsbG8=}, expect: hello}",)),
+    Form("file", Encoded(lambda r, text: r.files.read(text), repr, ""), "The bytes of a file,"
+        " looked for beside the scenario.", make=Data,
+        examples=("- {send: {file: body.bin}, expect: {file: body.bin}}",)),
+    Form("random", Size(LARGEST_PAYLOAD), "So many fresh bytes every time, from the seed.",
+        cls=Random, examples=("- {send: {random: 1KiB}, expect: reply}",)),
+    Form("repeat", Inner(), "A payload, `times` over.", cls=Repeated,
         beside=(
-            Key(
-                "times",
-                Integer(),
-                "How often `repeat` repeats.",
-                required="'repeat' needs 'times'; write {repeat: ..., times: N}",
-            ),
-        ),
-        examples=('- {send: {repeat: "ab", times: 1000}, expect: {length: 2000}}',),
-    ),
-    Form(
-        "join",
-        Items(Inner(), "a payload"),
-        "Payloads, one after the other.",
-        cls=Joined,
-        examples=('- {send: {join: ["size: ", {hex: 00 05}, {random: 5}]}, expect: reply}',),
-    ),
-    Form(
-        "frame",
-        Inner(),
-        "A body in a frame, as the socket's `framing` says; several go into a `join`.",
-        reads=_framed,
-        cls=Framed,
-        attribute="payload",
-        examples=(
-            "sockets: {main: {framing: {length_prefix: {bytes: 4}}}}\n"
+            Key("times", Integer(), "How often `repeat` repeats.",
+                required="'repeat' needs 'times'; write {repeat: ..., times: N}"),
+        ), examples=('- {send: {repeat: "ab", times: 1000}, expect: {length: 2000}}',)),
+    Form("join", Items(Inner(), "a payload"), "Payloads, one after the other.", cls=Joined,
+        examples=('- {send: {join: ["size: ", {hex: 00 05}, {random: 5}]}, expect: reply}',)),
+    Form("frame", Inner(), "A body in a frame, as the socket's `framing` says; several go into a"
+        " `join`.", reads=_framed, cls=Framed, attribute="payload",
+        examples=("sockets: {main: {framing: {length_prefix: {bytes: 4}}}}\n"
             "steps:\n"
             "  - {send: {join: [{frame: one}, {frame: two}]}}\n"
             "  - {expect: {frame: one}}\n"
-            "  - {expect: {frame: two}}",
-        ),
-    ),
+            "  - {expect: {frame: two}}",)),
 )
+# fmt: on
 PLAIN = FORMS[:-1]
 """Those that need no socket."""
 

@@ -179,100 +179,51 @@ class Body(Type):
 
 
 UNTIL = "Up to and with these bytes; beside `regex`, what it must match ends with them."
-FRAME_FORM = Form(
-    "frame",
-    Body(),
-    "One frame with this body, as the socket's `framing` says: a constant payload, `{length}`,"
-    " `{regex}`, or `reply` and `{rule}` for the one frame that the same step sends.",
-    reads=_frame,
-    examples=(
-        "sockets: {main: {framing: line}}\n"
+# fmt: off
+FRAME_FORM = Form("frame", Body(), "One frame with this body, as the socket's `framing` says: a"
+    " constant payload, `{length}`, `{regex}`, or `reply` and `{rule}` for the one frame that the"
+    " same step sends.", reads=_frame,
+    examples=("sockets: {main: {framing: line}}\n"
         "steps:\n"
         "  - {send: {frame: hello}, expect: {frame: reply}}\n"
         "  - {send: {frame: hello}, expect: {frame: {rule: echo}}}\n"
-        "  - {send: {frame: \"id 17\"}, expect: {frame: {regex: 'id (?P<id>\\d+)'}}}\n"
-        '  - {send: {frame: "${id}"}, expect: {frame: {length: 2}}}',
-    ),
-)
-REGEX = Form(
-    "regex",
-    Expression(),
-    "One frame that matches this Python regular expression on bytes wholly (with `until`: what was"
-    " read). Its named groups become variables.",
-    reads=_regex,
+        '  - {send: {frame: "id 17"}, expect: {frame: {regex: \'id (?P<id>\\d+)\'}}}\n'
+        '  - {send: {frame: "${id}"}, expect: {frame: {length: 2}}}',))
+REGEX = Form("regex", Expression(), "One frame that matches this Python regular expression on bytes"
+    " wholly (with `until`: what was read). Its named groups become variables.", reads=_regex,
     beside=(Key("until", Bytes(), UNTIL),),
-    examples=(
-        "sockets: {main: {framing: line}}\n"
+    examples=("sockets: {main: {framing: line}}\n"
         "steps:\n"
         "  - {send: {frame: token 4711}, expect: {regex: 'token (?P<token>\\d+)'}}\n"
-        '  - {send: "use ${token};", expect: {regex: \'use 4711;\', until: ";"}}',
-    ),
-)
-RULE = Form(
-    "rule",
-    Rule(),
-    "What this rule makes of what the socket has sent and not yet checked.",
-    make=ByRule,
-    examples=("- {send: hello, expect: {rule: echo}}",),
-)
-LENGTH = Form(
-    "length",
-    Size(),
-    "So many bytes, whatever they are.",
-    cls=Length,
-    examples=("- {send: {random: 64}, expect: {length: 64}}",),
-)
+        '  - {send: "use ${token};", expect: {regex: \'use 4711;\', until: ";"}}',))
+RULE = Form("rule", Rule(), "What this rule makes of what the socket has sent and not yet checked.",
+    make=ByRule, examples=("- {send: hello, expect: {rule: echo}}",))
+LENGTH = Form("length", Size(), "So many bytes, whatever they are.", cls=Length,
+    examples=("- {send: {random: 64}, expect: {length: 64}}",))
 FORMS = (
     FRAME_FORM,
     REGEX,
     RULE,
     LENGTH,
-    Form(
-        "until",
-        Bytes(),
-        UNTIL,
-        cls=Until,
-        attribute="delimiter",
-        examples=(
-            '- {send: "one\\ntwo\\n"}\n'
+    Form("until", Bytes(), UNTIL, cls=Until, attribute="delimiter",
+        examples=('- {send: "one\\ntwo\\n"}\n'
             '- {expect: {until: "\\n"}, save: first}\n'
-            "- {expect: {until: {hex: 0a}}}",
-        ),
-    ),
-    Form(
-        "closed",
-        Yes(),
-        "The server closes in order (FIN): `closed`, or `{closed: true}`.",
+            "- {expect: {until: {hex: 0a}}}",)),
+    Form("closed", Yes(), "The server closes in order (FIN): `closed`, or `{closed: true}`.",
         make=lambda true: Closed(),
-        examples=(
-            "- {half_close: main}\n"
+        examples=("- {half_close: main}\n"
             "- {expect: closed}\n"
             "- {half_close: main}\n"
-            "- {expect: {closed: true}}",
-        ),
-    ),
-    Form(
-        "reset",
-        Yes(),
-        "The server resets the connection (RST).",
-        make=lambda true: WasReset(),
+            "- {expect: {closed: true}}",)),
+    Form("reset", Yes(), "The server resets the connection (RST).", make=lambda true: WasReset(),
         cls=WasReset,
-        examples=(
-            'target: {bundled: epoll, fault: "reset:1"}\n'
-            "steps: [{send: hello, expect: {reset: true}}]",
-        ),
-    ),
-    Form(
-        "silence",
-        Duration(zero=False),
-        "Nothing arrives for so long.",
-        cls=Silence,
-        examples=(
-            "target: {bundled: epoll, reply: sink}\n"
-            "steps: [{send: hello, expect: {silence: 20ms}}]",
-        ),
-    ),
+        examples=('target: {bundled: epoll, fault: "reset:1"}\n'
+            "steps: [{send: hello, expect: {reset: true}}]",)),
+    Form("silence", Duration(zero=False), "Nothing arrives for so long.", cls=Silence,
+        examples=("target: {bundled: epoll, reply: sink}\n"
+            "steps: [{send: hello, expect: {silence: 20ms}}]",)),
 )
+# fmt: on
 
 
 class AnyReply(payloads.AnyPayload):

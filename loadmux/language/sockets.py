@@ -83,25 +83,18 @@ class TlsOptions(Keys):
         return Tls(node.where, found.ca, found.cert, found.key, found.server_name, found.verify)
 
 
-TLS = TlsOptions(
-    "'tls'",
-    (
-        Key("ca", File(), "PEM file with the CAs to trust; by default the system's."),
-        Key("cert", File(), "PEM file with our own certificate, for a server that asks for it."),
-        Key("key", File(), "PEM file with its key; by default in the same file."),
-        Key(
-            "server_name",
-            Label(server_name),
-            "The name to ask for and to find; by default the URL's host.",
-        ),
-        Key("verify", Boolean(), "`false` takes any certificate.", default=True),
-    ),
-    Tls,
-    remedy="write {ca: FILE}, {cert: FILE, key: FILE}, {server_name: NAME} or {verify: false}",
+# fmt: off
+TLS = TlsOptions("'tls'", (
+    Key("ca", File(), "PEM file with the CAs to trust; by default the system's."),
+    Key("cert", File(), "PEM file with our own certificate, for a server that asks for it."),
+    Key("key", File(), "PEM file with its key; by default in the same file."),
+    Key("server_name", Label(server_name), "The name to ask for and to find; by default the URL's"
+        " host."),
+    Key("verify", Boolean(), "`false` takes any certificate.", default=True),
+), Tls, remedy="write {ca: FILE}, {cert: FILE, key: FILE}, {server_name: NAME} or {verify: false}",
     relations=(
-        Needs("key", ("cert",), "'key' needs 'cert: FILE', the certificate that it belongs to"),
-    ),
-)
+        Needs("key", ("cert",), "'key' needs 'cert: FILE', the certificate that it belongs to"),))
+# fmt: on
 
 
 # --- options ------------------------------------------------------------------------------------
@@ -167,77 +160,40 @@ class SocketOptions(Keys):
         return {name: value for name, value in found.items() if value is not None}
 
 
-OPTIONS = SocketOptions(
-    "a socket",
-    (
-        Key("to", To(), "Which of several targets it connects to."),
-        Key(
-            "count",
-            Count(most=MOST_SOCKETS),
-            "A group of so many sockets: `on: NAME` is all of them, `on: NAME[0]` one.",
-            examples=(
-                "sockets: {crowd: {count: 3}}\n"
-                "steps:\n"
-                "  - {on: crowd, send: hello, expect: reply}\n"
-                '  - {on: "crowd[2]", send: bye, expect: reply}',
-            ),
-        ),
-        Key(
-            "nodelay",
-            Boolean(),
-            "TCP_NODELAY: send small pieces at once.",
-            default=True,
-            examples=("sockets: {main: {nodelay: false}}",),
-        ),
-        Key(
-            "receive_buffer",
-            Size(LARGEST_BUFFER),
-            "SO_RCVBUF in bytes; by default the kernel's choice.",
-            examples=(
-                "sockets: {main: {receive_buffer: 4KiB, send_buffer: 16KiB}}\n"
-                "steps: [{send: {random: 256KiB}, expect: reply}]",
-            ),
-        ),
-        Key(
-            "send_buffer",
-            Size(LARGEST_BUFFER),
-            "SO_SNDBUF in bytes; by default the kernel's choice.",
-        ),
-        Key(
-            "source",
-            Words(ADDRESS, source),
-            "The address to connect from, or a block such as 127.0.1.0/24, used in turn.",
-            examples=(
-                "sockets: {one: {source: 127.0.0.2}, other: {source: 127.0.1.0/24}}\n"
-                "steps: [{on: all, send: hello, expect: reply}]",
-            ),
-        ),
-        Key(
-            "linger",
-            Duration(),
-            "SO_LINGER: how long `close` waits for what is unsent; `0s` resets the connection.",
-            examples=(
-                "sockets: {main: {linger: 1s}}\n"
-                "steps: [{send: hello, expect: reply}, {close: main}]",
-            ),
-        ),
-        Key("framing", FRAMING, "Where a message ends, for `frame` and `regex`."),
-        Key(
-            "tls",
-            TLS,
-            "Options of TLS, for targets that speak it: `tls://` ones, and bundled ones with"
-            " `tls: true`.",
-            examples=(
-                "target: {bundled: epoll, tls: true}",
-                'target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
-                "sockets: {main: {tls: {ca: ca.pem, server_name: localhost}}}",
-                'target: {url: "tls://localhost:8443", reply: echo}\n'
-                "sockets: {main: {tls: {cert: client.pem, key: client.pem, verify: false}}}",
-            ),
-        ),
-    ),
-    definition="socket_options",
-)
+# fmt: off
+OPTIONS = SocketOptions("a socket", (
+    Key("to", To(), "Which of several targets it connects to."),
+    Key("count", Count(most=MOST_SOCKETS), "A group of so many sockets: `on: NAME` is all of them,"
+        " `on: NAME[0]` one.",
+        examples=("sockets: {crowd: {count: 3}}\n"
+            "steps:\n"
+            "  - {on: crowd, send: hello, expect: reply}\n"
+            '  - {on: "crowd[2]", send: bye, expect: reply}',)),
+    Key("nodelay", Boolean(), "TCP_NODELAY: send small pieces at once.", default=True,
+        examples=("sockets: {main: {nodelay: false}}",)),
+    Key("receive_buffer", Size(LARGEST_BUFFER), "SO_RCVBUF in bytes; by default the kernel's"
+        " choice.",
+        examples=("sockets: {main: {receive_buffer: 4KiB, send_buffer: 16KiB}}\n"
+            "steps: [{send: {random: 256KiB}, expect: reply}]",)),
+    Key("send_buffer", Size(LARGEST_BUFFER), "SO_SNDBUF in bytes; by default the kernel's choice."),
+    Key("source", Words(ADDRESS, source), "The address to connect from, or a block such as"
+        " 127.0.1.0/24, used in turn.",
+        examples=("sockets: {one: {source: 127.0.0.2}, other: {source: 127.0.1.0/24}}\n"
+            "steps: [{on: all, send: hello, expect: reply}]",)),
+    Key("linger", Duration(), "SO_LINGER: how long `close` waits for what is unsent; `0s` resets"
+        " the connection.",
+        examples=("sockets: {main: {linger: 1s}}\n"
+            "steps: [{send: hello, expect: reply}, {close: main}]",)),
+    Key("framing", FRAMING, "Where a message ends, for `frame` and `regex`."),
+    Key("tls", TLS, "Options of TLS, for targets that speak it: `tls://` ones, and bundled ones"
+        " with `tls: true`.",
+        examples=("target: {bundled: epoll, tls: true}",
+            'target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
+            "sockets: {main: {tls: {ca: ca.pem, server_name: localhost}}}",
+            'target: {url: "tls://localhost:8443", reply: echo}\n'
+            "sockets: {main: {tls: {cert: client.pem, key: client.pem, verify: false}}}")),
+), definition="socket_options")
+# fmt: on
 
 
 # --- declarations -------------------------------------------------------------------------------

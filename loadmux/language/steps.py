@@ -290,39 +290,27 @@ def _needed(r: Reading, fields: Fields, action: Action) -> list[Any]:
 
 
 ON = actions.On()
+# fmt: off
 EXCHANGES = (
-    Action(
-        "send",
-        ToSend(),
-        "What is sent, a payload; done when the kernel took every byte.",
-        takes=("pieces", "gap", "on", "within"),
-        build=_exchange,
+    Action("send", ToSend(), "What is sent, a payload; done when the kernel took every byte.",
+        takes=("pieces", "gap", "on", "within"), build=_exchange, on_sockets=True,
+        examples=("- {send: hello, expect: reply}",)),
+    Action("expect", REPLY, "The reply; read until it is complete, wrong or late. An `expect`"
+        " without a `send` answers the oldest `send` on its socket that nothing has answered yet,"
+        " and is an exchange timed from that send; by a rule it answers all of them. With none open"
+        " (a greeting, a push, the rest of a reply that is read in parts) it is a *receive*: a row"
+        " of its own, timed from when the wait began, that is in no total, no `rate`, and no"
+        " threshold but those that name the step.", takes=("save", "on", "within"), build=_exchange,
         on_sockets=True,
-        examples=("- {send: hello, expect: reply}",),
-    ),
-    Action(
-        "expect",
-        REPLY,
-        "The reply; read until it is complete, wrong or late. An `expect` without a `send` answers"
-        " the oldest `send` on its socket that nothing has answered yet, and is an exchange timed"
-        " from that send; by a rule it answers all of them. With none open (a greeting, a push, the"
-        " rest of a reply that is read in parts) it is a *receive*: a row of its own, timed from"
-        " when the wait began, that is in no total, no `rate`, and no threshold but those that name"
-        " the step.",
-        takes=("save", "on", "within"),
-        build=_exchange,
-        on_sockets=True,
-        examples=(
-            "- {send: first}\n"
+        examples=("- {send: first}\n"
             "- {send: second}\n"
             "- {expect: firstsecond, save: answer}\n"
             '- {send: "you said ${answer}", expect: you said firstsecond}',
             '- {send: "5 bytes, and some more"}\n'
             "- {name: header, expect: {length: 7}}\n"
-            "- {name: body, expect: {length: 15}}  # a receive: the header has answered the send",
-        ),
-    ),
+            "- {name: body, expect: {length: 15}}  # a receive: the header has answered the send")),
 )
+# fmt: on
 ON_SOCKETS = tuple(
     Action(
         name,
@@ -368,138 +356,77 @@ ON_SOCKETS = tuple(
         ("resume_reading", "Read again, after `stop_reading`."),
     )
 )
+# fmt: off
 OTHERS = (
-    Action(
-        "wait",
-        actions.Time(),
-        "Wait, without doing anything.",
-        cls=Wait,
-        examples=("- {wait: 5ms}\n- {send: hello, expect: reply}",),
-    ),
-    Action(
-        "repeat",
-        Integer(),
-        "How often the steps of `do` are carried out.",
-        cls=Repeat,
-        takes=("do",),
-        needs=("do",),
-        examples=("- repeat: 3\n  do:\n    - {send: hello, expect: reply}\n    - {wait: 1ms}",),
-    ),
-    Action(
-        "for",
-        actions.Loop(),
-        "`{NAME: LIST}`: the steps of `do` for each value of a list, or of one in `variables`; it"
-        " is `${NAME}`.",
-        cls=For,
-        takes=("do",),
-        needs=("do",),
+    Action("wait", actions.Time(), "Wait, without doing anything.", cls=Wait,
+        examples=("- {wait: 5ms}\n- {send: hello, expect: reply}",)),
+    Action("repeat", Integer(), "How often the steps of `do` are carried out.", cls=Repeat,
+        takes=("do",), needs=("do",),
+        examples=("- repeat: 3\n  do:\n    - {send: hello, expect: reply}\n    - {wait: 1ms}",)),
+    Action("for", actions.Loop(), "`{NAME: LIST}`: the steps of `do` for each value of a list, or"
+        " of one in `variables`; it is `${NAME}`.", cls=For, takes=("do",), needs=("do",),
         build=_for,
-        examples=(
-            "variables: {colours: [red, green, blue]}\n"
+        examples=("variables: {colours: [red, green, blue]}\n"
             "steps:\n"
             '  - for: {colour: "${colours}"}\n'
             '    do: [{send: "a ${colour} balloon", expect: reply}]\n'
             "  - for: {number: [1, 2, 3]}\n"
-            '    do: [{send: "number ${number}", expect: reply}]',
-        ),
-    ),
-    Action(
-        "set",
-        actions.Values(),
-        "Variables from here on.",
-        cls=Set,
-        examples=(
-            '- set: {greeting: "hello from ${user}"}\n- {send: "${greeting}", expect: reply}',
-        ),
-    ),
-    Action(
-        "together",
-        Branches(),
-        "Branches: lists of steps that run at once within the user, each with sockets of its own;"
-        " done when all are. What a branch saves has a value for the others only after it.",
-        cls=Together,
-        build=_together,
-        examples=(
-            "sockets: [listener, speaker]\n"
+            '    do: [{send: "number ${number}", expect: reply}]',)),
+    Action("set", actions.Values(), "Variables from here on.", cls=Set,
+        examples=('- set: {greeting: "hello from ${user}"}\n'
+            '- {send: "${greeting}", expect: reply}',)),
+    Action("together", Branches(), "Branches: lists of steps that run at once within the user, each"
+        " with sockets of its own; done when all are. What a branch saves has a value for the"
+        " others only after it.", cls=Together, build=_together,
+        examples=("sockets: [listener, speaker]\n"
             "steps:\n"
             "  - together:\n"
             "      - - {on: listener, send: one, expect: reply}\n"
             "        - {on: listener, send: two, expect: reply}\n"
             "      - - {on: speaker, send: hello, expect: reply, save: said}\n"
-            '  - {on: listener, send: "they said ${said}", expect: they said hello}',
-        ),
-    ),
-    Action(
-        "barrier",
-        actions.BarrierName(),
-        "Wait until every running user is at the barrier of this name. It needs a fixed number of"
-        " users: no `rate`, ramps or `phases`.",
-        cls=Barrier,
-        examples=(
-            "steps:\n"
+            '  - {on: listener, send: "they said ${said}", expect: they said hello}',)),
+    Action("barrier", actions.BarrierName(), "Wait until every running user is at the barrier of"
+        " this name. It needs a fixed number of users: no `rate`, ramps or `phases`.", cls=Barrier,
+        examples=("steps:\n"
             "  - {send: hello, expect: reply}\n"
             "  - {barrier: everybody has said hello}\n"
             "  - {send: bye, expect: reply}\n"
-            "load: {users: 5, iterations: 3}",
-        ),
-    ),
-    Action(
-        "call",
-        actions.Called(),
-        "Calls `async def FUNCTION(user)`, looked for in the scenario's folder first (here in"
-        " `helpers.py`); what a `user` can do stands in the README, under Python scenarios.",
-        cls=Call,
-        examples=(
-            "async def talk(user):\n"
+            "load: {users: 5, iterations: 3}",)),
+    Action("call", actions.Called(), "Calls `async def FUNCTION(user)`, looked for in the"
+        " scenario's folder first (here in `helpers.py`); what a `user` can do stands in the"
+        " README, under Python scenarios.", cls=Call,
+        examples=("async def talk(user):\n"
             "    for number in range(user.random.randint(1, 3)):\n"
             '        await user["main"].exchange(f"number {number}", expect=f"number {number}")',
-            '- {call: "helpers:talk"}\n- {send: hello, expect: reply}',
-        ),
-    ),
+            '- {call: "helpers:talk"}\n'
+            "- {send: hello, expect: reply}")),
 )
+# fmt: on
 ACTIONS = {action.name: action for action in (*EXCHANGES, *ON_SOCKETS, *OTHERS)}
-NAME = Key(
-    "name",
-    actions.RowName(also={"not": {"const": CONNECT}}),
-    "The row in the report; by default the action, the sockets and the step's number.",
-    examples=("- {name: login, send: hello, expect: reply, within: 200ms}",),
-)
+# fmt: off
+NAME = Key("name", actions.RowName(also={"not": {"const": CONNECT}}), "The row in the report; by"
+    " default the action, the sockets and the step's number.",
+    examples=("- {name: login, send: hello, expect: reply, within: 200ms}",))
 MODIFIERS = (
-    Modifier(
-        "pieces",
-        actions.Pieces(),
-        "Cuts what is sent: a size, sizes (the last one repeats), or `each_byte`.",
-        default=(),
-        examples=(
-            "- {send: in two halves, pieces: 7, expect: reply}\n"
+    Modifier("pieces", actions.Pieces(), "Cuts what is sent: a size, sizes (the last one repeats),"
+        " or `each_byte`.", default=(),
+        examples=("- {send: in two halves, pieces: 7, expect: reply}\n"
             '- {send: "in ever longer pieces", pieces: [1, 2, 3, 5], expect: reply}\n'
-            "- {send: slowly, pieces: each_byte, gap: 1ms, expect: reply}",
-        ),
-    ),
+            "- {send: slowly, pieces: each_byte, gap: 1ms, expect: reply}",)),
     Modifier("gap", Duration(), "Pause between the pieces.", default=0.0),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
     Modifier("do", DO, "The steps that are repeated."),
-    Modifier(
-        "on",
-        ON,
-        "Which sockets; with several, the send goes out on every one before the first reply is"
-        " awaited. By default `main`, or the only one.",
-        attribute="sockets",
-        examples=(
-            "sockets: {a: , b: , crowd: {count: 2}}\n"
+    Modifier("on", ON, "Which sockets; with several, the send goes out on every one before the"
+        " first reply is awaited. By default `main`, or the only one.", attribute="sockets",
+        examples=("sockets: {a: , b: , crowd: {count: 2}}\n"
             "steps:\n"
             "  - {on: a, send: hello, expect: reply}\n"
             '  - {on: [a, "crowd[1]"], send: hello, expect: reply}\n'
-            "  - {on: all, send: hello, expect: reply}",
-        ),
-    ),
-    Modifier(
-        "within",
-        Duration(zero=False),
-        "Timeout of this step, instead of the scenario's.",
-        belongs="an action on a socket",
-    ),
+            "  - {on: all, send: hello, expect: reply}",)),
+    Modifier("within", Duration(zero=False), "Timeout of this step, instead of the scenario's.",
+        belongs="an action on a socket"),
 )
+# fmt: on
 KEYS: Mapping[str, Key] = {
     **ACTIONS,
     NAME.name: NAME,

@@ -68,53 +68,27 @@ class RuleAndSize(Type):
         return rule if size is None else {"rule": rule, "read_size": size}
 
 
-RULE = Keys(
-    "'reply'",
-    (
-        Key(
-            "rule",
-            Rule(),
-            "What `expect: reply` then checks.",
-            required="'reply' needs a 'rule'; write {rule: RULE, read_size: SIZE}",
-        ),
-        Key(
-            "read_size",
-            Size(),
-            "How much the server reads at a time, which bounds how many replies a message may have."
-            " (Where nothing is known, `ok` and `hello` allow one for each byte; a bundled target"
-            " reads 64 KiB at a time, or what it is told.)",
-            examples=(
-                'target: {url: "tcp://127.0.0.1:8001", reply: {rule: ok, read_size: 200}}',
-                "target: {bundled: poll, reply: {rule: ok, read_size: 200}}",
-            ),
-        ),
-    ),
-)
-REPLY = Key(
-    "reply",
-    RuleAndSize(),
-    "How the server replies: what `expect: reply` then checks.",
-    default=(None, None),
-)
-AT_URL = Keys(
-    "a target with a 'url'",
-    (
-        Key(
-            "url",
-            URL,
-            "Where the server listens: tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT (IPv6 in"
-            " brackets) or unix:///PATH.",
-            required="a target needs a 'url'",
-            examples=(
-                'target: {url: "tcp://[::1]:8001", reply: echo}',
-                'target: {url: "unix:///run/my.sock", reply: echo}',
-                'target: {url: "udp://127.0.0.1:8001", reply: echo}',
-            ),
-        ),
-        REPLY,
-    ),
-    lambda url, reply: Target(url, None, reply[0], {}, reply[1]),
-)
+# fmt: off
+RULE = Keys("'reply'", (
+    Key("rule", Rule(), "What `expect: reply` then checks.",
+        required="'reply' needs a 'rule'; write {rule: RULE, read_size: SIZE}"),
+    Key("read_size", Size(), "How much the server reads at a time, which bounds how many replies a"
+        " message may have. (Where nothing is known, `ok` and `hello` allow one for each byte; a"
+        " bundled target reads 64 KiB at a time, or what it is told.)",
+        examples=('target: {url: "tcp://127.0.0.1:8001", reply: {rule: ok, read_size: 200}}',
+            "target: {bundled: poll, reply: {rule: ok, read_size: 200}}")),
+))
+REPLY = Key("reply", RuleAndSize(), "How the server replies: what `expect: reply` then checks.",
+    default=(None, None))
+AT_URL = Keys("a target with a 'url'", (
+    Key("url", URL, "Where the server listens: tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT"
+        " (IPv6 in brackets) or unix:///PATH.", required="a target needs a 'url'",
+        examples=('target: {url: "tcp://[::1]:8001", reply: echo}', "target: {url:"
+            ' "unix:///run/my.sock", reply: echo}', 'target: {url: "udp://127.0.0.1:8001", reply:'
+            " echo}")),
+    REPLY,
+), lambda url, reply: Target(url, None, reply[0], {}, reply[1]))
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

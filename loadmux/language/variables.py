@@ -43,34 +43,17 @@ class _NeverShort(Relation):
         schema["not"] = drawn
 
 
-FEEDER = Keys(
-    "a feeder",
-    (
-        Key(
-            "csv",
-            Words(),
-            "A CSV file with a header, looked for beside the scenario.",
-            attribute="file",
-            required=f"a feeder needs a file; {FORM}",
-            examples=(TABLE,),
-        ),
-        Key(
-            "pick",
-            Choice(get_args(Pick)),
-            "Which row a user gets: by its number, in an order of chance, or any.",
-            default="sequential",
-            examples=(TABLES,),
-        ),
-        Key(
-            "when_short",
-            Choice(get_args(WhenShort)),
-            "What fewer rows than users are: an error, or they begin again.",
-            default="error",
-        ),
-    ),
-    relations=(_NeverShort(),),
-    description="A feeder: one row of a table for each user, `${name.column}`.",
-)
+# fmt: off
+FEEDER = Keys("a feeder", (
+    Key("csv", Words(), "A CSV file with a header, looked for beside the scenario.",
+        attribute="file", required=f"a feeder needs a file; {FORM}", examples=(TABLE,)),
+    Key("pick", Choice(get_args(Pick)), "Which row a user gets: by its number, in an order of"
+        " chance, or any.", default="sequential", examples=(TABLES,)),
+    Key("when_short", Choice(get_args(WhenShort)), "What fewer rows than users are: an error, or"
+        " they begin again.", default="error"),
+), relations=(_NeverShort(),),
+    description="A feeder: one row of a table for each user, `${name.column}`.")
+# fmt: on
 VALUE = Constant(patterns.CONSTANT)
 
 
