@@ -84,8 +84,7 @@ class Pieces(Type):
                 return (1,)
             if not node.value[:1].isdigit():
                 hint = suggestion(node.value, [EACH_BYTE], f"{SIZE_FORMS}, a list, or")
-                r.add(node.where, f"{quoted(node.value)} are no pieces{hint}")
-                return None
+                return r.refuse(node, f"{quoted(node.value)} are no pieces{hint}")
         if isinstance(node, ListNode) and not node.items:
             r.add(node.where, f"'pieces' holds no size; {SIZE_FORMS}")
         items = node.items if isinstance(node, ListNode) else (node,)
@@ -112,8 +111,7 @@ def _uniform(r: Reading, form: Any, others: Any) -> Uniform | None:
     if pair is None:
         return None
     if pair[0] > pair[1]:
-        r.add(form.value.where, "'uniform' goes from the shorter to the longer time")
-        return None
+        return r.refuse(form.value, "'uniform' goes from the shorter to the longer time")
     return Uniform(*pair)
 
 
@@ -247,8 +245,7 @@ class Listed(Type):
         lists = ["${" + known + "}" for known in r.names.lists]
         hint = suggestion("${" + name + "}", lists, "lists in 'variables' are")
         message = f"'for' goes through a list, and {quoted(text)} is none"
-        r.add(node.where, message + (hint or "; write {NAME: [A, B]}"))
-        return None
+        return r.refuse(node, message + (hint or "; write {NAME: [A, B]}"))
 
     def schema(self, s: Schemas) -> Schema:
         pattern = rf"^\$\{{{patterns.NAME}\}}$"

@@ -111,8 +111,7 @@ class AnyFraming(Forms):
             near = suggestion(found, self.forms, "")
             near = near if "did you mean" in near else r.near(found, "framers")
             message = f"unknown framing {quoted(found)}{near or f'; {REMEDY}'}"
-        r.add(node.where, message)
-        return None
+        return r.refuse(node, message)
 
     def missing(self) -> str:
         return f"needs a form; {REMEDY}"

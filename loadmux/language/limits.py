@@ -49,8 +49,7 @@ class OneThreshold(Words):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if isinstance(node, MappingNode):
             message = "a threshold must be a text; put the whole of it in quotes, as in"
-            r.add(node.where, f"{message} \"'login': p(95) < 20ms\"")
-            return None
+            return r.refuse(node, f"{message} \"'login': p(95) < 20ms\"")
         return super().read(r, node, what)
 
     def made(self, r: Reading, node: Node, text: str, what: str) -> Threshold:

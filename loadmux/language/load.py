@@ -78,8 +78,7 @@ class RateOrRamp(Type):
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if not isinstance(node, ScalarNode) or not isinstance(node.value, str):
-            r.add(node.where, f"{what} must be a rate, not {kind_of(node)}; {RATE_FORMS}")
-            return None
+            return r.refuse(node, f"{what} must be a rate, not {kind_of(node)}; {RATE_FORMS}")
         return _ramp(r, node, what, _ends(node) or (node.value, node.value), units.rate)
 
     def schema(self, s: Schemas) -> Schema:
@@ -106,11 +105,9 @@ def _ramp(
     try:
         first, last = map(convert, ends)
     except ValueError as error:
-        r.add(node.where, f"{what}: {error}")
-        return None
+        return r.refuse(node, f"{what}: {error}")
     if not first and not last:
-        r.add(node.where, f"{what} must be more than zero")
-        return None
+        return r.refuse(node, f"{what} must be more than zero")
     return first, last
 
 

@@ -96,16 +96,14 @@ class Encoded(Type):
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if not isinstance(node, ScalarNode) or node.value is None or isinstance(node.value, bool):
-            r.add(node.where, f"{what} must be a text, not {kind_of(node)}")
-            return None
+            return r.refuse(node, f"{what} must be a text, not {kind_of(node)}")
         written = nodes.literal(r.mistakes, node.where, node.text, what)
         if written is None:
             return None
         try:
             return self._convert(r, written)
         except ValueError as error:
-            r.add(node.where, str(error))
-            return None
+            return r.refuse(node, str(error))
 
     def schema(self, s: Schemas) -> Schema:
         return {**self._pattern, "type": ["string", "number"]}
@@ -287,8 +285,7 @@ class ToSend(Type):
         if payload is None or not bounded(r, node.where, payload):
             return None
         if is_empty(payload):
-            r.add(node.where, "there is nothing to send; 'send' needs at least one byte")
-            return None
+            return r.refuse(node, "there is nothing to send; 'send' needs at least one byte")
         return payload
 
     def schema(self, s: Schemas) -> Schema:

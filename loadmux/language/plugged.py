@@ -280,8 +280,7 @@ def loaded_rule(r: Reading, node: Node, name: str) -> str | None:
     try:
         r.registry.rule(name)
     except PluginError as error:
-        r.add(node.where, str(error))
-        return None
+        return r.refuse(node, str(error))
     return name
 
 
@@ -296,11 +295,9 @@ def _read(
     except Refused:
         return None
     except Exception as error:
-        r.add(node.where, told(plugin, error))
-        return None
+        return r.refuse(node, told(plugin, error))
     if reason:
-        r.add(node.where, f"plugin {plugin}: {reason}")
-        return None
+        return r.refuse(node, f"plugin {plugin}: {reason}")
     return found
 
 

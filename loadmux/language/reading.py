@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import TypeVar
 
 from loadmux.errors import Position
 from loadmux.language.files import Files
@@ -18,6 +19,7 @@ from loadmux.scenario import Payload
 from loadmux.units import quoted
 from loadmux.yamltree import Node
 
+T = TypeVar("T")
 NO_STEP = Wire(reason="a step's sockets say so, and this is no step")
 
 
@@ -56,6 +58,11 @@ class Reading:
     def add(self, where: Position, message: str) -> None:
         """Report a mistake."""
         self.mistakes.add(where, message)
+
+    def refuse(self, node: Node, message: str) -> T | None:
+        """Report a wrong node, of which there is no value."""
+        self.mistakes.add(node.where, message)
+        return None
 
     def near(self, name: str, group: Group) -> str:
         """`; did you mean 'NAME'?` for a plugin's name, or nothing."""

@@ -58,8 +58,7 @@ def _groups(r: Reading, node: Node, pattern: str) -> tuple[str, ...] | None:
     reference = _REFERENCE.search(pattern)
     if reference is not None:
         message = f"{quoted(reference[0])} is not replaced in a regex; for the text itself write"
-        r.add(node.where, f"{message} {quoted(chr(92) + reference[0])}")
-        return None
+        return r.refuse(node, f"{message} {quoted(chr(92) + reference[0])}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,5 +71,4 @@ def _groups(r: Reading, node: Node, pattern: str) -> tuple[str, ...] | None:
         reason = str(error)
     except RecursionError:
         reason = "it is nested too deeply"
-    r.add(node.where, f"{quoted(pattern)} is no regex: {reason}")
-    return None
+    return r.refuse(node, f"{quoted(pattern)} is no regex: {reason}")

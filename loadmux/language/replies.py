@@ -300,8 +300,7 @@ class FrameBody(AnyReply):
             refused = [entry.key for entry in node.entries if entry.key in NO_BODY]
         if refused:
             message = f"{quoted(str(refused[0]))} is no body of a frame; write a text, or one of"
-            r.add(node.where, f"{message} {', '.join(self.forms)}")
-            return None
+            return r.refuse(node, f"{message} {', '.join(self.forms)}")
         found = Forms.read(self, r, node, self.what)
         if isinstance(found, ByRule):
             where = node.entries[0].value.where if isinstance(node, MappingNode) else node.where

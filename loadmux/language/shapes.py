@@ -201,8 +201,7 @@ class Keys(Type):
             return Fields(r, node, self.what, self.keys)
         remedy = f"; {self._remedy}" if self._remedy else ""
         message = f"{what or self.what} must be a mapping, not {kind_of(node)}{remedy}"
-        r.add(node.where, message)
-        return None
+        return r.refuse(node, message)
 
     def build(self, r: Reading, fields: Fields, node: Node) -> Any:
         before = len(r.mistakes)

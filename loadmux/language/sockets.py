@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,9 +79,8 @@ class TlsOptions(Keys):
             client_context(found.ca, found.cert, found.key, found.verify)
         except BadFile as error:
             at = fields.node(error.option) or fields.node("cert") or node
-            r.add(at.where, str(error))
-            return None
-        return Tls(node.where, found.ca, found.cert, found.key, found.server_name, found.verify)
+            return r.refuse(at, str(error))
+        return replace(found, where=node.where)
 
 
 # fmt: off
@@ -122,8 +122,7 @@ class Count(Integer):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         count = Integer().read(r, node, what)
         if count is not None and len(r.sockets.flat) + count > MOST_SOCKETS:
-            r.add(node.where, f"more than {MOST_SOCKETS} sockets for each user")
-            return None
+            return r.refuse(node, f"more than {MOST_SOCKETS} sockets for each user")
         return count
 
 

@@ -111,16 +111,13 @@ class OneTarget(Type):
                 url = URL.read(r, node, "'url'")
                 return None if url is None else Target(url=url)
             message = f"{quoted(node.value)} is a model, not a URL; write {{bundled: {node.value}}}"
-            r.add(node.where, message)
-            return None
-        r.add(node.where, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
-        return None
+            return r.refuse(node, message)
+        return r.refuse(node, f"'target' must not be {kind_of(node)}; {TARGET_FORMS}")
 
     def _mapping(self, r: Reading, node: MappingNode) -> Target | None:
         values = {entry.key: entry.value for entry in node.entries}
         if "bundled" in values and "url" in values:
-            r.add(node.where, "a target has 'url' or 'bundled', not both")
-            return None
+            return r.refuse(node, "a target has 'url' or 'bundled', not both")
         if "url" in values:
             found: Target | None = AT_URL.read(r, node, "")
             return found
@@ -199,11 +196,9 @@ def _model(r: Reading, node: Node) -> str | None:
         return None
     if models and found not in models:
         hint = suggestion(found, sorted(models), "models are")
-        r.add(node.where, f"unknown model {quoted(found)}{hint}")
-        return None
+        return r.refuse(node, f"unknown model {quoted(found)}{hint}")
     if MODEL.fullmatch(found) is None:
-        r.add(node.where, f"{quoted(found)} is not the name of a model such as epoll")
-        return None
+        return r.refuse(node, f"{quoted(found)} is not the name of a model such as epoll")
     return found
 
 

@@ -107,8 +107,7 @@ class Words(Type):
         try:
             return self.made(r, node, found, what)
         except ValueError as error:
-            r.add(node.where, str(error))
-            return None
+            return r.refuse(node, str(error))
 
     def made(self, r: Reading, node: Node, text: str, what: str) -> Any:
         """What the text means. Raises ValueError with what is wrong."""
@@ -166,8 +165,7 @@ class Constant(Type):
             return node.text
         remedy = "; write '' for an empty text" if isinstance(node, ScalarNode) else ""
         message = f"{what} must be a text, a number, true or false, not {kind_of(node)}{remedy}"
-        r.add(node.where, message)
-        return None
+        return r.refuse(node, message)
 
     def schema(self, s: Schemas) -> Schema:
         matching = {"pattern": self._pattern} if self._pattern else {}
@@ -190,8 +188,7 @@ class Choice(Type):
         if found is None or found in words:
             return found
         hint = suggestion(found, words, "it is one of")
-        r.add(node.where, f"unknown {what} {quoted(found)}{hint}")
-        return None
+        return r.refuse(node, f"unknown {what} {quoted(found)}{hint}")
 
     def schema(self, s: Schemas) -> Schema:
         return {"enum": list(self._words)}
@@ -241,8 +238,7 @@ class OneOf(Type):
         found = Integer().read(r, node, what)
         if found is None or found in self._numbers:
             return found
-        r.add(node.where, f"{what} must be {self.word}, not {quoted(str(found))}")
-        return None
+        return r.refuse(node, f"{what} must be {self.word}, not {quoted(str(found))}")
 
     def schema(self, s: Schemas) -> Schema:
         return {"enum": list(self._numbers)}
@@ -254,8 +250,7 @@ class Boolean(Type):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if isinstance(node, ScalarNode) and isinstance(node.value, bool):
             return node.value
-        r.add(node.where, f"{what} must be true or false, not {kind_of(node)}")
-        return None
+        return r.refuse(node, f"{what} must be true or false, not {kind_of(node)}")
 
     def schema(self, s: Schemas) -> Schema:
         return {"type": "boolean"}
@@ -269,8 +264,7 @@ class Yes(Type):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if isinstance(node, ScalarNode) and node.value is True:
             return True
-        r.add(node.where, f"{what} can only be true, not {kind_of(node)}")
-        return None
+        return r.refuse(node, f"{what} can only be true, not {kind_of(node)}")
 
     def schema(self, s: Schemas) -> Schema:
         return {"const": True}
@@ -283,15 +277,13 @@ def measured(r: Reading, node: Node, what: str, convert: Callable[[str], float],
     """A number with a unit, as `convert` of `units` reads it."""
     if not isinstance(node, ScalarNode) or node.value is None or isinstance(node.value, bool):
         wrong = "has no value" if is_nothing(node) else f"must not be {kind_of(node)}"
-        r.add(node.where, f"{what} {wrong}; {forms}")
-        return None
+        return r.refuse(node, f"{what} {wrong}; {forms}")
     try:
         return convert(str(node.value) if type(node.value) is int else node.text)
     except ValueError as error:
         remedy = RAMP_PLACES if RAMP.fullmatch(node.text) else ""
         remedy = TEMPLATES if "${" in node.text else remedy
-        r.add(node.where, str(error) + remedy)
-        return None
+        return r.refuse(node, str(error) + remedy)
 
 
 class Duration(Type):
@@ -306,8 +298,7 @@ class Duration(Type):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         seconds = measured(r, node, what, units.duration, units.DURATION_FORMS)
         if seconds == 0 and not self._zero:
-            r.add(node.where, f"{what} must be more than zero")
-            return None
+            return r.refuse(node, f"{what} must be more than zero")
         return seconds
 
     def schema(self, s: Schemas) -> Schema:
@@ -332,8 +323,7 @@ class Size(Type):
         if found is None or 1 <= found <= self._most:
             return found
         bound = "at least 1 byte" if found < 1 else f"at most {self._most} bytes"
-        r.add(node.where, f"{what} must be {bound}")
-        return None
+        return r.refuse(node, f"{what} must be {bound}")
 
     def schema(self, s: Schemas) -> Schema:
         number = {"type": "integer", "minimum": 1, "maximum": self._most}
@@ -357,8 +347,7 @@ class SpawnRate(Type):
     def read(self, r: Reading, node: Node, what: str) -> Any:
         rate = measured(r, node, what, units.plain_rate, self.forms)
         if rate == 0:
-            r.add(node.where, f"{what} must be more than zero")
-            return None
+            return r.refuse(node, f"{what} must be more than zero")
         return rate
 
     def schema(self, s: Schemas) -> Schema:
@@ -403,8 +392,7 @@ class Pair(Type):
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
         if not isinstance(node, ListNode) or len(node.items) != 2:
-            r.add(node.where, f"{what} must be a list of two; write {self._forms}")
-            return None
+            return r.refuse(node, f"{what} must be a list of two; write {self._forms}")
         first, second = (self._item.read(r, item, what) for item in node.items)
         return None if first is None or second is None else (first, second)
 

@@ -118,8 +118,7 @@ def _feeder(r: Reading, entry: Entry) -> Feeder | None:
     assert isinstance(node, MappingNode)
     if not node.incomplete and not any(nearest(one.key, FEEDER.keys) for one in node.entries):
         message = "a variable must be a constant, a list or a feeder, not a mapping"
-        r.add(node.where, f"{message}; for a feeder {FORM}")
-        return None
+        return r.refuse(node, f"{message}; for a feeder {FORM}")
     found: Mapping[str, Any] | None = FEEDER.read(r, node, "a feeder")
     if found is None:
         return None
