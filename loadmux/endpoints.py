@@ -109,7 +109,9 @@ def bundled_ca() -> object:
 def context(options: Tls) -> ssl.SSLContext:
     """The TLS context of some sockets. Raises UsageError if a file has changed since loading."""
     try:
-        return client_context(options.ca, options.cert, options.key, options.verify)
+        return client_context(
+            options.ca, options.cert, options.key, options.verify, options.versions
+        )
     except BadFile as error:
         raise UsageError(f"tls: {error.option}: {error}") from None
 

@@ -369,6 +369,12 @@ class Tls:
     key: str | None = None
     server_name: str | None = None
     verify: bool = True
+    min_version: str | None = None
+    max_version: str | None = None
+
+    @property
+    def versions(self) -> tuple[str | None, str | None]:
+        return self.min_version, self.max_version
 
     def with_ca(self, ca: str) -> Tls:
         return replace(self, ca=ca)

@@ -30,6 +30,7 @@ from loadmux.driver.poller import READABLE, WRITABLE
 RAW = 64 * 1024
 RECORD = 16 * 1024
 SENT_AT_ONCE = 64 * 1024
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 NOT_TLS = {"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 # verify(1ssl): the numbers of X509_V_ERR_*.
 EXPIRED = 10
@@ -54,11 +55,16 @@ class BadFile(ValueError):
 
 
 def client_context(
-    ca: str | None = None, cert: str | None = None, key: str | None = None, verify: bool = True
+    ca: str | None = None,
+    cert: str | None = None,
+    key: str | None = None,
+    verify: bool = True,
+    versions: tuple[str | None, str | None] = (None, None),
 ) -> ssl.SSLContext:
-    """What all connections of an endpoint share. The arguments are paths of PEM files.
+    """What all connections of an endpoint share. `ca`, `cert` and `key` are paths of PEM files.
 
-    `ca` None trusts the system's CAs; `key` None looks for the key in `cert`. Raises BadFile.
+    `ca` None trusts the system's CAs; `key` None looks for the key in `cert`. `versions` are the
+    lowest and the highest of `VERSIONS` to speak. Raises BadFile.
     """
     for option, path in (("ca", ca), ("cert", cert), ("key", key)):
         if path is not None:
@@ -68,12 +74,22 @@ def client_context(
     except ssl.SSLError:
         raise BadFile("ca", f"{ca} holds no certificate in PEM form") from None
     context.options |= ssl.OP_NO_RENEGOTIATION  # or a send could have to wait for a read
+    _set_versions(context, *versions)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if cert is not None:
         _load_chain(context, cert, key)
     return context
+
+
+def _set_versions(context: ssl.SSLContext, least: str | None, most: str | None) -> None:
+    if least is not None and most is not None and most < least:
+        raise BadFile("max_version", f"'max_version' ({most}) is below 'min_version' ({least})")
+    if least is not None:
+        context.minimum_version = VERSIONS[least]
+    if most is not None:
+        context.maximum_version = VERSIONS[most]
 
 
 def check_server_name(name: str) -> None:

@@ -25,6 +25,8 @@ from loadmux.language.references import ALL, DEFAULT, group_of
 from loadmux.language.shapes import Fields, Key, Keys, Needs
 from loadmux.language.types import (
     Boolean,
+    Choice,
+    Constant,
     Duration,
     Integer,
     Label,
@@ -68,6 +70,21 @@ def server_name(text: str) -> str:
     return text
 
 
+class Version(Choice):
+    """A version of TLS, which YAML takes for a number."""
+
+    def __init__(self) -> None:
+        super().__init__(("1.2", "1.3"))
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        text = Constant().read(r, node, what)
+        wrong = text is None or text in self.words
+        return text if wrong else r.refuse(node, f"{what} must be 1.2 or 1.3, not {quoted(text)}")
+
+    def schema(self, s: Schemas) -> Schema:
+        return {"enum": [*self.words, *map(float, self.words)]}
+
+
 class TlsOptions(Keys):
     """Options that were tried out: a context can be made of them."""
 
@@ -76,7 +93,7 @@ class TlsOptions(Keys):
         if found is None:
             return None
         try:
-            client_context(found.ca, found.cert, found.key, found.verify)
+            client_context(found.ca, found.cert, found.key, found.verify, found.versions)
         except BadFile as error:
             at = fields.node(error.option) or fields.node("cert") or node
             return r.refuse(at, str(error))
@@ -91,6 +108,10 @@ TLS = TlsOptions("'tls'", (
     Key("server_name", Label(server_name), "The name to ask for and to find; by default the URL's"
         " host."),
     Key("verify", Boolean(), "`false` takes any certificate.", default=True),
+    Key("min_version", Version(), "The oldest version of TLS to speak; by default the system's.",
+        examples=('target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
+            "sockets: {main: {tls: {verify: false, min_version: 1.2, max_version: 1.3}}}",)),
+    Key("max_version", Version(), "The newest version of TLS to speak; by default the newest."),
 ), Tls, remedy="write {ca: FILE}, {cert: FILE, key: FILE}, {server_name: NAME} or {verify: false}",
     relations=(
         Needs("key", ("cert",), "'key' needs 'cert: FILE', the certificate that it belongs to"),))

@@ -176,12 +176,12 @@ class Choice(Type):
     """One of some words; `what` is what a message calls them."""
 
     def __init__(self, words: Collection[str], what: str = "") -> None:
-        self._words = words
+        self.words = words
         self._what = what
         self.word = " or ".join(f"`{one}`" for one in words)
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
-        return self.chosen(r, node, self._what or what.strip("'"), self._words)
+        return self.chosen(r, node, self._what or what.strip("'"), self.words)
 
     def chosen(self, r: Reading, node: Node, what: str, words: Collection[str]) -> str | None:
         found = nodes.text(r.mistakes, node, what)
@@ -191,7 +191,7 @@ class Choice(Type):
         return r.refuse(node, f"unknown {what} {quoted(found)}{hint}")
 
     def schema(self, s: Schemas) -> Schema:
-        return {"enum": list(self._words)}
+        return {"enum": list(self.words)}
 
 
 # --- numbers and booleans -----------------------------------------------------------------------

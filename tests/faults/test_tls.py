@@ -223,6 +223,32 @@ def test_an_expired_certificate(authority: Authority) -> None:
     assert "the server's certificate has expired" in message
 
 
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+def test_a_version_of_tls_is_asked_for(authority: Authority, version: str) -> None:
+    spoken: list[str | None] = []
+
+    def serve(connection: socket.socket, number: int) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        spoken.append(connection.version())
+        answering(echo)(connection, number)
+
+    options = f"ca: {authority.path}, min_version: {version}, max_version: {version}"
+    with TlsServer(serve, authority.server()) as server:
+        driven = drive(text_for(authority, options=options), server.url)
+    assert driven.kinds == {}
+    assert spoken == [f"TLSv{version}"]
+
+
+def test_a_server_that_speaks_only_what_is_too_old(authority: Authority) -> None:
+    context = authority.server()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    kind, message = refused(
+        text_for(authority, options=f"ca: {authority.path}, min_version: 1.3"), context
+    )
+    assert kind == "tls"
+    assert "protocol version" in message
+
+
 def test_without_verification_any_certificate_will_do(authority: Authority) -> None:
     context = authority.server("elsewhere.example", expired=True)
     with TlsServer(answering(echo), context) as server:

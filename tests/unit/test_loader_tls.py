@@ -91,6 +91,23 @@ def test_files_of_no_use(folder: Path, options: str, column: int, message: str) 
     assert str(caught.value) == f"{folder}/s.yaml:3:{column}: {message.format(folder=folder)}"
 
 
+@pytest.mark.parametrize(
+    ("options", "column", "message"),
+    [
+        ("min_version: 1.1", 29, "'min_version' must be 1.2 or 1.3, not '1.1'"),
+        (
+            "min_version: 1.3, max_version: '1.2'",
+            47,
+            "'max_version' (1.2) is below 'min_version' (1.3)",
+        ),
+    ],
+)
+def test_versions_that_cannot_be(folder: Path, options: str, column: int, message: str) -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        read(folder, options)
+    assert str(caught.value) == f"{folder}/s.yaml:3:{column}: {message}"
+
+
 def test_sockets_with_the_same_options_share_a_context(folder: Path) -> None:
     text = (
         "target: tls://localhost:9\n"
