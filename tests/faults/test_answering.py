@@ -137,6 +137,8 @@ steps:
 {LOAD.replace("3", "1")}"""
 
     def one_byte(connection: socket.socket, number: int) -> None:
+        if number == 0:
+            connection.recv(100)
         connection.sendall(b"x")
         while connection.recv(100):
             pass
