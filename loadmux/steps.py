@@ -32,7 +32,7 @@ from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import Fault, Kind
-from loadmux.rules import Exact, Rule, RuleVerifier, Verifier
+from loadmux.rules import WORDS, Exact, Rule, RuleVerifier, Verifier
 from loadmux.scenario import SocketAction
 
 PIECES_AT_ONCE = 16
@@ -238,6 +238,7 @@ class Exchange:
     captures: bool = False
     answers: Answers | None = None
     direct: bool = field(init=False)
+    counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
 
@@ -246,6 +247,8 @@ class Exchange:
         whole = message is not None and not message.pieces
         simple = self.save is None and not self.bounded and not self.captures
         self.direct = whole and len(self.sockets) == 1 and simple
+        if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
+            self.counting = self.reply.rule
         if message is None or message.constant is None:
             return
         judged = self.reply.known(message.constant)
@@ -262,6 +265,8 @@ class Exchange:
                 return self._rendered(user, connection)
             if not connection.connected:
                 return self._connected(user, connection)
+            if self.counting is not None and connection.only_ruled:
+                return self._rendered(user, connection)
         return self._carefully(user)
 
     async def _connected(self, user: VirtualUser, connection: Connection) -> None:
@@ -273,10 +278,32 @@ class Exchange:
         assert self.message is not None
         payload = self.message.bytes_for(user, connection.name)
         likely, judge = self.reply.judged(user, connection.name, payload)
+        if connection.rule_verifier is not None:
+            likely = None
         if likely and payload and len(likely) < SMALL:
             plan = Plan(likely, judge, self.record, self.timeout)
             return connection.exchange(plan, payload)
+        if self.counting is not None and payload:
+            return self._counted(user, connection, self.counting, payload)
         return self._carefully(user, payload)
+
+    async def _counted(
+        self, user: VirtualUser, connection: Connection, rule: Rule, payload: bytes
+    ) -> None:
+        """A reply after which the rule allows more; the fewest words are the likely reply.
+
+        What it allows is kept from one exchange to the next, and does not slow the next one down.
+        """
+        verifier = connection.rule_verifier or rule.verifier()
+        connection.rule_verifier = verifier
+        verifier.restart()
+        verifier.sent(payload, verifier.idle)
+        plan = Plan(verifier.expected(), lambda: verifier, self.record, self.timeout)
+        await connection.exchange(plan, payload)
+        if not verifier.done:  # it came as was likely, and the verifier was not asked
+            verifier.feed(plan.likely)
+            connection.rule_verifier = None if verifier.idle else verifier
+            connection.update_dirty()
 
     async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
         connections = await opened(user, self.sockets)

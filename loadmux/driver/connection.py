@@ -250,7 +250,11 @@ class Connection:
         self.moments.append(Moment(at, what, data[: evidence.SHOWN], len(data)))
 
     def update_dirty(self) -> None:
-        self.dirty = bool(
+        self.dirty = self.rule_verifier is not None or self._needs_care
+
+    @property
+    def _needs_care(self) -> bool:
+        return bool(
             self.sock is None
             or self.inbox
             or self.eof
@@ -258,8 +262,12 @@ class Connection:
             or self.paused
             or self.unanswered
             or self.debt
-            or self.rule_verifier is not None
         )
+
+    @property
+    def only_ruled(self) -> bool:
+        """Whether it is `dirty` only because its rule allows more than has come."""
+        return not (self._needs_care or self.ready & TRY)
 
     # --- the hot path ---------------------------------------------------------------------------
 
