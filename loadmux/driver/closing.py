@@ -147,7 +147,7 @@ class Leaving:
             if rule is not None and not rule.done:
                 rule.feed(data)
                 self.wrong = rule if rule.wrong_at is not None else None
-            elif not connection.unanswered:
+            elif rule is not None or not connection.unanswered:
                 self.extra.append(data)
             return
         if connection.endpoint.unasked is not None:
