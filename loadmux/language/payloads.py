@@ -280,8 +280,7 @@ class ToSend(Type):
     word = "payload"
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
-        payload = PAYLOAD.read(r, node, "a payload")
-        r.sent_size = 0 if payload is None else size_of(payload)
+        r.sends = payload = PAYLOAD.read(r, node, "a payload")
         if payload is None or not bounded(r, node.where, payload):
             return None
         if is_empty(payload):

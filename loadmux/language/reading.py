@@ -27,9 +27,9 @@ class Reading:
     """What the steps before have told, and what the step that is read now may ask for.
 
     `unruled`: targets whose reply rule nobody knows. `wire`, `targets`: of the step's sockets.
-    `sent`: `${sent}` has a value here; `sent_size`: bytes of it, at least. `row_names`: what the
-    report calls the steps on sockets, `untimed` what the others are called. `complete`: every step
-    could be read, so that no other name exists. `together`: a branch is being read.
+    `sent`: `${sent}` has a value here, `sends` is what it is. `row_names`: what the report calls
+    the steps on sockets, `untimed` what the others are called. `complete`: every step could be
+    read, so that no other name exists. `together`: a branch is being read.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Reading:
         self.wire = NO_STEP
         self.targets: Collection[str] = ()
         self.sent = False
-        self.sent_size = 0
+        self.sends: Payload | None = None
         self.row_names: set[str] = set()
         self.untimed: set[str] = set()
         self.complete = True

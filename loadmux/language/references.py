@@ -60,6 +60,7 @@ class Sockets:
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
+        self._wires: dict[tuple[tuple[int, ...], bool], Wire] = {}
 
     def __contains__(self, name: str) -> bool:
         return name in self._places
@@ -87,7 +88,13 @@ class Sockets:
         """The framing that a step's sockets have in common; `answers` as in Wire."""
         if reference is None:
             return Wire(answers=answers)
-        sockets = [self.flat[place] for place in reference.sockets]
+        key = reference.sockets, answers
+        if key not in self._wires:
+            self._wires[key] = self._common(*key)
+        return self._wires[key]
+
+    def _common(self, places: tuple[int, ...], answers: bool) -> Wire:
+        sockets = [self.flat[place] for place in places]
         missing = next((one.name for one in sockets if one.framing is None), None)
         if missing is not None:
             name = missing.partition("[")[0]

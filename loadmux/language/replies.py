@@ -11,7 +11,7 @@ from typing import Any
 from loadmux.errors import Position
 from loadmux.framing import Fixed, Framing
 from loadmux.language import patterns, payloads, plugged
-from loadmux.language.contents import is_empty, parts
+from loadmux.language.contents import is_empty, parts, size_of
 from loadmux.language.payloads import PAYLOAD, PLAIN, Bytes, bounded, fitting, framing_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
@@ -161,7 +161,7 @@ def _awaited(r: Reading, where: Position, size: int, framing: Framing) -> Framin
 def _answering(r: Reading, framing: Framing) -> Framing:
     """The framing for what a rule makes of the frame that the step sends."""
     try:
-        return framing.holding(LONGEST_ANSWER * r.sent_size)
+        return framing.holding(0 if r.sends is None else LONGEST_ANSWER * size_of(r.sends))
     except ValueError:
         return framing
 
