@@ -28,7 +28,7 @@ from loadmux.description import describe_all
 from loadmux.driver.poller import POLLERS
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.language import Bundle, load_all, piped
-from loadmux.language.manual import about
+from loadmux.language.manual import about, topics
 from loadmux.language.printing import dump
 from loadmux.language.schema import schema
 from loadmux.report import jsonfile, terminal
@@ -282,10 +282,18 @@ def init(
     print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
 
 
+def topics_like(incomplete: str) -> list[str]:
+    return [topic for topic in topics() if topic.startswith(incomplete.lower())]
+
+
+Topic = Annotated[
+    str | None,
+    typer.Argument(help="A key of the language, all, or none.", autocompletion=topics_like),
+]
+
+
 @app.command("help")
-def help_command(
-    topic: Annotated[str | None, typer.Argument(help="A key of the language, or none.")] = None,
-) -> None:
+def help_command(topic: Topic = None) -> None:
     """Explain the scenario language, with examples."""
     text = about(topic)
     deliver(partial(print, text))

@@ -92,6 +92,12 @@ def test_help_prints_a_topic(tmp_path: Path) -> None:
     assert done.err == "loadmux: help: no such topic 'half_clos'; did you mean 'half_close'?\n"
 
 
+def test_the_shell_completes_a_topic(tmp_path: Path) -> None:
+    asked = {"COMP_WORDS": "loadmux help half", "COMP_CWORD": "2"}
+    done = loadmux(cwd=tmp_path, env={"_LOADMUX_COMPLETE": "complete_bash", **asked})
+    assert done.out.split() == ["half_close"], done.err
+
+
 def test_a_topic_of_two_kinds_comes_with_both() -> None:
     assert manual.about("frame").count("### frame (") == 2
     assert "### half_close\n" in manual.about("steps")
