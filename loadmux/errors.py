@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import TracebackType
+from typing import NamedTuple
 
 
 class LoadmuxError(Exception):
@@ -25,8 +26,7 @@ class TargetFailed(LoadmuxError):
     """The target could not be started, or its name not be resolved (exit code 4)."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Position:
+class Position(NamedTuple):
     """A place in a scenario file: line and column count from 1."""
 
     path: str

@@ -1,11 +1,13 @@
 """Turns YAML 1.2 text into a small immutable tree in which every key and value knows its place.
 
-ruamel.yaml (its pure Python parser) only finds the events; what they mean is decided here,
+PyYAML only finds the events (with libyaml, where it has it); what they mean is decided here,
 because a scenario must read the same everywhere: plain scalars follow the core schema of YAML
 1.2.2, section 10.3.2 (`on` and `yes` are texts, `010` is ten, dates are texts), only the tags of
 that schema are allowed, merge keys and second documents are refused, and a duplicate key is a
-mistake, never the last one wins. The tree is built from events without recursion, bounded in
-depth and, for aliases, in size, so that no file can exhaust the stack or the memory.
+mistake, never the last one wins. PyYAML reads YAML 1.1: where that means something else than 1.2,
+the text is refused with a remedy, never read otherwise without a word. The tree is built from
+events without recursion, bounded in depth and, for aliases, in size, so that no file can exhaust
+the stack or the memory.
 """
 
 from __future__ import annotations
@@ -16,9 +18,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import (
+import yaml
+from yaml.error import MarkedYAMLError
+from yaml.events import (
     AliasEvent,
     CollectionEndEvent,
     DocumentStartEvent,
@@ -30,9 +32,12 @@ from ruamel.yaml.events import (
 
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
 from loadmux.units import quoted
+from loadmux.yamlerrors import explained
 
 MAX_DEPTH = 64
-MAX_NODES = 200_000
+MAX_NODES = 1_000_000
+MAX_REPEATED = 200_000
+"""Values that aliases may stand for, in all."""
 
 Value = str | int | float | bool | None
 
@@ -115,12 +120,16 @@ _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
     r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
+# What a plain scalar that is no text begins with; nearly all others are told by that.
+_OTHERS = frozenset("0123456789+-.~nNtTfF")
 # CPython turns longer digit strings into numbers only on request; no key of ours needs them.
 _LONGEST_NUMBER = 1000
 
 
 def resolve(text: str) -> Value:
     """The value of a plain scalar under the core schema of YAML 1.2.2 (10.3.2)."""
+    if text and text[0] not in _OTHERS:
+        return text
     if text in _NULLS:
         return None
     if text in _BOOLEANS:
@@ -195,16 +204,21 @@ class _Source:
         return Position(self.path, line + 1, min(index - start, length) + 1)
 
     def start_of(self, event: Any) -> Position:
-        return self.at(event.start_mark.index)
+        mark = event.start_mark
+        return Position(self.path, mark.line + 1, mark.column + 1)
 
 
 # --- events -------------------------------------------------------------------------------------
 
 # YAML's printable characters without U+0085, U+2028 and U+2029: line breaks in YAML 1.1, none in
-# YAML 1.2, so a parser may fold them and change a payload without a word.
+# YAML 1.2, so a parser may fold them and change a payload without a word. A second byte order mark
+# is skipped by one parser and content for another.
 _REFUSED = re.compile(
-    "[^\x09\x0a\x0d\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+    "[^\x09\x0a\x0d\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
+# libyaml takes no half of a surrogate pair, of which JSON makes the characters above U+FFFF.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_FAST: Any = getattr(yaml, "CLoader", yaml.Loader)
 
 
 def _events(source: _Source) -> Iterator[Any]:
@@ -216,42 +230,32 @@ def _events(source: _Source) -> Iterator[Any]:
         raise ScenarioError(source.at(bad.start()), message)
     last = 0
     try:
-        for event in YAML(typ="safe", pure=True).parse(source.text):
+        events: Iterator[Any] = yaml.parse(
+            source.text, yaml.Loader if _SURROGATE.search(source.text) else _FAST
+        )
+        for event in events:
             last = event.end_mark.index
             yield event
     except MarkedYAMLError as error:
         raise _syntax_error(source, error, last) from None
     except (ValueError, OverflowError):
-        # chr() of an escape above U+10FFFF, which ruamel does not catch; it leaves no place either.
-        message = "not valid YAML: an escape after this place stands for no character"
-        raise ScenarioError(source.at(last), message) from None
+        # chr() of an escape above U+10FFFF, which PyYAML does not catch; it leaves no place either.
+        raise ScenarioError(
+            source.at(last), "an escape after this stands for no character"
+        ) from None
 
 
 def _syntax_error(source: _Source, error: MarkedYAMLError, last: int) -> ScenarioError:
-    mark = error.problem_mark or error.context_mark
-    index = last if mark is None else mark.index
+    problem_at, begun_at = error.problem_mark, error.context_mark
+    at = last if problem_at is None else problem_at.index
+    begin = at if begun_at is None else begun_at.index
     problem = " ".join(str(error.problem or error.context or "it cannot be read").split())
-    if error.context and error.context_mark is not None and error.problem:
-        begin = source.at(error.context_mark.index)
-        problem += f" {error.context} that began at line {begin.line}, column {begin.column}"
-    return ScenarioError(
-        source.at(index), f"not valid YAML: {problem}{_remedy(source.text, index)}"
-    )
+    place, message = explained(source.text, problem, str(error.context), at, begin)
+    return ScenarioError(source.at(place), message)
 
 
-def _remedy(text: str, index: int) -> str:
-    """What to do about the mistakes that scenario authors make most."""
-    found, before = text[index : index + 1], text[max(0, index - 1) : index]
-    if found == "\t":
-        return "; indent with spaces, not tabs"
-    if found and found in "[{" and before and not before.isspace():
-        return "; inside {...} and [...] write texts such as 'group[0]' and '${name}' in quotes"
-    if found == ":":
-        return "; write a text that holds ': ' in quotes"
-    if found and found in "@`%":
-        return "; write a text that begins so in quotes"
-    return ""
-
+# What may stand between a key or an item and a value that is not there; comments are passed over.
+_BETWEEN = re.compile(r"#[^\r\n]*|[:?,{\[]|-(?=\s|$)")
 
 # --- the tree -----------------------------------------------------------------------------------
 
@@ -280,18 +284,48 @@ class _Builder:
         self._open: list[_Open] = []
         self._anchors: dict[str, tuple[Node, int] | None] = {}
         self._documents = 0
+        self._text = source.text
+        self._last = self._repeated = 0
 
     def take(self, event: Any) -> None:
-        if isinstance(event, DocumentStartEvent):
-            self._start_document(event)
-        elif isinstance(event, AliasEvent):
-            self._alias(event)
-        elif isinstance(event, ScalarEvent):
+        kind = type(event)
+        if kind is ScalarEvent:
             self._place(self._scalar(event), 1, event.anchor)
-        elif isinstance(event, SequenceStartEvent | MappingStartEvent):
+        elif kind is SequenceStartEvent or kind is MappingStartEvent:
             self._start_collection(event)
+        elif kind is AliasEvent:
+            self._alias(event)
+        elif kind is DocumentStartEvent:
+            self._start_document(event)
         elif isinstance(event, CollectionEndEvent):
             self._end_collection()
+        self._last = event.end_mark.index
+
+    # --- where YAML 1.1 and 1.2 part --------------------------------------------------------
+
+    def _begin(self, event: Any) -> Position:
+        """The place of a node, which begins as YAML 1.2 has it, too."""
+        index = event.start_mark.index
+        if index and self._text[index - 1] == "?":
+            where = self._source.at(index - 1)
+            raise ScenarioError(where, "a text that begins with '?' must stand in quotes here")
+        if event.anchor is not None:
+            self._check_anchor("&", event)
+        return self._source.start_of(event)
+
+    def _check_anchor(self, sigil: str, event: Any) -> None:
+        """A name that goes on for YAML 1.2 would leave its rest to the text that follows."""
+        at = self._text.find(sigil + event.anchor, event.start_mark.index)
+        follows = self._text[at + 1 + len(event.anchor) :][:1]
+        if follows and follows not in " \t\r\n,[]{}":
+            message = "the name of an anchor holds only letters, digits, '_' and '-'"
+            raise ScenarioError(self._source.at(at), f"{message}; write a text in quotes")
+
+    def _gap(self, event: Any) -> Position:
+        """The place of a value that is not there: behind what it belongs to."""
+        between = self._text[self._last : event.start_mark.index]
+        signs = [m for m in _BETWEEN.finditer(between) if m[0][0] != "#"]
+        return self._source.at(self._last + (signs[-1].end() if signs else 0))
 
     def _start_document(self, event: Any) -> None:
         self._documents += 1
@@ -301,25 +335,30 @@ class _Builder:
                 where, "a second document; a scenario file holds one, without '---'"
             )
         if event.version is not None and tuple(event.version) != (1, 2):
-            version = ".".join(map(str, event.version))
-            message = f"%YAML {version} is not supported; scenario files are YAML 1.2"
+            message = "only %YAML 1.2 is supported; leave the line out"
             raise ScenarioError(Position(self._source.path, 1, 1), message)
 
     def _scalar(self, event: Any) -> ScalarNode:
-        where = self._source.start_of(event)
+        text = event.value
+        plain = event.style is None or event.style == ""
+        missing = plain and not text and event.tag is None and event.anchor is None
+        where = self._gap(event) if missing else self._begin(event)
+        if not text.isascii():
+            text = self._whole(text, where)
+        if event.tag is not None:
+            return ScalarNode(where, text, _tagged(event.tag, event, where))
+        return ScalarNode(where, text, resolve(text) if plain else text, event.style != '"')
+
+    def _whole(self, text: str, where: Position) -> str:
+        """Two escapes such as "\\ud83d\\ude00" are one character (JSON); a lone half is none."""
         try:
-            # Two escapes such as "\ud83d\ude00" are one character (JSON); a lone half is none.
-            text = event.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+            return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
         except UnicodeDecodeError:
             message = "half of a surrogate pair is no character; write the whole one, or use {hex}"
             raise ScenarioError(where, message) from None
-        if event.tag is not None:
-            return ScalarNode(where, text, _tagged(event.tag, event, where))
-        value = resolve(text) if event.style is None else text
-        return ScalarNode(where, text, value, event.style != '"')
 
     def _start_collection(self, event: Any) -> None:
-        where = self._source.start_of(event)
+        where = self._begin(event)
         is_mapping = isinstance(event, MappingStartEvent)
         if event.tag not in (None, "!", _TAG + ("map" if is_mapping else "seq")):
             raise _refused_tag(where, event.tag)
@@ -342,6 +381,7 @@ class _Builder:
 
     def _alias(self, event: NodeEvent) -> None:
         where = self._source.start_of(event)
+        self._check_anchor("*", event)
         name = str(event.anchor)
         if name not in self._anchors:
             raise ScenarioError(
@@ -352,6 +392,10 @@ class _Builder:
             raise ScenarioError(
                 where, f"the alias {quoted('*' + name)} is inside what it stands for"
             )
+        self._repeated += known[1]
+        if self._repeated > MAX_REPEATED:
+            message = f"too large: the aliases stand for more than {MAX_REPEATED} values"
+            raise ScenarioError(where, message)
         self._place(*known, None)
 
     def _place(self, node: Node, weight: int, anchor: str | None) -> None:
@@ -363,8 +407,7 @@ class _Builder:
         parent = self._open[-1]
         parent.weight += weight
         if parent.weight > MAX_NODES:
-            message = f"too large: more than {MAX_NODES} values once the aliases are written out"
-            raise ScenarioError(parent.where, message)
+            raise ScenarioError(parent.where, f"too large: more than {MAX_NODES} values")
         if parent.keys is None:
             parent.items.append(node)
         elif parent.key is None:

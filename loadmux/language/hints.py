@@ -8,6 +8,7 @@ written elsewhere.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable
 
 from loadmux.units import quoted
@@ -128,6 +129,8 @@ PYTHON = (
     " 'async def talk(user)' of helpers.py"
 )
 
+_JOINED = re.compile(r"(\w+)(?::|=|\s)\s*(.+)", re.DOTALL)
+
 ALIKE, CLOSE = 0.6, 0.8
 """How much two words have in common that may be, and that must be, one misspelt."""
 
@@ -150,6 +153,10 @@ def meant(key: str, known: Collection[str], what: str = "") -> str | None:
 
 def hint(key: str, known: Collection[str], what: str, otherwise: str) -> str:
     """What follows "unknown key KEY in WHAT"; `otherwise` goes before all the known ones."""
+    joined = _JOINED.fullmatch(key)
+    if joined is not None and joined[1] in known:
+        written = f"{joined[1]}: {joined[2]}"
+        return f"; write {quoted(written)}, with a space after the colon"
     found = meant(key, known, what)
     if found is not None:
         return f"; did you mean {quoted(found)}?"

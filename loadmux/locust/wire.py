@@ -81,7 +81,10 @@ class _Reader(pickle.Unpickler):
 
 def is_value(found: object) -> bool:
     """Whether this is a class whose objects are values."""
-    return isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum))
+    if not isinstance(found, type):
+        return False
+    named = issubclass(found, tuple) and hasattr(found, "_fields")
+    return named or is_dataclass(found) or issubclass(found, Enum)
 
 
 def pack(value: object, what: str) -> bytes:

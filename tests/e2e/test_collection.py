@@ -34,4 +34,4 @@ def test_a_bare_machine_collects_the_same_tests(tmp_path: Path) -> None:
 def test_the_bare_machine_is_bare() -> None:
     """What is taken away is there to be taken: a name that is misspelt would take nothing."""
     assert {"h11", "wsproto", "websockets", "selenium", "locust", "gevent"} <= bare.optional()
-    assert not bare.optional() & {"typer", "rich", "ruamel", "pytest", "hypothesis"}
+    assert not bare.optional() & {"typer", "rich", "yaml", "pytest", "hypothesis"}

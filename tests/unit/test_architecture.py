@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "catalog", "channel", "ownclock"},
     {
         *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
-        *("yamltree", "yamltext"),
+        *("yamltree", "yamltext", "yamlerrors"),
         *("rules", "weak", "diagnosis", "framing", "framed", "plugins"),
     },
     {"feeders", "shares", "datagrams", "barriers", "usercode"},
@@ -135,5 +135,5 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
 
 
 def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
-    code = "import sys, loadmux.worker; assert not {'ruamel', 'rich', 'typer'} & set(sys.modules)"
+    code = "import sys, loadmux.worker; assert not {'yaml', 'rich', 'typer'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
