@@ -50,7 +50,6 @@ ENTRIES = 256
 FORBIDDEN = Path("/proc/sys/kernel/io_uring_disabled")
 
 libc_syscall = ctypes.CDLL(None, use_errno=True).syscall
-libc_syscall.argtypes = [ctypes.c_long] * 7
 libc_syscall.restype = ctypes.c_long
 
 
@@ -180,7 +179,7 @@ class Ring:
         self._words[self._tail_word] = self._tail & WRAP
         new = self._mask + 1 - self._room
         try:
-            syscall(NR_ENTER, self.fd, new, 0 if self._waiting else 1, GET_EVENTS)
+            syscall(NR_ENTER, self.fd, new, 0 if self._waiting else 1, GET_EVENTS, None, 0)
         except OSError as error:  # EBUSY, EAGAIN: no more until we have taken what is completed
             if error.errno not in (errno.EINTR, errno.EBUSY, errno.EAGAIN):
                 raise
@@ -212,17 +211,17 @@ def set_up(told: Parameters) -> int:
     """io_uring_setup(2): the ring's descriptor; the kernel fills in `told`."""
     told.flags = SINGLE_ISSUER | DEFER_TASKRUN
     try:
-        return syscall(NR_SETUP, ENTRIES, ctypes.addressof(told))
+        return syscall(NR_SETUP, ENTRIES, ctypes.byref(told))
     except OSError as error:
         if error.errno != errno.EINVAL:  # flags that the kernel does not know yet
             raise
     told.flags = 0
-    return syscall(NR_SETUP, ENTRIES, ctypes.addressof(told))
+    return syscall(NR_SETUP, ENTRIES, ctypes.byref(told))
 
 
-def syscall(number: int, *arguments: int) -> int:
-    """syscall(2). OSError if it fails."""
-    result: int = libc_syscall(number, *arguments, *[0] * (6 - len(arguments)))
+def syscall(number: int, *arguments: object) -> int:
+    """syscall(2), with numbers of 32 bits and pointers. OSError if it fails."""
+    result: int = libc_syscall(number, *arguments)
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
