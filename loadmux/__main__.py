@@ -8,10 +8,10 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command line; ends the process."""
     try:
-        from loadmux import cli
+        from loadmux.cli import app
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
-    cli.main()
+    app.main()
 
 
 if __name__ == "__main__":

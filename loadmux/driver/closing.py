@@ -19,11 +19,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
+from loadmux.checking.rules import Verifier
 from loadmux.driver.connection import Connection, readable
 from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn
 from loadmux.driver.poller import READ
 from loadmux.errors import Evidence, Fault
-from loadmux.rules import Verifier
 
 LINGER = 0.5
 LINGER_MOST = 2.0

@@ -33,6 +33,7 @@ from time import perf_counter
 from types import coroutine
 from typing import ClassVar, NamedTuple
 
+from loadmux.checking.rules import RuleVerifier, Verifier
 from loadmux.driver import evidence
 from loadmux.driver.inbox import Inbox
 from loadmux.driver.loop import (
@@ -51,7 +52,6 @@ from loadmux.driver.sources import Sources
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
 from loadmux.errors import DriverFault, Fault, Kind, Moment
-from loadmux.rules import RuleVerifier, Verifier
 
 SMALL = 16 * 1024
 LARGE = 256 * 1024

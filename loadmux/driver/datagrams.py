@@ -20,8 +20,9 @@ from collections import deque
 from time import perf_counter
 from typing import ClassVar
 
-from loadmux import datagrams
-from loadmux.diagnosis import Finding, excerpt
+from loadmux.checking import datagrams
+from loadmux.checking.diagnosis import Finding, excerpt
+from loadmux.checking.rules import Verifier
 from loadmux.driver import evidence
 from loadmux.driver.connection import (
     GATHER,
@@ -38,7 +39,6 @@ from loadmux.driver.connection import (
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
 from loadmux.driver.poller import READABLE
 from loadmux.errors import DriverFault, Fault, Kind
-from loadmux.rules import Verifier
 
 ANY_DATAGRAM = 64 * 1024
 READS_AT_ONCE = 256

@@ -12,10 +12,10 @@ import socket
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from loadmux import diagnosis
+from loadmux.checking import diagnosis
+from loadmux.checking.rules import Verifier
 from loadmux.driver.poller import READ
 from loadmux.errors import Evidence, Fault, Kind, Moment
-from loadmux.rules import Verifier
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection

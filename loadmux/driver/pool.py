@@ -27,8 +27,8 @@ from math import inf
 from time import perf_counter
 
 from loadmux.driver.loop import NEVER, SPIN_BELOW, Interrupted, Loop, Task, wait_io
+from loadmux.driver.pacer import Pacer, Rate, Users
 from loadmux.driver.user import Control, Script, VirtualUser
-from loadmux.pacer import Pacer, Rate, Users
 
 LOOK_EVERY = 0.1
 PARTING_TIME = 0.01

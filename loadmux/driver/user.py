@@ -24,7 +24,7 @@ from loadmux.driver.connection import Awaited, Connection, Endpoint, await_repli
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
-from loadmux.stats import Stats
+from loadmux.measuring.stats import Stats
 
 QUIET = 0.05
 SLOW_CONNECT = 0.9

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from loadmux import usercode
-from loadmux.language import nodes, patterns
+from loadmux.language import nodes, patterns, usercode
 from loadmux.language.names import SENT
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.patterns import portable, whole
 from loadmux.language.payloads import written_text
 from loadmux.language.reading import Reading
 from loadmux.language.references import Reference
+from loadmux.language.scenario import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.shapes import Form, Forms
 from loadmux.language.sockets import NAME
 from loadmux.language.types import (
@@ -28,10 +28,10 @@ from loadmux.language.types import (
     Words,
     Writing,
 )
-from loadmux.scenario import Exponential, Fixed, Function, Normal, Text, Uniform
-from loadmux.thresholds import CONNECT
+from loadmux.language.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
+from loadmux.measuring.thresholds import CONNECT
+from loadmux.plugins.payloads import Text
 from loadmux.units import SIZE_FORMS, quoted
-from loadmux.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
 
 EACH_BYTE = "each_byte"
 REFERENCE = portable(NAME.pattern) + r"(?:\[[0-9]{1,9}\])?"

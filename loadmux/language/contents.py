@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadmux.framing import Framing
-from loadmux.scenario import Data, Framed, Joined, Payload, Random, Repeated, Spoken, Text, Variable
+from loadmux.checking.framing import Framing
+from loadmux.plugins.payloads import (
+    Data,
+    Framed,
+    Joined,
+    Payload,
+    Random,
+    Repeated,
+    Spoken,
+    Text,
+    Variable,
+)
 
 
 def parts(payload: Payload) -> Iterator[Payload]:

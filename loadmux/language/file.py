@@ -12,14 +12,15 @@ from loadmux.language.limits import OneThreshold, step_problem
 from loadmux.language.load import LOAD, load_in_force
 from loadmux.language.options import ONLY, check_rules, in_force
 from loadmux.language.reading import Reading
+from loadmux.language.scenario import OnError, Scenario, Step, Target
 from loadmux.language.shapes import Fields, Key, Keys
 from loadmux.language.sockets import SOCKETS
 from loadmux.language.steps import Steps
 from loadmux.language.targets import TARGET_FORMS, Found, Targets
 from loadmux.language.types import Choice, Duration, Integer, Items, Label, Words, Writing
 from loadmux.language.variables import Variables
-from loadmux.scenario import OnError, Scenario, Step, Target, Threshold
-from loadmux.yamltree import MappingNode, Node
+from loadmux.language.yamltree import MappingNode, Node
+from loadmux.measuring.thresholds import Threshold
 
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 

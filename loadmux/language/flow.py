@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadmux.framing import UntilClose
+from loadmux.checking.framing import UntilClose
 from loadmux.language.nodes import Mistakes
-from loadmux.scenario import (
+from loadmux.language.scenario import (
     Call,
     Closed,
     Exchange,

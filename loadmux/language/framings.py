@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from loadmux.framing import (
+from loadmux.checking.framing import (
     LARGEST_FRAME,
     Delimited,
     Fixed,
@@ -18,16 +18,16 @@ from loadmux.framing import (
     UntilClose,
     line,
 )
+from loadmux.checking.rules import MAX_FRAME
 from loadmux.language import nodes, plugged
 from loadmux.language.nodes import suggestion
 from loadmux.language.payloads import Bytes
 from loadmux.language.reading import Reading
 from loadmux.language.shapes import Form, Forms, Key, Keys
 from loadmux.language.types import Boolean, Choice, OneOf, Schema, Schemas, Size, Writing, Yes
-from loadmux.registry import BUILT_IN
-from loadmux.rules import MAX_FRAME
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
+from loadmux.plugins.registry import BUILT_IN
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 REMEDY = "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}} or {fixed: SIZE}"
 

@@ -1,18 +1,18 @@
-"""The key `thresholds`: texts that `loadmux.thresholds` reads, of steps that there are."""
+"""The key `thresholds`: texts that `measuring.thresholds` reads, of steps that there are."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from loadmux import thresholds
 from loadmux.language import nodes
 from loadmux.language.nodes import suggestion
 from loadmux.language.patterns import DURATION, NOT_ZERO, RATE
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Words, Writing
-from loadmux.scenario import Threshold
+from loadmux.language.yamltree import MappingNode, Node
+from loadmux.measuring import thresholds
+from loadmux.measuring.thresholds import Threshold
 from loadmux.units import quoted
-from loadmux.yamltree import MappingNode, Node
 
 _PERCENT = r"[0-9]{1,2}(?:\.[0-9]{1,12})?|0[0-9]{2}(?:\.[0-9]{1,12})?|100(?:\.0{1,12})?"
 _SHARE = rf"(?:(?:{_PERCENT})%|0{{1,3}}(?:\.[0-9]{{1,12}})?|0{{0,2}}1(?:\.0{{1,12}})?)"

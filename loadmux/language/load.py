@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from loadmux import units
+from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import UsageError
 from loadmux.language import nodes, patterns
 from loadmux.language.nodes import kind_of
 from loadmux.language.options import Options
 from loadmux.language.reading import Reading
+from loadmux.language.scenario import Load, Phase
 from loadmux.language.shapes import Apart, Fields, Key, Keys, Needs, Relation, present
 from loadmux.language.types import (
     Duration,
@@ -28,10 +30,8 @@ from loadmux.language.types import (
     Type,
     Writing,
 )
-from loadmux.pacer import Rate, Users
-from loadmux.scenario import Load, Phase
+from loadmux.language.yamltree import Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import Node, ScalarNode
 
 DEFAULT_MAX_USERS = 100
 RAMP_FORMS = "write a number such as 50, or a ramp such as 0..500"

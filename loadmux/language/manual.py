@@ -10,9 +10,8 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from loadmux import yamltext
 from loadmux.errors import UsageError
-from loadmux.language import actions, framings, payloads, plugged, replies, steps
+from loadmux.language import actions, framings, payloads, plugged, replies, steps, yamltext
 from loadmux.language.file import SCENARIO
 from loadmux.language.load import LOAD, PHASE
 from loadmux.language.shapes import Form, Key

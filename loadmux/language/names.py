@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from loadmux.errors import Position
 from loadmux.language.nodes import REFERENCE, Mistakes, suggestion
-from loadmux.scenario import Text, Variable
+from loadmux.plugins.payloads import Text, Variable
 from loadmux.units import quoted
 
 SENT = "sent"

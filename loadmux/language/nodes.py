@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable
 
 from loadmux.errors import Notice, Position, ScenarioError
 from loadmux.language.hints import nearest
+from loadmux.language.yamltree import ListNode, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
 
 REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)(\}?)")
 """`$${`, or `${NAME}`; the last group is empty where the `}` is missing."""

@@ -15,11 +15,11 @@ from loadmux.language.files import Files
 from loadmux.language.nodes import Mistakes
 from loadmux.language.payloads import PAYLOAD
 from loadmux.language.reading import Reading
+from loadmux.language.scenario import Overrides, Scenario, Step
 from loadmux.language.steps import DO
 from loadmux.language.values import node_of
-from loadmux.registry import Registry, RuleNames
-from loadmux.scenario import Overrides, Scenario, Step
-from loadmux.yamltree import ListNode
+from loadmux.language.yamltree import ListNode
+from loadmux.plugins.registry import Registry, RuleNames
 
 
 def read_step(

@@ -10,13 +10,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from loadmux import thresholds, units
+from loadmux import units
+from loadmux.checking.rules import RULES
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
+from loadmux.language.scenario import Overrides, Target
 from loadmux.language.urls import URL_FORMS, parse_url
-from loadmux.registry import PluginError, Registry
-from loadmux.rules import RULES
-from loadmux.scenario import Overrides, Target, Threshold
+from loadmux.measuring import thresholds
+from loadmux.measuring.thresholds import Threshold
+from loadmux.plugins.registry import PluginError, Registry
 from loadmux.units import quoted
 
 # What a bundled target answers when nobody says otherwise.

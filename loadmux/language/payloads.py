@@ -13,8 +13,8 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from loadmux.checking.framing import Framing
 from loadmux.errors import Position
-from loadmux.framing import Framing
 from loadmux.language import nodes, patterns, plugged
 from loadmux.language.contents import constant, is_empty, size_of
 from loadmux.language.names import SENT
@@ -23,9 +23,9 @@ from loadmux.language.reading import Reading
 from loadmux.language.regexes import may_capture
 from loadmux.language.shapes import Form, Forms, Key
 from loadmux.language.types import Integer, Items, Schema, Schemas, Size, Type, Writing
-from loadmux.scenario import Data, Framed, Joined, Payload, Random, Repeated, Spoken, Text
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
+from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Repeated, Spoken, Text
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 LARGEST_PAYLOAD = 2**30
 LARGEST_DELIMITER = 2**16

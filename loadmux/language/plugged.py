@@ -13,32 +13,22 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any, NoReturn, TypeVar
 
-from loadmux.framing import Framing
+from loadmux.checking.framing import Framing
+from loadmux.checking.rules import MAX_FRAME
 from loadmux.language import nodes
 from loadmux.language.contents import constant, size_of
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
+from loadmux.language.scenario import Answer
 from loadmux.language.shapes import Fields, Key
 from loadmux.language.types import Boolean, Constant, Duration, Integer, Schema, Size, Type
 from loadmux.language.values import plain
-from loadmux.plugins import (
-    GROUPS,
-    Action,
-    Framer,
-    Group,
-    Incoming,
-    Outgoing,
-    Refused,
-    Spec,
-    Surroundings,
-    told,
-)
-from loadmux.registry import BUILT_IN, PluginError, Registry
-from loadmux.rules import MAX_FRAME
-from loadmux.scenario import Answer, Payload, Regex, Spoken, Text
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
+from loadmux.plugins.contracts import GROUPS, Action, Framer, Group, Incoming, Refused, Spec, told
+from loadmux.plugins.payloads import Outgoing, Payload, Regex, Spoken, Surroundings, Text
+from loadmux.plugins.registry import BUILT_IN, PluginError, Registry
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 T = TypeVar("T")
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from loadmux import yamltext
+from loadmux.language import yamltext
 from loadmux.language.file import SCENARIO
 from loadmux.language.references import ALL, group_of
+from loadmux.language.scenario import Scenario, Socket
 from loadmux.language.types import Writing
-from loadmux.scenario import Scenario, Socket
 
 DEEP = frozenset({"variables", "sockets", "before", "steps", "after", "phases", "do", "together"})
 """Keys whose values are written line by line."""

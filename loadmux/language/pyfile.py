@@ -11,15 +11,15 @@ import ast
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-from loadmux import usercode
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
+from loadmux.language import usercode
 from loadmux.language.file import SCENARIO
 from loadmux.language.hints import meant
 from loadmux.language.load import LOAD
 from loadmux.language.nodes import Mistakes
+from loadmux.language.usercode import MARK, Definition
 from loadmux.language.values import node_of
-from loadmux.usercode import MARK, Definition
-from loadmux.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
+from loadmux.language.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
 
 KEYS, LOAD_KEYS = SCENARIO.keys, LOAD.keys
 EVERY_KEY = (*KEYS, *LOAD_KEYS)

@@ -13,11 +13,11 @@ from loadmux.language.names import Names
 from loadmux.language.nodes import Mistakes
 from loadmux.language.options import Options
 from loadmux.language.references import Sockets, Wire
-from loadmux.plugins import Group
-from loadmux.registry import Registry
-from loadmux.scenario import Payload
+from loadmux.language.yamltree import Node
+from loadmux.plugins.contracts import Group
+from loadmux.plugins.payloads import Payload
+from loadmux.plugins.registry import Registry
 from loadmux.units import quoted
-from loadmux.yamltree import Node
 
 T = TypeVar("T")
 NO_STEP = Wire(reason="a step's sockets say so, and this is no step")

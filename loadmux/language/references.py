@@ -7,11 +7,11 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from loadmux.framing import Framing
+from loadmux.checking.framing import Framing
 from loadmux.language.nodes import Mistakes, suggestion, text
-from loadmux.scenario import Socket
+from loadmux.language.scenario import Socket
+from loadmux.language.yamltree import ListNode, Node
 from loadmux.units import quoted
-from loadmux.yamltree import ListNode, Node
 
 ALL = "all"
 DEFAULT = "main"

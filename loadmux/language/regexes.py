@@ -11,9 +11,9 @@ from loadmux.language.hints import meant
 from loadmux.language.patterns import LETTERS
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Type, Writing
-from loadmux.scenario import Regex
+from loadmux.language.yamltree import MappingNode, Node
+from loadmux.plugins.payloads import Regex
 from loadmux.units import quoted
-from loadmux.yamltree import MappingNode, Node
 
 UNREPLACED = rf"(?:^|[^\\])\$\{{[{LETTERS}]+\}}"
 """What looks like a `${name}` in a regex, where nothing is replaced."""

@@ -8,34 +8,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loadmux.checking.framing import Fixed, Framing
 from loadmux.errors import Position
-from loadmux.framing import Fixed, Framing
 from loadmux.language import patterns, payloads, plugged
 from loadmux.language.contents import is_empty, parts, size_of
 from loadmux.language.payloads import PAYLOAD, PLAIN, Bytes, bounded, fitting, framing_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
-from loadmux.language.shapes import Form, Forms, Key
-from loadmux.language.types import Choice, Duration, Schema, Schemas, Size, Type, Writing, Yes
-from loadmux.scenario import (
+from loadmux.language.scenario import (
     Answer,
     ByRule,
     Closed,
     Exactly,
     Frame,
-    Framed,
     Length,
-    Payload,
-    Random,
-    Regex,
     Reply,
     Silence,
-    Spoken,
     Until,
     WasReset,
 )
+from loadmux.language.shapes import Form, Forms, Key
+from loadmux.language.types import Choice, Duration, Schema, Schemas, Size, Type, Writing, Yes
+from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
+from loadmux.plugins.payloads import Framed, Payload, Random, Regex, Spoken
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
 LONGEST_ANSWER = 4
 """Bytes that a rule makes of one: `received` answers a zero with `\\x00`."""

@@ -17,8 +17,8 @@ from loadmux.language import hints
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Type, Writing
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 
 
 @dataclass(frozen=True)

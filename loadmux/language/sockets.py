@@ -22,6 +22,7 @@ from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.patterns import portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.references import ALL, DEFAULT, group_of
+from loadmux.language.scenario import Socket, Tls
 from loadmux.language.shapes import Fields, Key, Keys, Needs
 from loadmux.language.types import (
     Boolean,
@@ -38,9 +39,8 @@ from loadmux.language.types import (
     Writing,
 )
 from loadmux.language.values import plain
-from loadmux.scenario import Socket, Tls
+from loadmux.language.yamltree import ListNode, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import ListNode, MappingNode, Node, ScalarNode
 
 MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.

@@ -21,10 +21,7 @@ from loadmux.language.reading import Reading
 from loadmux.language.references import Reference
 from loadmux.language.regexes import may_capture
 from loadmux.language.replies import REPLY
-from loadmux.language.shapes import Fields, Key, Needs, present
-from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Writing
-from loadmux.language.values import plain
-from loadmux.scenario import (
+from loadmux.language.scenario import (
     Answer,
     Barrier,
     Call,
@@ -42,9 +39,12 @@ from loadmux.scenario import (
     Wait,
     flat,
 )
-from loadmux.thresholds import CONNECT
+from loadmux.language.shapes import Fields, Key, Needs, present
+from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Writing
+from loadmux.language.values import plain
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
+from loadmux.measuring.thresholds import CONNECT
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node
 
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
 """Keys that can define names, by themselves or by what is in them."""

@@ -18,12 +18,12 @@ from loadmux.language.options import DEFAULT_RULE, MODEL, ONLY, UNBUNDLED
 from loadmux.language.patterns import LETTERS, any_case, portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.replies import Rule
+from loadmux.language.scenario import READ_SIZE, Target
 from loadmux.language.shapes import Fields, Key, Keys
 from loadmux.language.types import Schema, Schemas, Size, Type, Words, Writing
 from loadmux.language.urls import LONGEST_UNIX_PATH, NETWORKED, URL_FORMS, parse_url
-from loadmux.scenario import READ_SIZE, Target
+from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import Entry, MappingNode, Node, ScalarNode
 
 TARGET_FORMS = "write a URL, {url: URL, reply: RULE} or {bundled: MODEL, reply: RULE}"
 # Any key of a bundled target may be an option of its own; one this like `reply` is a slip.

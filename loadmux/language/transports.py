@@ -8,12 +8,12 @@ file runs against several targets.)
 
 from __future__ import annotations
 
-from loadmux.datagrams import LARGEST
-from loadmux.framing import Session
+from loadmux.checking.datagrams import LARGEST
+from loadmux.checking.framing import Session
+from loadmux.checking.rules import RULES
 from loadmux.language.contents import size_of
 from loadmux.language.nodes import Mistakes
-from loadmux.rules import RULES
-from loadmux.scenario import (
+from loadmux.language.scenario import (
     ByRule,
     Closed,
     Exchange,

@@ -15,8 +15,8 @@ from loadmux import units
 from loadmux.language import nodes, patterns
 from loadmux.language.nodes import is_nothing, kind_of, suggestion
 from loadmux.language.reading import Reading
+from loadmux.language.yamltree import ListNode, Node, ScalarNode
 from loadmux.units import quoted
-from loadmux.yamltree import ListNode, Node, ScalarNode
 
 LARGEST_INTEGER = 2**63 - 1
 RAMP = re.compile(r"[0-9]\S*\.\.[0-9]\S*")

@@ -14,7 +14,7 @@ from pathlib import PurePath
 
 from loadmux.errors import Position
 from loadmux.language.nodes import Mistakes
-from loadmux.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node, ScalarNode
+from loadmux.language.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node, ScalarNode
 
 
 def node_of(value: object, source: ast.expr | None, where: Position, mistakes: Mistakes) -> Node:

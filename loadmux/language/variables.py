@@ -12,10 +12,11 @@ from loadmux.language import csvfile, patterns
 from loadmux.language.hints import nearest
 from loadmux.language.nodes import escaped, kind_of
 from loadmux.language.reading import Reading
+from loadmux.language.scenario import Feeder, Pick, WhenShort
 from loadmux.language.shapes import Fields, Key, Keys, Relation
 from loadmux.language.types import Choice, Constant, Schema, Schemas, Type, Words, Writing
-from loadmux.scenario import Feeder, Pick, Text, WhenShort
-from loadmux.yamltree import Entry, ListNode, MappingNode, Node
+from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
+from loadmux.plugins.payloads import Text
 
 FORM = "write {csv: FILE}"
 TABLE = (

@@ -24,17 +24,17 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadmux import usercode
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
 from loadmux.errors import ScriptFailed
+from loadmux.language import usercode
+from loadmux.language.scenario import Scenario
 from loadmux.locust.job import NEEDS_ONE, Job, Share, refuse_barriers
-from loadmux.scenario import Scenario
-from loadmux.script import compile_scenario
-from loadmux.stats import SCRIPT_ERRORS, Stats
-from loadmux.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
+from loadmux.measuring.stats import SCRIPT_ERRORS, Stats
+from loadmux.running.script import compile_scenario
+from loadmux.running.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
 
 STEP = 0.005
 PATIENCE = 0.001

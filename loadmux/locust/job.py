@@ -15,9 +15,9 @@ from typing import Any
 
 from loadmux import __version__
 from loadmux.errors import UsageError
+from loadmux.language.scenario import Barrier, Scenario, Url
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
-from loadmux.scenario import Barrier, Scenario, Url
 
 LATE_SLOT = 1_000_000
 NEEDS_ONE = (

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from locust.argument_parser import LocustArgumentParser
 
-from loadmux.catalog import find, models
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language import load
+from loadmux.language.loading import load
+from loadmux.language.scenario import Load, Overrides
 from loadmux.locust.page import Offered
-from loadmux.scenario import Load, Overrides
+from loadmux.running.catalog import find, models
 
 if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser

@@ -16,13 +16,13 @@ from flask import Response, jsonify, make_response, request
 from locust.argument_parser import LocustArgumentParser
 from locust.web import WebUI
 
-from loadmux.catalog import models
+from loadmux.checking.rules import RULES
 from loadmux.driver.poller import available
 from loadmux.errors import Evidence, LoadmuxError, Moment
 from loadmux.locust.preparation import BEST, OWN
+from loadmux.measuring.stats import FaultGroup
 from loadmux.report import figures
-from loadmux.rules import RULES
-from loadmux.stats import FaultGroup
+from loadmux.running.catalog import models
 
 if TYPE_CHECKING:
     from loadmux.locust.plugin import Plugin

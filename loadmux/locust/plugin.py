@@ -43,17 +43,17 @@ from locust.runners import (
 )
 from rich.console import Console
 
-from loadmux import usercode
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
+from loadmux.language import usercode
 from loadmux.locust import page, tables, wire
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
 from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
 from loadmux.locust.tally import Health, Tally
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import ExitCode
 from loadmux.report import terminal
-from loadmux.stats import Stats
-from loadmux.verdict import ExitCode
-from loadmux.worker import resident_memory
+from loadmux.running.worker import resident_memory
 
 if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser
@@ -72,8 +72,8 @@ ATTRIBUTE = "_loadmux"
 
 batch = EventHook()
 """Fired about twice a second on every worker with `environment`, `user_class` (a name) and `stats`
-(a `loadmux.stats.Stats` of that interval), from a greenlet of its own: for exporters that want all
-that was measured without an event for each request."""
+(a `measuring.stats.Stats` of that interval), from a greenlet of its own: for exporters that want
+all that was measured without an event for each request."""
 
 
 def of(environment: Environment) -> Plugin:

@@ -16,17 +16,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loadmux.catalog import find, models
 from loadmux.driver.poller import check_poller
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language import load
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 from loadmux.locust.job import Job, Share, refuse_barriers
-from loadmux.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of
-from loadmux.scenario import Overrides, Scenario
-from loadmux.script import draw_seed
-from loadmux.target import TargetProcess
+from loadmux.running.catalog import find, models
+from loadmux.running.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of
+from loadmux.running.script import draw_seed
+from loadmux.running.target import TargetProcess
 
 if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser

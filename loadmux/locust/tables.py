@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from locust.stats import RequestStats, StatsEntry, StatsError
 
 from loadmux.errors import Kind
-from loadmux.stats import Stats, StepStats
+from loadmux.measuring.stats import Stats, StepStats
 
 MEANINGS = {
     Kind.REFUSED: "the connection was refused",

@@ -15,11 +15,11 @@ from time import monotonic
 from typing import Any
 
 from loadmux.driver.standstill import Standstill
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import Verdict, combined
 from loadmux.report import standstills
 from loadmux.report.model import Report, WorkerReport
-from loadmux.run import Part, State, labelled_stats, notes_on, part_report
-from loadmux.stats import Stats
-from loadmux.verdict import Verdict, combined
+from loadmux.running.run import Part, State, labelled_stats, notes_on, part_report
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ import locust
 from gevent.pool import Group
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING
 
-from loadmux.catalog import scenarios
 from loadmux.locust import plugin
+from loadmux.running.catalog import scenarios
 
 
 def carry_out(user: locust.User) -> None:

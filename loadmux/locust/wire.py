@@ -20,13 +20,16 @@ from enum import Enum
 from typing import Any
 
 from loadmux.errors import UsageError
-from loadmux.plugins import GROUPS
-from loadmux.registry import PluginError, Registry
+from loadmux.plugins.contracts import GROUPS
+from loadmux.plugins.registry import PluginError, Registry
 
 LARGEST = 8 * 2**20
 ALLOWED = frozenset(
     f"loadmux.{name}"
-    for name in ("errors", "framing", "pacer", "plugins", "rules", "scenario", "stats")
+    for name in (
+        *("errors", "checking.framing", "checking.rules", "driver.pacer", "language.scenario"),
+        *("measuring.stats", "measuring.thresholds", "plugins.contracts", "plugins.payloads"),
+    )
 )
 OURS = "loadmux"
 PROTOCOLS = "loadmux.protocols"

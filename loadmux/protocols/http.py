@@ -26,12 +26,12 @@ from functools import lru_cache
 
 import h11
 
-from loadmux.framed import Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing, raised, too_large
-from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
+from loadmux.checking.framed import Judgement
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, raised, too_large
+from loadmux.checking.rules import MAX_FRAME
+from loadmux.plugins.contracts import Framer, Incoming, Spec
+from loadmux.plugins.payloads import Outgoing, Payload, Surroundings, Text
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
-from loadmux.rules import MAX_FRAME
-from loadmux.scenario import Payload, Text
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from loadmux.checking.framed import HasLength, IsExactly, Judgement, Matches
+from loadmux.checking.rules import Problem
 from loadmux.errors import Kind
-from loadmux.framed import HasLength, IsExactly, Judgement, Matches
-from loadmux.plugins import Spec
-from loadmux.rules import Problem
-from loadmux.scenario import Payload, Regex
+from loadmux.plugins.contracts import Spec
+from loadmux.plugins.payloads import Payload, Regex
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,12 +23,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loadmux.framed import Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing, raised, too_large
-from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
+from loadmux.checking.framed import Judgement
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, raised, too_large
+from loadmux.checking.rules import MAX_FRAME
+from loadmux.plugins.contracts import Framer, Incoming, Spec
+from loadmux.plugins.payloads import Outgoing, Payload, Regex, Surroundings, Text
 from loadmux.protocols.judging import mismatch
-from loadmux.rules import MAX_FRAME
-from loadmux.scenario import Payload, Regex, Text
 
 MOST_DEPTH = 32
 LONGEST_LINE = 64 * 1024

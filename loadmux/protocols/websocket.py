@@ -30,13 +30,13 @@ from wsproto.frame_protocol import Frame as WireFrame
 from wsproto.frame_protocol import FrameDecoder, MessageDecoder, Opcode, ParseFailed
 from wsproto.utilities import generate_accept_token
 
+from loadmux.checking.framed import Judgement, WholeFrameVerifier
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
+from loadmux.checking.rules import MAX_FRAME, Verifier
 from loadmux.errors import Kind
-from loadmux.framed import Judgement, WholeFrameVerifier
-from loadmux.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
-from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
+from loadmux.plugins.contracts import Framer, Incoming, Spec
+from loadmux.plugins.payloads import Outgoing, Payload, Surroundings
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
-from loadmux.rules import MAX_FRAME, Verifier
-from loadmux.scenario import Payload
 
 What = Literal["text", "binary", "ping", "pong", "close"]
 

@@ -55,9 +55,9 @@ from typing import Any
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
+from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
+from loadmux.measuring.verdict import ExitCode, ThresholdResult
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.stats import FaultGroup, Histogram, Stats, StepStats
-from loadmux.verdict import ExitCode, ThresholdResult
 
 SCHEMA_VERSION = 1
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}

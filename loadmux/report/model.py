@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from loadmux.driver.standstill import Standstill
-from loadmux.scenario import Scenario
-from loadmux.stats import Stats
-from loadmux.verdict import Verdict
+from loadmux.language.scenario import Scenario
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import Verdict
 
 BUSY_LIMIT = 0.95
 

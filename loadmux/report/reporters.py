@@ -12,8 +12,8 @@ from pathlib import Path
 
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
-from loadmux.plugins import Plugin, told
-from loadmux.registry import PluginError, Registry
+from loadmux.plugins.contracts import Plugin, told
+from loadmux.plugins.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable
 from loadmux.report.model import Report
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from loadmux.driver.standstill import Standstill
+from loadmux.measuring.verdict import Stood
 from loadmux.report import figures
 from loadmux.report.model import WorkerReport
-from loadmux.verdict import Stood
 
 TOGETHER = 0.5
 SINGLY = 3

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
+from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
+from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
 from loadmux.report import figures
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.stats import FaultGroup, Histogram, StepStats
-from loadmux.verdict import ExitCode, ThresholdResult, measured_by
 
 GROUPS_OF_A_KIND = 6
 EXAMPLES_IN_FULL = (2, 1)

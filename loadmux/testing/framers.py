@@ -1,4 +1,4 @@
-"""Does a framing keep its contract (`loadmux.framing`)? Frames must not depend on the cutting."""
+"""Does a framing keep its contract (`checking.framing`)? Frames must not depend on the cutting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import dataclasses
 import pickle
 from collections.abc import Mapping, Sequence
 
-from loadmux.framing import Frame, FrameError, Framing
+from loadmux.checking.framing import Frame, FrameError, Framing
 
 TRAILING = (b"\x00", b"\r\n", b"x" * 33)
 

@@ -6,10 +6,10 @@ import pickle
 from collections.abc import Callable, Iterator
 
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.language import load
+from loadmux.language.loading import load
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import Outcome, judge
 from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.stats import Stats
-from loadmux.verdict import Outcome, judge
 
 SCENARIO = """
 target: tcp://127.0.0.1:9

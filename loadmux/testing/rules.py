@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 
-from loadmux.rules import Rule, RuleVerifier
+from loadmux.checking.rules import Rule, RuleVerifier
 
 Server = Callable[[bytes], bytes]
 """What a right server sends for a chunk that it reads."""

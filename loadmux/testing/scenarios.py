@@ -10,10 +10,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
-from loadmux.plugins import Framer, Group, Plugin, Step
-from loadmux.registry import Registry, unfit
-from loadmux.scenario import Scenario
+from loadmux.language.loading import load
+from loadmux.language.scenario import Scenario
+from loadmux.plugins.contracts import Framer, Group, Plugin, Step
+from loadmux.plugins.registry import Registry, unfit
 
 URL = "tcp://127.0.0.1:9"
 

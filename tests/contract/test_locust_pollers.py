@@ -14,9 +14,9 @@ from driving import Server, answering, scenario_for
 from loadmux.driver.loop import IDLE_WAIT, Loop, Task, sleep_until
 from loadmux.driver.poller import POLLERS, Poller
 from loadmux.driver.user import Control, VirtualUser
-from loadmux.scenario import Url
-from loadmux.script import compile_scenario
-from loadmux.stats import Stats
+from loadmux.language.scenario import Url
+from loadmux.measuring.stats import Stats
+from loadmux.running.script import compile_scenario
 
 BUSY = 'steps: [{name: ask, send: "x", expect: "x"}]\nload: {run_time: 1h}\n'
 

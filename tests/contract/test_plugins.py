@@ -13,8 +13,8 @@ import needs
 import pytest
 from websocket_frames import served
 
-from loadmux import rules
-from loadmux.framing import (
+from loadmux.checking import rules
+from loadmux.checking.framing import (
     Decoder,
     Delimited,
     Fixed,
@@ -24,10 +24,10 @@ from loadmux.framing import (
     LengthPrefixed,
     UntilClose,
 )
-from loadmux.framing import line as line_framing
+from loadmux.checking.framing import line as line_framing
+from loadmux.checking.rules import Rule, rule
 from loadmux.protocols import resp
 from loadmux.report.jsonfile import as_json
-from loadmux.rules import Rule, rule
 from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "plugin"

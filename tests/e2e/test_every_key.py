@@ -12,10 +12,10 @@ from examples import running
 from language import LANGUAGE, words
 from loader_cases import values
 
-from loadmux import thresholds
-from loadmux.catalog import models
 from loadmux.language.printing import dump
 from loadmux.language.schema import schema
+from loadmux.measuring import thresholds
+from loadmux.running.catalog import models
 
 PATH = ROOT / "tests" / "e2e" / "every_key.yaml"
 

@@ -12,8 +12,8 @@ import pytest
 from commands import ROOT, loadmux, run
 from loader_cases import mistakes, values
 
-from loadmux.catalog import models
 from loadmux.language.schema import schema
+from loadmux.running.catalog import models
 
 
 def test_schema_is_printed_as_json(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ import pytest
 from commands import ENOUGH, LOADMUX, ROOT, loadmux, run, started, target
 from driving import POLLERS, Server, answering, drive
 
-from loadmux.stats import Histogram, edges
+from loadmux.measuring.stats import Histogram, edges
 
 STALLING = ROOT / "tests" / "support" / "stalling_server.py"
 RATE, STALL, USERS = 1000, 1.0, 3

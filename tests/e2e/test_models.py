@@ -8,7 +8,7 @@ import needs
 import pytest
 from commands import loadmux, run
 
-from loadmux.catalog import models, scenarios
+from loadmux.running.catalog import models, scenarios
 
 STREAMS = [model for model in models() if model != "udp"]
 MANY_AT_ONCE = [model for model in STREAMS if model != "blocking"]

@@ -218,7 +218,10 @@ def test_two_distributions_with_the_same_name_are_refused(run: Run, tmp_path: Pa
 
 
 FRAMER = "from loadmux.plugins import Framer\n"
-ODD = f"{FRAMER}from loadmux.framing import Framing\nclass Odd(Framer):\n    framing = Framing\n"
+ODD = (
+    f"{FRAMER}from loadmux.checking.framing import Framing\n"
+    "class Odd(Framer):\n    framing = Framing\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -269,7 +272,7 @@ def test_other_objects_are_refused_too(group: str, text: str, run: Run, tmp_path
     assert f"{who}: it is of type 'int'" in line
 
 
-RULE = "from loadmux.rules import Exact, Rule\n"
+RULE = "from loadmux.checking.rules import Exact, Rule\n"
 
 
 @pytest.mark.parametrize(
@@ -280,7 +283,8 @@ RULE = "from loadmux.rules import Exact, Rule\n"
         ("OBJECT = Rule('odd', bytes, dict)\n", "its 'verifier' made 'dict', not a"),
         ("OBJECT = Rule('odd', bytes, 5)\n", "its 'verifier' must be a function"),
         (
-            "from loadmux.rules import Sink\nOBJECT = Rule('odd', lambda sent: b'', Sink)\n",
+            "from loadmux.checking.rules import Sink\n"
+            "OBJECT = Rule('odd', lambda sent: b'', Sink)\n",
             "use functions of a module, no lambdas",
         ),
     ],

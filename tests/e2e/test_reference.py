@@ -12,10 +12,10 @@ from examples import Example, Runner, examples, running
 from language import LANGUAGE, words
 from loader_cases import plain
 
-from loadmux import thresholds, yamltree
-from loadmux.catalog import models
-from loadmux.language import manual, urls
+from loadmux.language import manual, urls, yamltree
 from loadmux.language.schema import schema
+from loadmux.measuring import thresholds
+from loadmux.running.catalog import models
 
 EXAMPLES = examples()
 

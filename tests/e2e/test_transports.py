@@ -10,7 +10,7 @@ from commands import loadmux, run
 from driving import answering
 from transports import Authority, TlsServer, free_udp_port
 
-from loadmux.catalog import models
+from loadmux.running.catalog import models
 
 WITHOUT_TLS = ("asyncio", "gevent", "io_uring", "udp")
 TLS_MODELS = [model for model in models() if model not in WITHOUT_TLS]

@@ -8,9 +8,9 @@ import pytest
 from driving import POLLERS, Driven, Server, answering, drive
 from transports import UdpServer
 
-from loadmux.language import load
-from loadmux.scenario import Overrides
-from loadmux.verdict import ExitCode, Outcome, judge
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides
+from loadmux.measuring.verdict import ExitCode, Outcome, judge
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 LOAD = "load: {users: 2, iterations: 3}\ntimeout: 300ms\n"

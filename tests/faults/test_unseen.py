@@ -14,8 +14,8 @@ import pytest
 from driving import POLLERS, Driven, Handler, Server, answering, drive, drive_scenario, reset
 from transports import UdpServer, server_of
 
-from loadmux.language import load
-from loadmux.scenario import Overrides
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 everywhere = pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def attend(client: socket.socket) -> None:
 
 
 def main() -> None:
-    import loadmux.cli  # noqa: F401  # what a command would import is there before it is forked
+    import loadmux.cli.app  # noqa: F401  # what a command would import is there before it is forked
 
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that attend

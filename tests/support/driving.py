@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 
 import kqueue_emulation
 
-from loadmux.channel import pair
 from loadmux.errors import Evidence
-from loadmux.language import load
-from loadmux.scenario import Overrides, Scenario, Url
-from loadmux.stats import Stats
-from loadmux.worker import Job, Share, Update, Worker
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides, Scenario, Url
+from loadmux.measuring.stats import Stats
+from loadmux.running.channel import pair
+from loadmux.running.worker import Job, Share, Update, Worker
 
 POLLERS = ("epoll", "kqueue", "poll", "select")
 

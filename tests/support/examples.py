@@ -16,13 +16,13 @@ from types import MappingProxyType
 
 from driving import drive_scenario
 
-from loadmux import usercode
-from loadmux.catalog import bundled, models
-from loadmux.language import load
+from loadmux.language import usercode
+from loadmux.language.loading import load
 from loadmux.language.manual import about
-from loadmux.scenario import Overrides, Scenario, Target, Url
-from loadmux.target import TargetProcess
-from loadmux.verdict import Outcome, Verdict, judge
+from loadmux.language.scenario import Overrides, Scenario, Target, Url
+from loadmux.measuring.verdict import Outcome, Verdict, judge
+from loadmux.running.catalog import bundled, models
+from loadmux.running.target import TargetProcess
 
 DEFAULT_TARGET = "target: {bundled: epoll, reply: echo}\n"
 DEFAULT_STEPS = "steps: [{send: hello, expect: reply}]\n"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, get_args
 
+from loadmux.checking.rules import RULES
 from loadmux.language import actions, framings, payloads, replies, sockets, steps, variables
 from loadmux.language.file import SCENARIO
 from loadmux.language.load import LOAD, PHASE
-from loadmux.rules import RULES
-from loadmux.scenario import OnError, Pick, WhenShort
+from loadmux.language.scenario import OnError, Pick, WhenShort
 
 FRAMINGS = tuple(form.name for form in framings.FORMS)
 LANGUAGE = {

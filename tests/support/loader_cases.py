@@ -8,8 +8,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from loadmux import yamltree
-from loadmux.yamltree import ListNode, MappingNode, Node
+from loadmux.language import yamltree
+from loadmux.language.yamltree import ListNode, MappingNode, Node
 
 UNIT = Path(__file__).resolve().parents[1] / "unit"
 

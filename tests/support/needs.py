@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from loadmux.description import Description, describe
+from loadmux.running.description import Description, describe
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.pacer import Rate
+from loadmux.language.scenario import Load, Phase, Scenario, Socket
+from loadmux.measuring.stats import Histogram, Stats
+from loadmux.measuring.thresholds import Threshold
+from loadmux.measuring.verdict import Outcome, combined, judge
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
-from loadmux.scenario import Load, Phase, Scenario, Socket, Threshold
-from loadmux.stats import Histogram, Stats
-from loadmux.verdict import Outcome, combined, judge
 
 ERRORS = Threshold("errors == 0", None, "errors", "==", 0)
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0, implied=True)

@@ -10,8 +10,8 @@ from typing import Any
 from hypothesis import strategies as st
 from language import FRAMINGS
 
-from loadmux.rules import RULES
-from loadmux.scenario import SocketAction
+from loadmux.checking.rules import RULES
+from loadmux.language.scenario import SocketAction
 
 Values = dict[str, Any]
 

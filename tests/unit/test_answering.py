@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from driving import scenario_for
 
-from loadmux.answering import kinds
-from loadmux.stats import Stats
+from loadmux.measuring.stats import Stats
+from loadmux.running.answering import kinds
 
 URL = "tcp://127.0.0.1:1"
 

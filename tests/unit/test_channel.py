@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from loadmux.barriers import Blocked
-from loadmux.channel import Channel, pair, wait
-from loadmux.stats import Stats
-from loadmux.worker import Failed, Health, Measured, Update
+from loadmux.measuring.stats import Stats
+from loadmux.running.barriers import Blocked
+from loadmux.running.channel import Channel, pair, wait
+from loadmux.running.worker import Failed, Health, Measured, Update
 
 LARGE = b"x" * 3_000_000
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadmux import datagrams, rules
-from loadmux.datagrams import Datagrams
+from loadmux.checking import datagrams, rules
+from loadmux.checking.datagrams import Datagrams
 from loadmux.errors import Kind
 
 

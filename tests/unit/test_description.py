@@ -9,12 +9,12 @@ import pytest
 from broken_targets import BROKEN, FOREVER, HELD, HOLDS, write
 from target_process import TARGETS
 
-from loadmux import description, target
-from loadmux.catalog import models
-from loadmux.description import describe, describe_all
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.scenario import Target
-from loadmux.target import TargetProcess
+from loadmux.language.scenario import Target
+from loadmux.running import description, target
+from loadmux.running.catalog import models
+from loadmux.running.description import describe, describe_all
+from loadmux.running.target import TargetProcess
 
 
 @pytest.fixture

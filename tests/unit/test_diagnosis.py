@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from loadmux.diagnosis import Finding, Owed, diagnose, diagnose_surplus, excerpt
+from loadmux.checking.diagnosis import Finding, Owed, diagnose, diagnose_surplus, excerpt
+from loadmux.checking.rules import first_difference
 from loadmux.errors import Kind
-from loadmux.rules import first_difference
 
 MINE = b"Server received b'This is the message.'"
 OTHERS = b"Server received b'It was sent in parts'"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from loader_cases import plain
 from scenario_values import scenarios
 
-from loadmux import yamltext, yamltree
 from loadmux.errors import Position, ScenarioErrors
-from loadmux.language import load
+from loadmux.language import yamltext, yamltree
+from loadmux.language.loading import load
 from loadmux.language.printing import dump
-from loadmux.scenario import Scenario
+from loadmux.language.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = Position("", 1, 1)

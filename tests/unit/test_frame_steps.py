@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import pytest
 
-from loadmux import rules
+from loadmux.checking import rules
+from loadmux.checking.framed import FrameVerifier, Judgement
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
+from loadmux.checking.rules import Verifier
 from loadmux.errors import Kind, Position
-from loadmux.frame_steps import FrameByRule, FrameReply, Place, body_of
-from loadmux.framed import FrameVerifier, Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing
-from loadmux.rules import Verifier
+from loadmux.running.frame_steps import FrameByRule, FrameReply, Place, body_of
 
 PLACE = Place(Position("s.yaml", 1, 1), "talk")
 

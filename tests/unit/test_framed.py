@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from loadmux.errors import Kind
-from loadmux.framed import (
+from loadmux.checking.framed import (
     ExactFrame,
     ExactToEnd,
     FrameVerifier,
@@ -17,8 +16,9 @@ from loadmux.framed import (
     Matches,
     match_until,
 )
-from loadmux.framing import Decoder, Framing, LengthPrefixed, UntilClose, line
-from loadmux.rules import Verifier
+from loadmux.checking.framing import Decoder, Framing, LengthPrefixed, UntilClose, line
+from loadmux.checking.rules import Verifier
+from loadmux.errors import Kind
 
 PING = re.compile(rb"\+(?P<word>[A-Z]+)(?P<rest> .*)?")
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadmux.framing import (
+from loadmux.checking.framing import (
     Decoder,
     Delimited,
     Fixed,

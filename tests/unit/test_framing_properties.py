@@ -7,7 +7,15 @@ from itertools import pairwise
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from loadmux.framing import Decoder, Delimited, Fixed, FrameError, Framing, LengthPrefixed, line
+from loadmux.checking.framing import (
+    Decoder,
+    Delimited,
+    Fixed,
+    FrameError,
+    Framing,
+    LengthPrefixed,
+    line,
+)
 
 QUICK = settings(max_examples=300, deadline=None)
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from loadmux import yamltree
+from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import Position, ScenarioErrors, UsageError
-from loadmux.language import RULES, load
-from loadmux.pacer import Rate, Users
-from loadmux.scenario import (
+from loadmux.language import yamltree
+from loadmux.language.loading import RULES, load
+from loadmux.language.scenario import (
     ByRule,
     Closed,
-    Data,
     Distribution,
     Exactly,
     Exchange,
@@ -23,17 +22,13 @@ from loadmux.scenario import (
     Exponential,
     Fixed,
     For,
-    Joined,
     Length,
     Load,
     Normal,
     OnSockets,
     Overrides,
-    Payload,
     Phase,
-    Random,
     Repeat,
-    Repeated,
     Reply,
     Scenario,
     Send,
@@ -42,15 +37,14 @@ from loadmux.scenario import (
     Socket,
     Step,
     Target,
-    Text,
-    Threshold,
     Uniform,
     Until,
     Url,
-    Variable,
     Wait,
     WasReset,
 )
+from loadmux.measuring.thresholds import Threshold
+from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text, Variable
 
 TARGET = "target: {bundled: epoll}\n"
 MODELS = ("select", "poll", "epoll", "selectors", "threads")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from loadmux.checking.framing import Framing
+from loadmux.checking.rules import MAX_FRAME
 from loadmux.errors import ScenarioErrors
-from loadmux.framing import Framing
-from loadmux.language import load
-from loadmux.rules import MAX_FRAME
-from loadmux.scenario import Answer, Exchange, Frame, Framed
+from loadmux.language.loading import load
+from loadmux.language.scenario import Answer, Exchange, Frame
+from loadmux.plugins.payloads import Framed
 
 MIB = 2**20
 HEAD = "target: tcp://127.0.0.1:9\n"

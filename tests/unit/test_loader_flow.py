@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
-from loadmux.scenario import Scenario
+from loadmux.language.loading import load
+from loadmux.language.scenario import Scenario
 
 HEAD = "target: tcp://127.0.0.1:1\nsockets: [a, b]\nsteps:\n"
 MISTAKE = "this sends on a socket that was half-closed before"

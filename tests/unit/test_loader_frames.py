@@ -6,30 +6,23 @@ import pickle
 
 import pytest
 
-from loadmux import steps
-from loadmux.framing import Delimited, Fixed, Framing, LengthPrefixed, UntilClose, line
-from loadmux.language import load
-from loadmux.scenario import (
+from loadmux.checking.framing import Delimited, Fixed, Framing, LengthPrefixed, UntilClose, line
+from loadmux.language.loading import load
+from loadmux.language.scenario import (
     ByRule,
-    Data,
     Exactly,
     Exchange,
     Frame,
-    Framed,
-    Joined,
     Length,
-    Payload,
-    Random,
-    Regex,
     Reply,
     Scenario,
-    Text,
     Until,
     Url,
-    Variable,
 )
-from loadmux.script import compile_scenario
-from loadmux.stats import Stats
+from loadmux.measuring.stats import Stats
+from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text, Variable
+from loadmux.running import steps
+from loadmux.running.script import compile_scenario
 
 LINE = line()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import hints, load
+from loadmux.language import hints
 from loadmux.language.file import SCENARIO
 from loadmux.language.load import LOAD
+from loadmux.language.loading import load
 from loadmux.language.replies import REPLY
 from loadmux.language.sockets import OPTIONS
 from loadmux.language.steps import KEYS

@@ -8,7 +8,7 @@ import needs
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
+from loadmux.language.loading import load
 
 MODELS = ("select", "poll", "epoll", "selectors", "threads")
 TARGET = "target: tcp://127.0.0.1:9\n"

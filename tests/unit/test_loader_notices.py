@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
+from loadmux.language.loading import load
 
 HEAD = "target: tcp://127.0.0.1:9\n"
 

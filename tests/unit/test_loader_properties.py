@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from loadmux.catalog import models
 from loadmux.errors import ScenarioErrors, UsageError
-from loadmux.language import load
-from loadmux.scenario import Overrides, Scenario
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.running.catalog import models
 
 VOCABULARY = """
 name description target variables sockets before steps after load thresholds timeout on_error seed

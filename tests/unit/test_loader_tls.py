@@ -9,10 +9,10 @@ import pytest
 from commands import program
 from transports import Authority
 
-from loadmux.endpoints import endpoints, trusting
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
-from loadmux.scenario import Scenario, Target, Tls, Url
+from loadmux.language.loading import load
+from loadmux.language.scenario import Scenario, Target, Tls, Url
+from loadmux.running.endpoints import endpoints, trusting
 
 URL = Url("tls", "localhost", 9)
 

@@ -13,8 +13,8 @@ from driving import POLLERS, Handler, Server, answering, emulated, scenario_for
 from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, VirtualUser
-from loadmux.script import compile_scenario
-from loadmux.stats import Stats
+from loadmux.measuring.stats import Stats
+from loadmux.running.script import compile_scenario
 
 HOUR = 3600.0
 SCENARIO = """

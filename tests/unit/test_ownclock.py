@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import sleep
 
-from loadmux.ownclock import MOST, OwnClock
+from loadmux.running.ownclock import MOST, OwnClock
 
 
 def test_while_nobody_looks_no_more_than_so_much_passes() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from loadmux.pacer import Rate, Users
+from loadmux.driver.pacer import Rate, Users
 
 USERS = st.builds(Users, st.integers(0, 200), st.integers(0, 200), st.floats(0.01, 100))
 SPEED = st.floats(0, 5000, allow_subnormal=False).map(lambda value: round(value, 3))

@@ -24,10 +24,10 @@ from samples import (
 )
 
 from loadmux.errors import Kind, UsageError
+from loadmux.measuring.thresholds import Threshold
+from loadmux.measuring.verdict import Outcome
 from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
 from loadmux.report.model import Report, WorkerReport
-from loadmux.scenario import Threshold
-from loadmux.verdict import Outcome
 
 
 def full() -> Report:

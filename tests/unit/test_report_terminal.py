@@ -24,15 +24,16 @@ from samples import (
     wrong_byte,
 )
 
+from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.pacer import Rate
+from loadmux.language.scenario import Load, Phase
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.thresholds import Threshold
+from loadmux.measuring.verdict import Outcome
 from loadmux.report import figures
 from loadmux.report.live import live_view
 from loadmux.report.model import PhaseReport, Progress, Report, TargetReport, WorkerReport
 from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
-from loadmux.scenario import Load, Phase, Threshold
-from loadmux.stats import Stats
-from loadmux.verdict import Outcome
 
 
 def printed(

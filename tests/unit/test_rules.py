@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from loadmux import rules
-from loadmux.rules import Exact, LengthOf, RuleVerifier, UntilDelimiter, Verifier, rule
+from loadmux.checking import rules
+from loadmux.checking.rules import Exact, LengthOf, RuleVerifier, UntilDelimiter, Verifier, rule
 
 OK = "ok"
 QUOTES = b"""it's "so" \\ \n\x00\xff"""

@@ -11,7 +11,7 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmux.rules import ORDINARY, RULES, UNKNOWN, ExactRule, Reads, RuleVerifier, rule
+from loadmux.checking.rules import ORDINARY, RULES, UNKNOWN, ExactRule, Reads, RuleVerifier, rule
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "echo": lambda chunk: chunk,

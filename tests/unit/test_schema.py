@@ -16,14 +16,16 @@ from hypothesis import strategies as st
 from loader_cases import mistakes, module, plain, values
 from scenario_values import scenarios
 
-from loadmux import thresholds, units, yamltree
-from loadmux.catalog import models
+from loadmux import units
 from loadmux.errors import ScenarioErrors
-from loadmux.language import load
+from loadmux.language import yamltree
 from loadmux.language.limits import OneThreshold
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides
 from loadmux.language.schema import LEFT, schema
 from loadmux.language.types import Schemas, SpawnRate
-from loadmux.scenario import Overrides
+from loadmux.measuring import thresholds
+from loadmux.running.catalog import models
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

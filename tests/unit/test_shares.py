@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import ScenarioErrors, UsageError
-from loadmux.language import Bundle, load, load_all
-from loadmux.pacer import Rate, Users
-from loadmux.scenario import Overrides, Phase, Scenario
-from loadmux.shares import labels, split
+from loadmux.language.loading import Bundle, load, load_all
+from loadmux.language.scenario import Overrides, Phase, Scenario
+from loadmux.language.shares import labels, split
 
 BODY = "target: tcp://127.0.0.1:9\nsteps: [{name: talk, send: x}]\n"
 

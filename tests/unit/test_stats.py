@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from samples import fault, measured, wrong_byte
 
 from loadmux.errors import Kind
-from loadmux.stats import EXAMPLES, Histogram, Stats, StepStats
+from loadmux.measuring.stats import EXAMPLES, Histogram, Stats, StepStats
 
 LATENCIES = st.floats(min_value=1e-9, max_value=1e5)
 SAMPLES = st.lists(LATENCIES, min_size=1, max_size=300)

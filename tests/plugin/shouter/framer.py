@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadmux.framed import Judgement
-from loadmux.framing import Decoder, Frame, FrameError, Framing, fitting, too_large
+from loadmux.checking.framed import Judgement
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, too_large
 from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
+from loadmux.plugins.payloads import Payload
 from loadmux.protocols.judging import mismatch
-from loadmux.scenario import Payload
 
 
 class ShoutDecoder(Decoder):

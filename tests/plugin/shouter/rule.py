@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadmux.rules import ExactRule, Rule, RuleVerifier
+from loadmux.checking.rules import ExactRule, Rule, RuleVerifier
 
 
 def loud(chunk: bytes) -> bytes:

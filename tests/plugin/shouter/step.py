@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from loadmux.errors import Kind
 from loadmux.plugins import Action, Running, Spec, Step
-from loadmux.scenario import Payload
+from loadmux.plugins.payloads import Payload
 
 
 @dataclass(frozen=True)

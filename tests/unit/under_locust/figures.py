@@ -22,15 +22,15 @@ from samples import fault, measured
 from loadmux.driver.poller import Epoll, available, make_poller
 from loadmux.driver.system import original
 from loadmux.errors import Kind, UsageError
+from loadmux.language.scenario import Scenario, Url
 from loadmux.locust import tables, wire
 from loadmux.locust.engine import Engine, Numbers
 from loadmux.locust.job import Job, Share, job_from
 from loadmux.locust.plugin import requests
 from loadmux.locust.tally import Health, Tally
-from loadmux.run import Part
-from loadmux.scenario import Scenario, Url
-from loadmux.stats import Stats
-from loadmux.verdict import ExitCode
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import ExitCode
+from loadmux.running.run import Part
 
 TALK = """
 steps: [{name: ask, send: "x", expect: "x"}, {wait: 5ms}]

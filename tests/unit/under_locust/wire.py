@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from samples import fault, measured, wrong_byte
 
-from loadmux.catalog import scenarios
 from loadmux.errors import Kind, UsageError
-from loadmux.language import load
+from loadmux.language.loading import load
+from loadmux.language.scenario import Overrides
 from loadmux.locust import wire
-from loadmux.scenario import Overrides
-from loadmux.stats import Stats
+from loadmux.measuring.stats import Stats
+from loadmux.running.catalog import scenarios
 
 SCENARIOS = list(scenarios().values())
 
@@ -66,15 +66,15 @@ def call(module: str, name: str, argument: str) -> bytes:
     ("module", "name"),
     [
         ("builtins", "eval"),
-        ("loadmux.stats", "struct.pack"),
-        ("loadmux.stats", "sys.exit"),
-        ("loadmux.stats", "_moved"),
-        ("loadmux.stats", "dataclass"),
-        ("loadmux.stats", "Stats.merge"),
-        ("loadmux.scenario", "Mapping"),
+        ("loadmux.measuring.stats", "struct.pack"),
+        ("loadmux.measuring.stats", "sys.exit"),
+        ("loadmux.measuring.stats", "_moved"),
+        ("loadmux.measuring.stats", "dataclass"),
+        ("loadmux.measuring.stats", "Stats.merge"),
+        ("loadmux.language.scenario", "Mapping"),
         ("loadmux.errors", "LoadmuxError"),
-        ("loadmux.target", "TargetProcess"),
-        ("loadmux.run", "spawn"),
+        ("loadmux.running.target", "TargetProcess"),
+        ("loadmux.running.run", "spawn"),
         ("collections", "namedtuple"),
     ],
 )

@@ -1,0 +1,237 @@
+"""Verifiers of framed replies: one frame is taken off the stream, then its body is judged.
+
+Where a body has one frame only (`Framing.canonical`), an expected body is an expected stretch of
+bytes, compared as it comes (`ExactFrame`); so it is where the body is the stream itself
+(`ExactToEnd`). Everything else goes through a decoder (`FrameVerifier`): a malformed or too large
+frame is wrong when the decoder knows it, and a whole one is judged by its body alone, so that any
+framing and any judge go together. No I/O.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from loadmux.checking import diagnosis
+from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
+from loadmux.checking.rules import MAX_FRAME, Exact, Problem, Verifier, first_difference
+from loadmux.errors import Kind
+
+LONGEST_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What is wrong with a body (None: nothing), and what it gives a name to."""
+
+    problem: Problem | None = None
+    captured: Mapping[str, bytes] = field(default_factory=dict)
+
+
+Judge = Callable[[bytes], Judgement]
+RIGHT = Judgement()
+
+
+# --- what a body can be asked -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class IsExactly:
+    """Exactly these bytes."""
+
+    expected: bytes
+
+    def __call__(self, body: bytes) -> Judgement:
+        if body == self.expected:
+            return RIGHT
+        at, size = first_difference(self.expected, body), len(self.expected)
+        if at == len(body):
+            kind, text = Kind.TRUNCATED, f"the frame's body ends after {at} of {size} bytes"
+        elif at == size:
+            kind, text = Kind.SURPLUS, f"the frame's body has {len(body)} bytes, expected {size}"
+        else:
+            found = diagnosis.diagnose(self.expected, body, at)
+            kind, at, text = found.kind, found.offset, f"in the frame's body, {found.message}"
+        return Judgement(Problem(kind, text, at, self.expected, body))
+
+
+@dataclass(frozen=True, slots=True)
+class HasLength:
+    """So many bytes, whatever they are."""
+
+    size: int
+
+    def __call__(self, body: bytes) -> Judgement:
+        if len(body) == self.size:
+            return RIGHT
+        kind = Kind.TRUNCATED if len(body) < self.size else Kind.SURPLUS
+        text = f"the frame's body has {len(body)} bytes, expected {self.size}"
+        return Judgement(Problem(kind, text, None, None, body))
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Matches a regular expression wholly; `what` is what it is applied to, for the report."""
+
+    pattern: re.Pattern[bytes]
+    what: str = "the frame's body"
+
+    def __call__(self, body: bytes) -> Judgement:
+        match = self.pattern.fullmatch(body)
+        if match is None:
+            text = f"{self.what} ({len(body)} bytes) does not match the regex {self._shown()}"
+            return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
+        return Judgement(captured=match.groupdict(b"")) if self.pattern.groupindex else RIGHT
+
+    def _shown(self) -> str:
+        """The pattern as it was written where that is one line; its beginning if it is long."""
+        pattern = self.pattern.pattern.decode()
+        pattern = pattern if len(pattern) <= LONGEST_SHOWN else pattern[:LONGEST_SHOWN] + "..."
+        return f"'{pattern}'" if pattern.isprintable() else repr(pattern)
+
+
+# --- verifiers ----------------------------------------------------------------------------------
+
+
+class FrameVerifier(Verifier):
+    """One frame as `decoder` finds it, with a body that is right for `judge`.
+
+    `frame` is the frame once it is whole. A frame's end and its body's fault are known at the same
+    moment, so `wrong_at` says little; `problem` says it all.
+    """
+
+    __slots__ = ("_decoder", "_judge", "_judgement", "frame")
+
+    def __init__(self, decoder: Decoder, judge: Judge) -> None:
+        super().__init__()
+        self._decoder = decoder
+        self._judge = judge
+        self._judgement = RIGHT
+        self.frame: Frame | None = None
+
+    def feed(self, data: bytes) -> bytes:
+        if self.done:
+            return data
+        self.received += data
+        try:
+            frame = self._decoder.feed(data)
+        except FrameError as error:
+            self._malformed(error)
+            return b""
+        return b"" if frame is None else self._whole(frame)
+
+    def answer(self) -> bytes:
+        return self._decoder.answer()
+
+    @property
+    def closes(self) -> bool:
+        return self.frame is not None and self.frame.last
+
+    def end(self) -> bool:
+        try:
+            frame = self._decoder.end()
+        except FrameError as error:
+            self._malformed(error)
+            return True
+        if frame is None:
+            return False
+        self._whole(frame)
+        return True
+
+    def _malformed(self, error: FrameError) -> None:
+        self.wrong_at = error.offset
+        received = bytes(self.received)
+        self._judgement = Judgement(Problem(error.kind, str(error), error.offset, None, received))
+
+    def _whole(self, frame: Frame) -> bytes:
+        self.frame = frame
+        self._judgement = self._judged(frame)
+        problem = self._judgement.problem
+        if problem is not None:
+            self.wrong_at = problem.offset or 0
+            return b""
+        self.done = True
+        del self.received[len(self.received) - len(frame.rest) :]
+        return frame.rest
+
+    def _judged(self, frame: Frame) -> Judgement:
+        return self._judge(frame.body)
+
+    def expected(self) -> bytes:
+        return b""
+
+    def owed(self) -> str:
+        return "nothing" if self.done else self._decoder.owed()
+
+    def problem(self) -> Problem | None:
+        return self._judgement.problem
+
+    def kept(self) -> bytes:
+        return b"" if self.frame is None else self.frame.body
+
+    def captured(self) -> Mapping[str, bytes]:
+        return self._judgement.captured
+
+
+class WholeFrameVerifier(FrameVerifier):
+    """One frame that is right for `judge`, which looks at all of it, not only at its body."""
+
+    __slots__ = ("_judge_frame",)
+
+    def __init__(self, decoder: Decoder, judge: Callable[[Frame], Judgement]) -> None:
+        super().__init__(decoder, lambda body: RIGHT)
+        self._judge_frame = judge
+
+    def _judged(self, frame: Frame) -> Judgement:
+        return self._judge_frame(frame)
+
+
+def match_until(delimiter: bytes, pattern: re.Pattern[bytes]) -> FrameVerifier:
+    """`regex` with `until`: what comes up to and with the delimiter matches wholly."""
+    decoder = DelimitedDecoder(delimiter, MAX_FRAME, kept=len(delimiter))
+    return FrameVerifier(decoder, Matches(pattern, f"what came up to {delimiter!r}"))
+
+
+class ExactFrame(Exact):
+    """Exactly the bytes of one frame; a `save` stores the body."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, frame: bytes, body: bytes) -> None:
+        super().__init__(frame)
+        self._body = body
+
+    def kept(self) -> bytes:
+        return self._body
+
+
+class ExactToEnd(Exact):
+    """Exactly these bytes, then the end of the stream; judged as they come."""
+
+    __slots__ = ()
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.done = False
+
+    def feed(self, data: bytes) -> bytes:
+        rest = super().feed(data)
+        self.done = False
+        return self._wrong(rest, 0) if rest else b""
+
+    def end(self) -> bool:
+        self.done = len(self.received) == len(self._reply)
+        return self.done
+
+    def owed(self) -> str:
+        missing = len(self._reply) - len(self.received)
+        return super().owed() if missing else "the end of the connection, which ends the frame"
+
+    def problem(self) -> Problem | None:
+        size = len(self._reply)
+        if self.wrong_at != size:
+            return None
+        received = bytes(self.received)
+        text = f"{len(received) - size} bytes too many came after the {size} bytes of the frame"
+        return Problem(Kind.SURPLUS, text, size, self._reply, received)

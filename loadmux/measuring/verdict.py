@@ -1,0 +1,373 @@
+"""Judges a run: thresholds against what was measured, and one exit code that says the outcome.
+
+Pure: statistics in, `Verdict` out. The precedence, strongest first: interrupted (130), target not
+reached (4), errors beyond what a threshold allows (1), nothing measured, the generator lost or its
+schedule not kept (3), another threshold crossed (99), pass (0). Errors in the scenario's own code
+are the author's: with them a run is inconclusive at best, for what they kept from being sent was
+not checked.
+
+Errors. A fault counts against the thresholds on `errors` or `error_rate` of its own step and those
+of the whole run. The implied `errors == 0` stands in for what the user left unsaid, so it counts
+only the steps that no threshold of their own judges: `'login': errors < 5` is not overruled by it
+(by an `errors == 0` that the user wrote, it is). A fault that no threshold counts is a failure as
+well, and so is a target whose process ended in mid-run.
+
+Samples. A run is measured by its exchanges; by its sends where nothing answers them; by its
+receives where nothing is sent; by its connects where nothing is received either. When none of them
+succeeded, nothing was measured. A threshold over no samples is crossed, with nothing measured: over
+a whole run without samples that is inconclusive; over one step without samples it is a threshold
+crossed (99), even one on `errors`, as no reply was wrong.
+
+Schedule (open load). The generator did not keep it when it dropped iterations while it had no pause
+itself, or when in some phase every tenth start came more than `BEHIND` late although there was a
+user for it. What a slow target makes late or drops is none of its faults. Starts that are less late
+than that still count in response times: when one in a hundred is more than `LATE` late, a crossed
+threshold on a latency may be the generator's doing, and is inconclusive as well.
+
+Standstills. A generator that stood still (its process was stopped, a step held its loop) has missed
+starts, and the figures from then on, for about `RECOVERY` seconds, are not only the target's. A
+threshold on them that is crossed, and would not be without that time, makes the run inconclusive;
+so does a connection that ended meanwhile, for the target may well have given up a silent client.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+from loadmux.measuring.stats import TOTALS, Stats, StepStats
+from loadmux.measuring.thresholds import Threshold
+
+OPERATORS = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+ERROR_METRICS = frozenset({"errors", "error_rate"})
+NAMED = 3
+BEHIND = 0.05
+LATE = 0.01
+LATENCIES = frozenset({"p", "min", "mean", "max"})
+AMOUNTS = frozenset({"rate", "iterations"})
+RECOVERY = 0.5
+
+
+class ExitCode(IntEnum):
+    PASS = 0
+    FAIL = 1
+    INVALID = 2
+    INCONCLUSIVE = 3
+    UNREACHABLE = 4
+    THRESHOLD = 99
+    INTERRUPTED = 130
+
+
+PRECEDENCE = (
+    ExitCode.INTERRUPTED,
+    ExitCode.UNREACHABLE,
+    ExitCode.FAIL,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.THRESHOLD,
+    ExitCode.PASS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ThresholdResult:
+    """`measured` is in the metric's unit, None where there was no sample (then it is crossed)."""
+
+    threshold: Threshold
+    measured: float | None
+    met: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`reason` is one line for a person, without the word for the code itself."""
+
+    code: ExitCode
+    reason: str
+    thresholds: tuple[ThresholdResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stood:
+    """That the generator stood still `count` times, for `seconds` in all; `text` says it."""
+
+    text: str
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run was like beside its statistics; each text is None where it did not happen.
+
+    `phases` are the statistics of each, where there are phases.
+    """
+
+    duration: float
+    interrupted: bool = False
+    unreachable: str | None = None
+    generator_failed: str | None = None
+    target_died: str | None = None
+    stood: Stood | None = None
+    phases: tuple[Stats, ...] = ()
+
+
+def judge(stats: Stats, thresholds: Sequence[Threshold], outcome: Outcome) -> Verdict:
+    """The verdict on a run whose statistics are complete (folded and merged)."""
+    results = tuple(_result(stats, threshold, thresholds, outcome) for threshold in thresholds)
+    code, reason = _conclusion(stats, results, outcome)
+    return Verdict(code, reason, results)
+
+
+def combined(verdicts: Sequence[tuple[str, Verdict]], stats: Stats, duration: float) -> Verdict:
+    """One verdict on several scenarios, by their labels: the worst, as the precedence has it.
+
+    `stats` are those of all of them. The thresholds bear the labels of their scenarios.
+    """
+    if len(verdicts) == 1:
+        return verdicts[0][1]
+    results = tuple(
+        _labelled(label, result) for label, verdict in verdicts for result in verdict.thresholds
+    )
+    code = min((verdict.code for _, verdict in verdicts), key=PRECEDENCE.index)
+    if code is ExitCode.PASS:
+        return Verdict(code, _passed(stats), results)
+    if code is ExitCode.INTERRUPTED:
+        return Verdict(code, _stopped(stats, duration), results)
+    worst = [f"{label}: {verdict.reason}" for label, verdict in verdicts if verdict.code is code]
+    more = f"; and {len(worst) - NAMED} more scenarios" if len(worst) > NAMED else ""
+    return Verdict(code, "; ".join(worst[:NAMED]) + more, results)
+
+
+def _labelled(label: str, result: ThresholdResult) -> ThresholdResult:
+    threshold = result.threshold
+    step = None if threshold.step is None else f"{label}: {threshold.step}"
+    return replace(
+        result, threshold=replace(threshold, text=f"{label}: {threshold.text}", step=step)
+    )
+
+
+def _conclusion(
+    stats: Stats, results: Sequence[ThresholdResult], outcome: Outcome
+) -> tuple[ExitCode, str]:
+    """The first rule that applies, in the order of the module's docstring."""
+    crossed = [result for result in results if not result.met]
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED, _stopped(stats, outcome.duration)
+    if outcome.unreachable is not None:
+        return ExitCode.UNREACHABLE, outcome.unreachable
+    if outcome.target_died is not None:
+        return ExitCode.FAIL, f"{outcome.target_died}; {_amount(stats)}, {_errors(stats)}"
+    if _failed(stats, results):
+        return ExitCode.FAIL, f"{_errors(stats)} in {_amount(stats)}"
+    if outcome.generator_failed is not None:
+        return ExitCode.INCONCLUSIVE, f"the load generator failed: {outcome.generator_failed}"
+    if stats.script_errors:
+        return ExitCode.INCONCLUSIVE, _script_errors(stats)
+    if not measured_by(stats).right:
+        return (
+            ExitCode.INCONCLUSIVE,
+            f"nothing was measured: {_nothing(stats)}",
+        )
+    if (missed := _schedule_missed(stats, crossed, outcome)) is not None:
+        return ExitCode.INCONCLUSIVE, missed
+    if (spoilt := _spoilt(stats, crossed, outcome)) is not None:
+        return ExitCode.INCONCLUSIVE, spoilt
+    if crossed:
+        texts = ", ".join(result.threshold.text for result in crossed[:NAMED])
+        texts += f", and {len(crossed) - NAMED} more" if len(crossed) > NAMED else ""
+        share = f"{len(crossed)} of {_plural(len(results), 'threshold')}"
+        return ExitCode.THRESHOLD, f"{share} crossed: {texts}"
+    return ExitCode.PASS, _passed(stats)
+
+
+def _stopped(stats: Stats, duration: float) -> str:
+    return f"stopped early, after {duration:.1f} s: {_amount(stats)}, {_errors(stats)}"
+
+
+def _passed(stats: Stats) -> str:
+    if stats.errors:
+        return f"{_amount(stats)}, {_errors(stats)}: as many as the thresholds allow"
+    return f"{_amount(stats)}, every check held"
+
+
+def _schedule_missed(
+    stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome
+) -> str | None:
+    """Why the schedule was not kept, where that was the generator's own fault."""
+    could_not = "the load generator could not keep its schedule"
+    if stats.overrun:
+        dropped = _plural(stats.overrun, "iteration")
+        return f"{could_not}: it had no time for {dropped}; give it more --workers or a lower rate"
+    late = max((phase.starts.histogram.percentile(0.9) for phase in outcome.phases), default=0.0)
+    if late > BEHIND:
+        return f"{could_not}: one start in ten was more than {late * 1e3:.0f} ms late"
+    late = stats.starts.histogram.percentile(0.99)
+    doubtful = [r.threshold.text for r in crossed if r.threshold.metric in LATENCIES]
+    if late > LATE and doubtful:
+        return (
+            f"one start in a hundred was more than {late * 1e3:.0f} ms late through the generator,"
+            f" which may be why a threshold was crossed: {doubtful[0]}"
+        )
+    return None
+
+
+def _spoilt(stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome) -> str | None:
+    """What cannot be said as the generator stood still, if that is what decides."""
+    stood = outcome.stood
+    if stood is None:
+        return None
+    if stats.unjudged:
+        ended = _plural(stats.unjudged, "connection")
+        return f"{stood.text}, and {ended} ended meanwhile: nobody can say whose doing that is"
+    if stats.missed:
+        return f"{stood.text}, and missed {_plural(stats.missed, 'start')} of its schedule"
+    doubtful = [one for one in crossed if _doubtful(one, stood, outcome.duration)]
+    if not doubtful or len(doubtful) < len(crossed):
+        return None
+    first = doubtful[0].threshold.text
+    return f"{stood.text}, which may be why a threshold was crossed: {first}"
+
+
+def _doubtful(result: ThresholdResult, stood: Stood, duration: float) -> bool:
+    """Whether a threshold might have been met, had the generator not stood still."""
+    threshold, measured = result.threshold, result.measured
+    spoilt = min(duration, stood.seconds + stood.count * RECOVERY)
+    if threshold.metric == "p" and measured is not None:
+        return spoilt > (1 - threshold.quantile) * duration
+    if threshold.metric in AMOUNTS and measured is not None and stood.seconds < duration:
+        full = measured * duration / (duration - stood.seconds)
+        return bool(OPERATORS[threshold.op](full, threshold.value))
+    return threshold.metric not in ERROR_METRICS
+
+
+def _script_errors(stats: Stats) -> str:
+    count = sum(errors.count for errors in stats.script_errors.values())
+    first = next(iter(stats.script_errors.values())).text
+    return f"{_plural(count, 'error')} in the scenario's code: {first}"
+
+
+def _nothing(stats: Stats) -> str:
+    row = measured_by(stats)
+    if row.kind == "connect" and not row.count:
+        return "the scenario sends and expects nothing"
+    return f"no {row.kind} succeeded"
+
+
+def _failed(stats: Stats, results: Sequence[ThresholdResult]) -> bool:
+    """Whether an errors threshold is crossed by what was measured, or a fault escapes them all."""
+    judging = [result for result in results if result.threshold.metric in ERROR_METRICS]
+    if any(not result.met and result.measured is not None for result in judging):
+        return True
+    if any(result.threshold.step is None for result in judging):
+        return False
+    judged = _scopes(stats, [result.threshold for result in judging])
+    return any(group.step not in judged for group in stats.faults.values())
+
+
+def measured_by(stats: Stats) -> StepStats:
+    """The row that the run is measured by: all exchanges, sends or receives, or the connects."""
+    kinds = {row.kind for row in stats.steps.values()}
+    return stats.total if kinds.intersection(TOTALS) else stats.connects
+
+
+def _result(
+    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold], outcome: Outcome
+) -> ThresholdResult:
+    if threshold.metric in ERROR_METRICS:
+        measured = _measured_errors(stats, threshold, thresholds)
+    else:
+        measured = _measured(stats, threshold, outcome.duration)
+    met = measured is not None and OPERATORS[threshold.op](measured, threshold.value)
+    return ThresholdResult(threshold, measured, bool(met))
+
+
+def _measured_errors(
+    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold]
+) -> float | None:
+    """How many faults the threshold counts, or which share of the attempts they are.
+
+    Attempts of the whole run are those of the row that it is measured by, and the faults met
+    elsewhere (connects that failed, surplus bytes at a close). None where there was no attempt.
+    """
+    groups = stats.faults.values()
+    if threshold.step is not None:
+        rows = _rows(stats, threshold.step)
+        attempts = sum(row.count for row in rows)
+        named = {row.name for row in rows}
+        errors = sum(group.count for group in groups if group.step in named)
+    else:
+        row = measured_by(stats)
+        attempts = row.right + stats.errors
+        judged = _scopes(stats, thresholds) if threshold.implied else frozenset()
+        errors = sum(group.count for group in groups if group.step not in judged)
+    if not attempts:
+        return None
+    return float(errors) if threshold.metric == "errors" else errors / attempts
+
+
+def _scopes(stats: Stats, thresholds: Sequence[Threshold]) -> frozenset[str]:
+    """The rows that have a threshold on errors of their own."""
+    return frozenset(
+        row.name
+        for threshold in thresholds
+        if threshold.step is not None and threshold.metric in ERROR_METRICS
+        for row in _rows(stats, threshold.step)
+    )
+
+
+def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | None:
+    """A metric other than of errors: seconds, right ones a second, or a count of iterations."""
+    if threshold.metric in ("iterations", "dropped"):
+        count = stats.iterations if threshold.metric == "iterations" else stats.dropped
+        return float(count) if measured_by(stats).right else None
+    rows = [measured_by(stats)] if threshold.step is None else _rows(stats, threshold.step)
+    if not rows:
+        return None
+    row = rows[0]
+    if threshold.metric == "rate":
+        return row.right / duration if row.right and duration > 0 else None
+    histogram = row.histogram
+    if not histogram.count:
+        return None
+    times: dict[str, Callable[[], float]] = {
+        "p": lambda: histogram.percentile(threshold.quantile),
+        "min": lambda: histogram.low,
+        "mean": lambda: histogram.mean,
+        "max": lambda: histogram.high,
+    }
+    return times[threshold.metric]()
+
+
+def _rows(stats: Stats, step: str) -> list[StepStats]:
+    """What a step, or the connects, were measured by, the row for latencies first."""
+    return [stats.connects] if step == "connect" else stats.rows_of(step)
+
+
+def _amount(stats: Stats) -> str:
+    row = measured_by(stats)
+    return _plural(row.count, row.kind)
+
+
+def _errors(stats: Stats) -> str:
+    """`3 errors (2 corrupt, 1 timeout)`, the most frequent kind first."""
+    if not stats.errors:
+        return "no errors"
+    kinds: Counter[str] = Counter()
+    for group in stats.faults.values():
+        kinds[group.kind] += group.count
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    return f"{_plural(stats.errors, 'error')} ({listed})"
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

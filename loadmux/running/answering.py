@@ -1,0 +1,127 @@
+"""Which `send` an `expect` answers, and so what its latency is.
+
+A bare `expect` (a step without a `send` of its own) answers the oldest send on its socket that
+nothing has answered yet, whichever step sent it, and is an *exchange* timed from that send. With
+none open (a greeting, a push, a reply read in several parts) it is a *receive*, timed from when its
+wait began. The connection knows which sends are open, and what counts is the moment at which the
+reply was complete: a send that a reader in another branch waited for is answered by it.
+
+One step may be both, from one time to the next. Each of its kinds then has a row of its own, of
+which the one with the step's name is what the step is when the scenario is walked through for the
+first time (`kinds`). Steps that only the run makes, those of code, are told by their first reply.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadmux.driver.connection import Awaited, Connection
+from loadmux.language.scenario import (
+    ByRule,
+    Closed,
+    Exchange,
+    For,
+    OnSockets,
+    Repeat,
+    Scenario,
+    Silence,
+    Step,
+    Together,
+    WasReset,
+)
+from loadmux.measuring.stats import Stats, StepStats
+
+EXCHANGE = "exchange"
+RECEIVE = "receive"
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Records what the bare `expect` called `step` took."""
+
+    step: str
+    stats: Stats
+
+    def record(self, awaited: Awaited) -> None:
+        """A reply was complete, and right."""
+        loop, sent = awaited.connection.loop, awaited.sent
+        if sent is None:
+            self._row(RECEIVE).samples.append(awaited.took)
+        else:
+            self._row(EXCHANGE).record_since(sent.delay, loop.between(sent.at, awaited.ended))
+
+    def ended(self, connection: Connection, began: float) -> None:
+        """The connection has ended as it should, in a wait that began at this time."""
+        loop = connection.loop
+        if not connection.unanswered:
+            self._row(RECEIVE).samples.append(loop.since(began))
+            return
+        sent = connection.unanswered[0]
+        self._row(EXCHANGE).record_since(sent.delay, loop.since(sent.at))
+
+    def kept_silent(self) -> None:
+        """Nothing came, which answers nothing."""
+        self._row(RECEIVE).pass_untimed()
+
+    def failed(self, connection: Connection) -> str:
+        """The row of a wait that ended in a fault."""
+        return self._row(EXCHANGE if connection.unanswered else RECEIVE).name
+
+    def _row(self, kind: str) -> StepStats:
+        return self.stats.row_of(self.step, kind)
+
+
+def kinds(scenario: Scenario) -> dict[str, str]:
+    """The kind of each bare `expect` of the file, by the step's name."""
+    walk = _Walk()
+    for steps in (scenario.before, scenario.steps, scenario.after):
+        walk.through(steps)
+    return walk.kinds
+
+
+class _Walk:
+    """Walks through a scenario once, with the number of open sends on each socket."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, str] = {}
+        self._open: Counter[int] = Counter()
+
+    def through(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            self._take(step)
+
+    def _take(self, step: Step) -> None:
+        match step:
+            case Exchange(expect=None, sockets=sockets):
+                self._open.update(sockets)
+            case Exchange():
+                self._expect(step)
+            case OnSockets(action="close" | "reset", sockets=sockets):
+                self._forget(sockets)
+            case Repeat(do=do) | For(do=do):
+                self.through(do)
+            case Together(branches=branches):
+                for branch in sorted(branches, key=lambda one: any(map(_waits, one))):
+                    self.through(branch)
+
+    def _expect(self, step: Exchange) -> None:
+        assert step.expect is not None
+        reply, sockets = step.expect.reply, step.sockets
+        if step.send is None:
+            answers = any(self._open[one] for one in sockets) and not isinstance(reply, Silence)
+            self.kinds.setdefault(step.name, EXCHANGE if answers else RECEIVE)
+        if isinstance(reply, ByRule | Closed | WasReset):
+            self._forget(sockets)
+        elif step.send is None and not isinstance(reply, Silence):
+            self._open.subtract(one for one in sockets if self._open[one])
+
+    def _forget(self, sockets: Sequence[int]) -> None:
+        for one in sockets:
+            del self._open[one]
+
+
+def _waits(step: Step) -> bool:
+    """Whether it may wait for what another branch sends."""
+    return isinstance(step, Exchange) and step.send is None

@@ -1,0 +1,131 @@
+"""Where each socket of a scenario connects to, and how: names resolved, TLS contexts made.
+
+Everything about transports that a generator process needs and a scenario file says is put together
+here; `driver` takes it from there. Sockets with the same TLS options share one context, which holds
+the CAs (a few hundred KiB with the system's) and costs some milliseconds to make.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Mapping, Sequence
+
+from loadmux.checking.framing import Framing, Session
+from loadmux.driver.connection import Endpoint, Greeting, UnaskedJudge
+from loadmux.driver.sources import Sources, sources
+from loadmux.driver.tls import BadFile, client_context
+from loadmux.errors import TargetFailed, UsageError
+from loadmux.language.scenario import Scenario, Socket, Target, Tls, Url
+from loadmux.running.catalog import bundled
+from loadmux.running.form_steps import authority
+
+OWN_CERTIFICATE = "tls-cert"
+"""The option of a bundled target that makes it show another certificate than the shipped one."""
+
+
+def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
+    """One for each socket; `urls` is where the targets, by name, listen.
+
+    Raises TargetFailed when a host's name cannot be resolved.
+    """
+    found = {name: resolve(url) for name, url in urls.items()}
+    contexts: dict[Tls, ssl.SSLContext] = {}
+    return [
+        _endpoint(
+            one,
+            urls[one.to],
+            found[one.to],
+            _source(scenario.sockets, index),
+            scenario.servers.get(one.to),
+            contexts,
+        )
+        for index, one in enumerate(scenario.sockets)
+    ]
+
+
+def _endpoint(
+    one: Socket,
+    url: Url,
+    found: tuple[int, object],
+    source: Sources | None,
+    target: Target | None,
+    contexts: dict[Tls, ssl.SSLContext],
+) -> Endpoint:
+    family, address = found
+    datagrams = url.scheme == "udp"
+    tls, server_name = None, None
+    if url.scheme == "tls":
+        options = trusting(one.tls or Tls(), target)
+        if options not in contexts:
+            contexts[options] = context(options)
+        tls, server_name = contexts[options], options.server_name or url.host
+    return Endpoint(
+        family,
+        address,  # type: ignore[arg-type]
+        str(url),
+        one.nodelay and not datagrams,
+        one.receive_buffer,
+        one.send_buffer,
+        source if family != socket.AF_UNIX else None,
+        one.linger if not datagrams else None,
+        tls,
+        server_name,
+        datagrams,
+        *_conversation(one.framing, authority(url)),
+    )
+
+
+def _conversation(
+    framing: Framing | None, where: str
+) -> tuple[Greeting | None, UnaskedJudge | None]:
+    """How connections begin, and what becomes of what the server says unasked."""
+    if not isinstance(framing, Session):
+        return None, None
+    return lambda random: framing.greeting(random, where), framing.unasked
+
+
+def _source(every: Sequence[Socket], index: int) -> Sources | None:
+    """The addresses of a socket; those that share a block take turns in it."""
+    text = every[index].source
+    if text is None:
+        return None
+    sharing = [place for place, one in enumerate(every) if one.source == text]
+    return sources(text, sharing.index(index), len(sharing))
+
+
+def trusting(options: Tls, target: Target | None) -> Tls:
+    """The same options, with the shipped CA in force for a bundled target's shipped certificate."""
+    if target is None or target.bundled is None or OWN_CERTIFICATE in target.options:
+        return options
+    return options if options.ca is not None else options.with_ca(str(bundled_ca()))
+
+
+def bundled_ca() -> object:
+    """The CA of the certificate that bundled targets show."""
+    return bundled("targets") / "localhost-testing-ca.pem"
+
+
+def context(options: Tls) -> ssl.SSLContext:
+    """The TLS context of some sockets. Raises UsageError if a file has changed since loading."""
+    try:
+        return client_context(
+            options.ca, options.cert, options.key, options.verify, options.versions
+        )
+    except BadFile as error:
+        raise UsageError(f"tls: {error.option}: {error}") from None
+
+
+def resolve(url: Url) -> tuple[int, object]:
+    """The address family and address to connect to; the first that the system's resolver names.
+
+    Raises TargetFailed where there is none.
+    """
+    if url.scheme == "unix":
+        return socket.AF_UNIX, url.path
+    kind = socket.SOCK_DGRAM if url.scheme == "udp" else socket.SOCK_STREAM
+    try:
+        found = socket.getaddrinfo(url.host, url.port, type=kind)
+    except (OSError, UnicodeError) as error:
+        raise TargetFailed(f"cannot resolve the target's host {url.host!r}: {error}") from None
+    return found[0][0], found[0][4]

@@ -1,0 +1,217 @@
+"""What steps do with plugins: payloads and replies of framers, actions, and sockets that are
+sessions.
+
+A payload form whose parts are constant is encoded once, and a reply form whose right reply is known
+beforehand goes the same fast way as any exact reply (`likely`). What cannot be encoded when a step
+runs is the scenario's mistake: it ends the run (DriverFault). Exceptions of a plugin's own are let
+through; whoever runs the loop tells them in the plugin's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from time import perf_counter
+
+from loadmux.checking.framed import WholeFrameVerifier
+from loadmux.checking.framing import Framing
+from loadmux.checking.rules import Exact, Rule, Verifier
+from loadmux.driver import closing
+from loadmux.driver.connection import Awaited, Connection, await_replies, readable
+from loadmux.driver.loop import next_turn, sleep_until
+from loadmux.driver.user import VirtualUser
+from loadmux.errors import DriverFault, Fault, Kind
+from loadmux.language.scenario import Url
+from loadmux.plugins.contracts import Action, Incoming, Running
+from loadmux.plugins.payloads import Outgoing, Surroundings
+from loadmux.running.frame_steps import Place
+from loadmux.running.steps import Judged, Message, Record, Render, Reply, opened, send
+
+HTTP_PORT = 80
+
+
+def authority(url: Url) -> str:
+    """`HOST:PORT` as a URL has it, the port left out where it is HTTP's; RFC 9110, section 7.2."""
+    if url.scheme == "unix":
+        return "localhost"
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return host if url.port == HTTP_PORT else f"{host}:{url.port}"
+
+
+# --- payloads and replies -----------------------------------------------------------------------
+
+
+def constant(form: Outgoing, parts: Iterable[bytes | None], where: str) -> bytes | None:
+    """A form's bytes, if they are always the same; None too where there are none."""
+    found = list(parts)
+    known = [part for part in found if part is not None]
+    if form.varies or len(known) < len(found):
+        return None
+    try:
+        return form.encode(known, Surroundings(where, Random(0)))
+    except ValueError:
+        return None
+
+
+def rendered(
+    form: Outgoing, renders: Sequence[Render], authorities: Mapping[str, str], place: Place
+) -> Render:
+    """What a form sends at the moment; `authorities` are those of the sockets, by name.
+
+    Raises DriverFault where it cannot be encoded.
+    """
+
+    def encode(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        parts = [render(user, socket, sent) for render in renders]
+        try:
+            return form.encode(parts, Surroundings(authorities[socket], user.random))
+        except ValueError as error:
+            raise DriverFault(
+                f"{place.where}: step {place.step!r} of user {user.number} on socket {socket!r}"
+                f" cannot be sent: {error}"
+            ) from None
+
+    return encode
+
+
+@dataclass(frozen=True, slots=True)
+class FormReply(Reply):
+    """One frame that is right for a reply form; `constants` are its parts if all are known."""
+
+    form: Incoming
+    framing: Framing
+    constants: tuple[bytes, ...] | None
+    renders: Sequence[Render]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None if self.constants is None else self._judged(payload, self.constants)
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        parts = self.constants
+        if parts is None:
+            parts = tuple(render(user, socket, payload) for render in self.renders)
+        return self._judged(payload, parts)
+
+    def _judged(self, payload: bytes, parts: Sequence[bytes]) -> Judged:
+        framing = self.framing.answering(payload)
+        judge = partial(self.form.judge, parts=parts)
+        return self.form.likely(parts), lambda: WholeFrameVerifier(framing.decoder(), judge)
+
+
+# --- sessions -----------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class AttentiveWait:
+    """A wait in which servers that speak unasked (pings) are answered.
+
+    In a branch of `together` those of the branch's own connections.
+    """
+
+    name: str
+    draw: Callable[[VirtualUser], float]
+
+    async def run(self, user: VirtualUser) -> None:
+        until = perf_counter() + self.draw(user)
+        own = [one for one in user.connections if one.task is user]
+        sessions = [one for one in own if one.endpoint.unasked is not None]
+        while perf_counter() < until:
+            listening = [one for one in sessions if one.connected and attend(one)]
+            if any(one.more for one in listening):
+                await next_turn(user)
+            else:
+                await readable(user, listening, until - user.loop.stood)
+        await user.give_way()
+
+
+def attend(connection: Connection) -> bool:
+    """Answer what has come unasked; whether more may. Raises Fault if the connection is lost."""
+    connection.drain()
+    if connection.inbox:
+        connection.explain_unasked()
+    return not connection.eof and not connection.paused
+
+
+# --- actions ------------------------------------------------------------------------------------
+
+
+class AtWork(Running):
+    """A user in a plugin's step, on the step's connections."""
+
+    def __init__(self, step: Perform, user: VirtualUser) -> None:
+        self._step = step
+        self._user = user
+        self._numbers = step.sockets
+        self.user = user.number
+        self.iteration = user.iteration
+        self.random = user.random
+        self.sockets = [user.connections[index].name for index in step.sockets]
+        self.parts = [render(user, self.sockets[0], b"") for render in step.parts]
+
+    async def _open(self, on: int) -> Connection:
+        (connection,) = await opened(self._user, [self._numbers[on]])
+        return connection
+
+    async def send(self, payload: bytes, on: int = 0) -> None:
+        connection = await self._open(on)
+        message = Message(
+            payload,
+            lambda *_: payload,
+            rules=self._step.rules,
+            read=frozenset((connection.name,)),
+        )
+        await send(self._user, connection, message, payload, self._step.timeout)
+
+    async def expect(self, reply: bytes | Verifier, on: int = 0) -> bytes:
+        connection = await self._open(on)
+        verifier = Exact(reply) if isinstance(reply, bytes) else reply
+        now = perf_counter()
+        timeout, asked = self._step.timeout, bool(connection.unanswered)
+        due = self._user.loop.limit(now, timeout)
+        awaited = Awaited(connection, verifier, now, due, asked=asked)
+        await await_replies(self._user, [awaited], timeout)
+        if connection.ending:
+            await closing.finish(self._user, connection)
+        return verifier.kept()
+
+    async def exchange(self, payload: bytes, reply: bytes | Verifier, on: int = 0) -> bytes:
+        await self.send(payload, on)
+        return await self.expect(reply, on)
+
+    async def close(self, on: int = 0) -> None:
+        connection = self._user.connections[self._numbers[on]]
+        if connection.connected:
+            await closing.close(self._user, [connection], self._step.timeout)
+
+    async def wait(self, seconds: float) -> None:
+        await sleep_until(self._user, perf_counter() + seconds)
+
+    def set(self, name: str, value: bytes) -> None:
+        self._user.set(name, value)
+
+    def fault(self, kind: Kind, message: str, on: int = 0) -> Fault:
+        return self._user.connections[self._numbers[on]].fault(kind, message)
+
+
+@dataclass(slots=True)
+class Perform:
+    """A plugin's step; `rules` are the reply rules of its sockets, by their names.
+
+    `timeout` is in seconds.
+    """
+
+    name: str
+    sockets: tuple[int, ...]
+    action: Action
+    parts: Sequence[Render]
+    rules: Mapping[str, Rule]
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        began = perf_counter()
+        await self.action.run(AtWork(self, user))
+        self.record(user.loop.since(began))
+        await user.give_way()

@@ -1,0 +1,168 @@
+"""What steps do with frames: payloads that are wrapped, and replies that are one frame.
+
+A body that is known beforehand becomes the exact bytes of its frame where the framing allows that,
+so a framed reply goes the same fast way as any other exact one. A body that turns out at run time
+to fit in no frame is the scenario's mistake: it ends the run (DriverFault), and no fault is counted
+against the target.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
+from loadmux.checking.framing import Framing, UntilClose
+from loadmux.checking.rules import SUFFIX, WORDS, Rule, received_reply
+from loadmux.driver.user import VirtualUser
+from loadmux.errors import DriverFault, Position
+from loadmux.running.steps import Judged, Render, Reply
+
+ANSWERS: dict[str, Callable[[bytes], bytes]] = {
+    "echo": bytes,
+    "upper": bytes.upper,
+    "received": received_reply,
+    "upper_sb": lambda body: body.upper() + SUFFIX,
+    "ok": lambda body: WORDS["ok"],
+    "hello": lambda body: WORDS["hello"],
+}
+"""What a rule makes of a body; a frame is one chunk, however large it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step, for the message of a body that cannot be framed."""
+
+    where: Position
+    step: str
+
+    def refuse(self, user: VirtualUser, socket: str, body: bytes, why: ValueError) -> DriverFault:
+        return DriverFault(
+            f"{self.where}: step {self.step!r} of user {user.number} on socket {socket!r} needs a"
+            f" frame for a body that cannot be framed: {why}; the body begins {body[:40]!r}"
+        )
+
+
+def wrapped(framing: Framing, render: Render, place: Place) -> Render:
+    """Frames around what `render` makes. Raises DriverFault where there is no such frame."""
+
+    def frame(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        body = render(user, socket, sent)
+        try:
+            return framing.encode(body)
+        except ValueError as error:
+            raise place.refuse(user, socket, body, error) from None
+
+    return frame
+
+
+def body_of(framing: Framing, frame: bytes) -> bytes:
+    """The body of one whole frame. Raises ValueError if it is none."""
+    decoder = framing.decoder()
+    found = (decoder.feed(frame) if frame else None) or decoder.end()
+    if found is None:
+        raise ValueError("what the step sends is no whole frame")
+    return found.body
+
+
+def encoded(framing: Framing, body: bytes | None) -> bytes | None:
+    """The frame of a body; None where there is none."""
+    try:
+        return None if body is None else framing.encode(body)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReply(Reply):
+    """One frame with a body that `constant` or `render` tells.
+
+    `answers`: the step sends one frame; `render` is given its body as what was sent.
+    """
+
+    framing: Framing
+    constant: bytes | None
+    render: Render
+    place: Place
+    answers: bool
+
+    def known(self, payload: bytes) -> Judged | None:
+        try:
+            constant = self.constant
+            return None if constant is None else exactly(self.framing.answering(payload), constant)
+        except ValueError:
+            return None
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        sent = body_of(self.framing, payload) if self.answers else payload
+        body = self.render(user, socket, sent)
+        try:
+            return exactly(self.framing.answering(payload), body)
+        except ValueError as error:
+            raise self.place.refuse(user, socket, body, error) from None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameByRule(Reply):
+    """One frame whose body is what a rule makes of the body of the frame that the step sends.
+
+    `rules` by the names of the sockets.
+    """
+
+    framing: Framing
+    rules: Mapping[str, Rule]
+    place: Place
+
+    def known(self, payload: bytes) -> Judged | None:
+        first, *others = self.rules.values()
+        if any(rule != first for rule in others):
+            return None
+        try:
+            return self._judged(body_of(self.framing, payload), first)
+        except ValueError:
+            return None
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        try:
+            return self._judged(body_of(self.framing, payload), self.rules[socket])
+        except ValueError as error:
+            raise self.place.refuse(user, socket, payload, error) from None
+
+    def _judged(self, body: bytes, rule: Rule) -> Judged:
+        answer = ANSWERS.get(rule.name, rule.likely)(body)
+        if answer is None or rule.name == "sink":
+            raise ValueError(f"the rule {rule.name!r} does not answer a frame with a frame")
+        return exactly(self.framing, answer)
+
+
+def exactly(framing: Framing, body: bytes) -> Judged:
+    """One frame with exactly this body. Raises ValueError if no frame can carry it."""
+    frame = framing.encode(body) if framing.symmetric else b""
+    if framing.canonical:
+        return frame, partial(ExactFrame, frame, body)
+    if isinstance(framing, UntilClose):
+        return None, partial(ExactToEnd, body)
+    return None, verifiers(framing, IsExactly(body))
+
+
+@dataclass(frozen=True, slots=True)
+class FrameByJudge(Reply):
+    """One frame whose body is right for `judge`, whatever was sent."""
+
+    framing: Framing
+    judge: Judge
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None, verifiers(self.framing.answering(payload), self.judge)
+
+
+def verifiers(framing: Framing, judge: Judge) -> Callable[[], FrameVerifier]:
+    """Makes verifiers of one frame with a body that is right for `judge`."""
+    return lambda: FrameVerifier(framing.decoder(), judge)
+
+
+def compiled(pattern: str) -> re.Pattern[bytes]:
+    """A regex of a scenario: of bytes, those of its UTF-8 text. Raises re.error and ValueError."""
+    return re.compile(pattern.encode())

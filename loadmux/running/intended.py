@@ -1,0 +1,61 @@
+"""Steps of open load, whose latency counts from the intended start of their iteration.
+
+The first exchange (or send) of an iteration has two latencies: *service*, from its send, and
+*response*, which adds the time from the start on the schedule until the iteration's steps began:
+the wait for a free user, its `before` steps if it is a new one, and the generator's own lateness.
+For the exchanges after it both are the time from the send, so a late start is counted once. (Where
+a bare `expect` answers that first send, its latency begins with it, so it has both as well.) What
+the scenario does between (waits, connects) is in neither.
+
+Only what counts is done here: a step that has a delay to add runs as a copy which records it, all
+others run as they are, at the cost of one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
+
+from loadmux.driver.connection import Plan
+from loadmux.driver.user import VirtualUser
+from loadmux.measuring.stats import Histogram, StepStats
+from loadmux.running.form_steps import Perform
+from loadmux.running.steps import End, Exchange, Send
+
+Timed = Send | Exchange | End | Perform
+
+
+def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
+    """The same step, of an iteration that began so late (seconds)."""
+    record = partial(row.record_delayed, delay)
+    other = copy(step)
+    other.record = record
+    if not isinstance(other, Perform) and other.message is not None:
+        other.message = replace(other.message, delay=delay)
+    if isinstance(other, Exchange) and other.plan is not None:
+        plan = other.plan
+        other.plan = Plan(plan.likely, plan.judge, record, plan.timeout)
+    return other
+
+
+@dataclass(frozen=True, slots=True)
+class FromIntendedStart:
+    """A step that takes up what delay its user has, see the module."""
+
+    name: str
+    step: Timed
+    row: StepStats
+
+    @classmethod
+    def of(cls, step: Timed, row: StepStats) -> FromIntendedStart:
+        row.service = row.service or Histogram()
+        return cls(step.name, step, row)
+
+    def run(self, user: VirtualUser) -> Awaitable[None]:
+        delay = user.late
+        if not delay:
+            return self.step.run(user)
+        user.late = 0.0
+        return delayed(self.step, delay, self.row).run(user)

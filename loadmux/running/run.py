@@ -1,0 +1,681 @@
+"""Runs scenarios: targets up, generator processes up, statistics merged, one Report at the end.
+
+The generator always runs in processes of its own (`worker`), also when there is only one: what
+draws the live view then never delays the loop, and there is one way of doing things. This process
+only listens to them. A worker that dies or falls silent is named in the report and makes the run
+inconclusive; what it had told until then is kept.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from pathlib import Path
+from time import monotonic
+from types import FrameType
+
+from loadmux.driver.connection import bind
+from loadmux.driver.pacer import Rate
+from loadmux.driver.poller import check_poller
+from loadmux.driver.sources import sources
+from loadmux.driver.standstill import Standstill
+from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
+from loadmux.language.scenario import Load, Phase, Scenario, Target, Url
+from loadmux.language.shares import labels
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import Outcome, Stood, combined, judge
+from loadmux.report import figures, standstills
+from loadmux.report.model import (
+    PhaseReport,
+    Progress,
+    Report,
+    ScenarioReport,
+    TargetReport,
+    WorkerReport,
+)
+from loadmux.running.barriers import Blocked, Coordinator, Open
+from loadmux.running.channel import Channel, pair, wait
+from loadmux.running.description import describe
+from loadmux.running.endpoints import resolve
+from loadmux.running.ownclock import OwnClock
+from loadmux.running.script import draw_seed
+from loadmux.running.target import TargetProcess, how_it_ended
+from loadmux.running.weak import weak_rule_notes
+from loadmux.running.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
+
+# Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
+WORKER = "import sys; sys.path.append(sys.argv[2]); from loadmux.running.worker import main; main()"
+PACKAGE_AT = str(Path(__file__).resolve().parents[2])
+SPARE_DESCRIPTORS = 32
+SELECT_LIMIT = 1024
+SILENT_AFTER = 5.0
+LISTEN_FOR = 0.25
+START_WITHIN = 60.0
+CLOSING_TIME = 10.0
+ENDED_WITHIN = 1.0
+SPOILT = "the generator stood still meanwhile"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is not the scenario's business; `command` tells, for a seed, how to repeat the run."""
+
+    workers: int = 1
+    poller: str | None = None
+    command: Callable[[int], str] = str
+
+
+@dataclass(slots=True)
+class Worker:
+    """One generator process, seen from here."""
+
+    number: int
+    users: int
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    poller: str = ""
+    heard: float = 0.0
+    health: Health | None = None
+    active: dict[int, int] = field(default_factory=dict)
+    final: Final | None = None
+    standstills: list[Standstill] = field(default_factory=list)
+    lost: str | None = None
+    silent: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self.final is not None or self.lost is not None
+
+    def report(self) -> WorkerReport:
+        lost, last = self.lost, self.health
+        if lost is None and self.silent and not self.standstills:
+            lost = f"did not answer for {self.silent:.1f} s, then went on"
+        if last is None:
+            return WorkerReport(self.number, self.users, lost=lost)
+        return WorkerReport(
+            self.number,
+            self.users,
+            last.busy,
+            last.late,
+            last.cpu,
+            last.memory,
+            last.standstills,
+            last.stood,
+            tuple(self.standstills),
+            lost,
+        )
+
+
+@dataclass(slots=True)
+class Part:
+    """A scenario in this run: its targets and what it measured.
+
+    `label` tells its rows from those of the others ("" where there are none), `first` is the number
+    of its first user. `rows` has all its rows, without samples. `phases` has what was measured in
+    each phase, by its number.
+    """
+
+    scenario: Scenario
+    label: str
+    first: int
+    processes: dict[str, TargetProcess] = field(default_factory=dict)
+    urls: dict[str, Url] = field(default_factory=dict)
+    rows: Stats = field(default_factory=Stats)
+    stats: Stats = field(default_factory=Stats)
+    phases: dict[int, Stats] = field(default_factory=dict)
+    elapsed: float = 0.0
+    died: str | None = None
+    barriers: Coordinator = field(default_factory=Coordinator)
+
+    def phase_stats(self, number: int) -> Stats:
+        """What was measured in a phase, in all the rows."""
+        if number not in self.phases:
+            self.phases[number] = Stats()
+            self.phases[number].merge(self.rows)
+        return self.phases[number]
+
+    def say(self, text: str) -> str:
+        return f"{self.label}: {text}" if self.label else text
+
+
+@dataclass(slots=True)
+class State:
+    """The run as it stands."""
+
+    parts: list[Part]
+    interrupted: bool = False
+    failed: str | None = None
+    began: float = 0.0
+    shown: float = 0.0
+    interval: Stats = field(default_factory=Stats)
+
+
+def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:
+    """Refuse before anything is sent what could only fail half-way. Raises UsageError."""
+    check_poller(settings.poller)
+    for source in {one.source for scenario in scenarios for one in scenario.sockets}:
+        if source is not None:
+            block = sources(source)
+            for address in dict.fromkeys((block[0], block[-1])):
+                check_source(address)
+    bundled = [
+        connections(name, scenario)
+        for scenario in scenarios
+        for name, target in scenario.servers.items()
+        if target.bundled is not None
+    ]
+    check_descriptors("the bundled target", max(bundled, default=0), "use fewer users")
+    needed = sum(
+        -(-scenario.load.users // settings.workers) * len(scenario.sockets)
+        for scenario in scenarios
+    )
+    check_descriptors("a worker", needed, "use fewer users or more --workers")
+    needed += SPARE_DESCRIPTORS
+    if settings.poller == "select" and needed > SELECT_LIMIT:
+        raise UsageError(
+            f"--poller select: {needed} descriptors a worker are more than FD_SETSIZE"
+            f" ({SELECT_LIMIT}); use --poller epoll or poll, fewer users, or more --workers"
+        )
+
+
+def connections(name: str, scenario: Scenario) -> int:
+    """How many connections a scenario opens to its target of this name."""
+    return scenario.load.users * sum(one.to == name for one in scenario.sockets)
+
+
+def check_descriptors(who: str, wanted: int, remedy: str) -> None:
+    """Raises UsageError where a process may not open so many connections."""
+    needed, limit = wanted + SPARE_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if limit != resource.RLIM_INFINITY and needed > limit:
+        raise UsageError(
+            f"{wanted} connections: {who} needs {needed} descriptors, the hard limit is {limit}:"
+            f" raise it (`ulimit -Hn`), or {remedy}"
+        )
+
+
+def check_source(source: str) -> None:
+    """Raises UsageError where sockets cannot be bound to this address."""
+    family = socket.AF_INET6 if ":" in source else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        try:
+            bind(sock, source)
+        except DriverFault as fault:
+            raise UsageError(f"source: {fault}") from None
+
+
+def fitted(name: str, target: Target, scenario: Scenario) -> Target:
+    """A bundled target, called `name`, that can serve all the connections to it at once.
+
+    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
+    cannot serve so many: a right server would be blamed for clients that wait in its backlog.
+    Raises TargetFailed where the model cannot run on this machine.
+    """
+    assert target.bundled is not None
+    told = describe(target.bundled)
+    if told.reason is not None:
+        raise TargetFailed(f"target {target.bundled} cannot run here: {told.reason}")
+    wanted = connections(name, scenario)
+    most = told.at_once or told.pool
+    if most is None or "workers" in target.options:
+        return target
+    if wanted > most:
+        users = scenario.load.users
+        raise UsageError(
+            f"target {target.bundled} serves {most} at once, and this scenario opens {wanted}"
+            f" connections ({users} times {wanted // users}): use fewer --users, or another model"
+        )
+    if told.at_once:
+        return target
+    return replace(target, options={**target.options, "workers": str(wanted)})
+
+
+def lying(scenarios: Sequence[Scenario], fault: str) -> tuple[Scenario]:
+    """The scenario with its bundled target told to lie in this way. Raises UsageError."""
+    scenario = scenarios[0]
+    servers = dict(scenario.servers)
+    if len(servers) > 1 or len(scenarios) > 1:
+        raise UsageError("--fault: there are several targets; write 'fault: NAME' in one of them")
+    for name, target in servers.items():
+        if target.bundled is None:
+            raise UsageError("--fault: only a bundled target can be told to lie")
+        servers[name] = replace(target, options={**target.options, "fault": fault})
+    return (scenario.with_servers(servers),)
+
+
+def run(
+    scenarios: Sequence[Scenario], settings: Settings, show: Callable[[Progress], None]
+) -> Report:
+    """Run scenarios to a verdict; `show` is called a few times a second.
+
+    Raises UsageError when nothing can be sent, TargetFailed when a target does not start. SIGINT
+    and SIGTERM end the run early; what was measured until then is in the report.
+    """
+    check_limits(scenarios, settings)
+    given = (scenario.seed for scenario in scenarios if scenario.seed is not None)
+    seed = next(given, None)
+    seed = draw_seed() if seed is None else seed
+    state = State(parts_of(scenarios))
+    with ExitStack() as stack:
+        for part in state.parts:
+            for name, target in part.scenario.servers.items():
+                if target.bundled is not None:
+                    process = TargetProcess(fitted(name, target, part.scenario))
+                    part.processes[name] = stack.enter_context(process)
+            part.urls = urls_of(part)
+        workers = stack.enter_context(started(state.parts, seed, settings))
+        stack.enter_context(interruptible(state))
+        conduct(workers, state, show)
+    return report(settings, seed, state, workers)
+
+
+def parts_of(scenarios: Sequence[Scenario]) -> list[Part]:
+    """The scenarios with their labels, their users numbered on from each other's."""
+    starts = accumulate((scenario.load.users for scenario in scenarios), initial=0)
+    return [Part(*each) for each in zip(scenarios, labels(scenarios), starts, strict=False)]
+
+
+def urls_of(part: Part) -> dict[str, Url]:
+    """Where the targets listen, by name. Raises TargetFailed where a host has no address."""
+    urls = {}
+    for name, target in part.scenario.servers.items():
+        url = part.processes[name].url if name in part.processes else target.url
+        assert url is not None
+        resolve(url)
+        urls[name] = url
+    return urls
+
+
+@contextmanager
+def interruptible(state: State) -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM are written down; a second one ends the program."""
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if state.interrupted:
+            raise KeyboardInterrupt
+        state.interrupted = True
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def started(parts: Sequence[Part], seed: int, settings: Settings) -> Iterator[list[Worker]]:
+    """Worker processes, each with its job, all of them ready; none is left after the block."""
+    workers: list[Worker] = []
+    stride = min(settings.workers, sum(part.scenario.load.users for part in parts))
+    try:
+        for number in range(stride):
+            shares = tuple(share_of(part, number, stride) for part in parts)
+            worker = spawn(number, sum(len(share.numbers) for share in shares))
+            workers.append(worker)
+            worker.channel.put(Job(shares, seed, settings.poller))
+        await_ready(workers, parts)
+        yield workers
+    finally:
+        for worker in workers:
+            worker.channel.close()
+        for worker in workers:
+            ended(worker.process)
+
+
+def share_of(part: Part, number: int, stride: int) -> Share:
+    """Worker `number` of `stride` runs the users whose numbers leave that remainder."""
+    first, last = part.first, part.first + part.scenario.load.users
+    numbers = range(first + (number - first) % stride, last, stride)
+    return Share(part.scenario, part.urls, numbers, first)
+
+
+def spawn(number: int, users: int) -> Worker:
+    ours, theirs = pair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    return Worker(number, users, process, ours)
+
+
+def await_ready(workers: Sequence[Worker], parts: Sequence[Part]) -> None:
+    """Until all are ready. Raises UsageError with the reason of one that cannot begin."""
+    clock, waiting = OwnClock(), list(workers)
+    while waiting:
+        wait([worker.channel for worker in waiting], LISTEN_FOR)
+        for worker in list(waiting):
+            if is_ready(worker, parts):
+                waiting.remove(worker)
+            elif worker.channel.gone or clock.now() > START_WITHIN:
+                raise UsageError(f"generator process {worker.number} did not start")
+
+
+def is_ready(worker: Worker, parts: Sequence[Part]) -> bool:
+    """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
+    for said in worker.channel.take():
+        if isinstance(said, Failed):
+            raise UsageError(said.reason)
+        if isinstance(said, Ready):
+            worker.poller = said.poller
+            for part, rows in zip(parts, said.rows, strict=True):
+                part.rows = rows
+                part.stats.merge(rows)
+            return True
+    return False
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that is about to end; it is killed if it does not."""
+    try:
+        return process.wait(ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+# --- while it runs ------------------------------------------------------------------------------
+
+
+def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
+    """Start all workers at once, listen until each has ended, one way or the other."""
+    state.began = state.shown = monotonic()
+    clock = OwnClock()
+    for worker in workers:
+        worker.channel.put(GO)
+    stopping = None
+    while running := [worker for worker in workers if not worker.over]:
+        wait([worker.channel for worker in running], LISTEN_FOR)
+        now = clock.now()
+        for worker in running:
+            hear(worker, state, now)
+        if stopping is None:
+            open_barriers(running, state)
+        look_for_silence(running, now)
+        show_progress(workers, state, show)
+        for part in state.parts:
+            part.died = part.died or first_death(part.processes)
+        died = any(part.died for part in state.parts)
+        aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
+        if stopping is None and (state.interrupted or state.failed or died or aborted):
+            stopping = now
+            for worker in running:
+                worker.channel.put(STOP)
+        give_up(running, state, stopping, now)
+
+
+def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
+    """How a bundled target ended on its own, None while all of them run."""
+    for name, process in processes.items():
+        died = process.died()
+        if died is not None:
+            return f"{name}: {died}" if name else died
+    return None
+
+
+def open_barriers(workers: list[Worker], state: State) -> None:
+    """Open, for each scenario, the barrier at which all that still run wait, if there is one.
+
+    None where time is up for good: who leaves then was interrupted, the others are about to be.
+    """
+    running = [worker for worker in workers if not worker.over]
+    for number, part in enumerate(state.parts):
+        if monotonic() >= latest_end(part, state.began):
+            continue
+        name = part.barriers.decide([worker.number for worker in running])
+        if name is not None:
+            for worker in running:
+                worker.channel.put(Open(name, number))
+
+
+def hear(worker: Worker, state: State, now: float) -> None:
+    """Take what a worker has said by `now` (own seconds); its end without a last word is a loss."""
+    for said in worker.channel.take():
+        worker.heard = now
+        note(said, worker, state)
+    if worker.channel.gone and not worker.over:
+        how = how_it_ended(ended(worker.process))
+        worker.lost = f"{how} after {monotonic() - state.began:.1f} s"
+        state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
+
+
+def note(said: object, worker: Worker, state: State) -> None:
+    match said:
+        case Blocked(part=part):
+            state.parts[part].barriers.hear(worker.number, said)
+        case Update():
+            absorb(said, worker, state)
+        case Final():
+            worker.final = said
+            absorb(said.update, worker, state)
+        case Failed(reason=reason, update=update):
+            worker.lost = reason
+            state.failed = state.failed or reason
+            if update is not None:
+                absorb(update, worker, state)
+
+
+def absorb(update: Update, worker: Worker, state: State) -> None:
+    worker.health = update.health
+    worker.standstills.extend(update.standstills)
+    for number, measured in update.parts.items():
+        part = state.parts[number]
+        worker.active[number] = measured.active
+        part.stats.merge(measured.stats)
+        part.elapsed = max(part.elapsed, measured.elapsed)
+        state.interval.merge(measured.stats.labelled(part.label))
+        if part.scenario.load.phases:
+            part.phase_stats(measured.phase).merge(measured.stats)
+
+
+def look_for_silence(running: list[Worker], now: float) -> None:
+    for worker in running:
+        if now - worker.heard > SILENT_AFTER:
+            worker.silent = max(worker.silent, now - worker.heard)
+
+
+def give_up(running: list[Worker], state: State, stopping: float | None, now: float) -> None:
+    """End workers that are past their time and have fallen silent, or are long past it.
+
+    `stopping` and `now` are own seconds: in those in which this process stood still itself, nobody
+    could be heard.
+    """
+    due = max(latest_end(part, 0.0) for part in state.parts) if stopping is None else stopping
+    patience = max(part.scenario.timeout for part in state.parts) + CLOSING_TIME
+    for worker in running:
+        silent = now - worker.heard
+        if not worker.over and (now > due + patience or (now > due and silent > SILENT_AFTER)):
+            worker.lost = f"did not answer for {silent:.1f} s and was ended"
+            state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
+            worker.process.kill()
+
+
+def latest_end(part: Part, began: float) -> float:
+    """When the last users of a scenario are interrupted, in seconds as `began`; a bit early.
+
+    Each worker counts from when it heard GO, which is later.
+    """
+    load = part.scenario.load
+    if load.run_time is None:
+        return float("inf")
+    return began + load.run_time + load.graceful_stop
+
+
+def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
+    now = monotonic()
+    span = now - state.shown
+    recent = state.interval.total
+    if span < 0.5 or (not recent.count and span < 1.0):
+        return
+    elapsed = now - state.began
+    times = [part.scenario.load.run_time for part in state.parts]
+    known = [time for time in times if time is not None]
+    show(
+        Progress(
+            elapsed=elapsed,
+            time_left=max(0.0, max(known) - elapsed) if len(known) == len(times) else None,
+            users=sum(sum(worker.active.values()) for worker in workers if not worker.over),
+            exchanges=sum(part.stats.total.count for part in state.parts),
+            rate=recent.right / span,
+            errors=sum(part.stats.errors for part in state.parts),
+            p50=recent.histogram.percentile(0.5),
+            p99=recent.histogram.percentile(0.99),
+            dropped=sum(part.stats.dropped for part in state.parts),
+            phase=", ".join(filter(None, (phase_at(part, elapsed) for part in state.parts))),
+        )
+    )
+    state.shown, state.interval = now, Stats()
+
+
+def phase_at(part: Part, elapsed: float) -> str:
+    """`name (2 of 3)`, or nothing where there is but one."""
+    load = part.scenario.load
+    if len(load.phases) < 2:
+        return ""
+    number = sum(begin <= elapsed for begin in beginnings(load))
+    return part.say(f"{load.phases[number - 1].name} ({number} of {len(load.phases)})")
+
+
+def beginnings(load: Load) -> list[float]:
+    """When each phase is to begin, in seconds since the start."""
+    times = [phase.pacer.seconds for phase in load.phases]
+    return [sum(times[:number]) for number in range(len(times))]
+
+
+# --- at the end ---------------------------------------------------------------------------------
+
+
+def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -> Report:
+    finals = [worker.final for worker in workers if worker.final is not None]
+    unreached = never_reached(finals)
+    generator = tuple(worker.report() for worker in workers)
+    stood = standstills.stood(generator)
+    parts = tuple(part_report(part, seed, state, unreached, stood) for part in state.parts)
+    stats = labelled_stats(parts)
+    duration = max(part.elapsed for part in state.parts)
+    verdicts = [(one.label, one.verdict) for one in parts]
+    return Report(
+        parts=parts,
+        poller=workers[0].poller,
+        duration=duration,
+        stats=stats,
+        verdict=combined(verdicts, stats, duration),
+        seed=seed,
+        command=settings.command(seed),
+        workers=generator,
+        notes=(*standstills.told(generator), *notes(state, finals)),
+    )
+
+
+def labelled_stats(parts: Sequence[ScenarioReport]) -> Stats:
+    """What all scenarios measured, each row with its scenario's label."""
+    stats = Stats()
+    for one in parts:
+        stats.merge(one.stats.labelled(one.label))
+    return stats
+
+
+def part_report(
+    part: Part, seed: int, state: State, unreached: Mapping[str, str], stood: Stood | None
+) -> ScenarioReport:
+    scenario = part.scenario
+    phases = tuple(phase_reports(part))
+    outcome = Outcome(
+        duration=part.elapsed,
+        phases=tuple(phase.stats for phase in phases),
+        interrupted=state.interrupted,
+        unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
+        generator_failed=state.failed,
+        target_died=part.died,
+        stood=stood,
+    )
+    return ScenarioReport(
+        label=part.label,
+        scenario=replace(scenario, seed=seed),
+        targets=tuple(
+            TargetReport(name, str(part.urls[name]), target.bundled, target.rule)
+            for name, target in scenario.servers.items()
+        ),
+        duration=part.elapsed,
+        stats=part.stats,
+        verdict=judge(part.stats, scenario.thresholds, outcome),
+        phases=phases,
+    )
+
+
+def phase_reports(part: Part) -> Iterator[PhaseReport]:
+    load, duration = part.scenario.load, part.elapsed
+    begins = beginnings(load)
+    for number, (phase, begin) in enumerate(zip(load.phases, begins, strict=True)):
+        end = begins[number + 1] if number + 1 < len(begins) else duration
+        took = max(0.0, min(end, duration) - begin)
+        stats = part.phase_stats(number)
+        yield PhaseReport(phase.name, planned(phase), took, stats)
+
+
+def planned(phase: Phase) -> str:
+    """What a phase is to do, in words: `0..500 users`, `2,000/s`."""
+    pacer = phase.pacer
+    if isinstance(pacer, Rate):
+        ends = [figures.rate(rate) for rate in dict.fromkeys((pacer.first, pacer.last))]
+        return "..".join(ends)
+    ends = [f"{users:,}" for users in dict.fromkeys((pacer.first, pacer.last))]
+    return "..".join(ends) + (" user" if ends == ["1"] else " users")
+
+
+def never_reached(finals: list[Final]) -> dict[str, str]:
+    """The URLs that no worker ever reached, and why."""
+    reached = {url for final in finals for url in final.reached}
+    failed = {url: text for final in finals for url, text in final.unreachable.items()}
+    return {url: text for url, text in failed.items() if url not in reached}
+
+
+def notes(state: State, finals: list[Final]) -> Iterator[str]:
+    """Remarks that a person should not have to find out alone."""
+    if any(final.aborted for final in finals):
+        yield "the first fault ended the run (on_error: abort)"
+    for part in state.parts:
+        yield from map(part.say, notes_on(part, state, len(finals)))
+
+
+def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
+    """Remarks on one scenario, in a run with so many workers."""
+    scenario, stats = part.scenario, part.stats
+    if part.died is not None:
+        yield part.died + "; the faults after that are its death, not as many bugs"
+    missing = 0 if scenario.load.phases else scenario.load.users - stats.started
+    if not state.interrupted and missing > 0:
+        yield (
+            f"{missing} of {scenario.load.users} users were never started, the run ended first:"
+            " give it a longer --run-time, a higher --spawn-rate, or more --workers"
+        )
+    if stats.slow_connects:
+        yield (
+            f"{stats.slow_connects} connects took about 1 s or more: the target's accept queue was"
+            " full and the kernel sent SYN again; give listen() a larger backlog, or a --spawn-rate"
+        )
+    if stats.spoilt:
+        yield f"{figures.plural(stats.spoilt, 'latency', 'latencies')} not measured: {SPOILT}"
+    if stats.unjudged:
+        ended = figures.plural(stats.unjudged, "connection")
+        yield f"{ended} ended while the generator stood still, which is neither right nor wrong"
+    if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
+        yield f"{unserved} of {stats.started} users never completed an iteration"
+    kinds = {group.kind for group in stats.faults.values()}
+    if scenario.load.users > 1 and workers > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
+        yield (
+            "bytes that belong to another worker's users cannot be recognized and count as corrupt"
+            " or mismatch: look again with --workers 1"
+        )
+    for errors in stats.script_errors.values():
+        times = "" if errors.count == 1 else f" ({errors.count} times)"
+        yield f"error in the scenario's code: {errors.text}{times}"
+    yield from weak_rule_notes(scenario)

@@ -1,0 +1,500 @@
+"""Compiles a Scenario into the Script that virtual users run: all that can be known is worked out
+once.
+
+Constant payloads are encoded here, `variables` are folded into the texts (unless a step redefines
+them), each step gets the row of statistics it records into, and each socket its endpoint.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+from loadmux.checking import datagrams, rules
+from loadmux.checking.framed import HasLength, Matches, match_until
+from loadmux.checking.framing import Session
+from loadmux.driver.connection import Endpoint
+from loadmux.driver.user import Operation, Script, VirtualUser
+from loadmux.errors import Kind, UsageError
+from loadmux.language import usercode
+from loadmux.language.feeders import picker
+from loadmux.language.scenario import (
+    Answer,
+    Barrier,
+    ByRule,
+    Call,
+    Closed,
+    Distribution,
+    Exactly,
+    Exchange,
+    Expect,
+    Exponential,
+    Fixed,
+    For,
+    Frame,
+    Function,
+    Length,
+    Normal,
+    OnSockets,
+    Performed,
+    Repeat,
+    Scenario,
+    Send,
+    Set,
+    Silence,
+    Step,
+    Target,
+    Together,
+    Uniform,
+    Until,
+    Url,
+    Wait,
+    WasReset,
+    groups_of,
+)
+from loadmux.measuring.stats import Stats
+from loadmux.plugins.payloads import (
+    Data,
+    Framed,
+    Joined,
+    Outgoing,
+    Payload,
+    Random,
+    Regex,
+    Repeated,
+    Spoken,
+    Text,
+    Variable,
+)
+from loadmux.running import form_steps, frame_steps, scripting, steps
+from loadmux.running.answering import EXCHANGE, Answers, kinds
+from loadmux.running.endpoints import endpoints
+from loadmux.running.intended import FromIntendedStart, Timed
+from loadmux.running.scripting import Library
+
+BUILT_IN: dict[str, steps.Render] = {
+    "user": lambda user, name, sent: b"%d" % user.number,
+    "iteration": lambda user, name, sent: b"%d" % user.iteration,
+    "socket": lambda user, name, sent: name.encode(),
+    "sent": lambda user, name, sent: sent,
+    "uuid": lambda user, name, sent: str(
+        uuid.UUID(int=user.random.getrandbits(128), version=4)
+    ).encode(),
+}
+
+
+def compile_scenario(
+    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats, first: int = 0
+) -> Script:
+    """The script of a scenario whose targets, by name, listen at `urls`.
+
+    `first` is the number of its first user, who has the first row of a feeder.
+
+    Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
+    when a host's name cannot be resolved.
+    """
+    authorities = {name: form_steps.authority(url) for name, url in urls.items()}
+    where = endpoints(scenario, urls)
+    return _Compiler(scenario, seed, stats, first, where, authorities).script()
+
+
+class _Compiler:
+    """`place` is the step that is being compiled, `sockets` are those that it is for.
+
+    `plugin_rules` are the reply rules of plugins that are known by now.
+    """
+
+    place: frame_steps.Place
+    sockets: tuple[int, ...] = ()
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        stats: Stats,
+        first: int,
+        endpoints: Sequence[Endpoint],
+        authorities: Mapping[str, str],
+    ) -> None:
+        self.scenario = scenario
+        self.endpoints = endpoints
+        self.authorities = {one.name: authorities[one.to] for one in scenario.sockets}
+        self.plugin_rules = dict(scenario.rules)
+        self.seed = seed
+        self.first = first
+        self.stats = stats
+        self.rows = {name: picker(feeder, seed) for name, feeder in scenario.feeders.items()}
+        self.changing: set[str] = set()
+        self.reads: set[int] = set()
+        self.rules: dict[int, rules.Rule] = {}
+        self.last_rows = ["close"] * len(scenario.sockets)
+        self.kinds = kinds(scenario)
+        self.library = Library(self)
+        for step in scenario.every_step:
+            self._survey(step)
+
+    def _survey(self, step: Step) -> None:
+        """Learn what the whole file does with a name or a socket before compiling any step."""
+        if isinstance(step, For):
+            self.changing.add(step.variable)
+        elif isinstance(step, Set):
+            self.changing.update(step.values)
+        elif isinstance(step, Call):
+            self._survey_call()
+        elif isinstance(step, Performed):
+            self.changing.update(step.action.defines())
+            self.reads.update(step.sockets)
+            for index in step.sockets:
+                self.last_rows[index] = step.name
+        elif isinstance(step, Exchange):
+            for index in step.sockets:
+                self.last_rows[index] = step.name
+            if step.expect is not None:
+                self._survey_expect(step.sockets, step.expect)
+
+    def _survey_call(self) -> None:
+        """What a function does only the run will show: it may set and read all that there is."""
+        self.changing.update(self.scenario.variables)
+        self.reads.update(range(len(self.scenario.sockets)))
+        for index in range(len(self.scenario.sockets)):
+            if self.rule_of(index) is not None:
+                self.rules.setdefault(index, self._rule(ByRule(None), index))
+
+    def rule_of(self, socket: int) -> str | None:
+        """The name of the rule of a socket's target."""
+        return self.scenario.servers[self.scenario.sockets[socket].to].rule
+
+    def operation(self, step: Step) -> Operation:
+        """Compile a step that a function asks for while the run is on."""
+        if isinstance(step, Exchange):
+            for index in step.sockets:
+                self.last_rows[index] = step.name
+        return self._step(step, self.scenario.load.open)
+
+    def _survey_expect(self, sockets: tuple[int, ...], expect: Expect) -> None:
+        if expect.save is not None:
+            self.changing.add(expect.save)
+        self.changing.update(groups_of(expect.reply))
+        self.reads.update(sockets)
+        if isinstance(expect.reply, ByRule):
+            for index in sockets:
+                self.rules.setdefault(index, self._rule(expect.reply, index))
+
+    def _rule(self, reply: ByRule, index: int) -> rules.Rule:
+        """The rule by which a socket is replied to."""
+        target = self.scenario.servers[self.scenario.sockets[index].to]
+        name = reply.rule or target.rule
+        assert name is not None, "the loader refuses `reply` where no rule is known"
+        known = self.plugin_rules.get(name)
+        rule = rules.rule(name, reads(target)) if known is None else known
+        return datagrams.rule(rule) if self.endpoints[index].datagrams else rule
+
+    def script(self) -> Script:
+        scenario = self.scenario
+        return Script(
+            before=self._steps(scenario.before),
+            steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
+            after=self._steps(scenario.after),
+            endpoints=self.endpoints,
+            names=[one.name for one in scenario.sockets],
+            last_rows=self.last_rows,
+            timeout=scenario.timeout,
+            on_error=scenario.on_error,
+            seed=self.seed,
+        )
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
+        return [self._step(step, on_schedule) for step in script]
+
+    def _step(self, step: Step, on_schedule: bool) -> Operation:
+        match step:
+            case Exchange():
+                return self._on_schedule(self._exchange(step), on_schedule)
+            case Performed():
+                return self._on_schedule(self._perform(step), on_schedule)
+            case OnSockets(name=name, action=action, sockets=sockets):
+                record: steps.Record = (
+                    self._record(name, "connect") if action == "connect" else _unrecorded
+                )
+                timeout = step.within or self.scenario.timeout
+                return steps.OnSockets(name, action, sockets, timeout, record)
+            case Wait(name=name, time=time):
+                sessions = any(isinstance(s.framing, Session) for s in self.scenario.sockets)
+                wait = form_steps.AttentiveWait if sessions else steps.Wait
+                return wait(name, drawer(time))
+            case Repeat(name=name, times=times, do=do):
+                return steps.Repeat(name, times, self._steps(do, on_schedule))
+            case For(name=name, variable=variable, values=values, do=do):
+                texts = [self._render(value) for value in values]
+                return steps.For(name, variable, texts, self._steps(do, on_schedule))
+            case Set(name=name, values=pairs):
+                return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
+            case Together(name=name, branches=branches, uses=uses):
+                return steps.Together(
+                    name, [self._steps(branch, on_schedule) for branch in branches], uses
+                )
+            case Barrier(name=name, barrier=barrier):
+                return steps.Barrier(name, barrier)
+            case Call(name=name, function=function):
+                return self._call(name, function, on_schedule)
+
+    def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
+        bare = isinstance(operation, steps.Exchange | steps.End) and operation.message is None
+        if not on_schedule or bare:
+            return operation
+        return FromIntendedStart.of(operation, self.stats.row(operation.name))
+
+    def _perform(self, step: Performed) -> Timed:
+        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
+        return form_steps.Perform(
+            step.name,
+            step.sockets,
+            step.action,
+            [self._render(part) for part in step.action.payloads()],
+            self._rules_of(step.sockets),
+            step.within or self.scenario.timeout,
+            self._record(step.name, "exchange"),
+        )
+
+    def _rules_of(self, sockets: tuple[int, ...]) -> dict[str, rules.Rule]:
+        """The reply rules by which some step checks these sockets, by their names."""
+        names = self.scenario.sockets
+        return {names[i].name: self.rules[i] for i in sockets if i in self.rules}
+
+    def _call(self, name: str, function: Function, on_schedule: bool) -> Operation:
+        """Import the function; its folder stays on the path for what it imports when it runs."""
+        try:
+            usercode.admit(function.folder)
+            found = usercode.find(function)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+        return scripting.Call(name, found, self.library, function.folder, on_schedule)
+
+    def _record(self, name: str, kind: str) -> steps.Record:
+        return self.stats.row_of(name, kind).samples.append
+
+    def _passed(self, name: str) -> Callable[[], None]:
+        return self.stats.row_of(name, EXCHANGE).pass_untimed
+
+    def _answers(self, name: str) -> Answers:
+        """What a bare `expect` records with; its row stands in the report's order."""
+        kind = self.kinds.get(name)
+        if kind is not None:
+            self.stats.row_of(name, kind)
+        return Answers(name, self.stats)
+
+    def _exchange(self, step: Exchange) -> Timed:
+        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
+        timeout = step.within or self.scenario.timeout
+        message = None if step.send is None else self._message(step.send, step)
+        if step.expect is None:
+            assert message is not None
+            record = self._record(step.name, "send")
+            return steps.Send(step.name, step.sockets, message, timeout, record)
+        reply = step.expect.reply
+        answers = None if step.send is not None else self._answers(step.name)
+        record = self._record(step.name, "exchange") if answers is None else _unrecorded
+        if isinstance(reply, Closed | WasReset | Silence):
+            wanted = {Closed: Kind.CLOSED, WasReset: Kind.RESET}.get(type(reply))
+            if isinstance(reply, Silence):
+                timeout = reply.seconds
+            passed = self._passed(step.name) if answers is None else answers.kept_silent
+            return steps.End(
+                step.name, step.sockets, message, wanted, timeout, record, passed, answers
+            )
+        return steps.Exchange(
+            step.name,
+            step.sockets,
+            message,
+            self._reply(reply, step.sockets),
+            timeout,
+            record,
+            step.expect.save,
+            step.within is not None,
+            bool(groups_of(reply)),
+            answers,
+        )
+
+    def _message(self, send: Send, step: Exchange) -> steps.Message:
+        names = self.scenario.sockets
+        return steps.Message(
+            self._constant(send.payload),
+            self._render(send.payload),
+            send.pieces,
+            send.gap,
+            self._rules_of(step.sockets),
+            frozenset(names[i].name for i in step.sockets if i in self.reads),
+        )
+
+    def _reply(
+        self, reply: Exactly | ByRule | Length | Until | Frame | Answer, sockets: tuple[int, ...]
+    ) -> steps.Reply:
+        match reply:
+            case Exactly(payload=payload):
+                return steps.ExactReply(self._constant(payload), self._render(payload))
+            case Frame():
+                return self._frame(reply, sockets)
+            case Answer():
+                return self._answer(reply)
+            case ByRule():
+                return self._rule_reply({i: self._rule(reply, i) for i in sockets})
+            case Length(size=size):
+                return steps.FormReply(partial(rules.LengthOf, size))
+            case Until(delimiter=delimiter, matches=None):
+                return steps.FormReply(partial(rules.UntilDelimiter, delimiter))
+            case Until(delimiter=delimiter, matches=Regex(pattern=pattern)):
+                compiled = frame_steps.compiled(pattern)
+                return steps.FormReply(partial(match_until, delimiter, compiled))
+        raise AssertionError(reply)
+
+    def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
+        framing = reply.framing
+        match reply.body:
+            case Exactly(payload=payload):
+                constant, render = self._constant(payload), self._render(payload)
+                return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
+            case ByRule() as by:
+                found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
+                return frame_steps.FrameByRule(framing, found, self.place)
+            case Length(size=size):
+                return frame_steps.FrameByJudge(framing, HasLength(size))
+            case Regex(pattern=pattern):
+                return frame_steps.FrameByJudge(framing, Matches(frame_steps.compiled(pattern)))
+
+    def _answer(self, reply: Answer) -> steps.Reply:
+        parts = reply.form.payloads()
+        found = [self._constant(part) for part in parts]
+        known = tuple(part for part in found if part is not None)
+        constants = known if len(known) == len(found) else None
+        renders = [self._render(part) for part in parts]
+        return form_steps.FormReply(reply.form, reply.framing, constants, renders)
+
+    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
+        found = list(by_socket.values())
+        if all(rule == found[0] for rule in found):
+            return steps.RuleReply(found[0])
+        names = self.scenario.sockets
+        return steps.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
+
+    # --- payloads -------------------------------------------------------------------------------
+
+    def _fold(self, payload: Text) -> tuple[bytes | Variable, ...]:
+        """A text's parts with constants put in, neighbours joined."""
+        folded: list[bytes | Variable] = []
+        for part in payload.parts:
+            value: bytes | Variable
+            if isinstance(part, Variable):
+                known = part.name in self.scenario.variables and part.name not in self.changing
+                value = self.scenario.variables[part.name].encode() if known else part
+            else:
+                value = part.encode()
+            if folded and isinstance(value, bytes) and isinstance(folded[-1], bytes):
+                folded[-1] += value
+            else:
+                folded.append(value)
+        return tuple(folded)
+
+    def _constant(self, payload: Payload) -> bytes | None:
+        """The payload's bytes, if they are always the same."""
+        match payload:
+            case Data(data=data):
+                return data
+            case Random():
+                return None
+            case Repeated(payload=inner, times=times):
+                once = self._constant(inner)
+                return None if once is None else once * times
+            case Joined(payloads=parts):
+                found = [self._constant(part) for part in parts]
+                known = [one for one in found if one is not None]
+                return b"".join(known) if len(known) == len(found) else None
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.encoded(framing, self._constant(inner))
+            case Spoken(form=form):
+                return self._spoken(form)
+            case Text():
+                folded = self._fold(payload)
+                known = [part for part in folded if isinstance(part, bytes)]
+                return b"".join(known) if len(known) == len(folded) else None
+
+    def _spoken(self, form: Outgoing) -> bytes | None:
+        """A form's bytes, if they are always the same, on whichever of the step's sockets."""
+        names = self.scenario.sockets
+        where = {self.authorities[names[index].name] for index in self.sockets}
+        if len(where) != 1:
+            return None
+        return form_steps.constant(form, map(self._constant, form.payloads()), where.pop())
+
+    def _render(self, payload: Payload) -> steps.Render:
+        constant = self._constant(payload)
+        if constant is not None:
+            return lambda user, name, sent: constant
+        match payload:
+            case Random(size=size):
+                return lambda user, name, sent: user.random.randbytes(size)
+            case Repeated(payload=inner, times=times):
+                once = self._render(inner)
+                return lambda user, name, sent: once(user, name, sent) * times
+            case Joined(payloads=parts):
+                renders = [self._render(part) for part in parts]
+                return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
+            case Framed(payload=inner, framing=framing):
+                return frame_steps.wrapped(framing, self._render(inner), self.place)
+            case Spoken(form=form):
+                said = [self._render(part) for part in form.payloads()]
+                return form_steps.rendered(form, said, self.authorities, self.place)
+            case Text():
+                pieces = [self._part(part) for part in self._fold(payload)]
+                return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)
+        raise AssertionError(payload)
+
+    def _part(self, part: bytes | Variable) -> steps.Render:
+        if isinstance(part, bytes):
+            return lambda user, name, sent: part
+        name = part.name
+        if name in BUILT_IN:
+            return BUILT_IN[name]
+        if "." in name:
+            return self.column(*name.split(".", 1))
+        default = self.scenario.variables.get(name, "").encode()
+        return lambda user, socket, sent: user.get(name, default)
+
+    def column(self, name: str, column: str) -> steps.Render:
+        """A column of a feeder: the value in the user's row."""
+        feeder = self.scenario.feeders[name]
+        values, row, first = feeder.columns[column], self.rows[name], self.first
+        return lambda user, socket, sent: values[row(user.number - first)]
+
+
+def _unrecorded(seconds: float) -> None:
+    pass
+
+
+def reads(target: Target) -> rules.Reads:
+    """How a target reads, as far as it is known: a bundled one reads all, unless told."""
+    size = target.reads_at_most
+    if size is not None:
+        return rules.Reads.at_most(size)
+    return rules.UNKNOWN if target.bundled is None else rules.ORDINARY
+
+
+def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
+    """Draws a duration (seconds, not negative) from a user's own source of chance."""
+    match time:
+        case Fixed(seconds=seconds):
+            return lambda user: seconds
+        case Uniform(low=low, high=high):
+            return lambda user: user.random.uniform(low, high)
+        case Exponential(mean=mean):
+            return lambda user: user.random.expovariate(1 / mean) if mean else 0.0
+        case Normal(mean=mean, deviation=deviation):
+            return lambda user: max(0.0, user.random.gauss(mean, deviation))
+
+
+def draw_seed() -> int:
+    """A seed for a run that was given none; printed, so that the run can be repeated."""
+    return random.SystemRandom().getrandbits(32)

@@ -1,0 +1,560 @@
+"""The compiled steps: what a virtual user awaits, one class for each kind of step.
+
+`Exchange.run` is the door to the hot path: for one socket, with the whole message in one piece and
+a reply that can be worked out beforehand, it hands over to `Connection.exchange` at once;
+everything else (several sockets, pieces, saves, a connection that needs care) goes through
+`_carefully`. Both check the same bytes with the same verifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+
+from loadmux.checking.rules import WORDS, Exact, Rule, RuleVerifier, Verifier
+from loadmux.driver import closing
+from loadmux.driver.barrier import Barriers
+from loadmux.driver.branch import together
+from loadmux.driver.connection import (
+    SMALL,
+    TRY,
+    Awaited,
+    Connection,
+    Owed,
+    Plan,
+    await_replies,
+    readable,
+)
+from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
+from loadmux.driver.poller import READ
+from loadmux.driver.user import Operation, VirtualUser
+from loadmux.errors import Fault, Kind
+from loadmux.language.scenario import SocketAction
+from loadmux.running.answering import Answers
+
+PIECES_AT_ONCE = 16
+
+Render = Callable[[VirtualUser, str, bytes], bytes]
+"""Bytes for a user, the name of a socket, and what the same step sent."""
+
+Record = Callable[[float], None]
+"""Takes a latency in seconds."""
+
+Judged = tuple[bytes | None, Callable[[], Verifier]]
+"""The reply if it is known and comes in one piece; what makes the verifier for any other case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a step sends: `constant`, or what `render` makes of the moment.
+
+    `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
+    seconds, and so is `delay`: by which the iteration that begins with it was late. Sockets are
+    named: `rules` has the reply rules by which some step checks what this one sends on them, `read`
+    those that some step reads at all.
+    """
+
+    constant: bytes | None
+    render: Render
+    pieces: tuple[int, ...] = ()
+    gap: float = 0.0
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    read: frozenset[str] = frozenset()
+    delay: float = 0.0
+
+    def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
+        return self.render(user, socket, b"") if self.constant is None else self.constant
+
+    def cut(self, payload: bytes) -> Iterator[bytes]:
+        if not self.pieces:
+            yield payload
+            return
+        at, sizes, size = 0, iter(self.pieces), self.pieces[-1]
+        while at < len(payload):
+            size = next(sizes, size)
+            yield payload[at : at + size]
+            at += size
+
+
+class Reply:
+    """What a step expects in answer to a payload."""
+
+    def known(self, payload: bytes) -> Judged | None:
+        """The same for every user, or None where it varies."""
+        raise NotImplementedError
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        judged = self.known(payload)
+        assert judged is not None
+        return judged
+
+
+@dataclass(frozen=True, slots=True)
+class ExactReply(Reply):
+    constant: bytes | None
+    render: Render
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None if self.constant is None else (self.constant, partial(Exact, self.constant))
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        expected = self.constant
+        if expected is None:
+            expected = self.render(user, socket, payload)
+        return expected, partial(Exact, expected)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReply(Reply):
+    rule: Rule
+
+    def known(self, payload: bytes) -> Judged | None:
+        return self.rule.likely(payload), partial(lockstep, self.rule, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleReplies(Reply):
+    """Several sockets of one step, each with the rule of its own target; `rules` by their names."""
+
+    rules: Mapping[str, Rule]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None
+
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
+        rule = self.rules[socket]
+        return rule.likely(payload), partial(lockstep, rule, payload)
+
+
+@dataclass(frozen=True, slots=True)
+class FormReply(Reply):
+    """A reply known by its form (`length`, `until`), whatever was sent."""
+
+    make: Callable[[], Verifier]
+
+    def known(self, payload: bytes) -> Judged | None:
+        return None, self.make
+
+
+def lockstep(rule: Rule, payload: bytes) -> RuleVerifier:
+    """The verifier of the reply to one message, sent in one piece with nothing else under way."""
+    verifier = rule.verifier()
+    verifier.sent(payload, True)
+    return verifier
+
+
+async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
+    """The user's connections with these numbers, each of them open. Raises Fault."""
+    connections = [user.connections[index] for index in sockets]
+    for connection in connections:
+        if connection.ending:
+            await closing.finish(user, connection)
+        if not connection.connected:
+            await user.connect(connection)
+    return connections
+
+
+async def send(
+    user: VirtualUser, connection: Connection, message: Message, payload: bytes, timeout: float
+) -> None:
+    """Send a message in its pieces; what is owed for it is written down first. Raises Fault."""
+    await connection.check_surplus()
+    rule = message.rules.get(connection.name)
+    if rule is not None:
+        verifier = connection.rule_verifier
+        idle = verifier is None or verifier.idle
+        alone = not message.pieces and not connection.unanswered and idle
+        if verifier is None:
+            verifier = connection.rule_verifier = rule.verifier()
+        for data in message.cut(payload) if connection.datagrams else (payload,):
+            verifier.sent(data, alone)
+    if connection.name in message.read:
+        connection.asks(message.delay)
+    due = perf_counter()
+    connection.spoke += len(payload)
+    for number, piece in enumerate(message.cut(payload)):
+        if number and message.gap:
+            due = max(due + message.gap, perf_counter())
+            await sleep_until(user, due)
+        connection.note("sent", piece)
+        await connection.send_rest(piece, 0, timeout)
+        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime(perf_counter()):
+            await next_turn(user)
+    connection.update_dirty()
+
+
+@contextmanager
+def told(answers: Answers | None, connections: Sequence[Connection]) -> Iterator[None]:
+    """A fault within is told at the row of what the `expect` would have been."""
+    try:
+        yield
+    except Fault as fault:
+        if answers is not None:
+            socket = fault.evidence.socket
+            failed = next((one for one in connections if one.name == socket), connections[0])
+            fault.evidence.step = answers.failed(failed)
+        raise
+
+
+@dataclass(slots=True)
+class Send:
+    """Send only; the latency is until the kernel took every byte."""
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        for connection in await opened(user, self.sockets):
+            payload = self.message.bytes_for(user, connection.name)
+            began = perf_counter()
+            await send(user, connection, self.message, payload, self.timeout)
+            self.record(user.loop.since(began))
+            await user.give_way()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """Send (or not), then await a checked reply, on one socket or several at once.
+
+    `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
+    `captures`: the reply gives names to parts of itself. `answers` records in place of `record`
+    where nothing is sent.
+    """
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message | None
+    reply: Reply
+    timeout: float
+    record: Record
+    save: str | None = None
+    bounded: bool = False
+    captures: bool = False
+    answers: Answers | None = None
+    direct: bool = field(init=False)
+    counting: Rule | None = field(init=False, default=None)
+    plan: Plan | None = field(init=False, default=None)
+    payload: bytes = field(init=False, default=b"")
+
+    def __post_init__(self) -> None:
+        message = self.message
+        whole = message is not None and not message.pieces
+        simple = self.save is None and not self.bounded and not self.captures
+        self.direct = whole and len(self.sockets) == 1 and simple
+        if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
+            self.counting = self.reply.rule
+        if message is None or message.constant is None:
+            return
+        judged = self.reply.known(message.constant)
+        if judged is not None and judged[0] and len(judged[0]) < SMALL:
+            self.payload = message.constant
+            self.plan = Plan(judged[0], judged[1], self.record, self.timeout)
+
+    def run(self, user: VirtualUser) -> Awaitable[None]:
+        if self.direct:
+            connection = user.connections[self.sockets[0]]
+            if not (connection.dirty or connection.ready & TRY):
+                if self.plan is not None:
+                    return connection.exchange(self.plan, self.payload)
+                return self._rendered(user, connection)
+            if not connection.connected:
+                return self._connected(user, connection)
+            if self.counting is not None and connection.only_ruled:
+                return self._rendered(user, connection)
+        return self._carefully(user)
+
+    async def _connected(self, user: VirtualUser, connection: Connection) -> None:
+        """The first exchange on a socket: connect, then as always."""
+        await user.connect(connection)
+        await self.run(user)
+
+    def _rendered(self, user: VirtualUser, connection: Connection) -> Awaitable[None]:
+        assert self.message is not None
+        payload = self.message.bytes_for(user, connection.name)
+        likely, judge = self.reply.judged(user, connection.name, payload)
+        if connection.rule_verifier is not None:
+            likely = None
+        if likely and payload and len(likely) < SMALL:
+            plan = Plan(likely, judge, self.record, self.timeout)
+            return connection.exchange(plan, payload)
+        if self.counting is not None and payload:
+            return self._counted(user, connection, self.counting, payload)
+        return self._carefully(user, payload)
+
+    async def _counted(
+        self, user: VirtualUser, connection: Connection, rule: Rule, payload: bytes
+    ) -> None:
+        """A reply after which the rule allows more; the fewest words are the likely reply.
+
+        What it allows is kept from one exchange to the next, and does not slow the next one down.
+        """
+        verifier = connection.rule_verifier or rule.verifier()
+        connection.rule_verifier = verifier
+        verifier.restart()
+        verifier.sent(payload, verifier.idle)
+        plan = Plan(verifier.expected(), lambda: verifier, self.record, self.timeout)
+        await connection.exchange(plan, payload)
+        if not verifier.done:  # it came as was likely, and the verifier was not asked
+            verifier.feed(plan.likely)
+            connection.rule_verifier = None if verifier.idle else verifier
+            connection.update_dirty()
+
+    async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
+        connections = await opened(user, self.sockets)
+        waiting = [await self._begin(user, one, rendered) for one in connections]
+        due = user.loop.limit(perf_counter(), self.timeout)
+        for one in waiting:
+            one.due = due
+            one.until = due if self.bounded else NEVER
+        with told(self.answers, connections):
+            await await_replies(user, list(waiting), self.timeout)
+            for connection in connections:
+                if connection.ending:
+                    await closing.finish(user, connection)
+        for one in waiting:
+            if self.answers is None:
+                self.record(one.took)
+            else:
+                self.answers.record(one)
+            if self.save is not None:
+                user.set(self.save, one.verifier.kept())
+            if self.captures:
+                for name, value in one.verifier.captured().items():
+                    user.set(name, value)
+        await user.give_way()
+
+    async def _begin(
+        self, user: VirtualUser, connection: Connection, rendered: bytes | None
+    ) -> Awaited:
+        payload = rendered or b""
+        message = self.message
+        if message is not None and rendered is None:
+            payload = message.bytes_for(user, connection.name)
+        began = perf_counter()
+        if message is not None:
+            await send(user, connection, message, payload, self.timeout)
+        verifier = self._verifier(user, connection, payload)
+        asked = message is not None or bool(connection.unanswered)
+        due = user.loop.limit(began, self.timeout)
+        return Awaited(connection, verifier, began, due, asked=asked)
+
+    def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
+        by_rule = isinstance(self.reply, RuleReply | RuleReplies)
+        if by_rule and connection.rule_verifier is not None:
+            connection.rule_verifier.restart()
+            return connection.rule_verifier
+        return self.reply.judged(user, connection.name, payload)[1]()
+
+
+@dataclass(slots=True)
+class End:
+    """Send (or not), then await an end instead of a reply: closed, reset, or `silence` seconds."""
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message | None
+    wanted: Kind | None
+    timeout: float
+    record: Record
+    passed: Callable[[], None]
+    answers: Answers | None = None
+
+    async def run(self, user: VirtualUser) -> None:
+        connections = await opened(user, self.sockets)
+        began = perf_counter()
+        if self.message is not None:
+            for connection in connections:
+                payload = self.message.bytes_for(user, connection.name)
+                await send(user, connection, self.message, payload, self.timeout)
+        with told(self.answers, connections):
+            await self._ends(user, connections, began)
+        await user.give_way()
+
+    async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
+        due = user.loop.limit(perf_counter(), self.timeout)
+        while waiting := [one for one in waiting if not self._ended(one, began)]:
+            try:
+                if any(one.at_hand for one in waiting):
+                    await next_turn(user)
+                    timed_out = user.loop.awake() >= due
+                else:
+                    timed_out = await readable(user, waiting, due)
+            except Interrupted:
+                self._cut_off(waiting, began)
+                raise
+            if timed_out and self.wanted is not None:
+                raise self._unwanted(waiting[0], None)
+            if timed_out:
+                for _ in waiting:
+                    self.passed()
+                return
+
+    def _cut_off(self, waiting: Sequence[Connection], began: float) -> None:
+        """Time is up: as for replies, see `connection.cut_off`. Raises Fault."""
+        for one in waiting:
+            one.want = 0
+            one.ready |= READ
+            if not self._ended(one, began) and self.wanted is not None:
+                one.owed = Owed("the end of the connection", began, self.timeout)
+
+    def _ended(self, connection: Connection, began: float) -> bool:
+        """Whether the connection has ended as it should. Raises Fault for anything else."""
+        while True:
+            try:
+                data = connection.take()
+            except Fault as fault:
+                if self.wanted is not Kind.RESET or fault.evidence.kind is not Kind.RESET:
+                    raise
+                data = None
+                connection.abandon()
+            if not connection.connected or (data == b"" and connection.eof):
+                break
+            if data is None:
+                return False
+            extra = connection.unexplained(data)
+            if extra or connection.datagrams:
+                raise connection.surplus(extra)
+            if connection.task.overtime(perf_counter()):
+                return False
+        if connection.connected and self.wanted is not Kind.CLOSED:
+            raise self._unwanted(connection, Kind.CLOSED)
+        if self.answers is None:
+            self.record(connection.loop.since(began))
+        else:
+            self.answers.ended(connection, began)
+        connection.abandon()
+        return True
+
+    def _unwanted(self, connection: Connection, kind: Kind | None) -> Fault:
+        if kind is None:
+            text = f"the server did not end the connection within {self.timeout:g} s"
+            return connection.fault(Kind.TIMEOUT, f"{text} ({self.wanted} was expected)")
+        wanted = "silence" if self.wanted is None else f"a {self.wanted} connection"
+        return connection.fault(kind, f"{wanted} was expected; the server closed in order")
+
+
+@dataclass(slots=True)
+class OnSockets:
+    """connect, half_close, close, reset, stop_reading, resume_reading."""
+
+    name: str
+    action: SocketAction
+    sockets: tuple[int, ...]
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        connections = [user.connections[index] for index in self.sockets]
+        if self.action in ("close", "reset"):
+            await self._end(user, [one for one in connections if one.connected])
+            await user.give_way()
+            return
+        for connection in connections:
+            if not connection.connected:
+                took = await user.connect(connection, self.timeout)
+                if self.action == "connect":
+                    self.record(took)
+            if self.action == "half_close":
+                await connection.half_close(self.timeout)
+            elif self.action == "stop_reading":
+                connection.paused = connection.dirty = True
+            elif self.action == "resume_reading":
+                connection.paused = False
+                connection.update_dirty()
+        await user.give_way()
+
+    async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
+        if self.action == "close":
+            await closing.close(user, connections, self.timeout)
+            return
+        for connection in connections:
+            closing.reset(connection)
+
+
+@dataclass(slots=True)
+class Wait:
+    name: str
+    draw: Callable[[VirtualUser], float]
+
+    async def run(self, user: VirtualUser) -> None:
+        await sleep_until(user, perf_counter() + self.draw(user))
+        await user.give_way()
+
+
+async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
+    """Steps within a step; a fault bears the name of the innermost one."""
+    for operation in steps:
+        try:
+            await operation.run(user)
+        except Fault as fault:
+            fault.evidence.step = fault.evidence.step or operation.name
+            raise
+
+
+@dataclass(slots=True)
+class Repeat:
+    name: str
+    times: int
+    do: Sequence[Operation]
+
+    async def run(self, user: VirtualUser) -> None:
+        for _ in range(self.times):
+            await walk(user, self.do)
+
+
+@dataclass(slots=True)
+class For:
+    name: str
+    variable: str
+    values: Sequence[Render]
+    do: Sequence[Operation]
+
+    async def run(self, user: VirtualUser) -> None:
+        for value in self.values:
+            user.set(self.variable, value(user, "", b""))
+            await walk(user, self.do)
+
+
+@dataclass(slots=True)
+class Set:
+    name: str
+    values: Mapping[str, Render]
+
+    async def run(self, user: VirtualUser) -> None:
+        values = {name: value(user, "", b"") for name, value in self.values.items()}
+        for name, value in values.items():
+            user.set(name, value)
+        await user.give_way()
+
+
+@dataclass(slots=True)
+class Together:
+    """Branches at once; `uses[i]` are the sockets that branch i drives."""
+
+    name: str
+    branches: Sequence[Sequence[Operation]]
+    uses: Sequence[tuple[int, ...]]
+
+    async def run(self, user: VirtualUser) -> None:
+        await together(user, [partial(walk, steps=branch) for branch in self.branches], self.uses)
+        await user.give_way()
+
+
+@dataclass(slots=True)
+class Barrier:
+    name: str
+    barrier: str
+
+    async def run(self, user: VirtualUser) -> None:
+        control = user.control
+        if control.barriers is None:
+            control.barriers = Barriers(lambda: control.active)
+        if not user.met_before():
+            await control.barriers.wait(user, self.barrier)
+            user.passed()
