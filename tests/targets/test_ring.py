@@ -30,7 +30,7 @@ def ring(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     module = importlib.import_module("ring")
     refusal = module.refusal()
     if refusal is not None:
-        pytest.skip(refusal)
+        pytest.skip(f"target io_uring cannot run here: {refusal}")
     if request.param == "as of Linux 5.7":
         monkeypatch.setattr(module, "SINGLE_ISSUER", 0)
         monkeypatch.setattr(module, "DEFER_TASKRUN", 0)
