@@ -135,5 +135,8 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
 
 
 def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
-    code = "import sys, loadmux.running.worker; assert not {'yaml', 'rich', 'typer'} & set(sys.modules)"
+    code = (
+        "import sys, loadmux.running.worker\n"
+        "assert not {'yaml', 'rich', 'typer'} & set(sys.modules)\n"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
