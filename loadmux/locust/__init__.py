@@ -4,7 +4,8 @@ The only part of loadmux that imports Locust, which patches the standard library
 Making a subclass of `ScenarioUser` registers what else belongs to it with Locust's events.
 """
 
-from loadmux.locust.plugin import batch, register
+from loadmux.locust.events import register
+from loadmux.locust.plugin import batch
 from loadmux.locust.user import ScenarioUser
 
 __all__ = ["ScenarioUser", "batch", "register"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from flask import Response, jsonify, make_response, request
 from locust.argument_parser import LocustArgumentParser
@@ -19,14 +19,12 @@ from locust.web import WebUI
 from loadmux.checking.rules import RULES
 from loadmux.driver.poller import available
 from loadmux.errors import Evidence, LoadmuxError, Moment
+from loadmux.locust.described import Described, concrete
+from loadmux.locust.plugin import Plugin
 from loadmux.locust.preparation import BEST, OWN
 from loadmux.measuring.stats import FaultGroup
 from loadmux.report import figures
 from loadmux.running.catalog import models
-
-if TYPE_CHECKING:
-    from loadmux.locust.plugin import Plugin
-    from loadmux.locust.user import ScenarioUser
 
 TAB = "evidence"
 SHOWN_BEFORE = 12
@@ -51,19 +49,9 @@ class Offered(list[str]):
         return isinstance(value, str)
 
 
-def concrete(of: type[ScenarioUser]) -> Iterator[type[ScenarioUser]]:
-    """The classes below one that have users."""
-    for one in of.__subclasses__():
-        if not one.abstract:
-            yield one
-        yield from concrete(one)
-
-
 def add_options(parser: LocustArgumentParser) -> None:
     """Our options: on the command line, and those of a start in the form."""
-    from loadmux.locust.user import ScenarioUser
-
-    classes = list(concrete(ScenarioUser))
+    classes = list(concrete(Described))
     if len(classes) == 1:
         own = classes[0].scenario
         offered = Offered(dict.fromkeys([*([own] if own else []), *classes[0].offered()]))
@@ -153,16 +141,14 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
     app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
 
 
-def picked(web_ui: WebUI) -> list[type[ScenarioUser]] | None:
+def picked(web_ui: WebUI) -> list[type[Described]] | None:
     """Our classes among those that are ticked in the form; None where it offers no choice."""
-    from loadmux.locust.user import ScenarioUser
-
     if not web_ui.userclass_picker_is_active:
         return None
     available = web_ui.environment.available_user_classes or {}
     names = request.form.getlist("user_classes") or list(available)
     found: list[Any] = [available[name] for name in names if name in available]
-    return [one for one in found if issubclass(one, ScenarioUser)]
+    return [one for one in found if issubclass(one, Described)]
 
 
 def _ask_for_no_host(web_ui: WebUI) -> None:

@@ -24,13 +24,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple
 from functools import cache
 from time import process_time
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import gevent
 from gevent.event import Event
 from gevent.lock import BoundedSemaphore
 from locust.env import Environment
-from locust.event import EventHook, Events
+from locust.event import EventHook
 from locust.runners import (
     STATE_CLEANUP,
     STATE_INIT,
@@ -45,7 +45,8 @@ from rich.console import Console
 
 from loadmux.errors import LoadmuxError, TargetFailed, UsageError
 from loadmux.language import usercode
-from loadmux.locust import page, tables, wire
+from loadmux.locust import tables, wire
+from loadmux.locust.described import Described
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.job import job_from
 from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
@@ -54,9 +55,6 @@ from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import terminal
 from loadmux.running.worker import resident_memory
-
-if TYPE_CHECKING:
-    from loadmux.locust.user import ScenarioUser
 
 logger = logging.getLogger("loadmux")
 
@@ -88,54 +86,6 @@ def of(environment: Environment) -> Plugin:
 def started_in() -> int:
     """The process that loaded the locustfile, also in what `--processes` forked from it."""
     return os.getpid()
-
-
-@cache
-def register(events: Events) -> None:
-    """Listen to a set of Locust's events; once for each, however often it is called."""
-    started_in()
-    events.init_command_line_parser.add_listener(page.add_options)
-    events.init.add_listener(_on_init)
-    events.test_start.add_listener(_on_test_start)
-    events.test_stopping.add_listener(_on_test_stopping)
-    events.test_stop.add_listener(_on_test_stop)
-    events.quitting.add_listener(_on_quitting)
-    events.cpu_warning.add_listener(_on_cpu_warning)
-
-
-def _on_init(environment: Environment, **_: Any) -> None:
-    plugin = of(environment)
-    plugin.begin()
-    events = environment.events
-    events.quitting.add_listener(lambda **_: plugin.stop_if_running())
-    if isinstance(environment.runner, WorkerRunner):
-        events.report_to_master.add_listener(plugin.tell)
-    if isinstance(environment.runner, MasterRunner):
-        events.worker_report.add_listener(plugin.hear)
-        # Between two messages of a ramp a worker's users may all have ended: not the last word.
-        events.spawning_complete.add_listener(lambda **_: plugin._exhausted.clear())
-    if environment.web_ui is not None:
-        page.install(environment.web_ui, plugin)
-
-
-def _on_test_start(environment: Environment, **_: Any) -> None:
-    of(environment).test_start()
-
-
-def _on_test_stopping(environment: Environment, **_: Any) -> None:
-    of(environment).settle()
-
-
-def _on_test_stop(environment: Environment, **_: Any) -> None:
-    of(environment).test_stop()
-
-
-def _on_quitting(environment: Environment, **_: Any) -> None:
-    of(environment).conclude()
-
-
-def _on_cpu_warning(environment: Environment, **_: Any) -> None:
-    of(environment).explain_cpu()
 
 
 class Plugin:
@@ -183,16 +133,18 @@ class Plugin:
     def options(self) -> dict[str, Any]:
         return vars(self.environment.parsed_options) if self.environment.parsed_options else {}
 
-    def classes(self) -> list[type[ScenarioUser]]:
+    def classes(self) -> list[type[Described]]:
         """The classes of this test that carry out scenarios."""
-        from loadmux.locust.user import ScenarioUser
-
-        return [one for one in self.environment.user_classes if issubclass(one, ScenarioUser)]
+        return [one for one in self.environment.user_classes if issubclass(one, Described)]
 
     @property
     def prefixed(self) -> bool:
         """Whether several classes share Locust's table, so that rows need the class's name."""
         return len(self.environment.user_classes) > 1
+
+    def await_the_last_word(self) -> None:
+        """Users were started anew: what workers said of their work being done is out of date."""
+        self._exhausted.clear()
 
     # --- from start to end ----------------------------------------------------------------------
 
@@ -257,7 +209,7 @@ class Plugin:
         alone = len(self.classes()) == len(self.environment.user_classes)
         return None if not alone and (host or "").startswith("http") else host
 
-    def prepare(self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None) -> None:
+    def prepare(self, choice: Choice, classes: Sequence[type[Described]] | None = None) -> None:
         """Get a test of the classes ready before it starts. Raises LoadmuxError."""
         classes = self.classes() if classes is None else classes
         with self._preparing:  # while a target starts, others have their turn
@@ -266,7 +218,7 @@ class Plugin:
             self.pending = Preparation(load_all(classes, choice), pollers, choice)
 
     def prepare_start(
-        self, choice: Choice, classes: Sequence[type[ScenarioUser]] | None = None
+        self, choice: Choice, classes: Sequence[type[Described]] | None = None
     ) -> None:
         """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
         if self.runner.state in (STATE_CLEANUP, STATE_STOPPING):
@@ -337,7 +289,7 @@ class Plugin:
         if self.tally is not None:
             self.tally.poller = self.engine.loop.poller.name
 
-    def park(self, owner: ScenarioUser) -> ParkedUser | None:
+    def park(self, owner: Described) -> ParkedUser | None:
         """A driver's user for Locust's; None where the test could not be started."""
         if self.engine is None:
             return None

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loadmux.driver.poller import check_poller
 from loadmux.errors import LoadmuxError, UsageError
@@ -22,14 +22,12 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
+from loadmux.locust.described import Described
 from loadmux.locust.job import Job, Share, refuse_barriers
 from loadmux.running.catalog import find, models
 from loadmux.running.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of
 from loadmux.running.script import draw_seed
 from loadmux.running.target import TargetProcess
-
-if TYPE_CHECKING:
-    from loadmux.locust.user import ScenarioUser
 
 logger = logging.getLogger("loadmux")
 
@@ -74,7 +72,7 @@ def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
     )
 
 
-def located(name: str, of: type[ScenarioUser]) -> Path:
+def located(name: str, of: type[Described]) -> Path:
     """A scenario's file: from the current folder, that of the class's file, or a bundled one."""
     if not Path(name).exists():
         try:
@@ -97,7 +95,7 @@ def url_from(host: str | None) -> str | None:
     return host
 
 
-def loaded(of: type[ScenarioUser], choice: Choice) -> Scenario:
+def loaded(of: type[Described], choice: Choice) -> Scenario:
     """The scenario of a class as it will be run. Raises LoadmuxError for every mistake."""
     name = choice.scenario or of.scenario
     if name is None:
@@ -155,7 +153,7 @@ def tell_once(warning: str) -> None:
     logger.warning("%s", warning)
 
 
-def load_all(classes: Iterable[type[ScenarioUser]], choice: Choice) -> dict[str, Scenario]:
+def load_all(classes: Iterable[type[Described]], choice: Choice) -> dict[str, Scenario]:
     """The scenarios by class name. Raises LoadmuxError."""
     check_poller(choice.poller)
     if choice.host is not None and url_from(choice.host) is None:

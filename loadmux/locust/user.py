@@ -7,21 +7,22 @@ rebalancing); what they do is the driver's business. That takes two public metho
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import locust
 from gevent.pool import Group
 from locust.user.task import LOCUST_STATE_RUNNING, LOCUST_STATE_STOPPING
 
-from loadmux.locust import plugin
-from loadmux.running.catalog import scenarios
+from loadmux.locust.described import Described
+from loadmux.locust.events import register
+from loadmux.locust.plugin import of
 
 
 def carry_out(user: locust.User) -> None:
     """What Locust shows as the users' task; it is the driver that carries out the scenario."""
 
 
-class ScenarioUser(locust.User):
+class ScenarioUser(Described):
     """Base of a class whose users carry out a scenario.
 
     `scenario` is a scenario file's path (from the current folder, or from that of the locustfile)
@@ -34,28 +35,16 @@ class ScenarioUser(locust.User):
 
     abstract = True
     tasks = [carry_out]  # noqa: RUF012 (Locust looks for it)
-    scenario: ClassVar[str | None] = None
-    target: ClassVar[str | None] = None
-    reply: ClassVar[str | None] = None
-    poller: ClassVar[str | None] = None
-    request_events: ClassVar[str] = "failures"
-    own_host: ClassVar[str | None] = None
-    """`host` as the locustfile has it: Locust writes the form's over it, for good."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.own_host = cls.host
-        plugin.register(locust.events)
-
-    @classmethod
-    def offered(cls) -> list[str]:
-        """Scenarios that the start form offers beside the class's own."""
-        return list(scenarios())
+        register(locust.events)
 
     def start(self, group: Group) -> Any:
         """Add a user to the group, and to the driver; Locust's greenlet is a `ParkedUser`."""
         self._group = group
-        parked = plugin.of(self.environment).park(self)
+        parked = of(self.environment).park(self)
         self._greenlet = cast(Any, parked)
         if parked is not None:
             self._state = LOCUST_STATE_RUNNING

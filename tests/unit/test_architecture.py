@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,32 +13,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
-    {"errors", "catalog", "channel", "ownclock"},
-    {
-        *("scenario", "pacer", "stats", "units", "thresholds", "verdict"),
-        *("yamltree", "yamltext", "yamlerrors"),
-        *("rules", "weak", "diagnosis", "framing", "framed", "plugins"),
-    },
-    {"feeders", "shares", "datagrams", "barriers", "usercode"},
-    {"driver", "language", "registry", "protocols"},
-    {
-        *(
-            "answering",
-            "steps",
-            "intended",
-            "frame_steps",
-            "form_steps",
-            "script",
-            "scripting",
-            "target",
-            "description",
-        ),
-        *("endpoints", "worker", "report"),
-    },
-    {"run"},
-    {"cli", "__main__", "locust", "testing"},
+    {"errors", "units"},
+    {"checking", "measuring"},
+    {"driver"},
+    {"plugins"},
+    {"language"},
+    {"report"},
+    {"running", "protocols"},
+    {"cli", "locust", "testing", "scripting"},
+    {"__main__"},
 ]
-"""A module may import from its own layer and those before it; `loadmux` itself from nowhere."""
+"""A part may import from itself and those before it; of its own layer from nobody else."""
 
 MAY_EXIT = {"cli", "__main__"}
 
@@ -52,9 +38,9 @@ def part(path: Path) -> str:
 
 
 def imported(path: Path) -> set[str]:
-    """Dotted names that a file imports, those for type checkers only left out."""
+    """Dotted names that a file imports, for type checkers only or for good."""
     names = set()
-    for node in ast.walk(without_type_checking(ast.parse(path.read_text()))):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -62,13 +48,20 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-def without_type_checking(tree: ast.Module) -> ast.Module:
-    tree.body = [
-        node
-        for node in tree.body
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
-    ]
-    return tree
+@cache
+def dotted() -> dict[str, Path]:
+    """Every module of the package by its name."""
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules("loadmux")
+    }
+
+
+def needed(path: Path) -> set[str]:
+    """The modules of the package that a file imports from."""
+    known = dotted()
+    names = {name for name in imported(path) if name.split(".")[0] == "loadmux"}
+    return {name if name in known else name.rpartition(".")[0] for name in names} & set(known)
 
 
 def layer(name: str) -> int:
@@ -80,16 +73,19 @@ def test_imports_go_one_way(path: Path) -> None:
     if part(path) == "__init__":
         assert not imported(path)
         return
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
-    ours.discard("__version__")
-    assert all(layer(name) <= layer(part(path)) for name in ours), ours
+    others = {name.split(".")[1] for name in needed(path) if "." in name} - {part(path)}
+    assert not {name for name in others if layer(name) >= layer(part(path))}
+
+
+def test_the_package_has_few_names_at_its_top() -> None:
+    names = {path.name for path in (ROOT / "loadmux").iterdir()} - {"__pycache__"}
+    assert len(names) <= 18, sorted(names)
 
 
 @pytest.mark.parametrize("path", modules("loadmux/driver"), ids=lambda p: p.name)
 def test_the_driver_knows_no_yaml_and_no_report(path: Path) -> None:
-    allowed = {"driver", "errors", "stats", "rules", "diagnosis", "datagrams", "pacer"}
-    ours = {name.split(".")[1] for name in imported(path) if name.startswith("loadmux.")}
-    assert ours <= allowed
+    allowed = {"driver", "errors", "units", "measuring", "checking"}
+    assert {name.split(".")[1] for name in needed(path)} <= allowed
 
 
 def test_targets_and_loadmux_never_import_each_other() -> None:

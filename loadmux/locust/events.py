@@ -1,0 +1,64 @@
+"""Which of Locust's events loadmux listens to, and which method of `Plugin` each one calls.
+
+The order of things hangs on them: see `plugin`.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from locust.env import Environment
+from locust.event import Events
+from locust.runners import MasterRunner, WorkerRunner
+
+from loadmux.locust import page
+from loadmux.locust.plugin import of, started_in
+
+
+@cache
+def register(events: Events) -> None:
+    """Listen to a set of Locust's events; once for each, however often it is called."""
+    started_in()
+    events.init_command_line_parser.add_listener(page.add_options)
+    events.init.add_listener(_on_init)
+    events.test_start.add_listener(_on_test_start)
+    events.test_stopping.add_listener(_on_test_stopping)
+    events.test_stop.add_listener(_on_test_stop)
+    events.quitting.add_listener(_on_quitting)
+    events.cpu_warning.add_listener(_on_cpu_warning)
+
+
+def _on_init(environment: Environment, **_: Any) -> None:
+    plugin = of(environment)
+    plugin.begin()
+    events = environment.events
+    events.quitting.add_listener(lambda **_: plugin.stop_if_running())
+    if isinstance(environment.runner, WorkerRunner):
+        events.report_to_master.add_listener(plugin.tell)
+    if isinstance(environment.runner, MasterRunner):
+        events.worker_report.add_listener(plugin.hear)
+        # Between two messages of a ramp a worker's users may all have ended: not the last word.
+        events.spawning_complete.add_listener(lambda **_: plugin.await_the_last_word())
+    if environment.web_ui is not None:
+        page.install(environment.web_ui, plugin)
+
+
+def _on_test_start(environment: Environment, **_: Any) -> None:
+    of(environment).test_start()
+
+
+def _on_test_stopping(environment: Environment, **_: Any) -> None:
+    of(environment).settle()
+
+
+def _on_test_stop(environment: Environment, **_: Any) -> None:
+    of(environment).test_stop()
+
+
+def _on_quitting(environment: Environment, **_: Any) -> None:
+    of(environment).conclude()
+
+
+def _on_cpu_warning(environment: Environment, **_: Any) -> None:
+    of(environment).explain_cpu()
