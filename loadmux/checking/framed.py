@@ -114,15 +114,31 @@ class FrameVerifier(Verifier):
         if self.done:
             return data
         self.received += data
+        gone = self._decoder.gone
         try:
             frame = self._decoder.feed(data)
         except FrameError as error:
+            self._pass_over(self._decoder.gone - gone)
             self._malformed(error)
             return b""
+        self._pass_over(self._decoder.gone - gone)
         return b"" if frame is None else self._whole(frame)
+
+    def _pass_over(self, count: int) -> None:
+        """So many more bytes are no part of the reply."""
+        if count:
+            del self.received[:count]
 
     def answer(self) -> bytes:
         return self._decoder.answer()
+
+    @property
+    def aside(self) -> int:
+        return self._decoder.aside
+
+    @property
+    def moved(self) -> bool:
+        return self._decoder.moved
 
     @property
     def closes(self) -> bool:

@@ -21,8 +21,11 @@ The contract, which a framing of one's own implements too:
   to the next frame. A framing whose frames have structure (headers, a type) returns a subclass of
   Frame that says more; whoever reads only `body` need not know it. A frame that is `last` ends the
   connection: it is closed once the frame was right.
-- A `Session` is a framing of connections that begin with a handshake, and on which a server may
-  speak unasked (pings). What the protocol owes the server for that, decoders tell by `answer`.
+- A `Talkative` framing is one on which a server may speak unasked (pings, pushes), a `Session` one
+  whose connections begin with a handshake, besides. What the protocol owes the server for that,
+  decoders tell by `answer`; how many such messages they passed over on the way to the frame by
+  `aside`, how many bytes of what was fed lie before the frame for it by `gone` (offsets count from
+  there), and by `moved` whether the frame itself came nearer: a server that only pings is late.
 
 All framings here are symmetric. Their `max_size` bounds a whole frame in bytes, delimiter or length
 included, both ways.
@@ -96,6 +99,21 @@ class Decoder:
         """What the server must be sent at once for what came; asking takes it away."""
         return b""
 
+    @property
+    def aside(self) -> int:
+        """Messages that came before the frame, and are none of it."""
+        return 0
+
+    @property
+    def gone(self) -> int:
+        """Bytes that were fed before the first one of the frame."""
+        return 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether what was fed last brought anything of the frame."""
+        return True
+
 
 class Framing:
     """How bodies become frames; see the module."""
@@ -125,15 +143,31 @@ class Framing:
 class Unasked(NamedTuple):
     """What bytes between two frames are: `answer` them with this; `rest` is no one's business.
 
-    `ended`: why the server has ended the conversation; empty if it has not.
+    `ended`: why the server has ended the conversation; empty if it has not. `aside`: how many
+    messages were counted, of those that need no answer.
     """
 
     answer: bytes
     rest: bytes
     ended: str = ""
+    aside: int = 0
 
 
-class Session(Framing):
+class Talkative(Framing):
+    """A framing of connections on which a server may speak unasked."""
+
+    __slots__ = ()
+
+    def unasked(self, data: bytes) -> Unasked:
+        """Judge bytes that came between two frames and that no step asked for."""
+        raise NotImplementedError
+
+    def begun(self, rest: bytes) -> bool:
+        """Whether these bytes are the beginning of what may come unasked."""
+        return False
+
+
+class Session(Talkative):
     """A framing of connections with a handshake, and a server that may speak unasked."""
 
     __slots__ = ()
@@ -143,10 +177,6 @@ class Session(Framing):
 
         `authority` is the target's `HOST:PORT`. Chance comes from `random` alone.
         """
-        raise NotImplementedError
-
-    def unasked(self, data: bytes) -> Unasked:
-        """Judge bytes that came between two frames and that no step asked for."""
         raise NotImplementedError
 
 

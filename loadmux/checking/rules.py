@@ -125,6 +125,16 @@ class Verifier:
         """What the server must be sent at once for what came; asking takes it away."""
         return b""
 
+    @property
+    def aside(self) -> int:
+        """Messages that were passed over while this reply was awaited."""
+        return 0
+
+    @property
+    def moved(self) -> bool:
+        """Whether what was fed last brought anything of this reply."""
+        return True
+
     def problem(self) -> Problem | None:
         """Why the reply is wrong; None leaves that to `expected`, `received` and `wrong_at`."""
         return None

@@ -91,8 +91,13 @@ class Leaving:
         self.patience, self.due, self.until = patience, now + patience, now + most
 
     @property
+    def _surplus(self) -> bool:
+        """Whether more came than was asked for; the beginning of a push may have more to come."""
+        return bool(self.extra) and not self.connection.begun(b"".join(self.extra))
+
+    @property
     def found(self) -> bool:
-        return bool(self.extra) or self.wrong is not None or self.fault is not None
+        return self._surplus or self.wrong is not None or self.fault is not None
 
     def hear(self) -> None:
         """Take what has come, a bounded part of it, and judge it."""
@@ -204,7 +209,7 @@ class Leaving:
         connection, fault = self.connection, self.fault
         if self.wrong is not None:
             fault = at_once(connection.task, connection.wrong(self.wrong))
-        elif self.extra:
+        elif self._surplus:
             fault = connection.surplus(*self.extra)
         self.extra, self.wrong, self.fault = [], None, None
         if fault is not None:

@@ -66,7 +66,7 @@ NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
 
 Clock = Callable[[], float]
 Greeting = Callable[[Random], tuple[bytes, Verifier]]
-UnaskedJudge = Callable[[bytes], tuple[bytes, bytes, str]]
+UnaskedJudge = Callable[[bytes], tuple[bytes, bytes, str, int]]
 
 LOCAL_LIMITS = {
     errno.EMFILE: "this process may open no more descriptors (limit {limit}): raise it with"
@@ -94,7 +94,8 @@ class Endpoint:
     `tls` makes it a TLS connection to `server_name`. `datagrams`: UDP, which other code drives.
     `greeting` makes what a new connection begins with: bytes to send, and the verifier of their
     answer. `unasked` judges what comes between replies: what to send for it, what is left of it,
-    and why the server has ended the conversation (empty: it has not).
+    why the server has ended the conversation (empty: it has not), and how many messages are to be
+    counted; `begun` whether what is left is the beginning of more.
     """
 
     family: int
@@ -110,6 +111,7 @@ class Endpoint:
     datagrams: bool = False
     greeting: Greeting | None = None
     unasked: UnaskedJudge | None = None
+    begun: Callable[[bytes], bool] | None = None
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -643,8 +645,9 @@ class Connection:
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
             if self.endpoint.unasked is not None:
                 extra = self.unexplained(extra)
-            if extra:
+            if extra and not self.begun(extra):
                 raise self.surplus(extra)
+            self.inbox.put_back(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
 
@@ -656,12 +659,18 @@ class Connection:
     def unexplained(self, data: bytes) -> bytes:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
         if self.endpoint.unasked is not None:
-            answer, data, ended = self.endpoint.unasked(data)
+            answer, data, ended, aside = self.endpoint.unasked(data)
             self.answer(answer)
+            if aside:
+                self.task.passed_over(aside)
             if ended:
                 raise self.fault(Kind.CLOSED, ended)
         verifier = self.rule_verifier
         return data if verifier is None or not verifier.done else verifier.feed(data)
+
+    def begun(self, rest: bytes) -> bool:
+        """Whether what is left of `unexplained` bytes begins what the server may say unasked."""
+        return self.endpoint.begun is not None and self.endpoint.begun(rest)
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have arrived bytes checked; what belongs to a later reply goes back."""
@@ -698,6 +707,8 @@ class Connection:
         self.last = bytes(verifier.received[:KEPT])
         self.last_at = 0.0
         self.verifier = None
+        if verifier.aside:
+            self.task.passed_over(verifier.aside)
         if verifier.received:
             self.spoke = 0
         if isinstance(verifier, RuleVerifier):
@@ -854,8 +865,9 @@ class Awaited:
             if verifier.wrong_at is not None:
                 return False
             now = perf_counter()
-            self.heard = now - connection.loop.stood
-            self.due = min(self.heard + timeout, self.until)
+            if verifier.moved:
+                self.heard = now - connection.loop.stood
+                self.due = min(self.heard + timeout, self.until)
             if not verifier.done and connection.task.overtime(now):
                 return False
         self._complete()

@@ -76,6 +76,9 @@ class Task:
     def ended(self) -> None:
         """Called once, when the coroutine has returned."""
 
+    def passed_over(self, count: int) -> None:
+        """Called with how many messages came that answer nothing and are no fault."""
+
     def set_deadline(self, when: float) -> None:
         """Be woken with a true value at `when`, unless woken or told otherwise before."""
         self.deadline = when

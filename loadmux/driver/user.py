@@ -197,6 +197,9 @@ class VirtualUser(Task):
         self.control.stats.interrupted += self.iterating
         await drop(self, self.connections, self._found_late)
 
+    def passed_over(self, count: int) -> None:
+        self.control.stats.passed_over += count
+
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
         return not self.leaving and (limit is None or self.iteration < limit)

@@ -29,6 +29,7 @@ COUNTS = (
     "overrun",
     "missed",
     "unjudged",
+    "passed_over",
     "started",
     "served",
     "slow_connects",
@@ -236,6 +237,7 @@ class Stats:
     still, and are none of these. `starts` is by how much the generator was late in starting an
     iteration for which there was a user.
 
+    `passed_over` counts messages of the targets that answer nothing and are no fault (pushes).
     `unjudged` counts connections that ended while the generator stood still: no faults, as a server
     may well give up a client that is gone.
     """
@@ -253,6 +255,7 @@ class Stats:
     overrun: int = 0
     missed: int = 0
     unjudged: int = 0
+    passed_over: int = 0
     started: int = 0
     served: int = 0
     slow_connects: int = 0

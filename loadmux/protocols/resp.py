@@ -10,10 +10,15 @@
       - {send: {resp: [PIGN]},                  expect: {resp: {error: ERR unknown command}}}
 
 A reply is a text (a simple or a bulk string of these bytes), a whole number, a decimal number or
-boolean (RESP3), null (nil of either version), a list (arrays, sets in any order, pushes), or a
-mapping with one form: `{map: {KEY: VALUE}}`, `{error: PREFIX}`, `{regex: RE}` of a string,
-`{any: true}`. Commands may be joined (pipelined), and answered in as many steps. Source: the
-specification at https://redis.io/docs/latest/develop/reference/protocol-spec/.
+boolean (RESP3), null (nil of either version), a list (arrays, sets in any order), or a mapping with
+one form: `{map: {KEY: VALUE}}`, `{error: WORDS}` (the whole words that an error begins with),
+`{regex: RE}` of a string, `{push: [...]}`, `{any: true}`. Commands may be joined (pipelined), and
+answered in as many steps.
+
+Pushes (RESP3: messages, invalidations, what SUBSCRIBE answers) are no replies: they may come at any
+time, also between a command and its reply, so they are passed over and counted, unless a step
+expects `{push: [...]}`. Attributes say something about the value behind them and are dropped.
+Source: the specification at https://redis.io/docs/latest/develop/reference/protocol-spec/.
 """
 
 from __future__ import annotations
@@ -24,7 +29,16 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from loadmux.checking.framed import Judgement
-from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, raised, too_large
+from loadmux.checking.framing import (
+    Decoder,
+    Frame,
+    FrameError,
+    Framing,
+    Talkative,
+    Unasked,
+    raised,
+    too_large,
+)
 from loadmux.checking.rules import MAX_FRAME
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Surroundings, Text
@@ -37,9 +51,15 @@ NUMBER = re.compile(rb"[+-]?[0-9]+")
 COUNT = re.compile(rb"-1|0|[1-9][0-9]*")
 DOUBLE = re.compile(rb"[+-]?(inf|nan|[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?)", re.IGNORECASE)
 VERBATIM = 4
+WORD = re.compile(rb"\w+")
+PUSHED = (b">", b"|")
+"""What a push begins with: itself, or an attribute that says something about it."""
 STATUSES = frozenset({b"OK", b"PONG", b"QUEUED"})
 
-Kind = Literal["string", "error", "integer", "double", "boolean", "nil", "list", "set", "map"]
+Kind = Literal[
+    "string", "error", "integer", "double", "boolean", "nil", "list", "set", "map", "push"
+]
+AGGREGATES = ("list", "set", "map", "push")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +95,32 @@ class Level:
 
 
 class RespDecoder(Decoder):
-    """One value. Each byte is looked at once: what is complete is not parsed again."""
+    """One value. Each byte is looked at once: what is complete is not parsed again.
 
-    __slots__ = ("_at", "_bulk", "_levels", "_max_size", "_taken")
+    `pushes`: a push is a value like any other; else pushes are passed over, `_gone` bytes so far.
+    """
 
-    def __init__(self, max_size: int) -> None:
+    __slots__ = ("_aside", "_at", "_bulk", "_gone", "_levels", "_max_size", "_pushes", "_taken")
+
+    def __init__(self, max_size: int, pushes: bool = False) -> None:
         self._max_size = max_size
+        self._pushes = pushes
         self._taken = bytearray()
-        self._at = 0
+        self._at = self._gone = self._aside = 0
         self._bulk: tuple[bytes, int] | None = None
         self._levels: list[Level] = []
+
+    @property
+    def aside(self) -> int:
+        return self._aside
+
+    @property
+    def gone(self) -> int:
+        return self._gone
+
+    @property
+    def moved(self) -> bool:
+        return self._pushes or bytes(self._taken[:1]) not in (b"", b">")
 
     def feed(self, data: bytes) -> RespFrame | None:
         taken = self._taken
@@ -93,13 +129,24 @@ class RespDecoder(Decoder):
             found = self._place(value)
             if self._at > self._max_size:
                 raise too_large(self._max_size, self._max_size)
-            if found is not None:
-                wire = bytes(taken[: self._at])
-                body = wire if found.items or found.kind in ("list", "set", "map") else found.data
-                return RespFrame(body, bytes(taken[self._at :]), found)
+            if found is None:
+                continue
+            if found.kind == "push" and not self._pushes:
+                self._pass_over()
+                continue
+            wire = bytes(taken[: self._at])
+            body = wire if found.kind in AGGREGATES else found.data
+            return RespFrame(body, bytes(taken[self._at :]), found)
         if len(taken) > self._max_size:
             raise too_large(self._max_size, self._max_size)
         return None
+
+    def _pass_over(self) -> None:
+        """A whole push is no part of the frame."""
+        self._aside += 1
+        self._gone += self._at
+        del self._taken[: self._at]
+        self._at = 0
 
     def _next(self) -> Value | Level | None:
         """The next scalar, or the head of an aggregate; None if it is not whole."""
@@ -144,10 +191,12 @@ class RespDecoder(Decoder):
         if isinstance(value, Level):
             if len(self._levels) >= MOST_DEPTH:
                 raise FrameError(f"values within values more than {MOST_DEPTH} deep", self._at)
-            self._levels.append(value)
             if value.due:
+                self._levels.append(value)
                 return None
-            value = self._close()
+            if value.mute:
+                return None
+            value = Value(value.kind)
         while self._levels:
             level = self._levels[-1]
             level.items.append(value)
@@ -164,13 +213,20 @@ class RespDecoder(Decoder):
         level = self._levels.pop()
         return Value(level.kind, b"", tuple(level.items))
 
+    @property
+    def pushing(self) -> bool:
+        """Whether what is under way is a push, or an attribute that may be one's."""
+        kinds = {level.kind for level in self._levels[:1] if not level.mute}
+        return kinds <= {"push"}
+
     def owed(self) -> str:
         if self._bulk is not None:
             missing = self._at + self._bulk[1] + 2 - len(self._taken)
             return f"{missing} bytes of a string and its CR LF"
         if self._levels:
             return f"{self._levels[-1].due} more values of {len(self._levels)} open lists"
-        return "a whole RESP value"
+        passed = f" ({self._aside} pushes were passed over; {{push: [...]}} expects one)"
+        return "a whole RESP value" + (passed if self._aside else "")
 
     # --- readers of one line ----------------------------------------------------------------
 
@@ -208,10 +264,10 @@ class RespDecoder(Decoder):
             raise FrameError(f"{rest[:40]!r} after a null", begin + 1)
         return NIL
 
-    def read_attribute(self, rest: bytes, begin: int) -> Value | Level | None:
+    def read_attribute(self, rest: bytes, begin: int) -> Value | Level:
         """Pairs that say something about the value that follows, and are no part of it."""
-        count = self._count(rest, begin)
-        return Level("list", 2 * count, [], mute=True) if count > 0 else self._next()
+        level = self.read_aggregate("list", 2, rest, begin)
+        return Level("list", level.due if isinstance(level, Level) else 0, [], mute=True)
 
 
 Reader = Callable[[RespDecoder, bytes, int], "Value | Level | None"]
@@ -230,22 +286,46 @@ READERS: dict[bytes, Reader] = {
     b"=": lambda decoder, rest, begin: decoder.read_bulk(b"=", rest, begin),
     b"%": lambda decoder, rest, begin: decoder.read_aggregate("map", 2, rest, begin),
     b"~": lambda decoder, rest, begin: decoder.read_aggregate("set", 1, rest, begin),
-    b">": lambda decoder, rest, begin: decoder.read_aggregate("list", 1, rest, begin),
+    b">": lambda decoder, rest, begin: decoder.read_aggregate("push", 1, rest, begin),
     b"|": lambda decoder, rest, begin: decoder.read_attribute(rest, begin),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Resp(Framing):
-    """`framing: resp`: every reply is one value."""
+class Resp(Talkative):
+    """`framing: resp`: every reply is one value; `pushes`: a push is one, too."""
 
     max_size: int = MAX_FRAME
+    pushes: bool = False
 
     def encode(self, body: bytes) -> bytes:
         raise ValueError("a command is a list of texts; write {resp: [GET, key]}")
 
     def decoder(self) -> RespDecoder:
-        return RespDecoder(self.max_size)
+        return RespDecoder(self.max_size, self.pushes)
+
+    def unasked(self, data: bytes) -> Unasked:
+        aside = 0
+        while data[:1] in PUSHED and (found := self._first(data)) and found.value.kind == "push":
+            aside += 1
+            data = found.rest
+        return Unasked(b"", data, "", aside)
+
+    def begun(self, rest: bytes) -> bool:
+        if rest[:1] not in PUSHED:
+            return False
+        decoder = RespDecoder(self.max_size, pushes=True)
+        try:
+            return decoder.feed(rest) is None and decoder.pushing
+        except FrameError:
+            return False
+
+    def _first(self, data: bytes) -> RespFrame | None:
+        """The first whole value of bytes that came unasked."""
+        try:
+            return RespDecoder(self.max_size, pushes=True).feed(data)
+        except FrameError:
+            return None
 
     def holding(self, least: int) -> Resp:
         """Beside the bytes of the values there is room for what says where each of them ends."""
@@ -275,7 +355,7 @@ class Command(Outgoing):
 # --- replies ------------------------------------------------------------------------------------
 
 Form = Literal[
-    "text", "integer", "double", "boolean", "nil", "list", "map", "error", "regex", "any"
+    "text", "integer", "double", "boolean", "nil", "list", "map", "error", "regex", "push", "any"
 ]
 
 
@@ -308,6 +388,10 @@ class RespReply(Incoming):
         regexes = [leaf.regex for leaf in self.expected.leaves() if leaf.regex is not None]
         return tuple(name for regex in regexes for name in regex.groups)
 
+    def over(self, framing: Framing) -> Framing:
+        assert isinstance(framing, Resp)
+        return replace(framing, pushes=self.expected.form == "push")
+
     def least(self, sizes: Sequence[int]) -> int:
         return sum(sizes)
 
@@ -339,7 +423,7 @@ class Comparison:
     def differs(self, expected: Expected, value: Value, at: str = "") -> str | None:
         """How a value is not what is expected; None if it is. `at` is its place in the reply."""
         where = f"item {at} of the reply" if at else "the reply"
-        if expected.form == "list":
+        if expected.form in ("list", "push"):
             return self._list(expected, value, at, where)
         if expected.form == "map":
             return self._map(expected, value, where)
@@ -358,8 +442,8 @@ class Comparison:
             case "regex":
                 return self._regex(expected, value)
             case "error":
-                right = kind == "error" and data.startswith(part)
-                return right, f"an error that begins {part!r}"
+                right = kind == "error" and begins_with_words(data, part)
+                return right, f"an error that begins with the words {part!r}"
             case "integer":
                 right = kind == "integer" and data.lstrip(b"+") == part.lstrip(b"+")
                 return right, f"the integer {part.decode(errors='replace')}"
@@ -379,8 +463,10 @@ class Comparison:
         return match is not None, f"a string that matches the regex {pattern!r}"
 
     def _list(self, expected: Expected, value: Value, at: str, where: str) -> str | None:
-        if value.kind not in ("list", "set") or len(value.items) != len(expected.items):
-            return f"{where} is {described(value)}, expected a list of {len(expected.items)}"
+        kinds = ("push",) if expected.form == "push" else ("list", "set")
+        if value.kind not in kinds or len(value.items) != len(expected.items):
+            wanted = f"a {expected.form} of {len(expected.items)}"
+            return f"{where} is {described(value)}, expected {wanted}"
         if value.kind == "set":
             return self._unordered(expected.items, list(value.items), where)
         for number, (item, found) in enumerate(zip(expected.items, value.items, strict=True)):
@@ -412,6 +498,12 @@ class Comparison:
         return None
 
 
+def begins_with_words(data: bytes, words: bytes) -> bool:
+    """Whether an error begins so, with the last word whole: ERR does not begin ERRATA."""
+    joined = words[-1:] + data[len(words) : len(words) + 1]
+    return data.startswith(words) and not (len(joined) == 2 and WORD.fullmatch(joined))
+
+
 def shown(data: bytes) -> str:
     return repr(data[:60]) + ("..." if len(data) > 60 else "")
 
@@ -420,7 +512,7 @@ def described(value: Value) -> str:
     match value.kind:
         case "nil":
             return "nil"
-        case "list" | "set" | "map":
+        case "list" | "set" | "map" | "push":
             return f"a {value.kind} of {len(value.items) // (2 if value.kind == 'map' else 1)}"
         case "string" | "error":
             return f"the {value.kind} {shown(value.data)}"
@@ -449,10 +541,12 @@ def read_expected(spec: Spec) -> Expected:
 
 
 def read_form(spec: Spec) -> Expected:
-    fields: Mapping[str, Spec] = spec.fields(("map", "error", "regex", "any", "integer"))
+    fields: Mapping[str, Spec] = spec.fields(("map", "error", "regex", "push", "any", "integer"))
     if len(fields) != 1:
-        spec.refuse("a reply has one form: map, error, regex, integer or any")
+        spec.refuse("a reply has one form: map, error, regex, push, integer or any")
     ((form, inner),) = fields.items()
+    if form == "push":
+        return Expected("push", items=tuple(read_expected(item) for item in inner.items()))
     if form == "error":
         return Expected("error", text=inner.text())
     if form == "regex":

@@ -120,7 +120,9 @@ class Conversation(Decoder):
         "_fed",
         "_frames",
         "_framing",
+        "_gone",
         "_messages",
+        "_moved",
     )
 
     def __init__(self, framing: WebSocket) -> None:
@@ -130,27 +132,48 @@ class Conversation(Decoder):
         self._body = bytearray()
         self._answer = b""
         self._closing: Message | None = None
-        self._fed = self._at = self._aside = 0
+        self._fed = self._at = self._aside = self._gone = 0
+        self._moved = True
 
     def feed(self, data: bytes) -> Message | None:
         if self._closing is not None:
-            raise FrameError("something came after the close frame", self._fed, Kind.SURPLUS)
+            raise FrameError(
+                "something came after the close frame", self._fed - self._gone, Kind.SURPLUS
+            )
         self._fed += len(data)
+        self._moved = False
         self._frames.receive_bytes(data)
         try:
-            while (one := self._frames.process_buffer()) is not None:
-                found = self._control(one) if one.opcode.iscontrol() else self._data(one)
-                if found is not None:
-                    self._check_size()
-                    return found
-                if one.frame_finished:
-                    at, self._at = self._at, self._fed - len(self._frames.buffer)
-                    if one.opcode.iscontrol() and self._closing is None:
-                        self._aside += self._at - at
-            self._check_size()
+            return self._advance()
+        except FrameError as error:
+            error.offset -= self._gone
+            raise
         except ParseFailed as error:
             text = f"no right WebSocket frame: {error}"
-            raise FrameError(text, self._at) from None
+            raise FrameError(text, self._at - self._gone) from None
+
+    @property
+    def gone(self) -> int:
+        return self._gone
+
+    @property
+    def moved(self) -> bool:
+        return self._moved
+
+    def _advance(self) -> Message | None:
+        while (one := self._frames.process_buffer()) is not None:
+            found = self._control(one) if one.opcode.iscontrol() else self._data(one)
+            if found is not None:
+                self._check_size()
+                return found
+            aside = one.opcode.iscontrol() and self._closing is None
+            self._moved = self._moved or not aside
+            if one.frame_finished:
+                at, self._at = self._at, self._fed - len(self._frames.buffer)
+                self._aside += (self._at - at) * aside
+                if self._aside == self._at:
+                    self._gone = self._at
+        self._check_size()
         return None
 
     def _check_size(self) -> None:

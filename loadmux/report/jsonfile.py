@@ -16,7 +16,8 @@
   Under open load `latency` is the response time, from the intended start, and `service` the time
   from the send, in the same shape; `service` is null where the two are one.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
-  `served`: completed an iteration without a fault}.
+  `served`: completed an iteration without a fault}. `passed_over`: messages of the servers that
+  answer nothing and are no fault (pushes).
 - `schedule`, null unless iterations start on one: `begun`, `dropped` (found no free user in time),
   `waited` (those of the begun that waited for a user), `overrun` (those of the dropped that the
   generator had no time for), `missed` (due while it was stopped, and none of the others),
@@ -91,6 +92,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "connects": _row(stats.connects, duration),
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
+        "passed_over": stats.passed_over,
         "dropped": stats.dropped,
         "schedule": _schedule(stats, report.parts),
         "phases": [_phase(phase) for part in report.parts for phase in part.labelled_phases],
@@ -432,6 +434,7 @@ SCHEMA: dict[str, Any] = {
     connects=_ROW,
     iterations=_COUNT,
     interrupted=_COUNT,
+    passed_over=_COUNT,
     dropped=_COUNT,
     schedule=_or_null(_SCHEDULE),
     phases=_list(_PHASE),

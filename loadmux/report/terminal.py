@@ -505,6 +505,9 @@ def _remarks(page: _Page, report: Report) -> None:
             f"{iterations} dropped: no user was free in time; the target is too slow for this rate"
             " or max_users too small"
         )
+    if stats.passed_over:
+        came = f"{figures.plural(stats.passed_over, 'message')} that answered nothing (pushes)"
+        remarks.append(f"{came} came and were passed over")
     for number, remark in enumerate((*remarks, *report.notes)):
         page.paragraph("" if number else "notes", remark)
 

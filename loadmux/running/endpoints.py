@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from loadmux.checking.framing import Framing, Session
+from loadmux.checking.framing import Framing, Session, Talkative
 from loadmux.driver.connection import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Scenario, Socket, Target, Tls, Url
+from loadmux.language.scenario import Answer, Exchange, Scenario, Socket, Target, Tls, Url
 from loadmux.running.catalog import bundled
 from loadmux.running.form_steps import authority
 
@@ -31,6 +32,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
     """
     found = {name: resolve(url) for name, url in urls.items()}
     contexts: dict[Tls, ssl.SSLContext] = {}
+    spoken = spoken_on(scenario)
     return [
         _endpoint(
             one,
@@ -39,6 +41,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
             _source(scenario.sockets, index),
             scenario.servers.get(one.to),
             contexts,
+            spoken.get(index),
         )
         for index, one in enumerate(scenario.sockets)
     ]
@@ -51,6 +54,7 @@ def _endpoint(
     source: Sources | None,
     target: Target | None,
     contexts: dict[Tls, ssl.SSLContext],
+    framing: Framing | None,
 ) -> Endpoint:
     family, address = found
     datagrams = url.scheme == "udp"
@@ -72,17 +76,31 @@ def _endpoint(
         tls,
         server_name,
         datagrams,
-        *_conversation(one.framing, authority(url)),
+        *_conversation(framing, authority(url)),
     )
+
+
+def spoken_on(scenario: Scenario) -> Mapping[int, Framing]:
+    """The framings by the sockets' places: as the socket says, or what answers on it."""
+    found = {place: one.framing for place, one in enumerate(scenario.sockets) if one.framing}
+    for step in scenario.every_step:
+        reply = step.expect.reply if isinstance(step, Exchange) and step.expect else None
+        if isinstance(step, Exchange) and isinstance(reply, Answer):
+            for place in step.sockets:
+                found.setdefault(place, reply.framing)
+    return found
 
 
 def _conversation(
     framing: Framing | None, where: str
-) -> tuple[Greeting | None, UnaskedJudge | None]:
+) -> tuple[Greeting | None, UnaskedJudge | None, Callable[[bytes], bool] | None]:
     """How connections begin, and what becomes of what the server says unasked."""
-    if not isinstance(framing, Session):
-        return None, None
-    return lambda random: framing.greeting(random, where), framing.unasked
+    if not isinstance(framing, Talkative):
+        return None, None, None
+    greeting = None
+    if isinstance(framing, Session):
+        greeting = partial(framing.greeting, authority=where)
+    return greeting, framing.unasked, framing.begun
 
 
 def _source(every: Sequence[Socket], index: int) -> Sources | None:

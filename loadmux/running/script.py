@@ -14,7 +14,6 @@ from functools import partial
 
 from loadmux.checking import datagrams, rules
 from loadmux.checking.framed import HasLength, Matches, match_until
-from loadmux.checking.framing import Session
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
@@ -223,8 +222,8 @@ class _Compiler:
                 timeout = step.within or self.scenario.timeout
                 return steps.OnSockets(name, action, sockets, timeout, record)
             case Wait(name=name, time=time):
-                sessions = any(isinstance(s.framing, Session) for s in self.scenario.sockets)
-                wait = form_steps.AttentiveWait if sessions else steps.Wait
+                talk = any(one.unasked is not None for one in self.endpoints)
+                wait = form_steps.AttentiveWait if talk else steps.Wait
                 return wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
                 return steps.Repeat(name, times, self._steps(do, on_schedule))

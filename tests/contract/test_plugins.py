@@ -86,7 +86,6 @@ RESP = {
     b"=7\r\ntxt:abc\r\n": b"abc",
     b"%1\r\n+k\r\n:1\r\n": b"%1\r\n+k\r\n:1\r\n",
     b"~2\r\n+a\r\n+b\r\n": b"~2\r\n+a\r\n+b\r\n",
-    b">1\r\n+a\r\n": b">1\r\n+a\r\n",
     b"|1\r\n+k\r\n+v\r\n+OK\r\n": b"OK",
     b"|0\r\n+OK\r\n": b"OK",
     b"*2\r\n|1\r\n+k\r\n*1\r\n+v\r\n+a\r\n+b\r\n": b"*2\r\n|1\r\n+k\r\n*1\r\n+v\r\n+a\r\n+b\r\n",
@@ -100,6 +99,10 @@ def test_resp() -> None:
         *(b"*99999\r\n", b"*1\r\n" * 40, b"%9999\r\n", b"*2\r\n+a\r\nb"),
     ]
     check_framer(resp.Resp(1024), RESP, malformed=malformed)
+    pushes = {wire: wire for wire in (b">1\r\n+a\r\n", b">0\r\n", b">2\r\n*1\r\n+a\r\n:1\r\n")}
+    check_framer(resp.Resp(1024, pushes=True), {**RESP, **pushes}, malformed=malformed)
+    behind = {wire + reply: body for wire in pushes for reply, body in RESP.items()}
+    check_framer(resp.Resp(1024), behind, malformed=malformed, tight=False)
 
 
 def test_a_status_that_never_ends_is_refused() -> None:

@@ -103,7 +103,10 @@ def test_every_kind_of_value_of_redis(tmp_path: Path) -> None:
         ("[DBSIZE]}, expect: {resp: null}", "the reply is the integer 0, expected nil"),
         ("[MGET, a, b]}, expect: {resp: [null, x]}", "item 1 of the reply is nil, expected"),
         ("[MGET, a, b]}, expect: {resp: [null]}", "the reply is a list of 2, expected a list of 1"),
-        ("[PING]}, expect: {resp: {error: ERR}}", "expected an error that begins b'ERR'"),
+        (
+            "[PING]}, expect: {resp: {error: ERR}}",
+            "expected an error that begins with the words b'ERR'",
+        ),
         ("[PING]}, expect: {resp: {regex: x+}}", "expected a string that matches the regex 'x+'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
+import time
 from collections.abc import Callable
 
 import needs
@@ -196,6 +197,113 @@ def test_wrong_values(handler: Handler, kind: str, message: str) -> None:
     assert message in said
 
 
+PUSH = b">3\r\n$7\r\nmessage\r\n+ch\r\n$3\r\nhey\r\n"
+ATTRIBUTE = b"|1\r\n+ttl\r\n:3600\r\n"
+BULK = b"$5\r\nhello\r\n"
+
+
+@pytest.mark.parametrize(
+    ("reply", "pushes"),
+    [
+        (PUSH + BULK, 2),
+        (PUSH + PUSH + BULK, 4),
+        (BULK + PUSH, 2),
+        (PUSH + BULK + PUSH + PUSH, 6),
+        (ATTRIBUTE + BULK, 0),
+        (ATTRIBUTE + PUSH + ATTRIBUTE + BULK, 2),
+        (b">0\r\n" + BULK, 2),
+        (b"|0\r\n" * 3000 + BULK, 0),
+    ],
+)
+@pytest.mark.parametrize("framing", ["", "sockets: {main: {framing: resp}}\n"])
+def test_pushes_are_no_replies(reply: bytes, pushes: int, framing: str) -> None:
+    with Server(saying(reply)) as server:
+        driven = drive(framing + ECHO + LOAD, server.url)
+    assert (driven.kinds, driven.stats.served) == ({}, 1)
+    assert driven.stats.passed_over == pushes
+
+
+@pytest.mark.parametrize("reply", [PUSH + BULK + PUSH, ATTRIBUTE + PUSH + BULK])
+def test_pushes_cut_anywhere_are_no_replies(reply: bytes) -> None:
+    right(dripping(reply), ECHO)
+
+
+def test_a_push_that_comes_slowly_between_two_steps_is_no_surplus() -> None:
+    """Its second half comes after the next command, in front of the reply."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        half = len(PUSH) // 2
+        connection.recv(65536)
+        connection.sendall(BULK + PUSH[:half])
+        connection.recv(65536)
+        connection.sendall(PUSH[half:] + BULK)
+        connection.recv(65536)
+
+    with Server(handler) as server:
+        driven = drive(ECHO + LOAD, server.url)
+    assert (driven.kinds, driven.stats.passed_over) == ({}, 1)
+
+
+def test_offsets_count_from_the_reply_not_from_the_pushes_before_it() -> None:
+    with Server(saying(PUSH + PUSH + b"*1\r\n?x\r\n")) as server:
+        driven = drive(ECHO + LOAD, server.url)
+    first = driven.faults[0]
+    assert (first.kind, first.offset, first.received) == ("mismatch", 4, b"*1\r\n?x\r\n")
+
+
+def test_a_push_is_expected_by_its_name() -> None:
+    steps = (
+        "steps:\n- {name: sub, send: {resp: [SUBSCRIBE, ch]}, expect: {resp: {push: [subscribe, ch,"
+        " 1]}}}\n- {name: heard, expect: {resp: {push: [message, ch, {regex: '...'}]}}}\n"
+    )
+    subscribed = b">3\r\n+subscribe\r\n+ch\r\n:1\r\n"
+    right(saying(subscribed + PUSH), steps)
+    kinds, said = told(saying(b"*3\r\n+subscribe\r\n+ch\r\n:1\r\n"), steps)
+    assert list(kinds) == ["mismatch"]
+    assert "the reply is a list of 3, expected a push of 3" in said
+
+
+def test_a_server_that_only_pushes_is_late() -> None:
+    """What answers nothing does not keep a reply from being late."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        for _ in range(40):
+            connection.sendall(PUSH)
+            time.sleep(0.05)
+
+    kinds, said = told(handler, ECHO)
+    assert list(kinds) == ["timeout"]
+    assert "pushes were passed over; {push: [...]} expects one" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "reply", "right_so"),
+    [
+        ("ERR", b"-ERR\r\n", True),
+        ("ERR", b"-ERR unknown command\r\n", True),
+        ("ERR unknown", b"-ERR unknown command\r\n", True),
+        ("ERR unknown command '", b"-ERR unknown command 'x'\r\n", True),
+        ("ERR", b"!7\r\nERR foo\r\n", True),
+        ("", b"-ANY thing\r\n", True),
+        ("ERR", b"-ERRATA foo\r\n", False),
+        ("ERR", b"-ERR_X foo\r\n", False),
+        ("ERR unkn", b"-ERR unknown command\r\n", False),
+        ("ERR", b"-XERR\r\n", False),
+        ("ERR", b"-ER\r\n", False),
+        ("ERR", b"+ERR foo\r\n", False),
+    ],
+)
+def test_an_error_begins_with_whole_words(words: str, reply: bytes, right_so: bool) -> None:
+    steps = f'steps: [{{send: {{resp: [X]}}, expect: {{resp: {{error: "{words}"}}}}}}]\n'
+    if right_so:
+        right(saying(reply), steps)
+        return
+    kinds, said = told(saying(reply), steps)
+    assert list(kinds) == ["mismatch"]
+    assert f"an error that begins with the words {words.encode()!r}" in said
+
+
 # --- websocket ----------------------------------------------------------------------------------
 
 
@@ -293,6 +401,37 @@ def test_wrong_messages(reply: bytes, kind: str, message: str) -> None:
     kinds, said = told(upgraded(reply), TALK)
     assert list(kinds) == [kind]
     assert message in said
+
+
+def test_a_server_that_only_pings_is_late() -> None:
+    """Pings are answered, and do not keep a message from being late."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.sendall(handshake(connection.recv(65536)))
+        connection.recv(65536)
+        for _ in range(40):
+            connection.sendall(served("ping", b""))
+            time.sleep(0.05)
+
+    kinds, said = told(handler, TALK)
+    assert list(kinds) == ["timeout"]
+    assert "owed: a whole message" in said
+
+
+def test_offsets_count_from_the_message_not_from_the_pings_before_it() -> None:
+    reply = served("ping", b"x") + served("ping", b"y") + b"\x81\x05hel"
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.sendall(handshake(connection.recv(65536)))
+        connection.recv(65536)
+        connection.sendall(reply)
+        while connection.recv(65536):
+            pass
+
+    with Server(handler) as server:
+        driven = drive(TALK + LOAD, server.url)
+    first = driven.faults[0]
+    assert (first.kind, first.received) == ("truncated", b"\x81\x05hel")
 
 
 def test_an_end_without_a_close_frame_is_closed() -> None:

@@ -36,6 +36,7 @@ def full() -> Report:
     stats.record_fault(wrong_byte())
     fault("connect", Kind.REFUSED, stats=stats)
     stats.iterations, stats.interrupted, stats.dropped = 3, 1, 2
+    stats.passed_over = 4
     stats.started, stats.served = 2, 1
     return report(
         stats,
@@ -104,6 +105,7 @@ def test_the_top_level_says_the_outcome() -> None:
         "reply": "received",
     }
     assert (document["iterations"], document["interrupted"], document["dropped"]) == (3, 1, 2)
+    assert document["passed_over"] == 4
     assert document["users"] == {"started": 2, "served": 1}
     assert document["notes"] == ["the rule is weak"]
     assert document["command"] == "loadmux run talk.yaml --seed 42"
