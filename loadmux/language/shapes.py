@@ -165,10 +165,10 @@ def _place(where: Position) -> tuple[int, int]:
 
 
 class Keys(Type):
-    """A mapping with these keys and no other, of which `build` makes what it means.
+    """A mapping with these keys and no other; what it means is a `values` of their attributes.
 
-    `what` is how messages call it, `remedy` what to write in place of something else. Without
-    `build` there is a value only if nothing in it is wrong, a `values` of its keys' attributes.
+    `what` is how messages call it, `remedy` what to write in place of something else, `more` what
+    else its schema says. There is no value where anything in it is wrong.
     """
 
     word = "mapping"

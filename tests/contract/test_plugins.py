@@ -26,7 +26,9 @@ from loadmux.checking.framing import (
 )
 from loadmux.checking.framing import line as line_framing
 from loadmux.checking.rules import Rule, rule
+from loadmux.language import framings, payloads, replies, steps
 from loadmux.protocols import resp
+from loadmux.registry import BUILT_IN
 from loadmux.report.jsonfile import as_json
 from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
 
@@ -386,3 +388,14 @@ def test_the_example_keeps_its_contracts(monkeypatch: pytest.MonkeyPatch) -> Non
     )
     check_rule(rule_module.RULE, rule_module.loud, [b"a", b"abc"])
     check_reporter(reporter.report)
+
+
+# --- names --------------------------------------------------------------------------------------
+
+
+def test_no_plugin_can_take_a_word_of_the_language() -> None:
+    """The registry, which the language is read with, cannot ask the declarations themselves."""
+    assert set(steps.KEYS) <= BUILT_IN["steps"]
+    forms = (*replies.REPLY.forms.values(), *payloads.FORMS, *framings.FORMS)
+    beside = {key.name for form in forms for key in form.beside} | {framings.MAX.name}
+    assert {form.name for form in forms} | beside <= BUILT_IN["framers"]
