@@ -122,42 +122,23 @@ def _whole(text: str) -> int:
 
 def paced(least: int) -> tuple[Key, ...]:
     """What paces a load or a phase of it; `least` users at least."""
+    # fmt: off
     return (
-        Key(
-            "users",
-            UsersOrRamp(least),
-            "Closed load: so many users at once, each as fast as it is answered, or a ramp such as"
-            " 0..500, which goes evenly from one number to the other.",
+        Key("users", UsersOrRamp(least), "Closed load: so many users at once, each as fast as it is"
+            " answered, or a ramp such as 0..500, which goes evenly from one number to the other.",
             shown=(1, 1),
-            examples=(
-                "load: {users: 10, run_time: 5s}",
-                "load: {users: 0..20, run_time: 5s}",
-            ),
-        ),
-        Key(
-            "rate",
-            RateOrRamp(),
-            "Open load: so many iterations begin a second, or a ramp such as 100/s..2000/s, whether"
-            " or not earlier ones have ended. Latency counts from when an iteration should have"
-            " begun; one that found no free user in time is `dropped`.",
-            examples=(
-                "load: {rate: 100/s, max_users: 20, run_time: 5s}",
-                "load: {rate: 0/s..100/s, run_time: 5s}",
-            ),
-        ),
-        Key(
-            "max_users",
-            Integer(),
-            "Open load: how many users there are at most to carry the iterations out.",
-            shown=DEFAULT_MAX_USERS,
-        ),
-        Key(
-            "run_time",
-            Duration(zero=False),
-            "How long new iterations begin.",
-            required="a phase needs a 'run_time'" if least == 0 else "",
-        ),
+            examples=("load: {users: 10, run_time: 5s}", "load: {users: 0..20, run_time: 5s}")),
+        Key("rate", RateOrRamp(), "Open load: so many iterations begin a second, or a ramp such as"
+            " 100/s..2000/s, whether or not earlier ones have ended. Latency counts from when an"
+            " iteration should have begun; one that found no free user in time is `dropped`.",
+            examples=("load: {rate: 100/s, max_users: 20, run_time: 5s}",
+                "load: {rate: 0/s..100/s, run_time: 5s}")),
+        Key("max_users", Integer(), "Open load: how many users there are at most to carry the"
+            " iterations out.", shown=DEFAULT_MAX_USERS),
+        Key("run_time", Duration(zero=False), "How long new iterations begin.",
+            required="a phase needs a 'run_time'" if least == 0 else ""),
     )
+    # fmt: on
 
 
 EXCLUDED = {

@@ -311,52 +311,33 @@ EXCHANGES = (
             "- {name: body, expect: {length: 15}}  # a receive: the header has answered the send")),
 )
 # fmt: on
-ON_SOCKETS = tuple(
-    Action(
-        name,
-        ON,
-        told,
-        cls=OnSockets,
-        takes=("within",),
-        build=_on_sockets,
-        on_sockets=True,
-        examples=tuple(examples),
-    )
-    for name, told, *examples in (
-        (
-            "connect",
-            "Connect now, timed. (Otherwise a socket connects at its first use.)",
-            "- {connect: main}\n- {send: hello, expect: reply}",
-        ),
-        (
-            "half_close",
-            "Shut down the sending side; what the server owes still comes.",
-            "- {send: hello}\n- {half_close: main}\n- {expect: hello}\n- {expect: closed}",
-        ),
-        (
-            "close",
-            "Close in order, once what the server still sends has been read. What a rule owes is"
-            " awaited for the time-out; then comes FIN, and what follows is read to the end.",
-            "- {send: hello, expect: reply}\n- {close: main}",
-        ),
-        (
-            "reset",
-            "Close with a RST. What came before is judged.",
-            "- {send: hello, expect: reply}\n- {reset: main}",
-        ),
-        (
-            "stop_reading",
-            "Let the server's replies pile up in the kernel.",
-            "- {stop_reading: main}\n"
-            "- {send: {random: 64KiB}}\n"
-            "- {wait: 5ms}\n"
-            "- {resume_reading: main}\n"
-            "- {expect: reply}",
-        ),
-        ("resume_reading", "Read again, after `stop_reading`."),
-    )
-)
+
+
+def _acts(name: str, told: str, *examples: str) -> Action:
+    """An action on sockets that sends and expects nothing."""
+    more: dict[str, Any] = {"takes": ("within",), "build": _on_sockets, "on_sockets": True}
+    return Action(name, ON, told, cls=OnSockets, examples=examples, **more)
+
+
 # fmt: off
+ON_SOCKETS = (
+    _acts("connect", "Connect now, timed. (Otherwise a socket connects at its first use.)",
+        "- {connect: main}\n- {send: hello, expect: reply}"),
+    _acts("half_close", "Shut down the sending side; what the server owes still comes.",
+        "- {send: hello}\n- {half_close: main}\n- {expect: hello}\n- {expect: closed}"),
+    _acts("close", "Close in order, once what the server still sends has been read. What a rule"
+        " owes is awaited for the time-out; then comes FIN, and what follows is read to the end.",
+        "- {send: hello, expect: reply}\n- {close: main}"),
+    _acts("reset", "Close with a RST. What came before is judged.",
+        "- {send: hello, expect: reply}\n- {reset: main}"),
+    _acts("stop_reading", "Let the server's replies pile up in the kernel.",
+        "- {stop_reading: main}\n"
+        "- {send: {random: 64KiB}}\n"
+        "- {wait: 5ms}\n"
+        "- {resume_reading: main}\n"
+        "- {expect: reply}"),
+    _acts("resume_reading", "Read again, after `stop_reading`."),
+)
 OTHERS = (
     Action("wait", actions.Time(), "Wait, without doing anything.", cls=Wait,
         examples=("- {wait: 5ms}\n- {send: hello, expect: reply}",)),
