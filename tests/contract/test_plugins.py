@@ -27,8 +27,8 @@ from loadmux.checking.framing import (
 from loadmux.checking.framing import line as line_framing
 from loadmux.checking.rules import Rule, rule
 from loadmux.language import framings, payloads, replies, steps
+from loadmux.plugins.registry import BUILT_IN
 from loadmux.protocols import resp
-from loadmux.registry import BUILT_IN
 from loadmux.report.jsonfile import as_json
 from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
 
