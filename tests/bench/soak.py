@@ -1,122 +1,209 @@
-"""Looks for false alarms: random scenarios against the bundled targets, which are right servers.
+"""Looks for false alarms: random scenarios against right servers, while somebody is stopped.
 
-`python tests/bench/soak.py --minutes 10 [--seed N]` draws scenario after scenario (rule, sockets
-and their buffers, payload sizes, pieces, gaps, pipelining, half-close), runs each for a few seconds
-on a random model and poller, and stops at the first one that does not pass: its file is kept and
-named.
+`python tests/bench/soak.py --minutes 10 [--seed N] [--poller NAME] [--kind NAME] [--runs N]` draws
+run after run: a scenario and its server (`soak_cases.py`), a poller, workers, and pauses, in which
+the whole generator, its workers, the process that shows the run, or the target is stopped (SIGSTOP)
+for a while; the target for less than the time-out. A run passes with exit code 0, or with 3 where
+somebody was stopped or the load is open. The first one that does not ends it: its scenario is
+kept, and printed with its pauses. The same seed draws the same runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
+import re
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
-RULES = ("echo", "upper", "ok", "received", "upper_sb", "hello", "sink")
-MODELS = (
-    *("select", "poll", "epoll", "epoll_et", "epoll_oneshot", "selectors", "event_loop", "signal"),
-    *("threads", "thread_pool", "fork", "nonblocking", "io_uring", "asyncio", "gevent"),
-)
+from soak_cases import RUN_TIME, TIMEOUT, Case, kinds, loadmux
+
 POLLERS = ("epoll", "poll", "select")
-TEXTS = (
-    "_SB",
-    "a_sb_SB_",
-    "it's",
-    'say \\"hi\\"',
-    'it\'s \\"both\\"',
-    "\\\\ \\n\\t",
-    "ok",
-    "plain",
-)
+WHO = ("generator", "workers", "parent", "target")
+STARTING = 1.0
+PASS, INCONCLUSIVE = 0, 3
+ENOUGH = 90.0
+VERDICT = re.compile(r" [A-Z]{4,} ")
 
 
-def size(chance: random.Random, most: int) -> int:
-    """Sizes of all orders of magnitude, the small ones as often as the large ones."""
-    return max(1, int(most ** chance.random()))
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """From `at` seconds after the start of the run, for so many `seconds`."""
+
+    who: str
+    at: float
+    seconds: float
 
 
-def payload(chance: random.Random, rule: str) -> str:
-    most = 64 * 1024 if rule in ("received", "upper_sb") else 1024 * 1024
-    kind = chance.random()
-    if kind < 0.6:
-        return f"{{random: {size(chance, most)}}}"
-    text = chance.choice(TEXTS)
-    if kind < 0.8:
-        return f'{{repeat: "{text}", times: {size(chance, 500)}}}'
-    return f'{{join: ["{text} ${{user}} ${{iteration}} ", {{random: {size(chance, 5000)}}}]}}'
+def pauses(chance: random.Random) -> list[Pause]:
+    """Some runs have none, most have one or two; of the generator some outlast the time-out."""
+    drawn = []
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        who = chance.choice(WHO)
+        seconds = chance.uniform(0.05, 1.5)
+        if who == "target":
+            seconds = min(seconds, TIMEOUT / 4)
+        elif chance.random() < 0.3:
+            seconds = TIMEOUT + chance.uniform(0.3, 1.5)
+        drawn.append(Pause(who, chance.uniform(0.0, STARTING + RUN_TIME), seconds))
+    return sorted(drawn, key=lambda one: one.at)
 
 
-def cutting(chance: random.Random) -> str:
-    kind = chance.random()
-    if kind < 0.6:
-        return ""
-    if kind < 0.8:
-        return f", pieces: {max(100, size(chance, 100_000))}"
-    sizes = [size(chance, 3000) + 50 for _ in range(chance.randint(1, 4))]
-    gap = ", gap: 1ms" if chance.random() < 0.2 and min(sizes) > 500 else ""
-    return f", pieces: {sizes}{gap}"
+@contextmanager
+def server(case: Case) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The server's process, in a group of its own, and its URL."""
+    process = subprocess.Popen(
+        case.command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process, said(process) if case.url is None else listening(case.url)
+    finally:
+        to_group(process, signal.SIGKILL)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
-def scenario(chance: random.Random) -> tuple[str, str]:
-    """The text of a scenario, and the rule that its target must follow."""
-    rule = chance.choice(RULES)
-    sockets = []
-    for name in "abc"[: chance.randint(1, 3)]:
-        options = []
-        if chance.random() < 0.3:
-            options.append(f"receive_buffer: {size(chance, 100_000) + 2048}")
-        if chance.random() < 0.3:
-            options.append(f"send_buffer: {size(chance, 100_000) + 2048}")
-        if chance.random() < 0.3:
-            options.append(f"count: {chance.randint(2, 4)}")
-        sockets.append(f"  {name}: {{{', '.join(options)}}}")
-    names = [line.split(":")[0].strip() for line in sockets]
-    steps = []
-    for _ in range(chance.randint(1, 5)):
-        on = chance.choice(names)
-        if chance.random() < 0.2:
-            steps.append(f"  - {{on: {on}, send: {payload(chance, rule)}{cutting(chance)}}}")
-        send = f"send: {payload(chance, rule)}{cutting(chance)}"
-        steps.append(f"  - {{on: {on}, {send}, expect: reply}}")
-    if chance.random() < 0.3:
-        on = chance.choice(names)
-        steps.append(f"  - {{half_close: {on}}}")
-        steps.append(f"  - {{on: {on}, expect: closed}}")
-    elif chance.random() < 0.3 and rule not in ("ok", "hello"):
-        steps.append(f"  - {{close: {chance.choice(names)}}}")
-    text = "\n".join(["sockets:", *sockets, "steps:", *steps])
-    return f"{text}\nload: {{users: {size(chance, 40)}, run_time: 2s}}\ntimeout: 20s\n", rule
+def said(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("listening "):
+        raise SystemExit(f"{process.args!r} said {line!r} and ended with {process.wait()}")
+    return line.split()[1]
+
+
+def listening(url: str) -> str:
+    """The URL, once somebody listens there."""
+    port = int(url.rsplit(":", 1)[1])
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return url
+        sleep(0.02)
+
+
+def to_group(process: subprocess.Popen[str], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def to_all(pids: Sequence[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def children(pid: int) -> list[int]:
+    try:
+        return [*map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+    except OSError:
+        return []
+
+
+def hold(
+    pause: Pause, run: subprocess.Popen[str], target: subprocess.Popen[str], began: float
+) -> None:
+    """Stop whom it is about, and let them go on."""
+    sleep(max(0.0, began + pause.at - monotonic()))
+    if pause.who in ("generator", "target"):
+        process = run if pause.who == "generator" else target
+        to_group(process, signal.SIGSTOP)
+        sleep(pause.seconds)
+        to_group(process, signal.SIGCONT)
+        return
+    pids = children(run.pid) if pause.who == "workers" else [run.pid]
+    to_all(pids, signal.SIGSTOP)
+    sleep(pause.seconds)
+    to_all(pids, signal.SIGCONT)
+
+
+def perform(
+    case: Case, words: Sequence[str], plan: Sequence[Pause], folder: Path
+) -> tuple[int, str]:
+    """Exit code and output of a run."""
+    path = folder / "soak.yaml"
+    path.write_text(case.text)
+    with server(case) as (target, url):
+        command = [*loadmux("run", str(path), "--target", url), *words]
+        run = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        began = monotonic()
+        holds = [threading.Thread(target=hold, args=(one, run, target, began)) for one in plan]
+        for one in holds:
+            one.start()
+        try:
+            out, _ = run.communicate(timeout=ENOUGH)
+        finally:
+            to_group(run, signal.SIGKILL)
+            for one in holds:
+                one.join()
+    return run.returncode, out
+
+
+def words_for(chance: random.Random, case: Case, seed: int, poller: str | None) -> list[str]:
+    poller = poller or chance.choice(POLLERS)
+    words = ["--poller", poller, "--seed", str(seed), "--workers", str(chance.choice((1, 1, 2)))]
+    command = list(case.command)
+    if "--reply" in command:
+        words += ["--reply", command[command.index("--reply") + 1]]
+    elif "slow" in command:
+        words += ["--reply", "echo"]
+    return words
+
+
+def soak(wanted: argparse.Namespace) -> int:
+    first = wanted.seed if wanted.seed is not None else random.randrange(1 << 30)
+    draws = [one for one in kinds() if wanted.kind in (None, one.__name__)]
+    until, seed, codes = monotonic() + wanted.minutes * 60, first, Counter[int]()
+    while monotonic() < until and (wanted.runs is None or seed - first < wanted.runs):
+        chance = random.Random(seed)
+        with tempfile.TemporaryDirectory() as folder:
+            case = chance.choice(draws)(chance, Path(folder))
+            words, plan = words_for(chance, case, seed, wanted.poller), pauses(chance)
+            code, out = perform(case, words, plan, Path(folder))
+        shown = ", ".join(f"{p.who} at {p.at:.1f} for {p.seconds:.1f} s" for p in plan) or "none"
+        verdict = next(filter(VERDICT.match, out.splitlines()), "no verdict").strip()
+        print(f"{seed} {case.about}: {verdict}; stopped: {shown}")
+        sys.stdout.flush()
+        if code != PASS and not (code == INCONCLUSIVE and (plan or case.open)):
+            kept = Path(tempfile.gettempdir()) / f"soak-{seed}.yaml"
+            kept.write_text(case.text)
+            print(f"seed {seed}, exit code {code}, {' '.join(words)}, kept as {kept}\n{case.text}")
+            print(out)
+            return 1
+        codes[code] += 1
+        seed += 1
+    print(f"{seed - first} runs, no false alarm; exit codes {dict(codes)}")
+    return 0
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--seed", type=int, default=None)
-    wanted = parser.parse_args()
-    first = wanted.seed if wanted.seed is not None else random.randrange(1 << 30)
-    until, seed = monotonic() + wanted.minutes * 60, first
-    with tempfile.TemporaryDirectory() as folder:
-        while monotonic() < until:
-            chance = random.Random(seed)
-            text, rule = scenario(chance)
-            path = Path(folder) / f"soak-{seed}.yaml"
-            path.write_text(text)
-            model, poller = chance.choice(MODELS), chance.choice(POLLERS)
-            words = ["--target", model, "--reply", rule, "--poller", poller, "--seed", str(seed)]
-            command = [sys.executable, "-m", "loadmux", "run", str(path), *words]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                print(f"seed {seed}, exit code {done.returncode}: {' '.join(words)}\n{text}")
-                print(done.stdout, done.stderr)
-                return 1
-            print(f"seed {seed} {model:9} {poller:6} {rule:8} {done.stdout.splitlines()[0]}")
-            seed += 1
-    print(f"{seed - first} scenarios, no fault")
-    return 0
+    parser.add_argument("--runs", type=int, default=None, help="end after so many")
+    parser.add_argument("--poller", choices=POLLERS, default=None)
+    parser.add_argument("--kind", choices=sorted({one.__name__ for one in kinds()}), default=None)
+    return soak(parser.parse_args())
 
 
 if __name__ == "__main__":
