@@ -946,6 +946,7 @@ def cut_off(waiting: Sequence[Awaited], timeout: float) -> None:
             raise at_once(connection.task, connection.wrong(verifier)) from None
         if not whole and connection.owed is None and (one.asked or not connection.last):
             since = one.heard + connection.loop.stood if one.heard else one.began
+            since = max(since, connection.loop.woke)  # nobody listened before
             connection.owed = Owed(verifier.owed(), since, timeout)
 
 

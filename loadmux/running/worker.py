@@ -278,28 +278,29 @@ class Part:
         self.end, self.grace = min(self.end, now), 0.0
         self._stop_users()
 
-    def look_at(self, now: float) -> None:
-        """Stop or interrupt the users if it is time."""
+    def look_at(self, now: float) -> bool:
+        """Stop the users if it is time; whether it is time to interrupt those that go on."""
         if self.stopped is not self.loop.stopped:
             self.stopped = since, until = self.loop.stopped
             self.grace += max(0.0, until - max(since, self.end))  # nobody could make use of it
         if now >= self.end and self.pool is None:
             self._stop_users()  # those of a pool stop when its last start has been made
             self.look()
-        if now >= self.end + self.grace:
-            self._interrupt()
+        return now >= self.end + self.grace
 
     def _stop_users(self) -> None:
         self.control.stopping = True
         for user in self.users:
             user.wake()
 
-    def _interrupt(self) -> None:
+    async def interrupt(self, task: Task) -> None:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""
         for user in self.users:
             if user.started and not user.done and not user.interrupted:
                 user.interrupted = True
                 self.loop.throw(user, Interrupted())
+                if task.overtime(perf_counter()):
+                    await next_turn(task)
 
     def count_abandoned(self) -> None:
         """When the loop has ended: starts that will never be made, iterations that were cut off."""
@@ -385,7 +386,8 @@ class Worker:
             for part in self.parts:
                 if over:
                     part.cut_short(now)
-                part.look_at(now)
+                if part.look_at(now):
+                    await part.interrupt(task)
             if now - told >= UPDATE_EVERY:
                 await self._tell_in_portions(task)
                 told = now
