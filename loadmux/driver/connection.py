@@ -367,17 +367,17 @@ class Connection:
         self.dialed = began = perf_counter()
         due = self.loop.limit(began, timeout)
         sock, code = self._dial()
-        while code == errno.EAGAIN and self.loop.awake() < due:
-            # A Unix listener's queue is full; there is nothing to wait on, unix(7).
-            await sleep_until(self.task, perf_counter() + 0.001)
-            code = sock.connect_ex(self.endpoint.address)
-        if code == errno.EINPROGRESS:
-            # Over loopback the handshake is over by now, and a second call says so, connect(2): it
-            # spares a turn of the loop and the question for SO_ERROR.
-            code = ASKED_AGAIN.get(again := sock.connect_ex(self.endpoint.address), again)
         self.sock, self.fd = sock, sock.fileno()
         self.resume = self.task.resume
         try:
+            while code == errno.EAGAIN and self.loop.awake() < due:
+                # A Unix listener's queue is full; there is nothing to wait on, unix(7).
+                await sleep_until(self.task, perf_counter() + 0.001)
+                code = sock.connect_ex(self.endpoint.address)
+            if code == errno.EINPROGRESS:
+                # Over loopback the handshake is over by now, and a second call says so, connect(2):
+                # it spares a turn of the loop and the question for SO_ERROR.
+                code = ASKED_AGAIN.get(again := sock.connect_ex(self.endpoint.address), again)
             self.loop.poller.add(self.fd)
             self.loop.connections[self.fd] = self
             if code == errno.EINPROGRESS:
@@ -948,6 +948,13 @@ def cut_off(waiting: Sequence[Awaited], timeout: float) -> None:
             since = one.heard + connection.loop.stood if one.heard else one.began
             since = max(since, connection.loop.woke)  # nobody listened before
             connection.owed = Owed(verifier.owed(), since, timeout)
+
+
+def name_owed(connections: Sequence[Connection], step: str) -> None:
+    """Say at which step connections were cut off, where no step within it has said so."""
+    for connection in connections:
+        if connection.owed is not None:
+            connection.owed.step = connection.owed.step or step
 
 
 async def gather(task: Task, connection: Connection, size: int) -> bytes:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import close, drop
-from loadmux.driver.connection import Awaited, Connection, Endpoint, await_replies
+from loadmux.driver.connection import Awaited, Connection, Endpoint, await_replies, name_owed
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
@@ -195,10 +195,23 @@ class VirtualUser(Task):
         """In the middle of an iteration, as time is up for good."""
         self.control.ended = perf_counter()
         self.control.stats.interrupted += self.iterating
+        self._note_owed()
         await drop(self, self.connections, self._found_late)
 
     def passed_over(self, count: int) -> None:
         self.control.stats.passed_over += count
+
+    def _note_owed(self) -> None:
+        """Count the wait in which the user was cut off; of several at once the longest.
+
+        What the generator's own standstills made of it is no wait.
+        """
+        owed = [one.owed for one in self.connections if one.owed is not None]
+        if owed:
+            oldest = min(owed, key=lambda one: one.since)
+            waited = perf_counter() - max(oldest.since, self.loop.woke)
+            stats, step = self.control.stats, oldest.step
+            stats.record_hanging(step, waited, oldest.what, oldest.timeout, self.served)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations
@@ -215,6 +228,9 @@ class VirtualUser(Task):
             return await self._failed(fault, operation.name)
         except ScriptFailed as error:
             return await self._script_failed(error)
+        except Interrupted:
+            name_owed(self.connections, operation.name)
+            raise
         stats = self.control.stats
         stats.iterations += 1
         self.failures = 0
@@ -258,6 +274,9 @@ class VirtualUser(Task):
         except ScriptFailed as error:
             await self._script_failed(error)
             return False
+        except Interrupted:
+            name_owed(self.connections, operation.name)
+            raise
         return True
 
     async def connect(self, connection: Connection, timeout: float | None = None) -> float:
@@ -274,6 +293,9 @@ class VirtualUser(Task):
                 raise
             if url not in control.reached and fault.evidence.kind in NOT_REACHED:
                 control.unreachable.setdefault(url, str(fault))
+            raise
+        except Interrupted:
+            name_owed([connection], "connect")
             raise
         if connection.datagrams:
             return took  # nobody was asked, so nobody was reached

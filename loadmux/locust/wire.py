@@ -28,7 +28,8 @@ ALLOWED = frozenset(
     f"loadmux.{name}"
     for name in (
         *("errors", "checking.framing", "checking.rules", "driver.pacer", "language.scenario"),
-        *("measuring.stats", "measuring.thresholds", "plugins.contracts", "plugins.payloads"),
+        *("measuring.hanging", "measuring.stats", "measuring.thresholds"),
+        *("plugins.contracts", "plugins.payloads"),
     )
 )
 OURS = "loadmux"

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
+from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
 
 EXAMPLES = 3
 COUNTS = (
@@ -194,6 +195,11 @@ class StepStats:
         self.late += other.late
 
     @property
+    def longest(self) -> float:
+        """The longest latency from a send, in seconds; 0 where there was none."""
+        return (self.histogram if self.service is None else self.service).high
+
+    @property
     def right(self) -> int:
         """Those whose every check held."""
         return self.histogram.count + self.untimed
@@ -229,7 +235,8 @@ class Stats:
     `steps` has every row from the start, in the file's order, with or without samples; `connects`
     is apart because opening a connection is no exchange. `served` counts users that completed at
     least one iteration without a fault, `started` all that began. `script_errors` has a value for
-    each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most.
+    each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most. `hanging`: what users
+    were waiting for, for LEAST seconds or more, when they were cut off, by step.
 
     Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
     them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
@@ -247,6 +254,7 @@ class Stats:
     starts: StepStats = field(default_factory=lambda: StepStats("start"))
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
     script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
+    hanging: dict[str, Hanging] = field(default_factory=dict)
     iterations: int = 0
     interrupted: int = 0
     dropped: int = 0
@@ -292,6 +300,23 @@ class Stats:
         if len(group.examples) < EXAMPLES:
             group.examples.append(evidence)
 
+    def record_hanging(
+        self, step: str, seconds: float, owed: str, timeout: float, served: bool
+    ) -> None:
+        """A user was cut off that had waited for so long; see `Hanging`."""
+        if seconds >= LEAST:
+            self.hanging.setdefault(step, Hanging()).add(seconds, owed, timeout, served)
+
+    def overdue(self) -> list[Overdue]:
+        """Of what users were waiting for when they were cut off, that for which it was too long."""
+        longest = self.total.longest
+        found = []
+        for step, hanging in self.hanging.items():
+            rows = [self.connects] if step == "connect" else self.rows_of(step)
+            right = max((row.longest for row in rows), default=0.0)
+            found.append(overdue(step, hanging, right, longest))
+        return [one for one in found if one is not None]
+
     def record_script_error(self, error: ScriptFailed) -> None:
         """Count an error in the scenario's own code."""
         self._script_errors(error.where, str(error)).count += 1
@@ -323,7 +348,8 @@ class Stats:
             f"{label}: {where}": ScriptErrors(f"{label}: {one.text}", one.count)
             for where, one in self.script_errors.items()
         }
-        return replace(self, steps=steps, faults=faults, script_errors=errors)
+        hanging = {f"{label}: {step}": one for step, one in self.hanging.items()}
+        return replace(self, steps=steps, faults=faults, script_errors=errors, hanging=hanging)
 
     def fold(self) -> None:
         for row in self.steps.values():
@@ -343,6 +369,8 @@ class Stats:
             faults.examples.extend(group.examples[: EXAMPLES - len(faults.examples)])
         for where, errors in other.script_errors.items():
             self._script_errors(where, errors.text).count += errors.count
+        for step, hanging in other.hanging.items():
+            self.hanging.setdefault(step, Hanging()).merge(hanging)
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -373,6 +401,7 @@ class Stats:
     def _take_counts(self) -> Stats:
         taken = Stats(**{name: getattr(self, name) for name in COUNTS})
         taken.script_errors, self.script_errors = self.script_errors, {}
+        taken.hanging, self.hanging = self.hanging, {}
         taken.connects = _moved(self.connects)
         taken.starts = _moved(self.starts)
         for name in COUNTS:

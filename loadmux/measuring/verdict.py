@@ -178,6 +178,9 @@ def _conclusion(
             ExitCode.INCONCLUSIVE,
             f"nothing was measured: {_nothing(stats)}",
         )
+    if late := stats.overdue():
+        more = f"; and {_plural(len(late) - 1, 'more step')}" if len(late) > 1 else ""
+        return ExitCode.INCONCLUSIVE, f"{late[0]}{more}"
     if (missed := _schedule_missed(stats, crossed, outcome)) is not None:
         return ExitCode.INCONCLUSIVE, missed
     if (spoilt := _spoilt(stats, crossed, outcome)) is not None:

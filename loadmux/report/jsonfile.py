@@ -33,6 +33,9 @@
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
   `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
   the URL that the socket was connected to.
+- `hanging`, a list: {`step`, `users`: kept waiting far too long when they were cut off,
+  `unserved`: of them, never served, `waited`: the longest, `owed`: what in that wait, `longest`:
+  latency that the step had, null for none}.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
   `stood_still`: how often, and `stood` for how long in all, of the worker that did longest,
   `spoilt`: latencies that were not measured for it, `unjudged`: connections that ended meanwhile,
@@ -102,6 +105,17 @@ def as_json(report: Report) -> dict[str, Any]:
         "script_errors": [
             {"message": errors.text, "count": errors.count}
             for errors in stats.script_errors.values()
+        ],
+        "hanging": [
+            {
+                "step": one.step,
+                "users": one.users,
+                "unserved": one.unserved,
+                "waited": one.waited,
+                "longest": one.right or None,
+                "owed": one.owed,
+            }
+            for one in stats.overdue()
         ],
         "generator": _generator(report.poller, report.workers, stats),
         "notes": list(report.notes),
@@ -471,6 +485,16 @@ SCHEMA: dict[str, Any] = {
         )
     ),
     script_errors=_list(_object(message=_TEXT, count=_COUNT)),
+    hanging=_list(
+        _object(
+            step=_TEXT,
+            users=_COUNT,
+            unserved=_COUNT,
+            waited=_AMOUNT,
+            longest=_or_null(_AMOUNT),
+            owed=_TEXT,
+        )
+    ),
     generator=_object(
         poller=_TEXT,
         busy=_AMOUNT,

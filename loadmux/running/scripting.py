@@ -41,8 +41,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack
 from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.rules import Rule
 from loadmux.driver.branch import Branch, together
-from loadmux.driver.connection import Connection, Plan
-from loadmux.driver.loop import sleep_until
+from loadmux.driver.connection import Connection, Plan, name_owed
+from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Fault, ScriptFailed
@@ -490,6 +490,8 @@ class User:
         except BaseException as error:
             if isinstance(error, Fault):
                 error.evidence.step = error.evidence.step or ready.operation.name
+            elif isinstance(error, Interrupted):
+                name_owed(connections, ready.operation.name)
             self._over = self._over or error
             raise
         finally:

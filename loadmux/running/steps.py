@@ -26,6 +26,7 @@ from loadmux.driver.connection import (
     Owed,
     Plan,
     await_replies,
+    name_owed,
     readable,
 )
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
@@ -494,6 +495,9 @@ async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
             await operation.run(user)
         except Fault as fault:
             fault.evidence.step = fault.evidence.step or operation.name
+            raise
+        except Interrupted:
+            name_owed(user.connections, operation.name)
             raise
 
 
