@@ -89,6 +89,10 @@ class DriverFault(LoadmuxError):
     """loadmux or its machine cannot go on (out of descriptors or ports, a crash): no verdict."""
 
 
+class Broken(LoadmuxError):
+    """loadmux itself broke before anything was measured (exit code 70)."""
+
+
 class Kind(StrEnum):
     """What a target did wrong; the values are the words of the report and of `--json-file`."""
 

@@ -279,6 +279,9 @@ class Service:
         self._fill_reserve()
         self._logged: set[str] = set()
         self._hear_signals()
+        # Whoever started us may have blocked them until now: an interrupt in the middle of an
+        # import would print a traceback.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 
     @property
     def url(self) -> str:

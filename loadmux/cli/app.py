@@ -3,7 +3,7 @@
 The only module that exits. Whatever is wrong with the input is told in one line on standard error
 (a line for each mistake of a scenario file) and ends with code 2; a target that cannot be started
 or reached ends with 4. Traceback-free by construction: every error that a user can cause is a
-`LoadmuxError`.
+`LoadmuxError`; what else is raised is our own breakdown, and ends with 70.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import IO, Annotated, NoReturn, cast
 
 import typer
 from rich.console import Console
@@ -23,19 +23,23 @@ from rich.table import Table
 from rich.text import Text
 
 from loadmux import __version__
+from loadmux.cli.delivery import BUG, STREAM, Wanted, complain, deliver, put_out
 from loadmux.driver.poller import POLLERS
-from loadmux.errors import LoadmuxError, TargetFailed, UsageError
+from loadmux.errors import Broken, DriverFault, LoadmuxError, TargetFailed, UsageError
 from loadmux.language.loading import Bundle, load_all, piped
 from loadmux.language.manual import about, topics
 from loadmux.language.printing import dump
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.schema import schema
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import jsonfile, terminal
+from loadmux.report import jsonfile
+from loadmux.report.aside import Aside
 from loadmux.report.live import live_view
-from loadmux.report.reporters import Reporter, chosen
+from loadmux.report.reporters import chosen
+from loadmux.running import breakdown
 from loadmux.running.catalog import find, models
 from loadmux.running.description import describe_all
+from loadmux.running.interrupts import Interrupts, blocked
 from loadmux.running.run import Settings, lying, run
 from loadmux.running.target import command
 
@@ -47,10 +51,12 @@ app = typer.Typer(
 )
 
 FIRST = Path("scenario.yaml")
-STREAM = "-"
-"""In place of a file: standard input or output."""
 ONCE = "standard input ('-') can be read only once"
 
+EXIT_CODES = (
+    "Exit codes: 0 pass; 1 fail; 2 invalid, nothing was sent; 3 inconclusive; 4 target not started"
+    " or not reached; 70 loadmux itself broke; 99 a threshold crossed; 130 interrupted."
+)
 WEB_HELP = """\
 Usage: loadmux web [SCENARIO...] [OPTIONS]
 
@@ -87,13 +93,13 @@ ReplyOption = Annotated[
 
 def sources_of(files: Sequence[str]) -> list[Path | Bundle]:
     """The files that the command line names; `-` is standard input. Raises LoadmuxError."""
-    if files.count(STREAM) > 1:
+    if files.count(str(STREAM)) > 1:
         raise UsageError(ONCE)
     return [_source(name) for name in files]
 
 
 def _source(name: str) -> Path | Bundle:
-    if name != STREAM:
+    if name != str(STREAM):
         return find(name)
     return piped(None if sys.stdin is None else sys.stdin.buffer)
 
@@ -114,8 +120,9 @@ def repeat_command(seed: int) -> str:
     return shlex.join(words)
 
 
-@app.command("run")
+@app.command("run", epilog=EXIT_CODES)
 def run_command(
+    context: typer.Context,
     files: Files,
     target: TargetOption = None,
     reply: ReplyOption = None,
@@ -170,67 +177,28 @@ def run_command(
     if fault is not None:
         scenarios = lying(scenarios, fault)
     extra = chosen(report or ())
-    if json_file == Path(STREAM) and any(one.file is None for one in extra):
+    if json_file == STREAM and any(one.file is None for one in extra):
         raise UsageError(
             "--json-file -: a --report is printed there, too; write --report NAME=FILE"
         )
-    if json_file is not None and json_file != Path(STREAM):
+    if json_file is not None and json_file != STREAM:
         jsonfile.check_writable(json_file)
-    code = perform(scenarios, Settings(workers, poller, repeat_command), quiet, json_file, extra)
-    raise typer.Exit(code)
+    settings = Settings(workers, poller, repeat_command, context.obj)
+    raise typer.Exit(perform(scenarios, settings, Wanted(quiet, json_file, extra)))
 
 
-def perform(
-    scenarios: Sequence[Scenario],
-    settings: Settings,
-    quiet: bool,
-    json_file: Path | None,
-    reporters: Sequence[Reporter] = (),
-) -> int:
+def perform(scenarios: Sequence[Scenario], settings: Settings, wanted: Wanted) -> ExitCode:
     """Run, show, report; the exit code."""
-    streamed = json_file == Path(STREAM)
-    out, err = Output(highlight=False, stderr=streamed), Console(stderr=True, highlight=False)
     servers = [one for scenario in scenarios for one in scenario.servers.values()]
     targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
     names = ", ".join(scenario.name for scenario in scenarios)
-    with live_view(err, quiet, names, targets) as view:
-        report = run(scenarios, settings, view.update)
-    delivered = deliver(lambda: terminal.render(report, out, quiet=quiet))
-    if streamed:
-        delivered &= deliver(lambda: print(jsonfile.text(report), end=""))
-    elif json_file is not None:
-        delivered &= deliver(lambda: jsonfile.write(report, json_file))
-    for reporter in reporters:
-        delivered &= deliver(partial(reporter.deliver, report, sys.stdout.write))
-    passed = report.verdict.code is ExitCode.PASS
-    return ExitCode.INCONCLUSIVE if passed and not delivered else report.verdict.code
-
-
-class Output(Console):
-    """Standard output; a reader that has left is told to `deliver`; rich would end the program."""
-
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
-
-
-def deliver(write: Callable[[], None]) -> bool:
-    """Print or write a report. A full disk must not hide the verdict: it is told, and False.
-
-    That whoever reads our output has left (`| head -1`) is no failure; no more is said to them.
-    """
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except UsageError as error:
-        print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
-        return False
-    except OSError as error:
-        print(f"loadmux: the report could not be written: {error}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+    with Aside(sys.stderr) as aside:
+        console = Console(file=cast(IO[str], aside), highlight=False)
+        view = live_view(console, wanted.quiet, names, targets)
+        with settings.interrupts.undone_by(lambda: view.__exit__(None, None, None)), view:
+            report = run(scenarios, settings, view.update)
+    settings.interrupts.delivering(report.verdict.code)
+    return put_out(report, wanted)
 
 
 @app.command()
@@ -245,7 +213,7 @@ def check(
     """Validate scenario files without sending anything."""
     failed = False
     overrides = Overrides(tuple(target or ()), tuple(reply or ()))
-    if files.count(STREAM) > 1:
+    if files.count(str(STREAM)) > 1:
         raise UsageError(ONCE)
     for name in files:
         try:
@@ -268,7 +236,7 @@ def init(
 ) -> None:
     """Write a first scenario, with comments, that runs at once."""
     text = (Path(__file__).parents[1] / "language" / "first.yaml").read_text(encoding="utf-8")
-    if path == Path(STREAM):
+    if path == STREAM:
         deliver(partial(print, text, end=""))
         return
     try:
@@ -318,8 +286,7 @@ def serve(
     if model in ("--help", "-h"):
         print(context.get_help() + "\nThe target's own options: loadmux serve MODEL --help")
         return
-    words = command(model, context.args)
-    os.execv(words[0], words)
+    become(command(model, context.args))
 
 
 @app.command(
@@ -332,8 +299,13 @@ def web(context: typer.Context) -> None:
         print(WEB_HELP)
         return
     locustfile = Path(__file__).parents[1] / "locust" / "file" / "locustfile.py"
-    words = [sys.executable, "-P", "-m", "locust", "-f", str(locustfile), *context.args]
-    os.execv(words[0], words)
+    become([sys.executable, "-P", "-m", "loadmux.cli.web", "-f", str(locustfile), *context.args])
+
+
+def become(words: list[str]) -> NoReturn:
+    """Run another program in place of this one; it hears signals when it has got ready for them."""
+    with blocked():
+        os.execv(words[0], words)
 
 
 @app.command()
@@ -374,14 +346,25 @@ def fail(error: Exception, code: ExitCode) -> NoReturn:
     sys.exit(code)
 
 
-def main() -> None:
-    """The console script."""
+def break_down(error: Exception) -> NoReturn:
+    """End with what broke in loadmux itself."""
+    complain(f"loadmux: loadmux itself broke: {breakdown.told(error)}")
+    if trace := breakdown.traced(error):
+        complain(BUG, trace)
+    sys.exit(ExitCode.BROKEN)
+
+
+def main(interrupts: Interrupts) -> None:
+    """The command line; ends the process."""
     try:
-        app(prog_name="loadmux")
+        app(prog_name="loadmux", obj=interrupts)
+    except Broken as error:
+        fail(error, ExitCode.BROKEN)
+    except DriverFault as error:
+        fail(error, ExitCode.INCONCLUSIVE)
     except TargetFailed as error:
         fail(error, ExitCode.UNREACHABLE)
     except LoadmuxError as error:
         fail(error, ExitCode.INVALID)
-    except KeyboardInterrupt:
-        print("loadmux: interrupted, nothing is reported", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
+    except Exception as error:
+        break_down(error)

@@ -1,10 +1,14 @@
 """Judges a run: thresholds against what was measured, and one exit code that says the outcome.
 
-Pure: statistics in, `Verdict` out. The precedence, strongest first: interrupted (130), target not
-reached (4), errors beyond what a threshold allows (1), nothing measured, the generator lost or its
-schedule not kept (3), another threshold crossed (99), pass (0). Errors in the scenario's own code
-are the author's: with them a run is inconclusive at best, for what they kept from being sent was
-not checked.
+Pure: statistics in, `Verdict` out. The precedence, strongest first: loadmux itself broke (70),
+interrupted (130), target not reached (4), errors beyond what a threshold allows (1), nothing
+measured, the generator lost or its schedule not kept (3), another threshold crossed (99), pass (0).
+Errors in the scenario's own code are the author's: with them a run is inconclusive at best, for
+what they kept from being sent was not checked.
+
+Broken. After a bug or with no memory left nothing is sure, not even a fault that was seen before:
+what broke may have been wrong for a while. So nobody is blamed, and what was measured is shown. A
+generator process that somebody killed was right until then, and is lost (3).
 
 Errors. A fault counts against the thresholds on `errors` or `error_rate` of its own step and those
 of the whole run. The implied `errors == 0` stands in for what the user left unsaid, so it counts
@@ -64,11 +68,13 @@ class ExitCode(IntEnum):
     INVALID = 2
     INCONCLUSIVE = 3
     UNREACHABLE = 4
+    BROKEN = 70
     THRESHOLD = 99
     INTERRUPTED = 130
 
 
 PRECEDENCE = (
+    ExitCode.BROKEN,
     ExitCode.INTERRUPTED,
     ExitCode.UNREACHABLE,
     ExitCode.FAIL,
@@ -113,6 +119,7 @@ class Outcome:
     """
 
     duration: float
+    broken: str | None = None
     interrupted: bool = False
     unreachable: str | None = None
     generator_failed: str | None = None
@@ -139,6 +146,8 @@ def combined(verdicts: Sequence[tuple[str, Verdict]], stats: Stats, duration: fl
         _labelled(label, result) for label, verdict in verdicts for result in verdict.thresholds
     )
     code = min((verdict.code for _, verdict in verdicts), key=PRECEDENCE.index)
+    if code is ExitCode.BROKEN:
+        return Verdict(code, verdicts[0][1].reason, results)
     if code is ExitCode.PASS:
         return Verdict(code, _passed(stats), results)
     if code is ExitCode.INTERRUPTED:
@@ -161,6 +170,8 @@ def _conclusion(
 ) -> tuple[ExitCode, str]:
     """The first rule that applies, in the order of the module's docstring."""
     crossed = [result for result in results if not result.met]
+    if outcome.broken is not None:
+        return ExitCode.BROKEN, _broken(stats, outcome.broken)
     if outcome.interrupted:
         return ExitCode.INTERRUPTED, _stopped(stats, outcome.duration)
     if outcome.unreachable is not None:
@@ -191,6 +202,10 @@ def _conclusion(
         share = f"{len(crossed)} of {_plural(len(results), 'threshold')}"
         return ExitCode.THRESHOLD, f"{share} crossed: {texts}"
     return ExitCode.PASS, _passed(stats)
+
+
+def _broken(stats: Stats, reason: str) -> str:
+    return f"loadmux itself broke: {reason}; until then {_amount(stats)}, {_errors(stats)}"
 
 
 def _stopped(stats: Stats, duration: float) -> str:

@@ -2,8 +2,8 @@
 
 `SCHEMA` (JSON Schema 2020-12) states every key; in short:
 
-- `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold` or
-  `interrupted`; `exit_code`; `reason`: one line for a person.
+- `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold`,
+  `interrupted` or `broken`; `exit_code`; `reason`: one line for a person.
 - `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
   `model` (null unless bundled), `reply` (the rule, or null)}, `notes`. `targets` has all of them,
   with their `name` ("" where the scenario gives none); `target` is the first.
@@ -134,7 +134,7 @@ def write(report: Report, path: str | Path) -> None:
     """
     made = text(report)
     try:
-        if _special(Path(path)):
+        if special(path):
             Path(path).write_text(made, encoding="utf-8")
         else:
             _replace(Path(os.path.realpath(path)), made)
@@ -147,15 +147,16 @@ def check_writable(path: str | Path) -> None:
     folder = Path(os.path.realpath(path)).parent
     if Path(path).is_dir():
         raise UsageError(f"cannot write {path}: Is a directory")
-    if not _special(Path(path)) and not folder.is_dir():
+    if not special(path) and not folder.is_dir():
         raise UsageError(f"cannot write {path}: No such directory: {folder}")
-    if not os.access(path if _special(Path(path)) else folder, os.W_OK):
+    if not os.access(path if special(path) else folder, os.W_OK):
         raise UsageError(f"cannot write {path}: Permission denied")
 
 
-def _special(place: Path) -> bool:
+def special(path: str | Path) -> bool:
+    """Whether something is there that is no regular file: a device, a pipe."""
     try:
-        return not stat.S_ISREG(place.stat().st_mode)
+        return not stat.S_ISREG(Path(path).stat().st_mode)
     except OSError:
         return False
 

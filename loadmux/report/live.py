@@ -1,7 +1,9 @@
 """What a person sees while a test runs: a bar and figures on a terminal, plain lines elsewhere.
 
 Drawn only when `update` is called, by the caller's own thread: a refresh thread would take
-processor time from the generator at moments of its own choosing, and show up in the latencies.
+processor time from the generator at moments of its own choosing, and show up in the latencies. What
+is still being written (`Aside`) is not followed by more: a terminal that takes nothing sees the
+newest state when it takes something again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from loadmux.report import figures
+from loadmux.report.aside import Aside
 from loadmux.report.model import Progress
 
 FIRST_LINE_AFTER = 1.0
@@ -54,7 +57,7 @@ class PlainLines(LiveView):
         return self
 
     def update(self, progress: Progress) -> None:
-        if progress.elapsed < self._due:
+        if progress.elapsed < self._due or busy(self._console):
             return
         self._due = (progress.elapsed // LINE_EVERY + 1) * LINE_EVERY
         left = _time_left(progress)
@@ -94,6 +97,8 @@ class Screen(LiveView):
         self._live.stop()
 
     def update(self, progress: Progress) -> None:
+        if busy(self._live.console):
+            return
         style = "red" if progress.errors else ""
         shown = Text(self._plain(_figures(progress)), style, no_wrap=True, overflow="ellipsis")
         self._live.update(Group(self._title, self._bar(progress), shown), refresh=True)
@@ -104,6 +109,11 @@ class Screen(LiveView):
         total = progress.elapsed + progress.time_left
         bar = ProgressBar(total=total, completed=progress.elapsed, width=BAR_WIDTH)
         return Group(bar, Text(_time_left(progress)))
+
+
+def busy(console: Console) -> bool:
+    """Whether what was drawn last is not written yet."""
+    return isinstance(console.file, Aside) and console.file.busy
 
 
 def live_view(console: Console, quiet: bool, scenario_name: str, target: str) -> LiveView:

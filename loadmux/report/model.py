@@ -109,6 +109,7 @@ class Report:
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
+    `trace` is the traceback of a bug in loadmux, if one ended the run.
     """
 
     parts: tuple[ScenarioReport, ...]
@@ -120,6 +121,7 @@ class Report:
     command: str
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
+    trace: str = ""
 
     @property
     def scenario(self) -> Scenario:

@@ -38,6 +38,7 @@ WORDS = {
     ExitCode.INVALID: ("INVALID", "bold white on red"),
     ExitCode.INCONCLUSIVE: ("INCONCLUSIVE", "bold black on yellow"),
     ExitCode.UNREACHABLE: ("UNREACHABLE", "bold white on red"),
+    ExitCode.BROKEN: ("BROKEN", "bold white on red"),
     ExitCode.THRESHOLD: ("THRESHOLD", "bold white on red"),
     ExitCode.INTERRUPTED: ("INTERRUPTED", "bold black on yellow"),
 }

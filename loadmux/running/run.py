@@ -19,18 +19,17 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 from time import monotonic
-from types import FrameType
 
 from loadmux.driver.connection import bind
 from loadmux.driver.pacer import Rate
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.driver.standstill import Standstill
-from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
+from loadmux.errors import Broken, DriverFault, Kind, TargetFailed, UsageError
 from loadmux.language.scenario import Load, Phase, Scenario, Target, Url
 from loadmux.language.shares import labels
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import Outcome, Stood, combined, judge
+from loadmux.measuring.verdict import ExitCode, Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills
 from loadmux.report.model import (
     PhaseReport,
@@ -40,10 +39,12 @@ from loadmux.report.model import (
     TargetReport,
     WorkerReport,
 )
+from loadmux.running import breakdown
 from loadmux.running.barriers import Blocked, Coordinator, Open
 from loadmux.running.channel import Channel, pair, wait
 from loadmux.running.description import describe
 from loadmux.running.endpoints import resolve
+from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.script import draw_seed
 from loadmux.running.target import TargetProcess, how_it_ended
@@ -51,7 +52,17 @@ from loadmux.running.weak import weak_rule_notes
 from loadmux.running.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
-WORKER = "import sys; sys.path.append(sys.argv[2]); from loadmux.running.worker import main; main()"
+WORKER = f"""
+import sys
+sys.path.append(sys.argv[2])
+try:
+    from loadmux.running.worker import main
+    main()
+except Exception as error:
+    broken = f"{{type(error).__name__}}: {{error}}"
+    print("loadmux: a generator process broke:", broken, file=sys.stderr)
+    sys.exit({ExitCode.BROKEN.value})
+"""
 PACKAGE_AT = str(Path(__file__).resolve().parents[2])
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024
@@ -61,6 +72,8 @@ START_WITHIN = 60.0
 CLOSING_TIME = 10.0
 ENDED_WITHIN = 1.0
 SPOILT = "the generator stood still meanwhile"
+HURRY_WITHIN = 0.5
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +83,7 @@ class Settings:
     workers: int = 1
     poller: str | None = None
     command: Callable[[int], str] = str
+    interrupts: Interrupts = field(default_factory=Interrupts)
 
 
 @dataclass(slots=True)
@@ -147,14 +161,35 @@ class Part:
 
 @dataclass(slots=True)
 class State:
-    """The run as it stands."""
+    """The run as it stands.
+
+    `failed` is why the generator could not go on, `broken` why that was loadmux's own fault.
+    """
 
     parts: list[Part]
+    workers: list[Worker] = field(default_factory=list)
     interrupted: bool = False
     failed: str | None = None
+    broken: str | None = None
+    trace: str = ""
     began: float = 0.0
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
+    reserve: bytearray = field(default_factory=lambda: bytearray(breakdown.RESERVE))
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no reason to go on."""
+        return self.interrupted or bool(self.failed or self.broken)
+
+    def breaks(self, reason: str, trace: str = "") -> None:
+        """loadmux itself broke; `trace` is the traceback of a bug."""
+        if self.broken is None:
+            self.broken, self.trace = reason, trace
+
+    def kill_workers(self) -> None:
+        for worker in self.workers:
+            worker.process.kill()
 
 
 def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:
@@ -254,25 +289,26 @@ def run(
 ) -> Report:
     """Run scenarios to a verdict; `show` is called a few times a second.
 
-    Raises UsageError when nothing can be sent, TargetFailed when a target does not start. SIGINT
-    and SIGTERM end the run early; what was measured until then is in the report.
+    Raises UsageError when nothing can be sent, TargetFailed when a target does not start, Broken or
+    DriverFault where a generator process does not. An interrupt ends the run early, and so does
+    what breaks in loadmux itself; what was measured until then is in the report.
     """
     check_limits(scenarios, settings)
     given = (scenario.seed for scenario in scenarios if scenario.seed is not None)
     seed = next(given, None)
     seed = draw_seed() if seed is None else seed
     state = State(parts_of(scenarios))
-    with ExitStack() as stack:
+    with surviving(state), ExitStack() as stack:
         for part in state.parts:
             for name, target in part.scenario.servers.items():
                 if target.bundled is not None:
-                    process = TargetProcess(fitted(name, target, part.scenario))
+                    fit = fitted(name, target, part.scenario)
+                    process = TargetProcess(fit, settings.interrupts)
                     part.processes[name] = stack.enter_context(process)
             part.urls = urls_of(part)
-        workers = stack.enter_context(started(state.parts, seed, settings))
-        stack.enter_context(interruptible(state))
-        conduct(workers, state, show)
-    return report(settings, seed, state, workers)
+        stack.enter_context(started(state, seed, settings))
+        conduct(state, settings.interrupts, show)
+    return report(settings, seed, state)
 
 
 def parts_of(scenarios: Sequence[Scenario]) -> list[Part]:
@@ -293,35 +329,32 @@ def urls_of(part: Part) -> dict[str, Url]:
 
 
 @contextmanager
-def interruptible(state: State) -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM are written down; a second one ends the program."""
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if state.interrupted:
-            raise KeyboardInterrupt
-        state.interrupted = True
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+def surviving(state: State) -> Iterator[None]:
+    """Within the block: what breaks when something may have been measured is left to the report."""
     try:
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    except Exception as error:
+        if not state.began:
+            raise
+        state.reserve.clear()
+        state.breaks(breakdown.told(error), breakdown.traced(error))
 
 
 @contextmanager
-def started(parts: Sequence[Part], seed: int, settings: Settings) -> Iterator[list[Worker]]:
+def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
     """Worker processes, each with its job, all of them ready; none is left after the block."""
-    workers: list[Worker] = []
+    parts, workers = state.parts, state.workers
     stride = min(settings.workers, sum(part.scenario.load.users for part in parts))
     try:
-        for number in range(stride):
-            shares = tuple(share_of(part, number, stride) for part in parts)
-            worker = spawn(number, sum(len(share.numbers) for share in shares))
-            workers.append(worker)
-            worker.channel.put(Job(shares, seed, settings.poller))
-        await_ready(workers, parts)
-        yield workers
+        with settings.interrupts.undone_by(state.kill_workers):
+            for number in range(stride):
+                shares = tuple(share_of(part, number, stride) for part in parts)
+                with blocked():
+                    workers.append(spawn(number, sum(len(share.numbers) for share in shares)))
+                workers[-1].channel.put(Job(shares, seed, settings.poller))
+            await_ready(workers, parts)
+            settings.interrupts.measuring()
+        yield
     finally:
         for worker in workers:
             worker.channel.close()
@@ -348,21 +381,31 @@ def spawn(number: int, users: int) -> Worker:
 
 
 def await_ready(workers: Sequence[Worker], parts: Sequence[Part]) -> None:
-    """Until all are ready. Raises UsageError with the reason of one that cannot begin."""
+    """Until all are ready.
+
+    Raises UsageError with the reason of one that cannot begin, Broken or DriverFault where there is
+    none.
+    """
     clock, waiting = OwnClock(), list(workers)
     while waiting:
         wait([worker.channel for worker in waiting], LISTEN_FOR)
         for worker in list(waiting):
             if is_ready(worker, parts):
                 waiting.remove(worker)
-            elif worker.channel.gone or clock.now() > START_WITHIN:
-                raise UsageError(f"generator process {worker.number} did not start")
+            elif worker.channel.gone:
+                how, own = death(worker)
+                text = f"generator process {worker.number} {how} before anything was sent"
+                raise Broken(text) if own else DriverFault(text)
+            elif clock.now() > START_WITHIN:
+                raise DriverFault(f"generator process {worker.number} did not start")
 
 
 def is_ready(worker: Worker, parts: Sequence[Part]) -> bool:
     """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
     for said in worker.channel.take():
         if isinstance(said, Failed):
+            if said.broken:
+                raise Broken(f"generator process {worker.number}: {said.reason}\n{said.trace}")
             raise UsageError(said.reason)
         if isinstance(said, Ready):
             worker.poller = said.poller
@@ -371,6 +414,12 @@ def is_ready(worker: Worker, parts: Sequence[Part]) -> bool:
                 part.stats.merge(rows)
             return True
     return False
+
+
+def death(worker: Worker) -> tuple[str, bool]:
+    """How a worker ended without a last word, in words; and whether that was its own fault."""
+    code = ended(worker.process)
+    return how_it_ended(code), code == ExitCode.BROKEN or -code in CRASHES
 
 
 def ended(process: subprocess.Popen[bytes]) -> int:
@@ -385,13 +434,14 @@ def ended(process: subprocess.Popen[bytes]) -> int:
 # --- while it runs ------------------------------------------------------------------------------
 
 
-def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
+def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], None]) -> None:
     """Start all workers at once, listen until each has ended, one way or the other."""
+    workers = state.workers
     state.began = state.shown = monotonic()
     clock = OwnClock()
     for worker in workers:
         worker.channel.put(GO)
-    stopping = None
+    stopping = hurried = None
     while running := [worker for worker in workers if not worker.over]:
         wait([worker.channel for worker in running], LISTEN_FOR)
         now = clock.now()
@@ -405,11 +455,16 @@ def conduct(workers: list[Worker], state: State, show: Callable[[Progress], None
             part.died = part.died or first_death(part.processes)
         died = any(part.died for part in state.parts)
         aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
-        if stopping is None and (state.interrupted or state.failed or died or aborted):
+        state.interrupted = interrupts.count > 0
+        if stopping is None and (state.over or died or aborted):
             stopping = now
             for worker in running:
                 worker.channel.put(STOP)
+        if hurried is None and interrupts.count >= HURRY:
+            hurried = now
         give_up(running, state, stopping, now)
+        if hurried is not None and now > hurried + HURRY_WITHIN:
+            leave_behind(running)
 
 
 def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
@@ -442,9 +497,12 @@ def hear(worker: Worker, state: State, now: float) -> None:
         worker.heard = now
         note(said, worker, state)
     if worker.channel.gone and not worker.over:
-        how = how_it_ended(ended(worker.process))
+        how, own = death(worker)
         worker.lost = f"{how} after {monotonic() - state.began:.1f} s"
-        state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
+        if own:
+            state.breaks(f"generator process {worker.number} {worker.lost}")
+        else:
+            state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
 
 
 def note(said: object, worker: Worker, state: State) -> None:
@@ -456,9 +514,12 @@ def note(said: object, worker: Worker, state: State) -> None:
         case Final():
             worker.final = said
             absorb(said.update, worker, state)
-        case Failed(reason=reason, update=update):
+        case Failed(reason=reason, update=update, broken=broken, trace=trace):
             worker.lost = reason
-            state.failed = state.failed or reason
+            if broken:
+                state.breaks(f"generator process {worker.number}: {reason}", trace)
+            else:
+                state.failed = state.failed or reason
             if update is not None:
                 absorb(update, worker, state)
 
@@ -495,6 +556,14 @@ def give_up(running: list[Worker], state: State, stopping: float | None, now: fl
         if not worker.over and (now > due + patience or (now > due and silent > SILENT_AFTER)):
             worker.lost = f"did not answer for {silent:.1f} s and was ended"
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
+            worker.process.kill()
+
+
+def leave_behind(running: list[Worker]) -> None:
+    """End at once who does not end in order though the run was interrupted twice."""
+    for worker in running:
+        if not worker.over:
+            worker.lost = "was ended by the second interrupt"
             worker.process.kill()
 
 
@@ -553,7 +622,8 @@ def beginnings(load: Load) -> list[float]:
 # --- at the end ---------------------------------------------------------------------------------
 
 
-def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -> Report:
+def report(settings: Settings, seed: int, state: State) -> Report:
+    workers = state.workers
     finals = [worker.final for worker in workers if worker.final is not None]
     unreached = never_reached(finals)
     generator = tuple(worker.report() for worker in workers)
@@ -572,6 +642,7 @@ def report(settings: Settings, seed: int, state: State, workers: list[Worker]) -
         command=settings.command(seed),
         workers=generator,
         notes=(*standstills.told(generator), *notes(state, finals)),
+        trace=state.trace,
     )
 
 
@@ -591,6 +662,7 @@ def part_report(
     outcome = Outcome(
         duration=part.elapsed,
         phases=tuple(phase.stats for phase in phases),
+        broken=state.broken,
         interrupted=state.interrupted,
         unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
         generator_failed=state.failed,

@@ -73,6 +73,7 @@ from loadmux.running.endpoints import endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.scripting import Library
 
+MOST_AT_ONCE = 1 << 27
 BUILT_IN: dict[str, steps.Render] = {
     "user": lambda user, name, sent: b"%d" % user.number,
     "iteration": lambda user, name, sent: b"%d" % user.iteration,
@@ -434,7 +435,7 @@ class _Compiler:
             return lambda user, name, sent: constant
         match payload:
             case Random(size=size):
-                return lambda user, name, sent: user.random.randbytes(size)
+                return lambda user, name, sent: random_bytes(user.random, size)
             case Repeated(payload=inner, times=times):
                 once = self._render(inner)
                 return lambda user, name, sent: once(user, name, sent) * times
@@ -479,6 +480,13 @@ def reads(target: Target) -> rules.Reads:
     if size is not None:
         return rules.Reads.at_most(size)
     return rules.UNKNOWN if target.bundled is None else rules.ORDINARY
+
+
+def random_bytes(source: random.Random, size: int) -> bytes:
+    """So many fresh bytes; CPython draws less than 2^31 bits at a time."""
+    whole, rest = divmod(size, MOST_AT_ONCE)
+    pieces = [source.randbytes(MOST_AT_ONCE) for _ in range(whole)]
+    return b"".join([*pieces, source.randbytes(rest)]) if pieces else source.randbytes(rest)
 
 
 def drawer(time: Distribution) -> Callable[[VirtualUser], float]:

@@ -14,17 +14,20 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from time import monotonic
 from types import TracebackType
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.scenario import Target, Url
 from loadmux.language.urls import parse_url
 from loadmux.running.catalog import SUFFIX, bundled, models
+from loadmux.running.interrupts import HURRY, Interrupts, blocked, unblock
 
 READY_WITHIN = 15.0
 ENDED_WITHIN = 3.0
+LOOK_EVERY = 0.05
 PR_SET_PDEATHSIG = 1
 INVALID = 2
 LONGEST_LINE = 300
@@ -71,30 +74,52 @@ def arguments(target: Target) -> list[str]:
     return words
 
 
+def log_file() -> IO[bytes]:
+    """What a target writes to its standard error; lost where a disk is full, which stops no run."""
+    try:
+        return tempfile.TemporaryFile()
+    except OSError:
+        return open(os.devnull, "w+b")
+
+
 def die_with_parent() -> None:
     """In the child: have the kernel send SIGTERM when loadmux dies, even by SIGKILL; prctl(2)."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-class TargetProcess:
-    """A bundled target while the `with` block lasts; `url` is where it listens."""
+def _begin_child() -> None:
+    if sys.platform == "linux":
+        die_with_parent()
+    unblock()
 
-    def __init__(self, target: Target) -> None:
+
+class TargetProcess:
+    """A bundled target while the `with` block lasts; `url` is where it listens.
+
+    Who ends this process by `interrupts` in its beginning ends the target, too; at the end of a run
+    that was interrupted twice nobody waits for it to end in order.
+    """
+
+    def __init__(self, target: Target, interrupts: Interrupts | None = None) -> None:
         assert target.bundled is not None
+        self._interrupts = interrupts or Interrupts()
+        self._undo = ExitStack()
         self.model = target.bundled
         self._command = command(self.model, arguments(target))
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
+        self._log = log_file()
         self._ended: str | None = None
 
     def __enter__(self) -> TargetProcess:
-        self._process = subprocess.Popen(
-            self._command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            start_new_session=True,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
-        )
+        with blocked():
+            self._process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
+                start_new_session=True,
+                preexec_fn=_begin_child,
+            )
+            self._undo.enter_context(self._interrupts.undone_by(self.kill))
         try:
             self.url = self._listening()
         except BaseException:
@@ -157,14 +182,26 @@ class TargetProcess:
         """End the process: SIGTERM, and SIGKILL to it and its children if it does not obey."""
         if self._process.poll() is None:
             self._process.terminate()
-            try:
-                self._process.wait(ENDED_WITHIN)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
+            if not self._ended_in_order():
+                self.kill()
                 self._process.wait()
+        self._undo.close()
         if self._process.stdout is not None:
             self._process.stdout.close()
         self._log.close()
+
+    def _ended_in_order(self) -> bool:
+        due = monotonic() + ENDED_WITHIN
+        while monotonic() < due and self._interrupts.count < HURRY:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LOOK_EVERY)
+                return True
+        return False
+
+    def kill(self) -> None:
+        """SIGKILL to the process and its children."""
+        with suppress(ProcessLookupError, PermissionError):  # macOS: EPERM where all have ended
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def read_line(fd: int, within: float) -> str:

@@ -5,19 +5,19 @@ channel, builds everything, says `Ready`, waits for `GO`, and then says an `Upda
 second and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing
 that draws on a terminal or reads YAML runs here: the loop has the process for itself. Telling never
 holds it up: the rows of an update go in portions between which the users have their turn, and what
-the other side is too slow to hear waits in the channel, joined with what follows. It ignores
-SIGINT, which a terminal sends to the whole group; the other side says STOP, and that it is gone
-means the same, so that no worker outlives its run.
+the other side is too slow to hear waits in the channel, joined with what follows. It disregards
+SIGINT and SIGHUP, which a terminal sends to the whole group, and SIGTERM: the other side says STOP,
+and that it is gone means the same, so that no worker outlives its run.
 """
 
 from __future__ import annotations
 
 import gc
 import resource
-import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from heapq import merge
@@ -34,6 +34,7 @@ from loadmux.errors import DriverFault, LoadmuxError, UsageError
 from loadmux.language.scenario import Barrier, Call, Scenario, Url
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.contracts import Plugin, blamed, told
+from loadmux.running import breakdown, interrupts
 from loadmux.running.barriers import Blocked, Open
 from loadmux.running.channel import Channel
 from loadmux.running.script import compile_scenario
@@ -152,10 +153,15 @@ class Final:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The worker cannot go on; `update` holds what was measured until then."""
+    """The worker cannot go on; `update` holds what was measured until then.
+
+    `broken`: by its own fault, `trace` is the traceback if that was a bug.
+    """
 
     reason: str
     update: Update | None
+    broken: bool = False
+    trace: str = ""
 
 
 class Part:
@@ -489,6 +495,7 @@ def serve(channel: Channel) -> None:
     """Carry out the one job that the channel brings; its last word is heard, or nobody is there."""
     worker: Worker | None = None
     plugins: tuple[Plugin, ...] = ()
+    reserve = bytearray(breakdown.RESERVE)
     try:
         job = received(channel)
         plugins = tuple(one for share in job.shares for one in share.scenario.plugins)
@@ -511,15 +518,31 @@ def serve(channel: Channel) -> None:
     except EOFError:
         return
     except Exception as error:
+        del reserve
         plugin = blamed(error, plugins)
         if plugin is None:
-            raise
-        channel.put(Failed(told(plugin, error), None if worker is None else worker.update()))
+            broken = breakdown.told(error), breakdown.traced(error)
+            error.__traceback__ = None  # it holds the users, and memory may be short
+            channel.put(Failed(broken[0], last_words(worker), True, broken[1]))
+        else:
+            channel.put(Failed(told(plugin, error), last_words(worker)))
     channel.drain()
 
 
+def last_words(worker: Worker | None) -> Update | None:
+    """What was measured until the worker failed, if that can be told."""
+    if worker is None:
+        return None
+    with suppress(Exception):
+        worker.loop.close()
+    try:
+        return worker.update()
+    except Exception:
+        return None
+
+
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    interrupts.disregard()
     raise_descriptor_limit()
     with Channel(socket.socket(fileno=int(sys.argv[1]))) as channel:
         serve(channel)

@@ -119,6 +119,7 @@ def test_the_top_level_says_the_outcome() -> None:
         (Outcome(1.0, generator_failed="no memory"), "inconclusive", 3),
         (Outcome(1.0, unreachable="nobody listens"), "unreachable", 4),
         (Outcome(1.0, interrupted=True), "interrupted", 130),
+        (Outcome(1.0, broken="a bug"), "broken", 70),
     ],
 )
 def test_the_words_of_the_verdicts(outcome: Outcome, word: str, code: int) -> None:

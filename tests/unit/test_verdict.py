@@ -210,6 +210,12 @@ def test_a_target_that_died_failed_even_between_two_exchanges() -> None:
 
 def test_precedence_from_the_strongest_on() -> None:
     stats = fault("connect", Kind.REFUSED, stats=Stats())
+    every = Outcome(1.5, "it ran out of memory", True, "nobody listens", "lost", "gone")
+    verdict = judge(fault("talk", stats=measured(ROWS)), [ERRORS], every)
+    assert (verdict.code, verdict.reason) == (
+        ExitCode.BROKEN,
+        "loadmux itself broke: it ran out of memory; until then 6 exchanges, 1 error (1 corrupt)",
+    )
     both = Outcome(1.5, interrupted=True, unreachable="nobody listens", target_died="gone")
     verdict = judge(stats, [ERRORS], both)
     assert verdict.code is ExitCode.INTERRUPTED
@@ -226,6 +232,7 @@ def test_exit_codes_are_those_of_the_language() -> None:
         "INVALID": 2,
         "INCONCLUSIVE": 3,
         "UNREACHABLE": 4,
+        "BROKEN": 70,
         "THRESHOLD": 99,
         "INTERRUPTED": 130,
     }

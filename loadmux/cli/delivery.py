@@ -1,0 +1,94 @@
+"""Puts out the results of a run: files first, for a terminal or a pipe may take its time.
+
+Whatever fails, the rest is put out all the same, and the verdict stands; but a pass is none where a
+file that was asked for could not be written, or nothing of the report arrived anywhere. That
+whoever reads our output has left (`| head -1`), or that it was closed from the start, is no
+failure.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from loadmux.errors import UsageError
+from loadmux.measuring.verdict import ExitCode
+from loadmux.report import jsonfile, streams, terminal
+from loadmux.report.model import Report
+from loadmux.report.reporters import Reporter
+from loadmux.running import breakdown
+
+STREAM = Path("-")
+BUG = "loadmux: this is a bug in loadmux; please report it with what follows"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be put out; `json_file` STREAM: on standard output, and the rest beside it."""
+
+    quiet: bool = False
+    json_file: Path | None = None
+    reporters: Sequence[Reporter] = ()
+
+
+def put_out(report: Report, wanted: Wanted) -> ExitCode:
+    """Write and print all of it; the exit code."""
+    written = [deliver(write) for write in files(report, wanted)]
+    printed = [deliver(write) for write in prints(report, wanted)]
+    if report.trace:
+        complain(BUG, report.trace)
+    if ExitCode.BROKEN in (*written, *printed):
+        return ExitCode.BROKEN
+    lost = any(written) or (any(printed) and not written)
+    passed = report.verdict.code is ExitCode.PASS
+    return ExitCode.INCONCLUSIVE if passed and lost else report.verdict.code
+
+
+def files(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:
+    path = wanted.json_file
+    if path is not None and path != STREAM and not jsonfile.special(path):
+        yield lambda: jsonfile.write(report, path)
+    for reporter in wanted.reporters:
+        if reporter.file is not None:
+            yield partial(reporter.deliver, report, sys.stdout.write)
+
+
+def prints(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:
+    path = wanted.json_file
+    out = Console(highlight=False, stderr=path == STREAM)
+    yield lambda: terminal.render(report, out, quiet=wanted.quiet)
+    if path == STREAM:
+        yield lambda: print(jsonfile.text(report), end="")
+    elif path is not None and jsonfile.special(path):
+        yield lambda: jsonfile.write(report, path)
+    for reporter in wanted.reporters:
+        if reporter.file is None:
+            yield partial(reporter.deliver, report, sys.stdout.write)
+
+
+def deliver(write: Callable[[], None]) -> ExitCode:
+    """Print or write something; INCONCLUSIVE where it was lost, BROKEN where that is our fault."""
+    before = streams.lost(sys.stdout)
+    try:
+        write()
+        sys.stdout.flush()
+        lost: Exception | None = streams.lost(sys.stdout)
+        if lost is before or isinstance(lost, BrokenPipeError):
+            return ExitCode.PASS
+    except (UsageError, OSError) as error:
+        lost = error
+    except Exception as error:
+        complain(f"loadmux: it broke while it reported: {breakdown.told(error)}")
+        complain(BUG, breakdown.traced(error))
+        return ExitCode.BROKEN
+    complain(f"loadmux: the report could not be written: {lost}")
+    return ExitCode.INCONCLUSIVE
+
+
+def complain(*lines: str) -> None:
+    print(*lines, sep="\n", file=sys.stderr)
