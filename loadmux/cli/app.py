@@ -1,47 +1,19 @@
-"""The command line: options become an `Overrides` and `Settings`, a verdict becomes the exit code.
+"""The command line: which commands and options there are, and nothing of what they do.
 
-The only module that exits. Whatever is wrong with the input is told in one line on standard error
-(a line for each mistake of a scenario file) and ends with code 2; a target that cannot be started
-or reached ends with 4. Traceback-free by construction: every error that a user can cause is a
-`LoadmuxError`; what else is raised is our own breakdown, and ends with 70.
+Whatever a command needs is imported when it runs: `--version`, `--help` and the shell's completion
+need nothing but typer. Only this folder exits. Whatever is wrong with the input is told in one line
+on standard error (a line for each mistake of a scenario file) and ends with code 2; see `ending`.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import shlex
-import sys
-from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import IO, Annotated, NoReturn, cast
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from loadmux import __version__
-from loadmux.cli.delivery import BUG, STREAM, Wanted, complain, deliver, put_out
-from loadmux.driver.poller import POLLERS
-from loadmux.errors import Broken, DriverFault, LoadmuxError, TargetFailed, UsageError
-from loadmux.language.loading import Bundle, load_all, piped
-from loadmux.language.manual import about, topics
-from loadmux.language.printing import dump
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.schema import schema
-from loadmux.measuring.verdict import ExitCode
-from loadmux.report import jsonfile
-from loadmux.report.aside import Aside
-from loadmux.report.live import live_view
-from loadmux.report.reporters import chosen
-from loadmux.running import breakdown
-from loadmux.running.catalog import find, models
-from loadmux.running.description import describe_all
-from loadmux.running.interrupts import Interrupts, blocked
-from loadmux.running.run import Settings, lying, run
-from loadmux.running.target import command
+from loadmux.running.interrupts import Interrupts
 
 app = typer.Typer(
     help="Load tests for socket servers: several sockets a user, every byte checked.",
@@ -51,7 +23,7 @@ app = typer.Typer(
 )
 
 FIRST = Path("scenario.yaml")
-ONCE = "standard input ('-') can be read only once"
+INVALID = 2
 
 EXIT_CODES = (
     "Exit codes: 0 pass; 1 fail; 2 invalid, nothing was sent; 3 inconclusive; 4 target not started"
@@ -91,35 +63,6 @@ ReplyOption = Annotated[
 ]
 
 
-def sources_of(files: Sequence[str]) -> list[Path | Bundle]:
-    """The files that the command line names; `-` is standard input. Raises LoadmuxError."""
-    if files.count(str(STREAM)) > 1:
-        raise UsageError(ONCE)
-    return [_source(name) for name in files]
-
-
-def _source(name: str) -> Path | Bundle:
-    if name != str(STREAM):
-        return find(name)
-    return piped(None if sys.stdin is None else sys.stdin.buffer)
-
-
-def scenarios_of(sources: Sequence[Path | Bundle], overrides: Overrides) -> tuple[Scenario, ...]:
-    """The scenarios; what in them is hardly meant is told on standard error."""
-    scenarios = load_all(sources, overrides, models=models())
-    for notice in (one for scenario in scenarios for one in scenario.notices):
-        print(notice, file=sys.stderr)
-    return scenarios
-
-
-def repeat_command(seed: int) -> str:
-    """The command line of this run, with the seed that was drawn."""
-    words = ["loadmux", *sys.argv[1:]]
-    if not any(word == "--seed" or word.startswith("--seed=") for word in words):
-        words += ["--seed", str(seed)]
-    return shlex.join(words)
-
-
 @app.command("run", epilog=EXIT_CODES)
 def run_command(
     context: typer.Context,
@@ -146,7 +89,8 @@ def run_command(
     workers: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
     seed: Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")] = None,
     poller: Annotated[
-        str | None, typer.Option(metavar="|".join(POLLERS), help="Instead of the best one here.")
+        str | None,
+        typer.Option(metavar="epoll|kqueue|poll|select", help="Instead of the best one here."),
     ] = None,
     threshold: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
@@ -162,6 +106,9 @@ def run_command(
     ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
+    from loadmux.cli.running import run_files
+    from loadmux.language.scenario import Overrides
+
     overrides = Overrides(
         tuple(target or ()),
         tuple(reply or ()),
@@ -173,32 +120,9 @@ def run_command(
         tuple(threshold or ()),
         rate,
     )
-    scenarios = scenarios_of(sources_of(files), overrides)
-    if fault is not None:
-        scenarios = lying(scenarios, fault)
-    extra = chosen(report or ())
-    if json_file == STREAM and any(one.file is None for one in extra):
-        raise UsageError(
-            "--json-file -: a --report is printed there, too; write --report NAME=FILE"
-        )
-    if json_file is not None and json_file != STREAM:
-        jsonfile.check_writable(json_file)
-    settings = Settings(workers, poller, repeat_command, context.obj)
-    raise typer.Exit(perform(scenarios, settings, Wanted(quiet, json_file, extra)))
-
-
-def perform(scenarios: Sequence[Scenario], settings: Settings, wanted: Wanted) -> ExitCode:
-    """Run, show, report; the exit code."""
-    servers = [one for scenario in scenarios for one in scenario.servers.values()]
-    targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
-    names = ", ".join(scenario.name for scenario in scenarios)
-    with Aside(sys.stderr) as aside:
-        console = Console(file=cast(IO[str], aside), highlight=False)
-        view = live_view(console, wanted.quiet, names, targets)
-        with settings.interrupts.undone_by(lambda: view.__exit__(None, None, None)), view:
-            report = run(scenarios, settings, view.update)
-    settings.interrupts.delivering(report.verdict.code)
-    return put_out(report, wanted)
+    obj: Interrupts = context.obj
+    code = run_files(files, overrides, fault, workers, poller, quiet, json_file, report or (), obj)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -211,21 +135,11 @@ def check(
     ] = False,
 ) -> None:
     """Validate scenario files without sending anything."""
-    failed = False
-    overrides = Overrides(tuple(target or ()), tuple(reply or ()))
-    if files.count(str(STREAM)) > 1:
-        raise UsageError(ONCE)
-    for name in files:
-        try:
-            (scenario,) = scenarios_of(sources_of([name]), overrides)
-            if shown:
-                separator = "---\n" if name != files[0] else ""
-                deliver(partial(print, f"{separator}# {scenario.path}\n{dump(scenario)}", end=""))
-        except LoadmuxError as error:
-            failed = True
-            print(error, file=sys.stderr)
-    if failed:
-        raise typer.Exit(ExitCode.INVALID)
+    from loadmux.cli.reading import check_files
+    from loadmux.language.scenario import Overrides
+
+    if not check_files(files, Overrides(tuple(target or ()), tuple(reply or ())), shown):
+        raise typer.Exit(INVALID)
 
 
 @app.command()
@@ -235,22 +149,14 @@ def init(
     ] = FIRST,
 ) -> None:
     """Write a first scenario, with comments, that runs at once."""
-    text = (Path(__file__).parents[1] / "language" / "first.yaml").read_text(encoding="utf-8")
-    if path == STREAM:
-        deliver(partial(print, text, end=""))
-        return
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text.replace(str(FIRST), shlex.quote(str(path))))
-    except FileExistsError:
-        raise UsageError(f"init: {path} is there already; name another file") from None
-    except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise UsageError(f"init: cannot write {path}: {reason.lower()}") from None
-    print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
+    from loadmux.cli.reading import write_first
+
+    write_first(path)
 
 
 def topics_like(incomplete: str) -> list[str]:
+    from loadmux.language.manual import topics
+
     return [topic for topic in topics() if topic.startswith(incomplete.lower())]
 
 
@@ -263,15 +169,17 @@ Topic = Annotated[
 @app.command("help")
 def help_command(topic: Topic = None) -> None:
     """Explain the scenario language, with examples."""
-    text = about(topic)
-    deliver(partial(print, text))
+    from loadmux.cli.reading import explain
+
+    explain(topic)
 
 
 @app.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of scenario files, for editors."""
-    text = json.dumps(schema(models()), indent=2)
-    deliver(partial(print, text))
+    from loadmux.cli.reading import print_schema
+
+    print_schema()
 
 
 @app.command(
@@ -286,7 +194,9 @@ def serve(
     if model in ("--help", "-h"):
         print(context.get_help() + "\nThe target's own options: loadmux serve MODEL --help")
         return
-    become(command(model, context.args))
+    from loadmux.cli.serving import serve_model
+
+    serve_model(model, context.args)
 
 
 @app.command(
@@ -298,32 +208,17 @@ def web(context: typer.Context) -> None:
     if {"--help", "-h"} & set(context.args):
         print(WEB_HELP)
         return
-    locustfile = Path(__file__).parents[1] / "locust" / "file" / "locustfile.py"
-    become([sys.executable, "-P", "-m", "loadmux.cli.web", "-f", str(locustfile), *context.args])
+    from loadmux.cli.serving import begin_web
 
-
-def become(words: list[str]) -> NoReturn:
-    """Run another program in place of this one; it hears signals when it has got ready for them."""
-    with blocked():
-        os.execv(words[0], words)
+    begin_web(context.args)
 
 
 @app.command()
 def targets() -> None:
     """List the bundled target servers."""
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for told in describe_all(models()):
-        table.add_row(told.model, Text(told.summary))
-        about = (("waits", told.waits), ("connections", told.limit), ("runs on", told.platforms))
-        for name, words in about:
-            if words:
-                table.add_row("", Text(f"{name}: {words}", style="dim"))
-        if told.reason is not None:
-            table.add_row("", Text(f"not here: {told.reason}", style="yellow"))
-    console.print(table)
+    from loadmux.cli.serving import list_targets
+
+    list_targets()
 
 
 def version(wanted: bool) -> None:
@@ -341,30 +236,11 @@ def common(
     pass
 
 
-def fail(error: Exception, code: ExitCode) -> NoReturn:
-    print(f"loadmux: {error}" if isinstance(error, UsageError) else error, file=sys.stderr)
-    sys.exit(code)
-
-
-def break_down(error: Exception) -> NoReturn:
-    """End with what broke in loadmux itself."""
-    complain(f"loadmux: loadmux itself broke: {breakdown.told(error)}")
-    if trace := breakdown.traced(error):
-        complain(BUG, trace)
-    sys.exit(ExitCode.BROKEN)
-
-
 def main(interrupts: Interrupts) -> None:
     """The command line; ends the process."""
     try:
         app(prog_name="loadmux", obj=interrupts)
-    except Broken as error:
-        fail(error, ExitCode.BROKEN)
-    except DriverFault as error:
-        fail(error, ExitCode.INCONCLUSIVE)
-    except TargetFailed as error:
-        fail(error, ExitCode.UNREACHABLE)
-    except LoadmuxError as error:
-        fail(error, ExitCode.INVALID)
     except Exception as error:
-        break_down(error)
+        from loadmux.cli.ending import end
+
+        end(error)

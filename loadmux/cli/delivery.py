@@ -16,15 +16,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-from loadmux.errors import UsageError
+from loadmux.cli.printing import BUG, STREAM, complain, deliver
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import jsonfile, streams, terminal
+from loadmux.report import jsonfile, terminal
 from loadmux.report.model import Report
 from loadmux.report.reporters import Reporter
-from loadmux.running import breakdown
-
-STREAM = Path("-")
-BUG = "loadmux: this is a bug in loadmux; please report it with what follows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,26 +65,3 @@ def prints(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:
     for reporter in wanted.reporters:
         if reporter.file is None:
             yield partial(reporter.deliver, report, sys.stdout.write)
-
-
-def deliver(write: Callable[[], None]) -> ExitCode:
-    """Print or write something; INCONCLUSIVE where it was lost, BROKEN where that is our fault."""
-    before = streams.lost(sys.stdout)
-    try:
-        write()
-        sys.stdout.flush()
-        lost: Exception | None = streams.lost(sys.stdout)
-        if lost is before or isinstance(lost, BrokenPipeError):
-            return ExitCode.PASS
-    except (UsageError, OSError) as error:
-        lost = error
-    except Exception as error:
-        complain(f"loadmux: it broke while it reported: {breakdown.told(error)}")
-        complain(BUG, breakdown.traced(error))
-        return ExitCode.BROKEN
-    complain(f"loadmux: the report could not be written: {lost}")
-    return ExitCode.INCONCLUSIVE
-
-
-def complain(*lines: str) -> None:
-    print(*lines, sep="\n", file=sys.stderr)

@@ -58,7 +58,12 @@ def attend(client: socket.socket) -> None:
 
 
 def main() -> None:
-    import loadmux.cli.app  # noqa: F401  # what a command would import is there before it is forked
+    # What a command would import is there before it is forked.
+    import loadmux.cli.app
+    import loadmux.cli.ending
+    import loadmux.cli.reading
+    import loadmux.cli.running
+    import loadmux.cli.serving  # noqa: F401
 
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that attend

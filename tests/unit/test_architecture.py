@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from loadmux.driver.poller import POLLERS
+
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = [
@@ -136,3 +138,16 @@ def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
         "assert not {'yaml', 'rich', 'typer'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
+    code = (
+        "import sys, loadmux.cli.app\n"
+        "assert not {'yaml', 'loadmux.language', 'loadmux.driver'} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_command_line_names_the_pollers() -> None:
+    said = (ROOT / "loadmux/cli/app.py").read_text()
+    assert f'metavar="{"|".join(POLLERS)}"' in said

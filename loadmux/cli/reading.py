@@ -1,0 +1,67 @@
+"""`loadmux check`, `init`, `help` and `schema`: what has to do with scenario files alone."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from loadmux.cli.printing import STREAM, deliver
+from loadmux.cli.sources import ONCE, scenarios_of, sources_of
+from loadmux.errors import LoadmuxError, UsageError
+from loadmux.language.scenario import Overrides
+from loadmux.running.catalog import models
+
+
+def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool:
+    """Tell the mistakes of all files, or print them if `shown`; whether there are none."""
+    failed = False
+    if files.count(str(STREAM)) > 1:
+        raise UsageError(ONCE)
+    for name in files:
+        try:
+            (scenario,) = scenarios_of(sources_of([name]), overrides)
+            if shown:
+                from loadmux.language.printing import dump
+
+                separator = "---\n" if name != files[0] else ""
+                deliver(partial(print, f"{separator}# {scenario.path}\n{dump(scenario)}", end=""))
+        except LoadmuxError as error:
+            failed = True
+            print(error, file=sys.stderr)
+    return not failed
+
+
+def write_first(path: Path) -> None:
+    """Write a first scenario to a file that must not exist. Raises UsageError."""
+    text = (Path(__file__).parents[1] / "language" / "first.yaml").read_text(encoding="utf-8")
+    if path == STREAM:
+        deliver(partial(print, text, end=""))
+        return
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text.replace("scenario.yaml", shlex.quote(str(path))))
+    except FileExistsError:
+        raise UsageError(f"init: {path} is there already; name another file") from None
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise UsageError(f"init: cannot write {path}: {reason.lower()}") from None
+    print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
+
+
+def explain(topic: str | None) -> None:
+    """Print what the reference says of a topic. Raises UsageError where there is no such topic."""
+    from loadmux.language.manual import about
+
+    text = about(topic)
+    deliver(partial(print, text))
+
+
+def print_schema() -> None:
+    from loadmux.language.schema import schema
+
+    text = json.dumps(schema(models()), indent=2)
+    deliver(partial(print, text))

@@ -1,0 +1,72 @@
+"""`loadmux run`: scenarios to a verdict, shown while they run, and put out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, cast
+
+from rich.console import Console
+
+from loadmux.cli.delivery import Wanted, put_out
+from loadmux.cli.printing import STREAM
+from loadmux.cli.sources import scenarios_of, sources_of
+from loadmux.errors import UsageError
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.measuring.verdict import ExitCode
+from loadmux.report import jsonfile
+from loadmux.report.aside import Aside
+from loadmux.report.live import live_view
+from loadmux.report.reporters import chosen
+from loadmux.running.interrupts import Interrupts
+from loadmux.running.run import Settings, lying, run
+
+
+def repeat_command(seed: int) -> str:
+    """The command line of this run, with the seed that was drawn."""
+    words = ["loadmux", *sys.argv[1:]]
+    if not any(word == "--seed" or word.startswith("--seed=") for word in words):
+        words += ["--seed", str(seed)]
+    return shlex.join(words)
+
+
+def run_files(
+    files: Sequence[str],
+    overrides: Overrides,
+    fault: str | None,
+    workers: int,
+    poller: str | None,
+    quiet: bool,
+    json_file: Path | None,
+    reports: Sequence[str],
+    interrupts: Interrupts,
+) -> ExitCode:
+    """Run what the command line names; the exit code. Raises LoadmuxError before it has begun."""
+    scenarios = scenarios_of(sources_of(files), overrides)
+    if fault is not None:
+        scenarios = lying(scenarios, fault)
+    extra = chosen(reports)
+    if json_file == STREAM and any(one.file is None for one in extra):
+        raise UsageError(
+            "--json-file -: a --report is printed there, too; write --report NAME=FILE"
+        )
+    if json_file is not None and json_file != STREAM:
+        jsonfile.check_writable(json_file)
+    settings = Settings(workers, poller, repeat_command, interrupts)
+    return perform(scenarios, settings, Wanted(quiet, json_file, extra))
+
+
+def perform(scenarios: Sequence[Scenario], settings: Settings, wanted: Wanted) -> ExitCode:
+    """Run, show, report; the exit code."""
+    servers = [one for scenario in scenarios for one in scenario.servers.values()]
+    targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
+    names = ", ".join(scenario.name for scenario in scenarios)
+    with Aside(sys.stderr) as aside:
+        console = Console(file=cast(IO[str], aside), highlight=False)
+        view = live_view(console, wanted.quiet, names, targets)
+        with settings.interrupts.undone_by(lambda: view.__exit__(None, None, None)), view:
+            report = run(scenarios, settings, view.update)
+    settings.interrupts.delivering(report.verdict.code)
+    return put_out(report, wanted)
