@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from loadmux.checking import diagnosis
-from loadmux.checking.diagnosis import EVIDENCE, Finding, Owed
+from loadmux.checking.diagnosis import EVIDENCE, Alike, Finding, Owed
 from loadmux.checking.rules import WORDS, Rule, RuleVerifier, first_difference, received_reply
 from loadmux.errors import Kind
 
@@ -93,22 +93,32 @@ def diagnose(
     pending: bool,
     previous: bytes,
     owed_elsewhere: Owed = (),
+    ahead: Owed = (),
+    crowd: int = 0,
+    alike: Alike | None = None,
 ) -> Finding:
     """Judge the last of `arrived`, the first that is not what was `due` at its place.
 
     `later` came within a short while after it. `pending`: replies to other messages of this socket
-    are under way, which ones is not known. `previous` is the last datagram of the reply before.
-    Offsets count from the first byte of the wrong datagram.
+    are under way; `ahead` are those that the next steps await, by the steps' names. `previous` is
+    the last datagram of the reply before, the rest is as in `diagnosis.diagnose`. Offsets count
+    from the first byte of the wrong datagram.
     """
     at = len(arrived) - 1
     wanted, came = due[at], arrived[at]
     offset = first_difference(wanted, came)
     finding = (
-        _other_of_ours(due, arrived, later, previous)
+        _other_of_ours(due, arrived, later, previous, ahead)
         or (_before(came, pending, owed_elsewhere) if wanted in later else None)
         or _length(wanted, came, previous)
         or diagnosis.diagnose(
-            wanted, came, offset, previous=previous, owed_elsewhere=owed_elsewhere
+            wanted,
+            came,
+            offset,
+            previous=previous,
+            owed_elsewhere=owed_elsewhere,
+            crowd=crowd,
+            alike=alike,
         )
     )
     text = finding.message
@@ -118,20 +128,29 @@ def diagnose(
 
 
 def _other_of_ours(
-    due: Sequence[bytes], arrived: Sequence[bytes], later: Sequence[bytes], previous: bytes
+    due: Sequence[bytes],
+    arrived: Sequence[bytes],
+    later: Sequence[bytes],
+    previous: bytes,
+    ahead: Owed,
 ) -> Finding | None:
     """A right datagram at the wrong place, or once more."""
     at = len(arrived) - 1
     wanted, came = due[at], arrived[at]
-    if came in due[at + 1 :]:
-        number = due.index(came, at + 1) + 1
-        if wanted in later:
-            return Finding(Kind.REORDERED, 0, f"datagram {number} came before it")
-        text = f"it did not come (lost, or never sent); datagram {number} came in its place"
+    others = [(f"datagram {number + 1}", due[number]) for number in range(at + 1, len(due))]
+    others += [(f"the one that step {step!r} awaits", reply) for step, reply in ahead]
+    number = next((name for name, reply in others if reply == came), None)
+    if number is not None and wanted in later:
+        return Finding(Kind.REORDERED, 0, f"{number} came before it")
+    if number is not None:
+        text = f"it did not come (lost, or never sent); {number} came in its place"
         return Finding(Kind.TIMEOUT, 0, text)
-    if came in due[:at] or (came and came == previous):
+    if came not in due[:at] and not (came and came == previous):
+        return None
+    if wanted in later:
         return Finding(Kind.DUPLICATE, 0, f"an earlier datagram ({len(came)} bytes) came again")
-    return None
+    text = f"it is equal to an earlier datagram ({len(came)} bytes); the right one did not come"
+    return Finding(Kind.MISMATCH, 0, text)
 
 
 def _before(came: bytes, pending: bool, owed_elsewhere: Owed) -> Finding:

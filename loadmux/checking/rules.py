@@ -90,12 +90,14 @@ class Verifier:
 
     `done`: everything that must arrive has arrived and was right. `wrong_at`: offset in `received`
     of the first byte that no right reply has there. `received`: all that was taken for this reply,
-    and everything of the chunk with the wrong byte.
+    and everything of the chunk with the wrong byte. `context`: what is known of the reply beside
+    its bytes, for whoever has to say what is wrong with it (`recognition`).
     """
 
-    __slots__ = ("done", "received", "wrong_at")
+    __slots__ = ("context", "done", "received", "wrong_at")
 
     def __init__(self) -> None:
+        self.context: object = None
         self.done = False
         self.wrong_at: int | None = None
         self.received = bytearray()

@@ -49,6 +49,7 @@ from loadmux.driver.loop import (
 )
 from loadmux.driver.poller import GONE, PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
 from loadmux.driver.sources import Sources
+from loadmux.driver.suspects import owed_elsewhere, remember, suspects
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
 from loadmux.errors import DriverFault, Fault, Kind, Moment
@@ -132,10 +133,16 @@ class Plan:
     judge: Callable[[], Verifier]
     record: Callable[[float], None]
     timeout: float
+    context: object = None
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.size = len(self.likely) + 1
+
+    def verifier(self) -> Verifier:
+        verifier = self.judge()
+        verifier.context = self.context
+        return verifier
 
 
 class Sent(NamedTuple):
@@ -312,11 +319,11 @@ class Connection:
                         return
                     self._keep(data, plan.size)
         except Interrupted:
-            cut_off([Awaited(self, plan.judge(), began, 0.0)], plan.timeout)
+            cut_off([Awaited(self, plan.verifier(), began, 0.0)], plan.timeout)
             raise
         self.want = 0
         due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
-        awaited = Awaited(self, plan.judge(), began, due)
+        awaited = Awaited(self, plan.verifier(), began, due)
         yield from await_replies(self.task, [awaited], plan.timeout)
         plan.record(awaited.took)
 
@@ -642,11 +649,12 @@ class Connection:
             await self.send_rest(owed, 0, DEBT_WITHIN)
             self.update_dirty()
         if self.inbox and not self.unanswered:
+            elsewhere = owed_elsewhere(self)
             extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
             if self.endpoint.unasked is not None:
                 extra = self.unexplained(extra)
             if extra and not self.begun(extra):
-                raise self.surplus(extra)
+                raise evidence.surplus(self, extra, elsewhere)
             self.inbox.put_back(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
@@ -732,13 +740,15 @@ class Connection:
 
     def surplus(self, *extra: bytes) -> Fault:
         """The fault of bytes that nobody asked for."""
-        return evidence.surplus(self, b"".join(extra))
+        return evidence.surplus(self, b"".join(extra), owed_elsewhere(self))
 
     async def wrong(self, verifier: Verifier) -> Fault:
         """The fault of a reply with a wrong byte, once what follows has been seen."""
+        known = suspects(self, verifier)
         enough = len(verifier.expected()) + len(self.last)
+        enough += sum(len(reply) for _, reply in known.later)
         verifier.received += await gather(self.task, self, enough - len(verifier.received))
-        return evidence.wrong(self, verifier)
+        return evidence.wrong(self, verifier, known)
 
     def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
         """The fault of a reply that did not come within `timeout` (seconds); see `evidence`."""
@@ -818,7 +828,7 @@ class Connection:
         """Give the descriptor back, whatever state the connection is in."""
         if self.sock is None:
             return
-        evidence.remember(self)
+        remember(self)
         if self.tls is not None:
             self._finish_tls()
         if self.loop.connections.get(self.fd) is self:

@@ -17,6 +17,7 @@ import socket
 import struct
 import sys
 from collections import deque
+from collections.abc import Sequence
 from time import perf_counter
 from typing import ClassVar
 
@@ -38,6 +39,7 @@ from loadmux.driver.connection import (
 )
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
 from loadmux.driver.poller import READABLE
+from loadmux.driver.suspects import Labelled, owed_elsewhere, recognized, suspects
 from loadmux.errors import DriverFault, Fault, Kind
 
 ANY_DATAGRAM = 64 * 1024
@@ -70,7 +72,7 @@ class DatagramConnection(Connection):
         self.note("sent", payload)
         await self.send_rest(payload, 0, plan.timeout)
         due = self.loop.limit(clock(), plan.timeout)
-        awaited = Awaited(self, plan.judge(), began, due)
+        awaited = Awaited(self, plan.verifier(), began, due)
         await await_replies(self.task, [awaited], plan.timeout)
         plan.record(awaited.took)
         self.drain()
@@ -157,18 +159,23 @@ class DatagramConnection(Connection):
         self.drain()
         if not self.queue or self.unanswered:
             return
+        elsewhere = owed_elsewhere(self)
         extra = [*self.queue, *await self._gather()]
-        raise self.surplus(*extra)
+        raise self._unasked(extra, elsewhere)
 
     def surplus(self, *extra: bytes) -> Fault:
         """The fault of datagrams that nobody asked for."""
-        finding = datagrams.diagnose_surplus(
-            extra, previous=self.last, owed_elsewhere=evidence.owed_elsewhere(self)
-        )
+        return self._unasked(extra, owed_elsewhere(self))
+
+    def _unasked(self, extra: Sequence[bytes], elsewhere: Labelled) -> Fault:
+        finding = datagrams.diagnose_surplus(extra, previous=self.last, owed_elsewhere=elsewhere)
         return self._found(finding, b"", extra[0])
 
     async def wrong(self, verifier: Verifier) -> Fault:
+        known = suspects(self, verifier)
         later = await self._gather()
+        if verifier.problem() is not None:
+            return evidence.wrong(self, verifier, known)
         came = bytes(verifier.received)
         due, arrived = [verifier.expected()], [came]
         if isinstance(verifier, datagrams.Datagrams):
@@ -177,15 +184,20 @@ class DatagramConnection(Connection):
             assert verifier.wrong_at is not None
             finding = datagrams.diagnose_form(came, verifier.wrong_at, verifier.owed())
             return self._found(finding, b"", came)
+        wanted, last = due[len(arrived) - 1], arrived[-1]
+        others, alike = recognized(self, known, last, wanted)
         finding = datagrams.diagnose(
             due,
             arrived,
             later,
-            pending=len(self.unanswered) > 1,
-            previous=self.last,
-            owed_elsewhere=evidence.owed_elsewhere(self),
+            pending=known.pending,
+            previous=known.previous,
+            owed_elsewhere=[*others, *known.elsewhere],
+            ahead=known.later,
+            crowd=0 if known.context is None else known.context.crowd,
+            alike=alike,
         )
-        return self._found(finding, due[len(arrived) - 1], arrived[-1])
+        return self._found(finding, wanted, last)
 
     def _found(self, finding: Finding, expected: bytes, received: bytes) -> Fault:
         """The fault of one datagram, with that datagram as evidence."""

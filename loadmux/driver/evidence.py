@@ -1,9 +1,7 @@
 """Gathers what a fault's report needs, after the fact: this path may be slow and thorough.
 
 The hot path leaves only references behind (the last payload, the last reply, two times); here they
-become excerpts, a transcript, and the bytes that other sockets are owed, so that `diagnosis` can
-tell a corrupted reply from somebody else's. In a storm of faults the search among other users'
-sockets is cut down, or the generator would stall.
+become excerpts and a transcript, beside what `diagnosis` makes of the bytes and their `suspects`.
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from loadmux.checking import diagnosis
-from loadmux.checking.rules import Verifier
+from loadmux.checking.rules import Problem, Verifier
 from loadmux.driver.poller import READ
+from loadmux.driver.suspects import ELSEWHERE_IN_STORM, Labelled, Suspects, diagnosed
 from loadmux.errors import Evidence, Fault, Kind, Moment
 
 if TYPE_CHECKING:
@@ -23,11 +22,6 @@ if TYPE_CHECKING:
 MOMENTS = 16
 ENDS = frozenset({Kind.CLOSED, Kind.RESET, Kind.TLS})
 SHOWN = 64
-STORM = 50
-ELSEWHERE = 20_000
-ELSEWHERE_IN_STORM = 500
-FAILED_BYTES = 64 * 1024
-ELSEWHERE_BYTES = 4 * 1024 * 1024
 
 
 def fault(
@@ -63,15 +57,6 @@ def silent_since(connection: Connection, woke: float) -> bool:
     return max(connection.dialed, connection.last_at, *heard) < woke
 
 
-def remember(connection: Connection) -> None:
-    """A socket is given up in the middle of a reply: keep what it was owed for a while."""
-    if connection.verifier is not None:
-        expected = connection.verifier.expected()
-        if len(expected) <= FAILED_BYTES:
-            url = connection.endpoint.url
-            connection.loop.failed.append((connection.label, url, expected))
-
-
 def transcript(connection: Connection) -> list[Moment]:
     """The last moments of a socket, oldest first; times in seconds since the run began."""
     epoch = connection.loop.epoch
@@ -88,60 +73,38 @@ def transcript(connection: Connection) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def owed_elsewhere(connection: Connection) -> list[tuple[str, bytes]]:
-    """What other sockets to the same target failed to get, await, or got last.
-
-    Of this process alone. Another target has never seen what they sent.
-    """
-    storm, url = connection.loop.faults > STORM, connection.endpoint.url
-    others = [
-        one
-        for one in connection.loop.connections.values()
-        if one is not connection and one.endpoint.url == url
-    ]
-    others.sort(key=lambda one: one.user != connection.user)
-    label = connection.label
-    failed = connection.loop.failed
-    owed = [(whose, data) for whose, to, data in failed if whose != label and to == url]
-    room = ELSEWHERE_BYTES
-    for other in islice(others, ELSEWHERE_IN_STORM if storm else ELSEWHERE):
-        if room <= 0:
-            break
-        awaited = other.verifier.expected() if other.verifier is not None else b""
-        if other.want and not awaited:
-            awaited = other.awaited
-        for data in (awaited, other.last):
-            if data and len(data) <= room:
-                owed.append((other.label, data))
-                room -= len(data)
-    return owed
-
-
-def wrong(connection: Connection, verifier: Verifier) -> Fault:
+def wrong(connection: Connection, verifier: Verifier, known: Suspects) -> Fault:
     """The reply is wrong at `verifier.wrong_at`: say how."""
-    assert verifier.wrong_at is not None
     problem = verifier.problem()
     if problem is not None:
-        found = fault(connection, problem.kind, problem.message, None, problem.offset)
-        _show(found, problem.expected, problem.received, problem.offset or 0)
-        return found
-    finding = diagnosis.diagnose(
-        verifier.expected(),
-        bytes(verifier.received),
-        verifier.wrong_at,
-        previous=connection.last,
-        owed_elsewhere=owed_elsewhere(connection),
-    )
+        return _problem(connection, bytes(verifier.received), problem, known)
+    finding = diagnosed(connection, verifier, known)
     return fault(
         connection, finding.kind, finding.message, verifier, finding.offset, finding.belongs_to
     )
 
 
-def surplus(connection: Connection, extra: bytes) -> Fault:
-    """Bytes that no `expect` asked for; shown as received, with nothing as expected."""
-    finding = diagnosis.diagnose_surplus(
-        extra, previous=connection.last, owed_elsewhere=owed_elsewhere(connection)
-    )
+def _problem(connection: Connection, came: bytes, problem: Problem, known: Suspects) -> Fault:
+    """What a frame's judge has found, unless the frame is known to be another's, or to be old."""
+    kind, text, owner = problem.kind, problem.message, None
+    if problem.expected is not None:
+        owners = [who for who, reply in known.elsewhere if reply == came]
+        if came == known.previous:
+            kind, text = Kind.MISMATCH, f"{text}; it is equal to the previous reply"
+        elif owners and len(came) >= diagnosis.EVIDENCE:
+            kind, owner = Kind.CROSSTALK, owners[0]
+            text = f"{text}; {diagnosis.owned(owners)}"
+    found = fault(connection, kind, text, None, problem.offset, owner)
+    _show(found, problem.expected, problem.received, problem.offset or 0)
+    return found
+
+
+def surplus(connection: Connection, extra: bytes, elsewhere: Labelled) -> Fault:
+    """Bytes that no `expect` asked for; shown as received, with nothing as expected.
+
+    `elsewhere` is what other sockets got or await.
+    """
+    finding = diagnosis.diagnose_surplus(extra, previous=connection.last, owed_elsewhere=elsewhere)
     found = fault(
         connection, finding.kind, finding.message, None, finding.offset, finding.belongs_to
     )

@@ -48,6 +48,7 @@ READY_AT_ONCE = 16
 SLICE = 0.002
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
+PARTED_KEPT = 64
 
 Result = TypeVar("Result")
 
@@ -138,7 +139,8 @@ class Loop:
     `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
     deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
-    needed when the other's turn comes. `answered`: the URLs from which a datagram has come. `late`
+    needed when the other's turn comes; `parted` are the last replies of sockets that were given up.
+    `answered`: the URLs from which a datagram has come. `late`
     collects by how much sleeps ended late (seconds).
 
     `stood` is for how long (seconds) the loop has stood still, `woke` the `perf_counter` time at
@@ -156,6 +158,7 @@ class Loop:
         self.faults = 0
         self.answered: set[str] = set()
         self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)
+        self.parted: deque[tuple[str, str, bytes]] = deque(maxlen=PARTED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
         self.stood = 0.0

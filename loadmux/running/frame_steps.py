@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
-from loadmux.checking.framing import Framing, UntilClose
+from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.recognition import Opened
 from loadmux.checking.rules import SUFFIX, WORDS, Rule, received_reply
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Position
@@ -65,6 +66,19 @@ def body_of(framing: Framing, frame: bytes) -> bytes:
     if found is None:
         raise ValueError("what the step sends is no whole frame")
     return found.body
+
+
+def unframed(framing: Framing) -> Opened:
+    """Takes the frame off that some bytes begin with."""
+
+    def opened(came: bytes) -> tuple[bytes, int] | None:
+        try:
+            frame = framing.decoder().feed(came)
+        except FrameError:
+            return None
+        return None if frame is None else (frame.body, len(came) - len(frame.rest))
+
+    return opened
 
 
 def encoded(framing: Framing, body: bytes | None) -> bytes | None:

@@ -36,7 +36,7 @@ def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
         other.message = replace(other.message, delay=delay)
     if isinstance(other, Exchange) and other.plan is not None:
         plan = other.plan
-        other.plan = Plan(plan.likely, plan.judge, record, plan.timeout)
+        other.plan = Plan(plan.likely, plan.judge, record, plan.timeout, plan.context)
     return other
 
 

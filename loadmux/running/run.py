@@ -745,8 +745,8 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     kinds = {group.kind for group in stats.faults.values()}
     if scenario.load.users > 1 and workers > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
         yield (
-            "bytes that belong to another worker's users cannot be recognized and count as corrupt"
-            " or mismatch: look again with --workers 1"
+            "another worker's users are recognized only by ${user} in what they send or expect;"
+            " other bytes of theirs count as corrupt or mismatch: look again with --workers 1"
         )
     for errors in stats.script_errors.values():
         times = "" if errors.count == 1 else f" ({errors.count} times)"

@@ -14,6 +14,7 @@ from functools import partial
 
 from loadmux.checking import datagrams, rules
 from loadmux.checking.framed import HasLength, Matches, match_until
+from loadmux.checking.recognition import Context, Owner, Shape
 from loadmux.driver.connection import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
@@ -71,9 +72,13 @@ from loadmux.running import form_steps, frame_steps, scripting, steps
 from loadmux.running.answering import EXCHANGE, Answers, kinds
 from loadmux.running.endpoints import endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
+from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
 
 MOST_AT_ONCE = 1 << 27
+OWNERS_MOST = 10_000
+LATER_MOST = 8
+
 BUILT_IN: dict[str, steps.Render] = {
     "user": lambda user, name, sent: b"%d" % user.number,
     "iteration": lambda user, name, sent: b"%d" % user.iteration,
@@ -86,18 +91,24 @@ BUILT_IN: dict[str, steps.Render] = {
 
 
 def compile_scenario(
-    scenario: Scenario, urls: Mapping[str, Url], seed: int, stats: Stats, first: int = 0
+    scenario: Scenario,
+    urls: Mapping[str, Url],
+    seed: int,
+    stats: Stats,
+    first: int = 0,
+    users: range = range(0),
 ) -> Script:
     """The script of a scenario whose targets, by name, listen at `urls`.
 
-    `first` is the number of its first user, who has the first row of a feeder.
+    `first` is the number of its first user, who has the first row of a feeder; `users` are the
+    numbers of all of them, whoever runs them, none where that is not known.
 
     Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
     when a host's name cannot be resolved.
     """
     authorities = {name: form_steps.authority(url) for name, url in urls.items()}
     where = endpoints(scenario, urls)
-    return _Compiler(scenario, seed, stats, first, where, authorities).script()
+    return _Compiler(scenario, seed, stats, first, where, authorities, users).script()
 
 
 class _Compiler:
@@ -117,6 +128,7 @@ class _Compiler:
         first: int,
         endpoints: Sequence[Endpoint],
         authorities: Mapping[str, str],
+        users: range,
     ) -> None:
         self.scenario = scenario
         self.endpoints = endpoints
@@ -131,6 +143,9 @@ class _Compiler:
         self.rules: dict[int, rules.Rule] = {}
         self.last_rows = ["close"] * len(scenario.sockets)
         self.kinds = kinds(scenario)
+        self.users = users
+        names = [one.name for one in scenario.sockets]
+        self.shapes = Shapes(self._fold, self._owner, names)
         self.library = Library(self)
         for step in scenario.every_step:
             self._survey(step)
@@ -208,7 +223,9 @@ class _Compiler:
     # --- steps ----------------------------------------------------------------------------------
 
     def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
-        return [self._step(step, on_schedule) for step in script]
+        operations = [self._step(step, on_schedule) for step in script]
+        link(operations)
+        return operations
 
     def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
@@ -317,7 +334,47 @@ class _Compiler:
             step.within is not None,
             bool(groups_of(reply)),
             answers,
+            self._context(step),
         )
+
+    def _context(self, step: Exchange) -> Context:
+        """What helps to tell a wrong reply's kind."""
+        sockets = self.scenario.sockets
+        same = sum(one.to == sockets[step.sockets[0]].to for one in sockets)
+        return Context(partial(self._shape, step), self.users, same * len(self.users))
+
+    def _shape(self, step: Exchange) -> Shape | None:
+        assert step.expect is not None
+        sent, reply = None if step.send is None else step.send.payload, step.expect.reply
+        match reply:
+            case Exactly(payload=payload):
+                return self.shapes.shape(payload, sent)
+            case ByRule(rule=rule):
+                return self.shapes.by_rule(rule or self.rule_of(step.sockets[0]) or "", sent)
+            case Frame(body=body, framing=framing) if framing.symmetric:
+                inner = sent.payload if isinstance(sent, Framed) and reply.answers else sent
+                opened = frame_steps.unframed(framing)
+                if isinstance(body, ByRule):
+                    rule = body.rule or self.rule_of(step.sockets[0]) or ""
+                    return self.shapes.by_rule(rule, inner, opened)
+                if isinstance(body, Exactly):
+                    return self.shapes.shape(body.payload, inner, opened)
+        return None
+
+    def _owner(self, column: str) -> Owner | None:
+        """Who has a value of a feeder's column, `NAME.COLUMN`, if only one user has it."""
+        name, _, of = column.partition(".")
+        feeder = self.scenario.feeders.get(name)
+        if feeder is None or of not in feeder.columns:
+            return None
+        values, row, first = feeder.columns[of], self.rows[name], self.first
+        users = self.users[:OWNERS_MOST]
+
+        def owner(value: bytes) -> int | None:
+            found = [one for one in users if values[row(one - first)] == value]
+            return found[0] if len(found) == 1 else None
+
+        return owner
 
     def _message(self, send: Send, step: Exchange) -> steps.Message:
         names = self.scenario.sockets
@@ -468,6 +525,22 @@ class _Compiler:
         feeder = self.scenario.feeders[name]
         values, row, first = feeder.columns[column], self.rows[name], self.first
         return lambda user, socket, sent: values[row(user.number - first)]
+
+
+def link(operations: Sequence[Operation]) -> None:
+    """Tell each exchange which replies the steps after it await on the same sockets."""
+    every = [one.step if isinstance(one, FromIntendedStart) else one for one in operations]
+    for place, one in enumerate(every):
+        if not isinstance(one, steps.Exchange) or one.context is None:
+            continue
+        for other in every[place + 1 : place + 1 + LATER_MOST]:
+            if isinstance(other, steps.Set | steps.Wait):
+                continue
+            if not isinstance(other, steps.Exchange) or other.message is not None:
+                break
+            if other.sockets != one.sockets:
+                break
+            one.context.later.append((other.name, other.awaited))
 
 
 def _unrecorded(seconds: float) -> None:

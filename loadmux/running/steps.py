@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
 
+from loadmux.checking.recognition import Context
 from loadmux.checking.rules import WORDS, Exact, Rule, RuleVerifier, Verifier
 from loadmux.driver import closing
 from loadmux.driver.barrier import Barriers
@@ -225,7 +226,7 @@ class Exchange:
 
     `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
     `captures`: the reply gives names to parts of itself. `answers` records in place of `record`
-    where nothing is sent.
+    where nothing is sent. `context` is for the report of a wrong reply.
     """
 
     name: str
@@ -238,6 +239,7 @@ class Exchange:
     bounded: bool = False
     captures: bool = False
     answers: Answers | None = None
+    context: Context | None = None
     direct: bool = field(init=False)
     counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
@@ -255,7 +257,14 @@ class Exchange:
         judged = self.reply.known(message.constant)
         if judged is not None and judged[0] and len(judged[0]) < SMALL:
             self.payload = message.constant
-            self.plan = Plan(judged[0], judged[1], self.record, self.timeout)
+            self.plan = self._plan(*judged)
+
+    def awaited(self, user: VirtualUser, socket: str) -> bytes | None:
+        """The reply that this step would await now, without a message of its own."""
+        return self.reply.judged(user, socket, b"")[0]
+
+    def _plan(self, likely: bytes | None, judge: Callable[[], Verifier]) -> Plan:
+        return Plan(likely or b"", judge, self.record, self.timeout, self.context)
 
     def run(self, user: VirtualUser) -> Awaitable[None]:
         if self.direct:
@@ -282,7 +291,7 @@ class Exchange:
         if connection.rule_verifier is not None:
             likely = None
         if likely and payload and len(likely) < SMALL:
-            plan = Plan(likely, judge, self.record, self.timeout)
+            plan = Plan(likely, judge, self.record, self.timeout, self.context)
             return connection.exchange(plan, payload)
         if self.counting is not None and payload:
             return self._counted(user, connection, self.counting, payload)
@@ -299,7 +308,7 @@ class Exchange:
         connection.rule_verifier = verifier
         verifier.restart()
         verifier.sent(payload, verifier.idle)
-        plan = Plan(verifier.expected(), lambda: verifier, self.record, self.timeout)
+        plan = self._plan(verifier.expected(), lambda: verifier)
         await connection.exchange(plan, payload)
         if not verifier.done:  # it came as was likely, and the verifier was not asked
             verifier.feed(plan.likely)
@@ -341,6 +350,7 @@ class Exchange:
         if message is not None:
             await send(user, connection, message, payload, self.timeout)
         verifier = self._verifier(user, connection, payload)
+        verifier.context = self.context
         asked = message is not None or bool(connection.unanswered)
         due = user.loop.limit(began, self.timeout)
         return Awaited(connection, verifier, began, due, asked=asked)

@@ -64,6 +64,11 @@ class Share:
     numbers: range
     first: int = 0
 
+    @property
+    def users(self) -> range:
+        """The numbers of all users of the scenario, whoever runs them."""
+        return range(self.first, self.first + self.scenario.load.users)
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -195,7 +200,7 @@ class Part:
         self.pool: Pool | None = None
         self.users: Sequence[VirtualUser]
         scenario, urls, numbers = share.scenario, share.urls, share.numbers
-        script = compile_scenario(scenario, urls, seed, self.stats, share.first)
+        script = compile_scenario(scenario, urls, seed, self.stats, share.first, share.users)
         if load.phases:
             pooled = [PooledUser(loop, self.control, script, number) for number in numbers]
             place, stride = numbers.start - share.first, numbers.step

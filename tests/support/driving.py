@@ -80,15 +80,19 @@ def drive_scenario(
     urls: Mapping[str, Url],
     poller: str | None = None,
     prepare: Callable[[Worker], None] | None = None,
+    numbers: range | None = None,
 ) -> Driven:
-    """Run a loaded scenario against targets at `urls`; `prepare` sees the worker first."""
+    """Run a loaded scenario against targets at `urls`; `prepare` sees the worker first.
+
+    `numbers` are those of the users that run here, where not all of them do.
+    """
     if scenario.seed is None:
         scenario = replace(scenario, seed=1)
     ours, theirs = pair()
     stats = Stats()
     with ours, theirs, emulated(poller):
-        users = scenario.load.users
-        job = Job((Share(scenario, urls, range(users)),), 1, poller)
+        own = range(scenario.load.users) if numbers is None else numbers
+        job = Job((Share(scenario, urls, own),), 1, poller)
         worker = Worker(job, theirs)
         if prepare is not None:
             prepare(worker)

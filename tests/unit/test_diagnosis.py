@@ -44,16 +44,18 @@ KINDS = [
     ("bytes far apart", flipped(flipped(MINE, 5), 30, 64), Kind.CORRUPT),
     ("one bit, then the next reply", flipped(MINE, 20) + OTHERS, Kind.CORRUPT),
     ("one bit, then a quiet", flipped(MINE, 20)[:25], Kind.CORRUPT),
-    ("the previous reply alone", BEFORE, Kind.DUPLICATE),
+    ("the previous reply alone", BEFORE, Kind.MISMATCH),
+    ("the previous reply twice", BEFORE + BEFORE, Kind.MISMATCH),
     ("the previous reply first", BEFORE + MINE, Kind.DUPLICATE),
     ("the previous reply first, then a part", BEFORE + MINE[:10], Kind.DUPLICATE),
     ("the previous reply first, then the next ones", BEFORE + MINE + OTHERS, Kind.DUPLICATE),
-    ("a part of the previous reply", BEFORE[:-4], Kind.DUPLICATE),
+    ("a part of the previous reply", BEFORE[:-4], Kind.MISMATCH),
+    ("a part of the previous reply first", BEFORE[:-4] + MINE, Kind.DUPLICATE),
     ("the previous reply in between", MINE[:25] + BEFORE + MINE[25:], Kind.DUPLICATE),
     ("a stretch twice", MINE[:30] + MINE[18:], Kind.DUPLICATE),
     ("a byte twice", MINE[:19] + MINE[18:], Kind.DUPLICATE),
     ("an earlier stretch again", MINE[:30] + MINE[:12] + MINE[30:], Kind.DUPLICATE),
-    ("the beginning in place of the end", MINE[:26] + MINE[:13], Kind.DUPLICATE),
+    ("the beginning in place of the end", MINE[:26] + MINE[:13], Kind.MISMATCH),
     ("halves swapped", MINE[20:] + MINE[:20], Kind.REORDERED),
     ("parts swapped", MINE[:18] + MINE[26:30] + MINE[18:26] + MINE[30:], Kind.REORDERED),
     ("three parts mixed", MINE[20:30] + MINE[:10] + MINE[30:] + MINE[10:20], Kind.REORDERED),
@@ -100,7 +102,7 @@ def test_each_kind(received: bytes, kind: Kind) -> None:
         # One byte: nothing but what this socket itself had can be recognised in it.
         (b"a", b"b", b"", [], Kind.MISMATCH),
         (b"a", b"c", b"", [], Kind.CORRUPT),  # one bit
-        (b"a", b"b", b"b", [], Kind.DUPLICATE),
+        (b"a", b"b", b"b", [], Kind.MISMATCH),
         (b"a", b"ba", b"b", [], Kind.DUPLICATE),
         (b"a", b"b", b"", [("user 1, socket main", b"b")], Kind.MISMATCH),
         (b"a", b"ba", b"", [("user 1, socket main", b"b")], Kind.SURPLUS),
@@ -108,7 +110,8 @@ def test_each_kind(received: bytes, kind: Kind) -> None:
         (b"ok", b"oj", b"", [], Kind.CORRUPT),
         (b"ok", b"no", b"", [], Kind.MISMATCH),
         (b"ok", b"ko", b"", [], Kind.REORDERED),
-        (b"ok", b"no", b"no", [], Kind.DUPLICATE),
+        (b"ok", b"no", b"no", [], Kind.MISMATCH),
+        (b"ok", b"nook", b"no", [], Kind.DUPLICATE),
         (b"ok", b"k", b"", [], Kind.TRUNCATED),
         (b"ok", b"oxk", b"", [], Kind.SURPLUS),
         # The first byte is that of a short previous reply, and all the rest is right in place.
@@ -123,9 +126,9 @@ def test_each_kind(received: bytes, kind: Kind) -> None:
         (b"a" * 8, b"aaabaaaa", b"", [], Kind.CORRUPT),
         (b"a" * 8, b"aaabaaaaa", b"", [], Kind.SURPLUS),
         # What another socket awaits too is no crosstalk if it was this one's previous reply.
-        (b"second", b"first", b"first", [("user 1, socket main", b"first")], Kind.DUPLICATE),
+        (b"second", b"first", b"first", [("user 1, socket main", b"first")], Kind.MISMATCH),
         (b"third", b"first", b"second", [("user 1, socket main", b"first")], Kind.CROSSTALK),
-        (b"second", b"first", b"first", [("user 1, socket main", b"firs")], Kind.DUPLICATE),
+        (b"second", b"first", b"first", [("user 1, socket main", b"firs")], Kind.MISMATCH),
         # Padding that another's reply has too proves nothing.
         (
             b"header" + bytes(32),
@@ -136,7 +139,7 @@ def test_each_kind(received: bytes, kind: Kind) -> None:
         ),
         # A template: the rest after the wrong byte is everybody's.
         (b"no 5: the same for all", b"no 4: the same for all", b"no 4: the same for all", [],
-         Kind.DUPLICATE),
+         Kind.MISMATCH),
         (b"no 5: the same for all", b"no 4: the same for all", b"no 3: the same for all", [],
          Kind.CORRUPT),
         (b"no 5: the same for all", b"no 7: the same for", b"no 3: the same for all", [],
@@ -199,8 +202,20 @@ def test_a_byte_of_a_short_message_that_many_others_await() -> None:
             "byte 20 of the reply is 0x6b, expected 0x69;"
             " the other 24 of 25 bytes are right, 14 did not come",
         ),
-        (BEFORE, "the previous reply (30 bytes) came again"),
-        (BEFORE[:-4], "26 bytes of the previous reply came again"),
+        (
+            BEFORE,
+            "it is equal to the previous reply (30 bytes); the right one did not follow",
+        ),
+        (
+            BEFORE * 3,
+            "it is equal to the previous reply (30 bytes), 3 times; the right one did not follow",
+        ),
+        (BEFORE + MINE, "the previous reply (30 bytes) came again"),
+        (
+            BEFORE[:-4],
+            "its first 26 bytes are those of the previous reply; the right one did not follow",
+        ),
+        (BEFORE[:-4] + MINE, "26 bytes of the previous reply came again"),
         (
             MINE[:25] + BEFORE + MINE[25:],
             "the previous reply (30 bytes) came again, at byte 25 of this one",
@@ -318,9 +333,10 @@ HALF = 1 << 19
         (flipped(LARGE, 777_777), FOREIGN[:65536], Kind.CORRUPT),
         (LARGE[:HALF] + bytes(4096) + LARGE[HALF + 4096 :], b"", Kind.CORRUPT),
         (LARGE[:HALF] + FOREIGN[HALF : HALF + 4096] + LARGE[HALF + 4096 :], b"", Kind.CROSSTALK),
-        (LARGE[:HALF] + FOREIGN[:65536] + LARGE[HALF + 65536 :], FOREIGN[:65536], Kind.DUPLICATE),
+        (LARGE[:HALF] + FOREIGN[:65536] + LARGE[HALF + 65536 :], FOREIGN[:65536], Kind.MISMATCH),
+        (LARGE[:HALF] + FOREIGN[:65536] + LARGE[HALF:], FOREIGN[:65536], Kind.DUPLICATE),
         (LARGE[:HALF] + FOREIGN[HALF:], b"", Kind.CROSSTALK),
-        (FOREIGN, FOREIGN[:65536], Kind.DUPLICATE),
+        (FOREIGN, FOREIGN[:65536], Kind.MISMATCH),
         (FOREIGN, b"", Kind.CROSSTALK),
         (LARGE[:100_000] + LARGE[165_536:], b"", Kind.TRUNCATED),
         (LARGE[:100_000] + LARGE[34_464:], b"", Kind.DUPLICATE),
