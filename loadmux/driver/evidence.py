@@ -7,6 +7,7 @@ become excerpts and a transcript, beside what `diagnosis` makes of the bytes and
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
 
 MOMENTS = 16
+TLS_ALERT = b"\x15\x03"
+"""How a record begins that tells an alert; RFC 8446, section 5.1."""
+_USUAL = "443 465 563 636 853 989 990 992 993 995 4433 5061 5349 5671 6380 6443 6697 8443 8883 9443"
+TLS_PORTS = tuple(f":{port}" for port in _USUAL.split())
+"""OpenSSL sends no alert to a client that does not speak TLS: it closes."""
 ENDS = frozenset({Kind.CLOSED, Kind.RESET, Kind.TLS})
 SHOWN = 64
 
@@ -40,9 +46,23 @@ def fault(
         at = len(received) if offset is None else offset
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
     found.transcript = transcript(connection)
+    found.message += hint(connection, kind, found.transcript)
     found.user, found.target = connection.user, connection.endpoint.url
     found.unjudged = kind in ENDS and silent_since(connection, connection.loop.woke)
     return Fault(found)
+
+
+def hint(connection: Connection, kind: Kind, moments: Sequence[Moment]) -> str:
+    """That the server speaks TLS and we do not, where what it did first says so, or its port."""
+    scheme, _, place = connection.endpoint.url.partition(":")
+    if scheme != "tcp":
+        return ""
+    came = next((one.data for one in moments if one.what == "received"), b"")
+    if came.startswith(TLS_ALERT):
+        return f"; it answers with a TLS alert: it speaks TLS, write tls:{place}"
+    if kind in ENDS and connection.opened_at and not came and place.endswith(TLS_PORTS):
+        return f"; TLS is usual on this port: if it is spoken there, write tls:{place}"
+    return ""
 
 
 def silent_since(connection: Connection, woke: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -459,3 +460,73 @@ def test_a_reply_on_the_wrong_tls_socket_is_crosstalk(authority: Authority) -> N
     with TlsServer(cross, authority.server()) as server:
         driven = drive(text, server.url)
     assert driven.kinds == {"crosstalk": 2}
+
+
+# --- a client that does not speak TLS -----------------------------------------------------------
+
+PLAIN = "steps: [{name: talk, send: hello, expect: {length: 9}}]\nload: {users: 1, iterations: 1}\n"
+ALERT = b"\x15\x03\x03\x00\x02\x02\x0a"
+
+
+def alerting(connection: socket.socket, number: int) -> None:
+    """As servers of TLS do, but OpenSSL's."""
+    connection.recv(65536)
+    connection.sendall(ALERT)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("expect", "kind"),
+    [
+        ("{length: 9}", "closed"),
+        ("{length: 5}", "surplus"),
+        ("world", "mismatch"),
+        ("{resp: OK}", "mismatch"),
+    ],
+)
+def test_an_alert_says_that_the_server_speaks_tls(expect: str, kind: str) -> None:
+    with Server(alerting) as server:
+        driven = drive(PLAIN.replace("{length: 9}", expect) + "timeout: 300ms\n", server.url)
+    hint = f"; it answers with a TLS alert: it speaks TLS, write tls:{server.url[4:]}"
+    assert driven.kinds == {kind: 1}
+    assert driven.faults[0].message.endswith(hint)
+
+
+def test_bytes_like_an_alert_later_on_say_nothing() -> None:
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(b"hello")
+        connection.recv(65536)
+        connection.sendall(ALERT)
+        connection.recv(65536)
+
+    steps = "steps: [{send: a, expect: hello}, {send: b, expect: world}]\n"
+    with Server(handler) as server:
+        driven = drive(steps + "load: {users: 1, iterations: 1}\ntimeout: 300ms\n", server.url)
+    assert driven.kinds == {"mismatch": 1}
+    assert "TLS" not in driven.faults[0].message
+
+
+def test_over_tls_an_alert_in_the_data_is_data(authority: Authority) -> None:
+    driven = talk(authority, answering(lambda data: ALERT))
+    assert list(driven.kinds) == ["mismatch"]
+    assert "write tls" not in driven.faults[0].message
+
+
+def test_a_server_that_closes_at_once_on_a_usual_port_may_speak_tls() -> None:
+    """An address of loopback that no other process has: there the port is free."""
+    host = f"127.{os.getpid() // 250 % 250 + 1}.{os.getpid() % 250 + 1}.1"
+    with socket.create_server((host, 8443)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        driven = drive(PLAIN, f"tcp://{host}:8443")
+        serving.join()
+    assert driven.kinds == {"closed": 1}
+    hint = f"; TLS is usual on this port: if it is spoken there, write tls://{host}:8443"
+    assert driven.faults[0].message.endswith(hint)
