@@ -1,11 +1,10 @@
 """The report for a person who has never seen the tool: the verdict first, then what led to it.
 
 Every line is laid out here and printed as it is, never wrapped or cut by the console, so that a
-file, a narrow terminal and a pipe get the same whole lines; only where a row of figures does not
-fit beside its name, the name takes a line of its own. Colours repeat what the text says already and
-are never the only sign. What comes from files and servers passes `figures.plain_for` first and is
-never read as markup. The amount is bounded whatever went wrong: so many groups of faults, examples,
-lines and bytes.
+file, a narrow terminal and a pipe get whole lines; only tables look at the width (`tabular`).
+Colours repeat what the text says already and are never the only sign. What comes from files and
+servers passes `figures.plain_for` first and is never read as markup. The amount is bounded whatever
+went wrong: so many groups of faults, examples, lines and bytes.
 """
 
 from __future__ import annotations
@@ -20,8 +19,9 @@ from rich.text import Text
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
-from loadmux.report import figures
+from loadmux.report import figures, tabular
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.report.tabular import Layout
 
 GROUPS_OF_A_KIND = 6
 EXAMPLES_IN_FULL = (2, 1)
@@ -72,7 +72,8 @@ class _Page:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.plain = figures.plain_for(console.encoding)
-        self.width = min(console.width, WIDEST) if console.is_terminal else WIDEST
+        self.narrow = console.is_terminal
+        self.width = min(console.width, WIDEST) if self.narrow else WIDEST
 
     def line(self, *parts: str | tuple[str, str]) -> None:
         text = Text()
@@ -225,13 +226,21 @@ def _steps(page: _Page, report: Report) -> None:
     if not rows:
         return
     page.line()
-    table = [list(HEADINGS), *rows]
-    widths = [max(cell_len(row[column]) for row in table) for column in range(len(HEADINGS))]
-    beside = 2 + sum(widths) + 2 * (len(widths) - 1) <= page.width
+    _table(page, [list(HEADINGS), *rows], ("min", "mean"), apart=connects)
+
+
+def _table(page: _Page, table: list[list[str]], spare: Sequence[str], apart: bool = False) -> None:
+    """A table with its headings first; `apart` parts the last row from the others."""
+    plan = tabular.layout(table, page.width, spare if page.narrow else ())
+    mark = page.plain("…") if page.narrow else ""
+    names = tabular.names(table, plan.name, mark)
     for number, row in enumerate(table):
-        if connects and number == len(table) - 1:
+        if apart and number == len(table) - 1:
             page.line()
-        _row(page, row, widths, beside, "bold" if number == 0 else "")
+        _row(page, row, names[number], plan, "" if number else "bold")
+    if plan.spared:
+        left_out = " and ".join(plan.spared)
+        page.line("  ", (f"(no room for {left_out} in {page.width} columns)", "dim"))
 
 
 def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
@@ -256,11 +265,7 @@ def _phases(page: _Page, parts: Sequence[ScenarioReport]) -> None:
     if not phases:
         return
     page.line()
-    table = [list(PHASE_HEADINGS), *(_phase_cells(page, phase) for phase in phases)]
-    widths = [max(cell_len(row[column]) for row in table) for column in range(len(PHASE_HEADINGS))]
-    beside = 2 + sum(widths) + 2 * (len(widths) - 1) <= page.width
-    for number, cells in enumerate(table):
-        _row(page, cells, widths, beside, "" if number else "bold")
+    _table(page, [list(PHASE_HEADINGS), *(_phase_cells(page, one) for one in phases)], ())
 
 
 def _phase_cells(page: _Page, phase: PhaseReport) -> list[str]:
@@ -275,16 +280,16 @@ def _phase_cells(page: _Page, phase: PhaseReport) -> list[str]:
     return [name, f"{total.count:,}", rate, errors, *times, dropped, phase.load]
 
 
-def _row(page: _Page, cells: list[str], widths: list[int], beside: bool, style: str) -> None:
-    """A row on one line; where names leave no room, the name above its figures."""
-    figured = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
+def _row(page: _Page, cells: list[str], name: str | None, plan: Layout, style: str) -> None:
+    """A row on one line; where there is no room for its name, that stands above its figures."""
+    figured, gap = plan.figures(cells), plan.between
     errors_style = "bold red" if cells[3] not in ("0", "", HEADINGS[3]) else style
-    name = _padded(cells[0], widths[0]) + "  " if beside else ""
-    if not beside:
+    if name is None:
         page.line("  ", (cells[0], style or "bold"))
+    beside = _padded(name or "", max(plan.name, 0))
     page.line(
-        "  ", (name, style), ("  ".join(figured[:2]), style), "  ", (figured[2], errors_style),
-        "  ", ("  ".join(figured[3:]), style),
+        "  ", (beside, style), gap, (gap.join(figured[:2]), style), gap, (figured[2], errors_style),
+        gap, (gap.join(figured[3:]), style),
     )  # fmt: skip
 
 

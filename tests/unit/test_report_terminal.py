@@ -217,14 +217,59 @@ def test_the_generator_says_that_it_was_the_limit_and_who_was_lost() -> None:
     assert "itself was the limit" not in printed(report(measured({"ask": [0.1]})))
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_figures_and_dumps_fit_the_terminal(width: int) -> None:
-    stats = measured({"a step with quite a long name": [0.1] * 1000, "ask": [0.1]}, [0.1])
+NAMES = ["a step with quite a long name, for the first server", "ask", "exchange first #1"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_figures_and_dumps_fit_the_terminal(width: int, encoding: str) -> None:
+    stats = measured({name: [0.0123] * 1_234_567 for name in NAMES}, [0.1] * 1000)
     stats.record_fault(wrong_byte())
-    shown = lines(report(stats), width=width)
+    shown = lines(report(stats), encoding, width)
     assert max(map(len, shown)) <= width
-    beside = [line for line in shown if re.match(r"  a step with .* 1,000 ", line)]
-    assert len(beside) == (width == 120)
+    rows = [line for line in shown if " 1,234,56" in line]
+    assert len(rows) == len(NAMES)
+    assert all(line.count("12.3ms") >= 4 for line in rows)
+    assert re.match(r"  a step wit.*(…|\.\.\.).*er +1,234,567", rows[0])
+    assert rows[1].startswith("  ask ")
+    assert rows[2].startswith("  exchange first #1 ")
+
+
+def test_what_a_narrow_table_leaves_out_is_told() -> None:
+    stats = measured({name: [0.0123] * 1_234_567 for name in NAMES})
+    narrow, wide = (lines(report(stats), width=width) for width in (80, 120))
+    assert "  (no room for min and mean in 80 columns)" in narrow
+    heads = [line.split() for line in narrow if "p99" in line]
+    assert heads == [["step", "count", "rate", "errors", "p50", "p95", "p99", "max"]]
+    assert not any("no room" in line for line in wide)
+
+
+def test_a_file_keeps_every_column_and_every_name() -> None:
+    long = "x" * 150
+    shown = lines(report(measured({long: [0.1] * 1000, **{name: [0.1] for name in NAMES}})))
+    at = shown.index(f"  {long}")
+    assert shown[at + 1].split()[0] == "1,000"
+    heads = [line for line in shown if "p99" in line]
+    assert heads[0].split()[1:] == [
+        "count",
+        "rate",
+        "errors",
+        "min",
+        "mean",
+        "p50",
+        "p95",
+        "p99",
+        "max",
+    ]
+    assert any(line.startswith(f"  {NAMES[0][:20]}") and " 1 " in line for line in shown)
+
+
+def test_names_that_look_alike_once_cut_stand_whole() -> None:
+    same = [f"GET /api/v1/users/{kind}/profile?with=everything" for kind in ("anna", "berta")]
+    shown = lines(report(measured({name: [0.1] * 1000 for name in same})), width=80)
+    for name in same:
+        at = shown.index(f"  {name}")
+        assert shown[at + 1].split()[0] == "1,000"
 
 
 def test_an_ascii_file_gets_the_same_facts() -> None:
