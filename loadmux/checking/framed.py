@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from loadmux.checking import diagnosis
 from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
+from loadmux.checking.reach import Reach, reach
 from loadmux.checking.rules import MAX_FRAME, Exact, Problem, Verifier, first_difference
 from loadmux.errors import Kind
 
@@ -80,8 +81,11 @@ class Matches:
     def __call__(self, body: bytes) -> Judgement:
         match = self.pattern.fullmatch(body)
         if match is None:
+            found = reach(self.pattern, body)
             text = f"{self.what} ({len(body)} bytes) does not match the regex {self._shown()}"
-            return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
+            text += told(found, len(body))
+            at = None if found is None else found.end
+            return Judgement(Problem(Kind.MISMATCH, text, at, None, body))
         return Judgement(captured=match.groupdict(b"")) if self.pattern.groupindex else RIGHT
 
     def _shown(self) -> str:
@@ -89,6 +93,20 @@ class Matches:
         pattern = self.pattern.pattern.decode()
         pattern = pattern if len(pattern) <= LONGEST_SHOWN else pattern[:LONGEST_SHOWN] + "..."
         return f"'{pattern}'" if pattern.isprintable() else repr(pattern)
+
+
+def told(found: Reach | None, size: int) -> str:
+    """How far `size` bytes fit a regex, to be put behind that they do not match; or nothing."""
+    if found is None:
+        return ""
+    if not found.end:
+        return f": it should begin with {found.wanted}" if found.wanted else ": it should be empty"
+    count = "1 byte" if found.end == 1 else f"{found.end} bytes"
+    if not found.wanted:
+        return f": it fits for {count}, and {size - found.end} more came"
+    if found.end == size:
+        return f": it fits as far as it goes, then {found.wanted} should follow"
+    return f": it fits for {count}, then {found.wanted} should follow"
 
 
 # --- verifiers ----------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loadmux.checking.framed import Judgement
+from loadmux.checking.framed import Judgement, told
 from loadmux.checking.framing import (
     Decoder,
     Frame,
@@ -39,6 +39,7 @@ from loadmux.checking.framing import (
     raised,
     too_large,
 )
+from loadmux.checking.reach import reach
 from loadmux.checking.rules import MAX_FRAME
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Surroundings, Text
@@ -457,10 +458,15 @@ class Comparison:
     def _regex(self, expected: Expected, value: Value) -> tuple[bool, str]:
         assert expected.regex is not None
         pattern = expected.regex.pattern
-        match = re.fullmatch(pattern.encode(), value.data) if value.kind == "string" else None
-        if match is not None:
-            self.captured.update(match.groupdict(b""))
-        return match is not None, f"a string that matches the regex {pattern!r}"
+        text = f"a string that matches the regex {pattern!r}"
+        if value.kind != "string":
+            return False, text
+        compiled = re.compile(pattern.encode())
+        match = compiled.fullmatch(value.data)
+        if match is None:
+            return False, text + told(reach(compiled, value.data), len(value.data))
+        self.captured.update(match.groupdict(b""))
+        return True, text
 
     def _list(self, expected: Expected, value: Value, at: str, where: str) -> str | None:
         kinds = ("push",) if expected.form == "push" else ("list", "set")

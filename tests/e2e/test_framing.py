@@ -67,10 +67,10 @@ load: {users: 1, iterations: 2}
     (fault,) = done.told["faults"]
     assert (fault["kind"], fault["step"], fault["count"]) == ("mismatch", "typo", 2)
     example = fault["examples"][0]
-    assert example["message"].endswith(r"does not match the regex '\+.*'")
+    assert example["message"].endswith(r"does not match the regex '\+.*': it should begin with '+'")
     assert bytes.fromhex(example["received"]).startswith(b"-ERR unknown command 'PIGN'")
     assert example["expected"] is None
-    assert example["offset"] is None
+    assert example["offset"] == 0
 
 
 def test_memcached_by_its_line_ends(tmp_path: Path) -> None:

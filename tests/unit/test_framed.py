@@ -57,7 +57,8 @@ def test_named_groups_are_captured_and_those_that_took_no_part_are_empty() -> No
 def test_how_a_pattern_is_shown(pattern: str, shown: str) -> None:
     problem = Matches(re.compile(pattern.encode()))(b"x").problem
     assert problem is not None
-    assert problem.message == f"the frame's body (1 bytes) does not match the regex {shown}"
+    told = f"the frame's body (1 bytes) does not match the regex {shown}: it should begin with 'a'"
+    assert problem.message == told
 
 
 def test_a_regex_matches_wholly() -> None:
@@ -74,9 +75,9 @@ def test_a_regex_matches_wholly() -> None:
             Matches(PING),
             b"-ERR",
             Kind.MISMATCH,
-            None,
+            0,
             "the frame's body (4 bytes) does not match the regex"
-            " '\\+(?P<word>[A-Z]+)(?P<rest> .*)?'",
+            " '\\+(?P<word>[A-Z]+)(?P<rest> .*)?': it should begin with '+'",
         ),
         (HasLength(3), b"four", Kind.SURPLUS, None, "the frame's body has 4 bytes, expected 3"),
         (HasLength(5), b"four", Kind.TRUNCATED, None, "the frame's body has 4 bytes, expected 5"),
