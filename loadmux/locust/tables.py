@@ -50,7 +50,8 @@ def pour(stats: Stats, into: RequestStats, prefix: str = "") -> None:
     for row in rows(stats):
         entry = as_entry(row, into, prefix, now)
         into.entries[(entry.name, entry.method)].extend(entry)
-        into.total.extend(entry)
+        if row.kind != "receive":  # it answers nothing, and its time says nothing of a server
+            into.total.extend(entry)
     for group in stats.faults.values():
         row = stats.connects if group.step == "connect" else stats.row(group.step)
         count_errors(into, row.kind, prefix + group.step, explained(group.kind), group.count, now)

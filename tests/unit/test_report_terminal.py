@@ -96,6 +96,19 @@ def test_a_pass_from_the_first_line_to_the_last() -> None:
     ]
 
 
+def test_receives_are_marked_and_in_no_total() -> None:
+    stats = measured({"ask": [0.010, 0.020], "tell": [0.030]})
+    for row in (stats.row_of("greeting", "receive"), stats.row_of("ask", "receive")):
+        row.samples.append(0.000009)
+        row.fold()
+    threshold = Threshold("p(1) < 1ms", None, "p", "<", 0.001, 0.01)
+    shown = lines(report(stats, [threshold]))
+    assert shown[0] == " THRESHOLD  1 of 1 threshold crossed: p(1) < 1ms"
+    rows = [line.split("  ")[1] for line in shown if re.search(r"\d/s +0 ", line)]
+    assert rows == ["ask", "tell", "greeting (receive)", "ask (receive)", "all exchanges"]
+    assert next(line for line in shown if "all exchanges" in line).split()[2:4] == ["3", "1.50/s"]
+
+
 def test_a_crossed_threshold_and_one_without_samples() -> None:
     thresholds = [
         Threshold("max < 1ms", None, "max", "<", 0.001),

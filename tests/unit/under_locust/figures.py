@@ -99,6 +99,15 @@ def compare(ours: StatsEntry, theirs: StatsEntry) -> None:
     assert here == pytest.approx(there, rel=0.02, abs=0.51)
 
 
+def test_receives_are_in_no_total() -> None:
+    stats = measured({"ask": [0.1]})
+    stats.row_of("greeting", "receive").samples.append(0.001)
+    stats.fold()
+    poured_in = poured(stats)
+    assert poured_in.entries["greeting", "receive"].num_requests == 1
+    assert (poured_in.total.num_requests, poured_in.total.min_response_time) == (1, 100)
+
+
 def test_poured_in_parts_is_poured_at_once() -> None:
     parts = [drawn(10), drawn(20), drawn(30)]
     into = RequestStats()
