@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING
 from loadmux.checking import diagnosis
 from loadmux.checking.rules import Problem, Verifier
 from loadmux.driver.poller import READ
-from loadmux.driver.suspects import ELSEWHERE_IN_STORM, Labelled, Suspects, diagnosed
+from loadmux.driver.suspects import (
+    ELSEWHERE_IN_STORM,
+    Labelled,
+    Suspects,
+    diagnosed,
+    told_by_its_text,
+)
 from loadmux.errors import Evidence, Fault, Kind, Moment
 
 if TYPE_CHECKING:
@@ -114,6 +120,9 @@ def _problem(connection: Connection, came: bytes, problem: Problem, known: Suspe
         elif owners and len(came) >= diagnosis.EVIDENCE:
             kind, owner = Kind.CROSSTALK, owners[0]
             text = f"{text}; {diagnosis.owned(owners)}"
+        elif (finding := told_by_its_text(connection, came, problem, known)) is not None:
+            kind, owner = finding.kind, finding.belongs_to
+            text = f"{text}; {finding.message}"
     found = fault(connection, kind, text, None, problem.offset, owner)
     _show(found, problem.expected, problem.received, problem.offset or 0)
     return found

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 from loadmux.checking.diagnosis import Alike, Finding, diagnose
 from loadmux.checking.recognition import Context, Recognized
-from loadmux.checking.rules import Verifier
+from loadmux.checking.rules import Problem, Verifier, first_difference
 from loadmux.driver.loop import Loop
-from loadmux.errors import DriverFault
+from loadmux.errors import DriverFault, Kind
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
@@ -76,6 +76,27 @@ def diagnosed(connection: Connection, verifier: Verifier, known: Suspects) -> Fi
         crowd=0 if known.context is None else known.context.crowd,
         alike=alike,
     )
+
+
+def told_by_its_text(
+    connection: Connection, came: bytes, problem: Problem, known: Suspects
+) -> Finding | None:
+    """Whose frame it is that a judge has found wrong, if its body says so.
+
+    `came` is the whole frame, `problem` has what was compared.
+    """
+    right, wrong = problem.expected or b"", problem.received
+    at = first_difference(right, wrong)
+    if at >= min(len(right), len(wrong)):
+        return None
+    for received, expected in ((came, b""), (wrong, right)):
+        others, alike = recognized(connection, known, received, expected)
+        if others or alike is not None:
+            crowd = 0 if known.context is None else known.context.crowd
+            owed = [(who, wrong) for who, _ in others]
+            finding = diagnose(right, wrong, at, owed_elsewhere=owed, crowd=crowd, alike=alike)
+            return finding if finding.kind in (Kind.CROSSTALK, Kind.MISMATCH) else None
+    return None
 
 
 def storm(loop: Loop) -> bool:

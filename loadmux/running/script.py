@@ -359,6 +359,8 @@ class _Compiler:
                     return self.shapes.by_rule(rule, inner, opened)
                 if isinstance(body, Exactly):
                     return self.shapes.shape(body.payload, inner, opened)
+            case Answer(form=form) if len(parts := list(form.payloads())) == 1:
+                return self.shapes.shape(parts[0])
         return None
 
     def _owner(self, column: str) -> Owner | None:

@@ -309,6 +309,50 @@ def value(number: int) -> bytes:
     return b"$7\r\nvalue %d\r\n" % number
 
 
+ANOTHERS = """
+steps: [{send: {http: "/${user}"}, expect: {http: {body: "I am ${user} at ${iteration}"}}}]
+"""
+VALUES = 'steps: [{send: {resp: [GET, x]}, expect: {resp: "I am ${user} at ${iteration}"}}]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        (ANOTHERS, b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n%s"),
+        (VALUES, b"$11\r\n%s\r\n"),
+    ],
+    ids=["http", "resp"],
+)
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        (b"I am 1 at 5", "crosstalk", "the reply to user 1, socket main came here"),
+        (b"I am 0 at 7", "mismatch", "it is the reply to iteration 7; this is iteration 0"),
+        (b"I am x at 0", None, ""),
+    ],
+)
+def test_another_s_value_in_a_protocol(
+    text: str, frame: bytes, body: bytes, kind: str | None, message: str
+) -> None:
+    """RESP compares values, so what is nobody's is no more than a mismatch there."""
+    needs.package("h11")
+    kind = kind or ("corrupt" if text is ANOTHERS else "mismatch")
+
+    def serve(connection: socket.socket, number: int) -> None:
+        connection.recv(65536)
+        connection.sendall(frame % body)
+        connection.recv(65536)
+
+    with Server(serve) as server:
+        scenario = scenario_for(text + LOAD, server.url)
+        url = scenario.servers[""].url
+        assert url is not None
+        driven = drive_scenario(scenario, {"": url}, numbers=range(1))
+    assert driven.kinds == {kind: 1}, driven.faults[0].message
+    assert message in driven.faults[0].message
+    assert driven.faults[0].belongs_to == ("user 1, socket main" if kind == "crosstalk" else None)
+
+
 @pytest.mark.parametrize(("text", "say"), [(HTTP, page), (RESP, value)], ids=["http", "resp"])
 def test_a_stale_value_in_a_protocol(text: str, say: Callable[[int], bytes]) -> None:
     needs.package("h11")
