@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
-.PHONY: run test lint types unit bench lock clean
+.PHONY: run test lint types unit bench manual lock clean
 
 run: $(INSTALLED)
 	$(BIN)/loadmux run scenarios/parts.yaml
@@ -43,6 +43,10 @@ $(READY): $(INSTALLED)
 	@echo "make: installing what the tests need into $(VENV)"
 	@$(INSTALL) --editable '.[dev]'
 	@touch $@
+
+# The page of the manual that is made of the declarations of the language.
+manual: $(READY)
+	$(BIN)/python -m loadmux.cli.pages
 
 # Writes down the versions that are installed now; run it after a deliberate upgrade.
 lock:

@@ -155,21 +155,23 @@ def init(
 
 
 def topics_like(incomplete: str) -> list[str]:
-    from loadmux.language.manual import topics
+    from loadmux.cli.pages import names
 
-    return [topic for topic in topics() if topic.startswith(incomplete.lower())]
+    return [topic for topic in names() if topic.startswith(incomplete.lower())]
 
 
 Topic = Annotated[
     str | None,
-    typer.Argument(help="A key of the language, all, or none.", autocompletion=topics_like),
+    typer.Argument(
+        help="A page of the manual, a key of the language, or none.", autocompletion=topics_like
+    ),
 ]
 
 
 @app.command("help")
 def help_command(topic: Topic = None) -> None:
-    """Explain the scenario language, with examples."""
-    from loadmux.cli.reading import explain
+    """Print a page of the manual, or explain a key of the scenario language."""
+    from loadmux.cli.pages import explain
 
     explain(topic)
 

@@ -52,14 +52,6 @@ def write_first(path: Path) -> None:
     print(f"{path} is written; now: loadmux run {shlex.quote(str(path))}")
 
 
-def explain(topic: str | None) -> None:
-    """Print what the reference says of a topic. Raises UsageError where there is no such topic."""
-    from loadmux.language.manual import about
-
-    text = about(topic)
-    deliver(partial(print, text))
-
-
 def print_schema() -> None:
     from loadmux.language.schema import schema
 

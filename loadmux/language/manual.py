@@ -100,18 +100,21 @@ SECTIONS = (
 # fmt: on
 
 
-def about(topic: str | None) -> str:
-    """What there is to say of a topic, without one which topics there are. Raises UsageError."""
+def about(topic: str | None, others: Iterable[str] = ()) -> str:
+    """What there is to say of a topic, without one which topics there are.
+
+    Raises UsageError, which names the nearest topic or one of the `others`.
+    """
     if topic is None:
-        listed = "".join(f"\n  {one.title}{_listed(one)}" for one in SECTIONS)
-        return f"# {TITLE}\n\n{INTRODUCTION}\n\nTopics (and `all`):\n{listed}"
+        listed = "".join(f"\n- {one.title}{_listed(one)}" for one in SECTIONS)
+        return f"## {TITLE}\n\n{INTRODUCTION}\n\nTopics (and `all`):\n{listed}"
     if topic.lower() == "all":
         return "\n\n".join([f"# {TITLE}", INTRODUCTION, *map(_page, SECTIONS)])
     found = [_page(one) for one in SECTIONS if one.title.lower() == topic.lower()]
     found += [_about_key(key, one) for one, key in _every_key() if key.name == topic.lower()]
     if found:
         return "\n\n".join(found)
-    near = difflib.get_close_matches(topic.lower()[:100], topics(), 1)
+    near = difflib.get_close_matches(topic.lower()[:100], [*topics(), *others], 1)
     hint = f"did you mean {near[0]!r}?" if near else "`loadmux help` lists them"
     raise UsageError(f"help: no such topic {topic[:60]!r}; {hint}")
 
@@ -133,7 +136,7 @@ def _every_key() -> Iterator[tuple[Section, Key]]:
 
 def _listed(section: Section) -> str:
     names = [key.name for one, key in _every_key() if one is section]
-    return "".join(f"\n      {', '.join(names[i : i + 8])}" for i in range(0, len(names), 8))
+    return f": {', '.join(names)}" if names else ""
 
 
 def _page(section: Section) -> str:

@@ -1,4 +1,4 @@
-"""The README's examples, as they stand there."""
+"""The examples of README and of the manual's pages, as they stand there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from commands import ROOT, loadmux, program, run, started
 
 def example(name: str, folder: Path) -> Path:
     """The block whose first line is `# NAME`, as a file."""
-    text = (ROOT / "README.md").read_text()
+    pages = [ROOT / "README.md", *sorted((ROOT / "loadmux/manual").glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages)
     (block,) = re.findall(
         rf"^```\w+\n(# {re.escape(name)}\n.*?)^```", text, re.MULTILINE | re.DOTALL
     )
@@ -39,3 +40,21 @@ def test_publish_and_subscribe_with_redis(tmp_path: Path) -> None:
     assert done.code == 0, done.out
     rows = {row["name"]: row["count"] for row in done.told["steps"]}
     assert rows["heard"] == rows["said"] > 0
+
+
+def test_links_lead_somewhere() -> None:
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "loadmux/manual").glob("*.md"),
+    ]:
+        for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+            file, _, anchor = target.partition("#")
+            if file.startswith(("http:", "https:")):
+                continue
+            found = page.parent / file if file else page
+            assert found.exists(), f"{page.name}: {target}"
+            if anchor and found.suffix == ".md":
+                titles = re.findall(r"^#+ (.+)$", found.read_text(), re.MULTILINE)
+                slugs = [re.sub(r"[^\w\- ]", "", one.lower()).replace(" ", "-") for one in titles]
+                assert anchor in slugs, f"{page.name}: {target}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import needs
 import pytest
-from commands import loadmux, run
+from commands import ROOT, loadmux, run
 from examples import Example, Runner, examples, running
 from language import LANGUAGE, words
 from loader_cases import plain
@@ -85,11 +85,22 @@ def test_help_prints_a_topic(tmp_path: Path) -> None:
     assert done.out.startswith("### half_close (Steps)\n")
     assert "```yaml" in done.out
     done = loadmux("help", cwd=tmp_path)
-    assert "\n  Steps\n" in done.out
+    assert "\n- Steps: " in done.out
     assert "receive_buffer, send_buffer" in done.out
+    assert "\n- `faults`: Faults and verdicts\n" in done.out
+    done = loadmux("help", "faults", cwd=tmp_path)
+    assert done.out.startswith("# Faults and verdicts\n")
+    done = loadmux("help", "protocols", cwd=tmp_path)
+    assert done.out.startswith("# Protocols\n")
+    assert "\n## Protocols\n" in done.out
     done = loadmux("help", "half_clos", cwd=tmp_path)
     assert done.code == 2
     assert done.err == "loadmux: help: no such topic 'half_clos'; did you mean 'half_close'?\n"
+
+
+def test_the_page_of_the_reference_is_what_the_declarations_say() -> None:
+    page = ROOT / "loadmux/manual/language.md"
+    assert page.read_text() == manual.about("all") + "\n", "write it anew: make manual"
 
 
 def test_the_shell_completes_a_topic(tmp_path: Path) -> None:

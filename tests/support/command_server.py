@@ -61,6 +61,7 @@ def main() -> None:
     # What a command would import is there before it is forked.
     import loadmux.cli.app
     import loadmux.cli.ending
+    import loadmux.cli.pages
     import loadmux.cli.reading
     import loadmux.cli.running
     import loadmux.cli.serving  # noqa: F401

@@ -122,10 +122,16 @@ def test_shipped_scenarios(path: Path) -> None:
     assert not list(needs.validator(schema(models())).iter_errors(values(path)))
 
 
-README = re.findall(r"^```yaml\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "loadmux/manual").glob("*.md"))]
+SHOWN = [
+    text
+    for page in PAGES
+    if page.stem != "language"  # made of the reference's examples, which have a test of their own
+    for text in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)
+]
 
 
-@pytest.mark.parametrize("text", [text for text in README if not text.startswith("# yaml-lang")])
+@pytest.mark.parametrize("text", [text for text in SHOWN if not text.startswith("# yaml-lang")])
 def test_examples_of_the_readme(text: str) -> None:
     assert accepts(text)
 
