@@ -15,7 +15,9 @@ from __future__ import annotations
 import asyncio
 import socket
 
-from serving import Model, Service, pieces, run
+from model import Model
+from rules import pieces
+from serving import Service, run
 
 MODEL = Model(
     name="asyncio",
@@ -112,7 +114,7 @@ class Server:
 
     def accept(self) -> None:
         """Give each client that waits a coroutine, run as a task."""
-        for sock in self.service.arrivals():
+        for sock in self.service.listener.arrivals():
             sock.setblocking(False)
             conversation = Conversation(self.service, sock)
             task = asyncio.create_task(conversation.run())

@@ -7,7 +7,8 @@ server for everybody, for as long as it likes.
 """
 
 from connections import Conversation
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="blocking",
@@ -22,7 +23,7 @@ def serve(service: Service) -> None:
     """Serve one client after the other."""
     service.listener.setblocking(True)
     stopping = service.stop_in_thread()
-    while (sock := service.accept()) is not None:
+    while (sock := service.listener.accept()) is not None:
         with Conversation(service, sock) as client:
             while chunk := client.receive():
                 client.answer(chunk)

@@ -17,8 +17,9 @@ import socket
 import threading
 from types import TracebackType
 
+from rules import pieces
 from secured import Secured
-from serving import Service, pieces
+from serving import Service
 
 UNSENT_LIMIT = 256 * 1024
 """Bytes a client may leave unread in our memory before we stop reading from it."""

@@ -15,7 +15,8 @@ it comes back into `ready` by the edge of writing, when there is room again.
 import select
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="epoll_et",
@@ -52,7 +53,7 @@ def serve(service: Service) -> None:
                 ready |= clients
         if arriving:
             arriving = False
-            for sock in service.arrivals():
+            for sock in service.listener.arrivals():
                 arriving = True  # until a round of arrivals finds nobody
                 client = Client(service, sock)
                 clients[client.fd] = client

@@ -16,8 +16,10 @@ import socket
 import threading
 import time
 
+from arguments import positive
 from connections import Client
-from serving import Model, Service, positive, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="epoll_oneshot",
@@ -62,7 +64,7 @@ class Server:
 
     def welcome(self) -> None:
         """Take in who waits to be accepted."""
-        for sock in self.service.arrivals():
+        for sock in self.service.listener.arrivals():
             client = LockedClient(self.service, sock)
             self.clients[client.fd] = client
             self.epoll.register(client.fd, select.EPOLLIN | select.EPOLLONESHOT)
@@ -111,7 +113,7 @@ def serve(service: Service) -> None:
     server = Server(service)
     for _ in range(service.settings.workers):
         threading.Thread(target=server.work, daemon=True).start()
-    service.wait_for_stop()
+    service.stop.wait()
     server.stop()
 
 

@@ -13,7 +13,8 @@ are told. Closing a descriptor removes it from the set, but only with its last d
 import select
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="epoll",
@@ -49,7 +50,7 @@ def serve(service: Service) -> None:
                     client.finish()
                     follow(epoll, clients, client)
             else:
-                for sock in service.arrivals():
+                for sock in service.listener.arrivals():
                     client = Client(service, sock)
                     clients[client.fd] = client
                     epoll.register(client.fd, select.EPOLLIN)

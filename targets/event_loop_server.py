@@ -18,7 +18,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 READ, WRITE = 1, 2
 Handler = Callable[[int], None]
@@ -178,7 +179,7 @@ class Server:
 
     def accept(self, events: int) -> None:
         """Take in who waits to be accepted."""
-        for sock in self.service.arrivals():
+        for sock in self.service.listener.arrivals():
             Connection(self, Client(self.service, sock))
 
     def stop(self, events: int) -> None:

@@ -14,8 +14,10 @@ import select
 import signal
 import socket
 
+from children import child_exit, end_children, fork, reap
 from connections import Conversation
-from serving import Model, Service, reap, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="fork",
@@ -27,30 +29,30 @@ MODEL = Model(
 
 def serve(service: Service) -> None:
     """Accept and fork; reap the children that have ended."""
-    service.hear_children()
+    service.stop.hear_children()
     children: set[int] = set()
     arrived: set[int] = set()
+    waited = service.listener.fileno(), service.stop.fileno()
     while not arrived & {signal.SIGINT, signal.SIGTERM}:
-        ready, _, _ = select.select([service.listener, service.stop], [], [])
-        if service.stop in ready:
-            arrived = service.signals()
+        ready, _, _ = select.select(waited, [], [])
+        if service.stop.fileno() in ready:
+            arrived = service.stop.arrived()
             reap(children)
-        elif (sock := service.accept()) is not None:
+        elif (sock := service.listener.accept()) is not None:
             start_child(service, sock, children)
     service.listener.close()
-    service.unlink()
-    service.end_children(children)
+    end_children(children)
 
 
 def start_child(service: Service, sock: socket.socket, children: set[int]) -> None:
     """Fork a child that serves this client."""
     try:
-        pid = service.fork()
+        pid = fork(service)
     except OSError:
-        service.refuse(sock, "no more processes")
+        service.listener.refuse(sock, "no more processes")
         return
     if pid == 0:
-        with service.child_exit():
+        with child_exit(service):
             service.listener.close()
             service.stop_in_thread()
             converse(service, sock)

@@ -14,7 +14,8 @@ import socket
 from typing import Any
 
 from connections import Conversation
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="gevent",
@@ -34,8 +35,8 @@ def serve(service: Service) -> None:
     """Accept in one greenlet, serve each client in another, wait for the signal in this one."""
     gevent: Any = importlib.import_module("gevent")
     gevent_socket: Any = importlib.import_module("gevent.socket")
-    plain = service.listener
-    service.listener = gevent_socket.socket(plain.family, plain.type, fileno=plain.detach())
+    plain = service.listener.sock
+    service.listener.sock = gevent_socket.socket(plain.family, plain.type, fileno=plain.detach())
     acceptor = gevent.spawn(accept, gevent, service)
     gevent_socket.wait_read(service.stop.fileno())
     acceptor.kill()
@@ -49,7 +50,7 @@ def serve(service: Service) -> None:
 
 def accept(gevent: Any, service: Service) -> None:
     """Give each client a greenlet."""
-    while (sock := service.accept()) is not None:
+    while (sock := service.listener.accept()) is not None:
         gevent.spawn(converse, service, sock)
 
 

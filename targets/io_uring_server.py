@@ -22,8 +22,11 @@ import socket
 from collections import deque
 
 from connections import UNSENT_LIMIT
+from model import Model
 from ring import Ring, refusal
-from serving import Model, Service, pieces, run, send_at_once
+from rules import pieces
+from serving import Service, run
+from sockets import send_at_once
 
 MODEL = Model(
     name="io_uring",
@@ -121,7 +124,7 @@ class Server:
         self.service = service
         self.connections: dict[int, Connection] = {}
         self.listener = service.listener.fileno()
-        self.family = service.listener.family
+        self.family = service.listener.sock.family
         service.listener.setblocking(True)
         self.ring = Ring()
         self.ring.accept(about(ACCEPT), self.listener)

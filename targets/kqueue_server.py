@@ -19,7 +19,8 @@ import select
 from typing import Any
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="kqueue",
@@ -70,7 +71,7 @@ def serve(service: Service) -> None:
                     client.finish()
                     follow(queue, changes, clients, client)
             elif fd == listener:
-                for sock in service.arrivals():
+                for sock in service.listener.arrivals():
                     client = Client(service, sock)
                     clients[client.fd] = client
                     follow(queue, changes, clients, client)

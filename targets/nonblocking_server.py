@@ -10,8 +10,10 @@ its successors exist to ask the kernel instead.
 
 import time
 
+from arguments import seconds
 from connections import Client
-from serving import Model, Service, run, seconds
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="nonblocking",
@@ -35,11 +37,11 @@ def serve(service: Service) -> None:
     while service.busy(clients):
         active = False
         if service.deadline is None:
-            for sock in service.arrivals():
+            for sock in service.listener.arrivals():
                 client = Client(service, sock)
                 clients[client.fd] = client
                 active = True
-            if service.stop_requested:
+            if service.stop.requested:
                 service.begin_stop()
                 for client in clients.values():
                     client.finish()

@@ -12,7 +12,8 @@ again. Interest in writing must be withdrawn when nothing is owed, or each wait 
 import select
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="poll",
@@ -47,7 +48,7 @@ def serve(service: Service) -> None:
                     client.finish()
                     follow(poll, clients, client)
             else:
-                for sock in service.arrivals():
+                for sock in service.listener.arrivals():
                     client = Client(service, sock)
                     clients[client.fd] = client
                     poll.register(client.fd, select.POLLIN)

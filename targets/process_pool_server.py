@@ -8,8 +8,11 @@ a worker dies, it reaps it and forks another.
 
 import signal
 
+from arguments import positive
+from children import child_exit, end_children, fork, reap
 from connections import Conversation
-from serving import Model, Service, positive, reap, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="process_pool",
@@ -23,25 +26,24 @@ MODEL = Model(
 
 def serve(service: Service) -> None:
     """Keep the workers running until a signal comes."""
-    service.hear_children()
+    service.stop.hear_children()
     service.listener.setblocking(True)
     workers: set[int] = set()
     arrived: set[int] = set()
     while not arrived & {signal.SIGINT, signal.SIGTERM}:
         while len(workers) < service.settings.workers:
             workers.add(start_worker(service))
-        arrived = service.signals()  # blocks
+        arrived = service.stop.arrived()  # blocks
         reap(workers)
     service.listener.close()
-    service.unlink()
-    service.end_children(workers)
+    end_children(workers)
 
 
 def start_worker(service: Service) -> int:
     """Fork a worker; returns, in the parent, its process id."""
-    pid = service.fork()
+    pid = fork(service)
     if pid == 0:
-        with service.child_exit():
+        with child_exit(service):
             service.stop_in_thread()
             work(service)
     return pid
@@ -49,7 +51,7 @@ def start_worker(service: Service) -> int:
 
 def work(service: Service) -> None:
     """Serve one client after the other, for ever."""
-    while (sock := service.accept()) is not None:
+    while (sock := service.listener.accept()) is not None:
         with Conversation(service, sock) as client:
             while chunk := client.receive():
                 client.answer(chunk)

@@ -14,7 +14,9 @@ The third set is for out-of-band data, not for errors: errors make a descriptor 
 import select
 
 from connections import Client
-from serving import FD_SETSIZE, Model, Service, run
+from model import Model
+from serving import Service, run
+from sockets import FD_SETSIZE
 
 MODEL = Model(
     name="select",
@@ -49,9 +51,11 @@ def serve(service: Service) -> None:
                     client.finish()
                     follow(readers, writers, clients, client)
             elif fd in readers:
-                for sock in service.arrivals():
+                for sock in service.listener.arrivals():
                     if sock.fileno() >= FD_SETSIZE:
-                        service.refuse(sock, f"select() cannot watch descriptor {FD_SETSIZE}")
+                        service.listener.refuse(
+                            sock, f"select() cannot watch descriptor {FD_SETSIZE}"
+                        )
                         continue
                     client = Client(service, sock)
                     clients[client.fd] = client

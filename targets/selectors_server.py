@@ -14,7 +14,9 @@ from argparse import ArgumentTypeError
 from selectors import EVENT_READ, EVENT_WRITE, BaseSelector
 
 from connections import Client
-from serving import FD_SETSIZE, Model, Service, run
+from model import Model
+from serving import Service, run
+from sockets import FD_SETSIZE
 
 KINDS = {
     "select": "SelectSelector",
@@ -74,11 +76,13 @@ def serve(service: Service) -> None:
                     client.finish()
                     follow(selector, clients, client)
             elif key.fileobj is service.listener:
-                for sock in service.arrivals():
+                for sock in service.listener.arrivals():
                     if isinstance(selector, selectors.SelectSelector) and (
                         sock.fileno() >= FD_SETSIZE
                     ):
-                        service.refuse(sock, f"select() cannot watch descriptor {FD_SETSIZE}")
+                        service.listener.refuse(
+                            sock, f"select() cannot watch descriptor {FD_SETSIZE}"
+                        )
                         continue
                     client = Client(service, sock)
                     clients.add(client)

@@ -23,7 +23,8 @@ import signal
 import socket
 
 from connections import Client
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="signal",
@@ -84,7 +85,7 @@ def serve(service: Service) -> None:
     ready: dict[int, Client] = {}
     queue.arm(listener)
     arriving = True
-    stopping = service.stop_requested  # a signal that came before they were blocked
+    stopping = service.stop.requested  # a signal that came before they were blocked
     while service.busy(clients):
         patience = 0 if ready or arriving or stopping else service.patience()
         for _ in range(SIGNALS_AT_ONCE):
@@ -110,7 +111,7 @@ def serve(service: Service) -> None:
             ready |= clients
         if arriving:
             arriving = False
-            for sock in service.arrivals():
+            for sock in service.listener.arrivals():
                 arriving = True  # until a round of arrivals finds nobody
                 client = Client(service, sock)
                 queue.arm(client.fd)

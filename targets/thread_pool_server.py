@@ -9,8 +9,10 @@ stop the server for all others until one of them goes.
 
 import threading
 
+from arguments import positive
 from connections import Conversation
-from serving import Model, Service, positive, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="thread_pool",
@@ -33,7 +35,7 @@ def serve(service: Service) -> None:
 
 def work(service: Service) -> None:
     """Serve one client after the other, for ever."""
-    while (sock := service.accept()) is not None:
+    while (sock := service.listener.accept()) is not None:
         with Conversation(service, sock) as client:
             while chunk := client.receive():
                 client.answer(chunk)

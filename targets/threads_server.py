@@ -13,7 +13,8 @@ import socket
 import threading
 
 from connections import Conversation
-from serving import Model, Service, run
+from model import Model
+from serving import Service, run
 
 MODEL = Model(
     name="threads",
@@ -27,11 +28,11 @@ def serve(service: Service) -> None:
     """Accept for ever; each client gets a thread."""
     service.listener.setblocking(True)
     stopping = service.stop_in_thread()
-    while (sock := service.accept()) is not None:
+    while (sock := service.listener.accept()) is not None:
         try:
             threading.Thread(target=converse, args=(service, sock), daemon=True).start()
         except RuntimeError:
-            service.refuse(sock, "no more threads")
+            service.listener.refuse(sock, "no more threads")
     stopping.join()
 
 

@@ -16,7 +16,10 @@ import select
 import socket
 from collections.abc import Iterator
 
-from serving import RULES, UNASKED, Model, Service, run
+from lies import UNASKED
+from model import Model
+from rules import RULES
+from serving import Service, run
 
 MODEL = Model(
     name="udp",
@@ -37,20 +40,20 @@ Address = tuple[str, int] | tuple[str, int, int, int]
 
 def serve(service: Service) -> None:
     """Answer datagrams until stopped."""
-    make_room(service.listener)
+    make_room(service.listener.sock)
     replies = Replies(service)
     ready = select.poll()
     ready.register(service.listener, select.POLLIN)
     ready.register(service.stop, select.POLLIN)
-    while not service.stop_requested:
+    while not service.stop.requested:
         ready.poll()
         for _ in range(BATCH):
             try:
-                datagram, sender = service.listener.recvfrom(service.read_size)
+                datagram, sender = service.listener.sock.recvfrom(service.read_size)
             except BlockingIOError:
                 break
             for reply in replies.to(datagram, sender):
-                send(service.listener, reply, sender)
+                send(service.listener.sock, reply, sender)
 
 
 def make_room(sock: socket.socket) -> None:

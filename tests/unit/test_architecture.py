@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,15 @@ def test_targets_and_loadmux_never_import_each_other() -> None:
     bundled = {path.stem for path in modules("targets")}
     for path in modules("loadmux"):
         assert not any(name.split(".")[0] in bundled | {"targets"} for name in imported(path)), path
+
+
+def test_no_modules_of_the_targets_import_each_other() -> None:
+    names = {path.stem for path in modules("targets")}
+    needs = {
+        path.stem: {name.split(".")[0] for name in imported(path)} & names
+        for path in modules("targets")
+    }
+    TopologicalSorter(needs).prepare()  # raises CycleError, which names the circle
 
 
 def test_no_target_shadows_the_standard_library() -> None:
