@@ -115,7 +115,7 @@ class Server:
     def accept(self) -> None:
         """Give each client that waits a coroutine, run as a task."""
         for sock in self.service.listener.arrivals():
-            sock.setblocking(False)
+            sock.setblocking(False)  # never inherited from the listener on Linux, accept(2)
             conversation = Conversation(self.service, sock)
             task = asyncio.create_task(conversation.run())
             self.conversations[task] = conversation

@@ -27,7 +27,7 @@ def serve(service: Service) -> None:
         with Conversation(service, sock) as client:
             while chunk := client.receive():
                 client.answer(chunk)
-    stopping.join()
+    stopping.join()  # it is a daemon: what is owed must be out before we end
 
 
 if __name__ == "__main__":

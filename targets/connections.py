@@ -67,6 +67,7 @@ class Client:
     @property
     def wants_read(self) -> bool:
         """Whether bytes that came in should be read."""
+        # A client that is ending is read from all the same: closing on unread bytes is a reset.
         return self.input_open and (self.ending or len(self.owed) <= UNSENT_LIMIT)
 
     @property
@@ -85,7 +86,7 @@ class Client:
             return False
         try:
             chunk = self.sock.recv(self.service.read_size)
-            if not chunk:
+            if not chunk:  # a half-close: readable for ever from here on, so interest must go
                 self.input_open = False
                 return False
             if not self.ending:
@@ -94,7 +95,7 @@ class Client:
                 self.input_open = False  # no event will tell it: the bytes were read with the rest
         except BlockingIOError:
             return False
-        except OSError:
+        except OSError:  # a reset, of which any call may be the first to tell
             self._lose()
             return False
         if self.ending:
@@ -133,12 +134,13 @@ class Client:
     def _send(self, reply: bytes) -> None:
         if not self.owed and reply:
             try:
+                # At once, mostly there is room: to be told so first would cost three more calls.
                 sent = self.sock.send(reply[: self.stride])
             except BlockingIOError:
                 sent = 0
             if sent == len(reply):
                 return
-            reply = reply[sent:]
+            reply = reply[sent:]  # send(2) may take a part: the rest is owed, in order
         self.owed += reply
 
     def _end(self) -> None:
@@ -167,7 +169,7 @@ class Conversation:
 
     def __init__(self, service: Service, sock: socket.socket) -> None:
         sock = service.secured(sock)
-        sock.setblocking(True)
+        sock.setblocking(True)  # on BSD it inherits the listener's O_NONBLOCK, accept(2)
         self.service = service
         self.sock = sock
         self.reply_to = service.answers(sock, self._end)
@@ -177,7 +179,7 @@ class Conversation:
 
     def __enter__(self) -> Conversation:
         self.service.conversations.add(self)
-        if self.service.deadline is not None:
+        if self.service.deadline is not None:  # whoever stops us may have looked before
             self.finish()
         return self
 
@@ -199,6 +201,7 @@ class Conversation:
     def finish(self) -> None:
         """Answer no more: end the output now, or when the reply that is being sent is out."""
         self._end()
+        # Never wait here: its thread may block in sendall() for as long as its client likes.
         if self.sending.acquire(blocking=False):
             self._end_output()
             self.sending.release()

@@ -37,8 +37,9 @@ def serve(service: Service) -> None:
     listener = service.listener.fileno()
     epoll = select.epoll()
     epoll.register(stop, select.EPOLLIN)
-    epoll.register(listener, select.EPOLLIN | select.EPOLLET)
+    epoll.register(listener, select.EPOLLIN | select.EPOLLET)  # one edge may mean many clients
     while service.busy(clients):
+        # Never wait while an edge is unfinished: the kernel has said it, and will not again.
         for fd, _ in epoll.poll(0 if ready or arriving else service.patience()):
             if fd in clients:
                 ready[fd] = clients[fd]
@@ -50,19 +51,21 @@ def serve(service: Service) -> None:
                 arriving = False
                 for client in clients.values():
                     client.finish()
-                ready |= clients
+                ready |= clients  # those at rest may be done now, and no edge will say so
         if arriving:
             arriving = False
             for sock in service.listener.arrivals():
                 arriving = True  # until a round of arrivals finds nobody
                 client = Client(service, sock)
                 clients[client.fd] = client
+                # What came before this line is an edge all the same: registering looks, epoll(7).
                 epoll.register(client.fd, select.EPOLLIN | select.EPOLLOUT | select.EPOLLET)
+        # Drained by one read a round: to EAGAIN at one go, a fast client would starve the rest.
         for fd, client in list(ready.items()):
             if not take_turn(client):
                 del ready[fd]
             if client.done:
-                epoll.unregister(fd)
+                epoll.unregister(fd)  # close(2) does it only with the last duplicate
                 del clients[fd]
                 client.close()
     for client in clients.values():

@@ -55,6 +55,7 @@ class Server:
     def work(self) -> None:
         """Take one event after the other, for ever."""
         while True:
+            # One at a time: others of the batch would be disarmed, and wait for this thread.
             for fd, events in self.epoll.poll(maxevents=1):
                 if fd == self.listener:
                     self.welcome()
@@ -66,9 +67,9 @@ class Server:
         """Take in who waits to be accepted."""
         for sock in self.service.listener.arrivals():
             client = LockedClient(self.service, sock)
-            self.clients[client.fd] = client
+            self.clients[client.fd] = client  # before arming: another thread may be told at once
             self.epoll.register(client.fd, select.EPOLLIN | select.EPOLLONESHOT)
-        if self.service.deadline is None:
+        if self.service.deadline is None:  # else it is out of the set for good
             self.epoll.modify(self.listener, select.EPOLLIN | select.EPOLLONESHOT)
 
     def attend(self, client: LockedClient, events: int) -> None:
@@ -93,6 +94,7 @@ class Server:
             events |= select.EPOLLIN
         if client.wants_write:
             events |= select.EPOLLOUT
+        # Always, even if the interest is the same: each event has disarmed it.
         self.epoll.modify(client.fd, events)
 
     def stop(self) -> None:

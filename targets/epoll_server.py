@@ -53,6 +53,7 @@ def serve(service: Service) -> None:
                 for sock in service.listener.arrivals():
                     client = Client(service, sock)
                     clients[client.fd] = client
+                    # No read yet: nothing may have come, and if it has, the next wait says so.
                     epoll.register(client.fd, select.EPOLLIN)
                     client.watched = select.EPOLLIN
     for client in clients.values():
@@ -62,14 +63,14 @@ def serve(service: Service) -> None:
 def follow(epoll: select.epoll, clients: dict[int, Client], client: Client) -> None:
     """Tell epoll what the client waits for now, if that has changed."""
     if client.done:
-        epoll.unregister(client.fd)
+        epoll.unregister(client.fd)  # close(2) does it only with the last duplicate
         del clients[client.fd]
         client.close()
         return
     events = select.EPOLLIN if client.wants_read else 0
     if client.wants_write:
         events |= select.EPOLLOUT
-    if events != client.watched:
+    if events != client.watched:  # told always, it would be a third system call an exchange
         epoll.modify(client.fd, events)
         client.watched = events
 

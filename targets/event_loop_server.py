@@ -71,6 +71,7 @@ class EpollPoller:
     def wait(self, timeout: float | None) -> Iterable[tuple[int, int]]:
         """See `Poller`."""
         for fd, mask in self.epoll.poll(timeout):
+            # ERR and HUP come unasked, as both: the call that is made of it tells the errno.
             readable = READ if mask & ~select.EPOLLOUT else 0
             writable = WRITE if mask & ~select.EPOLLIN else 0
             yield fd, readable | writable
@@ -127,7 +128,7 @@ class EventLoop:
         """Run while `going()`, waiting no longer than `patience()` seconds at a time."""
         while going():
             for fd, events in self.poller.wait(patience()):
-                handler = self.handlers.get(fd)
+                handler = self.handlers.get(fd)  # None: removed by one before it in this batch
                 if handler is not None:
                     handler(events)
 

@@ -37,7 +37,7 @@ def serve(service: Service) -> None:
         ready, _, _ = select.select(waited, [], [])
         if service.stop.fileno() in ready:
             arrived = service.stop.arrived()
-            reap(children)
+            reap(children)  # all that ended: SIGCHLD of several merges into one
         elif (sock := service.listener.accept()) is not None:
             start_child(service, sock, children)
     service.listener.close()
@@ -53,11 +53,11 @@ def start_child(service: Service, sock: socket.socket, children: set[int]) -> No
         return
     if pid == 0:
         with child_exit(service):
-            service.listener.close()
+            service.listener.close()  # the port stays taken while any child has a copy
             service.stop_in_thread()
             converse(service, sock)
     children.add(pid)
-    sock.close()
+    sock.close()  # our copy, or the child's close(2) sends the client no end
 
 
 def converse(service: Service, sock: socket.socket) -> None:

@@ -39,7 +39,7 @@ def serve(service: Service) -> None:
     service.listener.sock = gevent_socket.socket(plain.family, plain.type, fileno=plain.detach())
     acceptor = gevent.spawn(accept, gevent, service)
     gevent_socket.wait_read(service.stop.fileno())
-    acceptor.kill()
+    acceptor.kill()  # before closing: it waits for the listener's number in gevent's loop
     service.begin_stop()
     conversations = list(service.conversations)
     for conversation in conversations:

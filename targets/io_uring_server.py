@@ -93,7 +93,7 @@ class Connection:
             self.lose()
             return
         self.unsent -= result
-        if result < len(sending):
+        if result < len(sending):  # the kernel took a part: the rest goes before what came later
             self.owed.appendleft(sending[result:])
 
     def next_send(self) -> bytes:
@@ -125,7 +125,7 @@ class Server:
         self.connections: dict[int, Connection] = {}
         self.listener = service.listener.fileno()
         self.family = service.listener.sock.family
-        service.listener.setblocking(True)
+        service.listener.setblocking(True)  # or the kernel completes with EAGAIN at once
         self.ring = Ring()
         self.ring.accept(about(ACCEPT), self.listener)
         self.word = ctypes.create_string_buffer(1)
@@ -163,6 +163,7 @@ class Server:
             self.proceed(connection)
         elif -result in STARVED:
             self.service.log(f"clients wait in the backlog: {os.strerror(-result)}")
+            # Asked again at once, it would fail at once, for as long as there is no descriptor.
             self.ring.sleep(about(RETRY_ACCEPT), RETRY_SECONDS)
             return
         if self.service.deadline is None:
@@ -174,6 +175,7 @@ class Server:
         if connection.lost:
             self.abandon(connection)
             return
+        # One send at a time: two under way may complete in parts, and mix their bytes.
         if connection.owed and not connection.sending:
             self.ring.send(about(SEND, fd), fd, connection.next_send())
         if connection.ending and connection.output_open and not connection.sending:
@@ -196,7 +198,7 @@ class Server:
         if connection.sending:
             self.ring.cancel(about(CANCEL), about(SEND, fd))
         if not (connection.receiving or connection.sending):
-            del self.connections[fd]
+            del self.connections[fd]  # not before: until then the kernel may write to its buffer
             connection.sock.close()
 
     def stop(self) -> None:

@@ -56,7 +56,7 @@ def serve(service: Service) -> None:
         changes.clear()
         for event in queue.control(told, EVENTS_AT_ONCE, service.patience()):
             fd = event.ident
-            if fd in clients:
+            if fd in clients:  # not closed by its other filter, in the same batch
                 client = clients[fd]
                 if event.filter == bsd.KQ_FILTER_READ:
                     client.read()
@@ -84,7 +84,7 @@ def follow(queue: Any, changes: Changes, clients: dict[int, Client], client: Cli
     filters = {READ: bsd.KQ_FILTER_READ, WRITE: bsd.KQ_FILTER_WRITE}
     if client.done:
         for bit, kind in filters.items():
-            changes.pop((client.fd, kind), None)
+            changes.pop((client.fd, kind), None)  # the number may be another client's by then
             if client.watched & bit:
                 remove(queue, client.fd, kind)
         del clients[client.fd]

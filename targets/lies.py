@@ -60,7 +60,7 @@ class Mailbox:
 
     def exchange(self, reply: bytes, sock: socket.socket) -> bytes:
         """The reply that was held, whose owner is sent `reply`; or empty, and `reply` is held."""
-        held, fds, _, _ = socket.recv_fds(self.inside, self.SIZE, 1)
+        held, fds, _, _ = socket.recv_fds(self.inside, self.SIZE, 1)  # blocks: it is the lock
         if not fds:
             socket.send_fds(self.outside, [reply], [sock.fileno()])
             return b""

@@ -168,6 +168,7 @@ def listen(settings: Settings, datagrams: bool) -> socket.socket:
     try:
         sock.bind(address)
         if not datagrams:
+            # A queue that is full drops SYNs: clients then connect after 1 s, 3 s or 7 s.
             sock.listen(settings.backlog)
     except OSError:
         sock.close()

@@ -45,6 +45,7 @@ def serve(service: Service) -> None:
                 service.begin_stop()
                 for client in clients.values():
                     client.finish()
+        # One turn for each, not until it is drained: one that sends for ever would have all.
         for client in list(clients.values()):
             read = client.read()
             active = client.write() or read or active

@@ -32,6 +32,7 @@ def serve(service: Service) -> None:
     poll.register(stop, select.POLLIN)
     while service.busy(clients):
         patience = service.patience()
+        # poll(2) counts milliseconds; select(2) and epoll, in Python, seconds.
         for fd, events in poll.poll(None if patience is None else patience * 1000):
             if fd in clients:
                 client = clients[fd]
@@ -60,7 +61,7 @@ def serve(service: Service) -> None:
 def follow(poll: select.poll, clients: dict[int, Client], client: Client) -> None:
     """Note for the next wait what the client waits for now, if that has changed."""
     if client.done:
-        poll.unregister(client.fd)
+        poll.unregister(client.fd)  # or a closed number is POLLNVAL at each wait: a loop at 100%
         del clients[client.fd]
         client.close()
         return

@@ -34,7 +34,7 @@ def serve(service: Service) -> None:
         while len(workers) < service.settings.workers:
             workers.add(start_worker(service))
         arrived = service.stop.arrived()  # blocks
-        reap(workers)
+        reap(workers)  # all that ended: SIGCHLD of several merges into one
     service.listener.close()
     end_children(workers)
 

@@ -176,9 +176,10 @@ class Ring:
 
         A result below 0 is an errno, negated. The list is empty after a signal.
         """
-        self._words[self._tail_word] = self._tail & WRAP
+        self._words[self._tail_word] = self._tail & WRAP  # after the requests: it publishes them
         new = self._mask + 1 - self._room
         try:
+            # No waiting while some are not submitted: they may be what would complete.
             syscall(NR_ENTER, self.fd, new, 0 if self._waiting else 1, GET_EVENTS, None, 0)
         except OSError as error:  # EBUSY, EAGAIN: no more until we have taken what is completed
             if error.errno not in (errno.EINTR, errno.EBUSY, errno.EAGAIN):
@@ -203,6 +204,7 @@ class Ring:
         found = list(COMPLETION.iter_unpack(self._completions[max(first, 0) : last]))
         if first < 0:  # they begin at the end of the ring and go on at its start
             found = [*COMPLETION.iter_unpack(self._completions[first:]), *found]
+        # After the copy: from here on the kernel may write over what was taken.
         self._words[self._head_word] = self._head = tail
         return found
 

@@ -40,7 +40,7 @@ def serve(service: Service) -> None:
             client.write()
             follow(readers, writers, clients, client)
         for fd in readable:
-            if fd in clients:
+            if fd in clients:  # not closed above, while it was writable
                 client = clients[fd]
                 client.read()
                 follow(readers, writers, clients, client)
@@ -50,9 +50,9 @@ def serve(service: Service) -> None:
                 for client in list(clients.values()):
                     client.finish()
                     follow(readers, writers, clients, client)
-            elif fd in readers:
+            elif fd in readers:  # the listener, unless this wait has told us to stop
                 for sock in service.listener.arrivals():
-                    if sock.fileno() >= FD_SETSIZE:
+                    if sock.fileno() >= FD_SETSIZE:  # the number counts, not how many there are
                         service.listener.refuse(
                             sock, f"select() cannot watch descriptor {FD_SETSIZE}"
                         )
@@ -69,6 +69,7 @@ def follow(
 ) -> None:
     """Put the client into the sets that it belongs to now."""
     if client.done:
+        # Of both, before closing: one closed number in a set is EBADF for all, at each wait.
         readers.discard(client.fd)
         writers.discard(client.fd)
         del clients[client.fd]

@@ -62,7 +62,7 @@ def serve(service: Service) -> None:
     while service.busy(clients):
         for key, events in selector.select(service.patience()):
             client = key.data
-            if client in clients:
+            if client in clients:  # not closed by the stop, in the same batch
                 if events & EVENT_READ:
                     client.read()
                 if events & EVENT_WRITE:
@@ -95,7 +95,7 @@ def serve(service: Service) -> None:
 def follow(selector: BaseSelector, clients: set[Client], client: Client) -> None:
     """Tell the selector what the client waits for now, if that has changed."""
     if client.done:
-        selector.unregister(client.fd)
+        selector.unregister(client.fd)  # before closing: the next client may get the same number
         clients.remove(client)
         client.close()
         return

@@ -43,16 +43,17 @@ class SignalQueue:
     """The blocked signals of this process, as descriptors that became ready."""
 
     def __init__(self) -> None:
-        self.event = signal.SIGRTMIN + 1
+        self.event = signal.SIGRTMIN + 1  # real-time ones queue; others merge into one
         self.stops = {signal.SIGINT, signal.SIGTERM}
         self.waited = {self.event, signal.SIGIO} | self.stops
+        # Blocked before the first descriptor is armed: SIGIO and its like kill by default.
         signal.pthread_sigmask(signal.SIG_BLOCK, self.waited)
         self.tells_descriptor = self._try_descriptor()
 
     def arm(self, fd: int) -> None:
         """From now on send us a signal whenever `fd` becomes ready."""
         fcntl.fcntl(fd, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(fd, fcntl.F_SETSIG, self.event)
+        fcntl.fcntl(fd, fcntl.F_SETSIG, self.event)  # without it the signal has no descriptor
         flags = fcntl.fcntl(fd, fcntl.F_GETFL)
         fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_ASYNC | os.O_NONBLOCK)
 
@@ -97,11 +98,11 @@ def serve(service: Service) -> None:
                 stopping = True
                 queue.allow_to_kill()
             elif info.si_signo == signal.SIGIO or not queue.tells_descriptor:
-                ready |= clients
+                ready |= clients  # the queue was full, or names nobody: it may be any
                 arriving = service.deadline is None
             elif info.si_status == listener:
                 arriving = service.deadline is None
-            elif info.si_status in clients:
+            elif info.si_status in clients:  # or it was queued before that one was closed
                 ready[info.si_status] = clients[info.si_status]
         if stopping and service.deadline is None:
             service.begin_stop()
@@ -115,7 +116,9 @@ def serve(service: Service) -> None:
                 arriving = True  # until a round of arrivals finds nobody
                 client = Client(service, sock)
                 queue.arm(client.fd)
+                # Ready at once: what came before it was armed has sent no signal.
                 clients[client.fd] = ready[client.fd] = client
+        # Drained by one read a round: to EAGAIN at one go, a fast client would starve the rest.
         for fd, client in list(ready.items()):
             if not take_turn(client):
                 del ready[fd]

@@ -47,7 +47,7 @@ def serve(service: Service) -> None:
     ready.register(service.stop, select.POLLIN)
     while not service.stop.requested:
         ready.poll()
-        for _ in range(BATCH):
+        for _ in range(BATCH):  # bounded, or a flood would keep us from seeing the stop
             try:
                 datagram, sender = service.listener.sock.recvfrom(service.read_size)
             except BlockingIOError:
