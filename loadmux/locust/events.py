@@ -13,7 +13,8 @@ from locust.event import Events
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadmux.locust import page
-from loadmux.locust.plugin import of, started_in
+from loadmux.locust.failing import started_in
+from loadmux.locust.plugin import of
 
 
 @cache
@@ -35,11 +36,11 @@ def _on_init(environment: Environment, **_: Any) -> None:
     events = environment.events
     events.quitting.add_listener(lambda **_: plugin.stop_if_running())
     if isinstance(environment.runner, WorkerRunner):
-        events.report_to_master.add_listener(plugin.tell)
+        events.report_to_master.add_listener(plugin.figures.tell)
     if isinstance(environment.runner, MasterRunner):
-        events.worker_report.add_listener(plugin.hear)
+        events.worker_report.add_listener(plugin.figures.hear)
         # Between two messages of a ramp a worker's users may all have ended: not the last word.
-        events.spawning_complete.add_listener(lambda **_: plugin.await_the_last_word())
+        events.spawning_complete.add_listener(lambda **_: plugin.figures.await_the_last_word())
     if environment.web_ui is not None:
         page.install(environment.web_ui, plugin)
 
@@ -49,7 +50,7 @@ def _on_test_start(environment: Environment, **_: Any) -> None:
 
 
 def _on_test_stopping(environment: Environment, **_: Any) -> None:
-    of(environment).settle()
+    of(environment).settling.settle()
 
 
 def _on_test_stop(environment: Environment, **_: Any) -> None:

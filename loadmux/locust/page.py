@@ -91,7 +91,7 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
     web_ui.template_args["extended_csv_files"] = [
         {"href": "./loadmux/evidence/csv", "title": "Download evidence CSV"}
     ]
-    if len(plugin.classes()) == len(plugin.environment.user_classes):
+    if len(plugin.here.classes()) == len(plugin.here.environment.user_classes):
         _ask_for_no_host(web_ui)
     app = web_ui.app
     assert app is not None
@@ -101,13 +101,13 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     @app.before_request
     def refuse_bad_start() -> Response | None:
-        if not starts() or plugin.running:
+        if not starts() or plugin.here.running:
             return None
         try:
             form = {**request.form.to_dict(), "num_users": request.form.get("user_count")}
-            plugin.prepare_start(plugin.choice(form), picked(web_ui))
+            plugin.ready.prepare_start(plugin.ready.choice(form), picked(web_ui))
         except LoadmuxError as error:
-            host = plugin.environment.host
+            host = plugin.here.environment.host
             return jsonify({"success": False, "message": str(error), "host": host})
         return None
 
@@ -115,7 +115,7 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
     def leave_nothing_behind(response: Response) -> Response:
         """What Locust itself refuses was got ready in vain."""
         if starts() and not (response.is_json and response.get_json().get("success")):
-            plugin.discard()
+            plugin.ready.discard()
         return response
 
     @app.after_request
@@ -164,11 +164,11 @@ def _ask_for_no_host(web_ui: WebUI) -> None:
 
 def evidence(plugin: Plugin) -> list[dict[str, Any]]:
     """The first occurrences of every kind of fault at every step, as rows."""
-    if plugin.tally is None:
+    if plugin.here.tally is None:
         return []
     return [
-        row_of(f"{name}: {group.step}" if plugin.prefixed else group.step, group, example)
-        for name, part in plugin.tally.parts.items()
+        row_of(f"{name}: {group.step}" if plugin.here.prefixed else group.step, group, example)
+        for name, part in plugin.here.tally.parts.items()
         for group in part.stats.faults.values()
         for example in group.examples
     ]

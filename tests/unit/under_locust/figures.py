@@ -25,8 +25,8 @@ from loadmux.errors import Kind, UsageError
 from loadmux.language.scenario import Scenario, Url
 from loadmux.locust import tables, wire
 from loadmux.locust.engine import Engine, Numbers
+from loadmux.locust.exporting import requests
 from loadmux.locust.job import Job, Share, job_from
-from loadmux.locust.plugin import requests
 from loadmux.locust.tally import Health, Tally
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import ExitCode

@@ -1,0 +1,102 @@
+"""What was measured, for those who listen to events: `batch`, and Locust's `events.request`.
+
+In a greenlet of its own, so that a slow listener cannot stop the driver; what it cannot keep up
+with is dropped, oldest first. The statistics do not depend on any of it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+import gevent
+from gevent.event import Event
+from locust.event import EventHook
+
+from loadmux.locust import tables
+from loadmux.locust.here import Here
+from loadmux.measuring.stats import Stats
+
+EVENTS_A_FLUSH = 1000
+
+batch = EventHook()
+"""Fired about twice a second on every worker with `environment`, `user_class` (a name) and `stats`
+(a `measuring.stats.Stats` of that interval), from a greenlet of its own: for exporters that want
+all that was measured without an event for each request."""
+
+
+class Exporter:
+    """Takes what each flush has measured, and tells it to all who want to know."""
+
+    def __init__(self, here: Here) -> None:
+        self.here = here
+        self._notices: deque[tuple[str, Stats]] = deque(maxlen=1000)
+        self._noticed = Event()
+
+    def add(self, name: str, stats: Stats) -> None:
+        """What the class called `name` has measured since the last time."""
+        self._notices.append((name, stats))
+
+    def wake(self) -> None:
+        """Have it told now."""
+        self._noticed.set()
+
+    def run(self) -> None:
+        """For ever: tell what there is."""
+        while True:
+            self._noticed.wait()
+            self._noticed.clear()
+            while self._notices:
+                name, stats = self._notices.popleft()
+                batch.fire(environment=self.here.environment, user_class=name, stats=stats)
+                self._fire_requests(name, stats)
+
+    def _fire_requests(self, name: str, stats: Stats) -> None:
+        """`events.request` for all listeners but Locust's own, whose work is done already."""
+        wanted = next(
+            (one.request_events for one in self.here.classes() if one.__name__ == name), "none"
+        )
+        handlers = [
+            handler
+            for handler in self.here.environment.events.request._handlers
+            if getattr(handler, "__qualname__", "") != "Runner.__init__.<locals>.on_request"
+        ]
+        if not handlers or wanted == "none":
+            return
+        hook = EventHook()
+        hook._handlers = handlers
+        for count, event in enumerate(requests(stats, wanted == "all")):
+            if wanted != "all" and count == EVENTS_A_FLUSH:
+                break
+            hook.fire(**event)
+            if not count % 100:
+                gevent.sleep(0)
+
+
+def requests(stats: Stats, all_of_them: bool) -> Iterator[dict[str, Any]]:
+    """Keyword arguments of `events.request` for what was measured in an interval."""
+    for group in stats.faults.values():
+        row = stats.connects if group.step == "connect" else stats.row(group.step)
+        for number in range(group.count):
+            evidence = group.examples[number] if number < len(group.examples) else None
+            message = evidence.message if evidence is not None else tables.explained(group.kind)
+            yield request(row.kind, group.step, None, RuntimeError(f"{group.kind}: {message}"))
+    if all_of_them:
+        for row in tables.rows(stats):
+            for seconds, count in row.histogram.buckets():
+                for _ in range(count):
+                    yield request(row.kind, row.name, seconds * 1000, None)
+
+
+def request(
+    kind: str, name: str, milliseconds: float | None, error: Exception | None
+) -> dict[str, Any]:
+    return {
+        "request_type": kind,
+        "name": name,
+        "response_time": milliseconds,
+        "response_length": 0,
+        "exception": error,
+        "context": {},
+    }

@@ -1,0 +1,76 @@
+"""This process under Locust: which role it has, and what it has of the test that is on.
+
+All parts of the plugin are given the same `Here`; what one keeps for itself is not in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gevent
+from locust.env import Environment
+from locust.runners import STATE_RUNNING, STATE_SPAWNING, MasterRunner, WorkerRunner
+
+from loadmux.locust.described import Described
+from loadmux.locust.engine import Engine
+from loadmux.locust.preparation import Preparation
+from loadmux.locust.tally import Tally
+
+
+class Here:
+    """`tally` is of the test that runs, or of the last one; a worker has none."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.engine: Engine | None = None
+        self.preparation: Preparation | None = None
+        self.tally: Tally | None = None
+
+    @property
+    def runner(self) -> Any:
+        return self.environment.runner
+
+    @property
+    def is_worker(self) -> bool:
+        return isinstance(self.runner, WorkerRunner)
+
+    @property
+    def is_master(self) -> bool:
+        return isinstance(self.runner, MasterRunner)
+
+    @property
+    def running(self) -> bool:
+        return self.runner is not None and self.runner.state in (STATE_SPAWNING, STATE_RUNNING)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return vars(self.environment.parsed_options) if self.environment.parsed_options else {}
+
+    def classes(self) -> list[type[Described]]:
+        """The classes of this test that carry out scenarios."""
+        return [one for one in self.environment.user_classes if issubclass(one, Described)]
+
+    @property
+    def prefixed(self) -> bool:
+        """Whether several classes share Locust's table, so that rows need the class's name."""
+        return len(self.environment.user_classes) > 1
+
+    def present(self) -> list[str]:
+        """The workers that the master hears of."""
+        clients = self.runner.clients
+        return sorted({*clients} - {one.id for one in clients.missing})
+
+    def close_engine(self) -> None:
+        if self.engine is not None:
+            engine, self.engine = self.engine, None
+            engine.close()
+
+    def end_targets(self) -> None:
+        if self.preparation is not None:
+            self.preparation.close()
+            self.preparation = None
+
+    def end_run(self) -> None:
+        """Stop the test, and the program if nobody sits in front of it."""
+        headless = self.options.get("headless")
+        gevent.spawn(self.runner.quit if headless else self.runner.stop)

@@ -1,0 +1,92 @@
+"""A test is got ready before it starts, on the master or alone: `pending` is what waits to start.
+
+What cannot work is refused here, with a reason: once a test has started, Locust has said yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+from locust.runners import STATE_CLEANUP, STATE_STOPPING
+
+from loadmux.errors import UsageError
+from loadmux.locust.described import Described
+from loadmux.locust.here import Here
+from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
+
+
+class Readying:
+    """See the module."""
+
+    def __init__(self, here: Here) -> None:
+        self.here = here
+        self.pending: Preparation | None = None
+        self._preparing = BoundedSemaphore()
+
+    def look_ahead(self) -> None:
+        """Read the scenarios; get a test ready that begins by itself. Raises LoadmuxError.
+
+        Locust counts the run time from here on, and by a clock that stands still while nothing
+        gives way: what getting ready took would be missing from the test.
+        """
+        if self.here.options.get("run_time") == 0:
+            raise UsageError("--run-time: it must be more than zero")
+        if self.here.options.get("headless") or self.here.options.get("autostart"):
+            self.prepare(self.choice())
+        else:
+            load_all(self.here.classes(), self.choice())
+        gevent.get_hub().loop.update_now()
+
+    def choice(self, form: Mapping[str, Any] | None = None) -> Choice:
+        """What is chosen now: the options, and what a start form says instead."""
+        form = form or {}
+        host = form.get("host", self.here.environment.host)
+        return choice_from({**self.here.options, **form}, self._own(host))
+
+    def _own(self, host: str | None) -> str | None:
+        """Locust's host, unless it belongs to plain Locust users that run beside ours."""
+        alone = len(self.here.classes()) == len(self.here.environment.user_classes)
+        return None if not alone and (host or "").startswith("http") else host
+
+    def prepare(self, choice: Choice, classes: Sequence[type[Described]] | None = None) -> None:
+        """Get a test of the classes ready before it starts. Raises LoadmuxError."""
+        classes = self.here.classes() if classes is None else classes
+        with self._preparing:  # while a target starts, others have their turn
+            self.discard()
+            pollers = {one.__name__: one.poller for one in classes}
+            self.pending = Preparation(load_all(classes, choice), pollers, choice)
+
+    def prepare_start(
+        self, choice: Choice, classes: Sequence[type[Described]] | None = None
+    ) -> None:
+        """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
+        if self.here.runner.state in (STATE_CLEANUP, STATE_STOPPING):
+            raise UsageError("the last test has not quite stopped yet: try again in a moment")
+        if self._preparing.locked():
+            raise UsageError("another test is being started")
+        clients = self.here.runner.clients if self.here.is_master else None
+        if clients is not None and not (clients.ready or clients.spawning or clients.running):
+            raise UsageError("no worker is connected to this master")
+        self.prepare(choice, classes)
+        assert self.pending is not None
+        try:
+            self.pending.check_workers(len(self.here.present()) if self.here.is_master else 0)
+        except UsageError:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        if self.pending is not None:
+            self.pending.close()
+            self.pending = None
+
+    def take(self) -> Preparation:
+        """What is ready, got ready now if need be; it is the caller's. Raises LoadmuxError."""
+        if self.pending is None:
+            self.prepare(self.choice())
+        ready, self.pending = self.pending, None
+        assert ready is not None
+        return ready
