@@ -36,6 +36,7 @@ from dataclasses import dataclass
 from functools import cache
 from sys import maxsize
 
+from loadmux.checking.tripping import tripped
 from loadmux.errors import Kind
 
 MAX_FRAME = 16 * 1024 * 1024
@@ -94,13 +95,39 @@ class Verifier:
     its bytes, for whoever has to say what is wrong with it (`recognition`).
     """
 
-    __slots__ = ("context", "done", "received", "wrong_at")
+    __slots__ = ("context", "done", "received", "unreadable", "wrong_at")
 
     def __init__(self) -> None:
         self.context: object = None
         self.done = False
         self.wrong_at: int | None = None
         self.received = bytearray()
+        self.unreadable: Problem | None = None
+
+    def take(self, data: bytes) -> bytes:
+        """`feed`, but what trips over the bytes is told by `unreadable` (see `tripping`)."""
+        try:
+            return self.feed(data)
+        except Exception as error:
+            self._trip(error, data)
+            return b""
+
+    def finish(self) -> bool:
+        """`end`, in the same way."""
+        try:
+            return self.end()
+        except Exception as error:
+            self._trip(error, b"")
+            return True
+
+    def _trip(self, error: Exception, data: bytes) -> None:
+        """Whoever reads the reply does not get through it."""
+        text = tripped(error)
+        if not self.received.endswith(data):
+            self.received += data
+        self.done = False
+        self.wrong_at = len(self.received) - len(data)
+        self.unreadable = Problem(Kind.MISMATCH, text, None, None, bytes(self.received))
 
     def feed(self, data: bytes) -> bytes:
         """Take what belongs to this reply; returns the rest, b"" if a byte is wrong."""

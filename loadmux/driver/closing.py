@@ -150,7 +150,7 @@ class Leaving:
         connection, rule = self.connection, self.connection.rule_verifier
         if connection.datagrams:
             if rule is not None and not rule.done:
-                rule.feed(data)
+                rule.take(data)
                 self.wrong = rule if rule.wrong_at is not None else None
             elif rule is not None or not connection.unanswered:
                 self.extra.append(data)
@@ -164,7 +164,7 @@ class Leaving:
                 self.fault = self.fault or fault
                 return
         elif rule is not None and not self.extra:
-            data = rule.feed(data)
+            data = rule.take(data)
             if rule.wrong_at is not None:
                 self.wrong = rule
                 return

@@ -674,7 +674,7 @@ class Connection:
             if ended:
                 raise self.fault(Kind.CLOSED, ended)
         verifier = self.rule_verifier
-        return data if verifier is None or not verifier.done else verifier.feed(data)
+        return data if verifier is None or not verifier.done else verifier.take(data)
 
     def begun(self, rest: bytes) -> bool:
         """Whether what is left of `unexplained` bytes begins what the server may say unasked."""
@@ -682,7 +682,7 @@ class Connection:
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have arrived bytes checked; what belongs to a later reply goes back."""
-        self.inbox.put_back(verifier.feed(data))
+        self.inbox.put_back(verifier.take(data))
 
     def answer(self, data: bytes) -> None:
         """Send what the protocol owes the server; what the kernel does not take now stays `debt`.
@@ -734,7 +734,7 @@ class Connection:
         if rule is None:
             return
         rule.restart()
-        rest = rule.feed(bytes(verifier.received))
+        rest = rule.take(bytes(verifier.received))
         if rest or rule.wrong_at is not None or rule.idle:
             self.rule_verifier = None
 
@@ -893,7 +893,7 @@ class Awaited:
     def _end(self) -> bool:
         """The stream has ended: true if that completes the reply. Raises Fault if it does not."""
         connection, verifier = self.connection, self.verifier
-        if not verifier.end():
+        if not verifier.finish():
             raise evidence.closed(connection, verifier)
         if verifier.wrong_at is not None:
             return False

@@ -141,7 +141,7 @@ class DatagramConnection(Connection):
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have one datagram checked, which must be a whole reply and nothing else."""
-        rest = verifier.feed(data)
+        rest = verifier.take(data)
         ruled = isinstance(verifier, datagrams.Datagrams)
         if not ruled and verifier.wrong_at is None and (rest or not verifier.done):
             verifier.wrong_at = len(verifier.received)

@@ -101,7 +101,7 @@ def transcript(connection: Connection) -> list[Moment]:
 
 def wrong(connection: Connection, verifier: Verifier, known: Suspects) -> Fault:
     """The reply is wrong at `verifier.wrong_at`: say how."""
-    problem = verifier.problem()
+    problem = verifier.unreadable or verifier.problem()
     if problem is not None:
         return _problem(connection, bytes(verifier.received), problem, known)
     finding = diagnosed(connection, verifier, known)

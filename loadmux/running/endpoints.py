@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from loadmux.checking.framing import Framing, Session, Talkative
+from loadmux.checking.framing import Framing, Session, Talkative, Unasked
+from loadmux.checking.tripping import tripped
 from loadmux.driver.connection import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
@@ -100,7 +101,24 @@ def _conversation(
     greeting = None
     if isinstance(framing, Session):
         greeting = partial(framing.greeting, authority=where)
-    return greeting, framing.unasked, framing.begun
+    return greeting, partial(_unasked, framing), partial(_begun, framing)
+
+
+def _unasked(framing: Talkative, data: bytes) -> Unasked:
+    """What the framing says of bytes; what it cannot read is no one's business."""
+    try:
+        return framing.unasked(data)
+    except Exception as error:
+        tripped(error)
+        return Unasked(b"", data)
+
+
+def _begun(framing: Talkative, rest: bytes) -> bool:
+    try:
+        return framing.begun(rest)
+    except Exception as error:
+        tripped(error)
+        return False
 
 
 def _source(every: Sequence[Socket], index: int) -> Sources | None:
