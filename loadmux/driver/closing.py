@@ -24,6 +24,7 @@ from loadmux.driver.connection import Connection, readable
 from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn
 from loadmux.driver.poller import READ
 from loadmux.errors import Evidence, Fault
+from loadmux.measuring.unread import Unread
 
 LINGER = 0.5
 LINGER_MOST = 2.0
@@ -39,7 +40,8 @@ class Leaving:
 
     `due` is when it is no longer waited for, unless something comes (`patience` seconds more), and
     `until` when it is not in any case. `over`: the stream has ended. `more`: bytes were left for
-    the next turn.
+    the next turn. `mute`: it was sent what nobody is to answer; whether that was read, `unread`
+    says, after a look at how much is `left`.
     """
 
     __slots__ = (
@@ -49,11 +51,15 @@ class Leaving:
         "extra",
         "fault",
         "judged",
+        "left",
+        "lost",
         "more",
+        "mute",
         "over",
         "patience",
         "read",
         "strict",
+        "unread",
         "until",
         "wrong",
     )
@@ -76,9 +82,13 @@ class Leaving:
         self.extra: list[bytes] = []
         self.wrong: Verifier | None = None
         self.fault: Fault | None = None
-        self.over = self.more = False
+        self.over = self.more = self.lost = False
         self.read = 0
+        self.unread: Unread | None = None
+        self.left: int | None = None
         self.wait(0.0)
+        owed = connection.verifier or connection.unanswered or not explained(connection)
+        self.mute = bool(connection.spoke) and judged and not owed
         connection.paused = False
         connection.ready |= READ  # an event may be on its way, or have come while nobody read
         rule = connection.rule_verifier
@@ -127,7 +137,8 @@ class Leaving:
         """The connection is no more; that TLS ended badly harms nobody at the end."""
         self.over = True
         tls = self.connection.tls
-        if self.strict and not (tls is not None and tls.unfinished):
+        self.lost = not (tls is not None and tls.unfinished)
+        if self.strict and self.lost:
             self.fault = self.fault or fault
 
     def _judge(self, data: bytes) -> None:
@@ -184,8 +195,10 @@ class Leaving:
     def say_goodbye(self) -> bool:
         """Tell the server the end; false where a plain close does, or the connection is gone."""
         connection = self.connection
-        if self.over or self._quiet() or not connection.say_goodbye():
+        if self.over or self._quiet():
             return False
+        if not connection.say_goodbye():
+            return connection.datagrams and self.mute
         rule = connection.rule_verifier
         by_rule = rule is not None and connection.verifier in (None, rule)
         self.judged = self.judged and (self.after or by_rule)
@@ -199,10 +212,40 @@ class Leaving:
         asked = under_way or connection.spoke or self.found or self.read or self.after
         return not asked and self.judged and connection.tls is None
 
+    @property
+    def linger(self) -> float:
+        """For how long without progress the server is waited for after our FIN, in seconds."""
+        if self.connection.datagrams:
+            return 0.0
+        return LINGER if self.connection.rule_verifier is None else LINGER_MOST
+
     def speaking(self) -> bool:
         """Whether the server has not ended its side yet, and is to be waited for."""
         self.hear()
-        return not self.over and self.connection.loop.awake() < self.due
+        if self.read:
+            self.mute = False  # it has read something, and goes on
+        if self.over or self.connection.loop.awake() < self.due:
+            return not self.over
+        return self.mute and self._look()
+
+    def _look(self) -> bool:
+        """See what of ours is unread; true where the server is to be given time to read it."""
+        connection = self.connection
+        loop, sock, sent = connection.loop, connection.sock, connection.spoke
+        assert sock is not None
+        left = loop.queues.left(sock, connection.tls is not None)
+        if left is None:
+            self.unread = Unread(unknown=1, untold=sent)
+        elif not left.size or (self.left is not None and left.size < self.left):
+            self.unread = Unread(drained=1) if connection.datagrams else None
+        elif self.left is None:
+            self.left, self.due = left.size, loop.awake() + LINGER
+            return True
+        else:
+            size, never = min(left.size, sent), not left.accepted
+            mostly = never or 2 * size >= sent
+            self.unread = Unread(1, int(mostly), int(never), sent, size)
+        return False
 
     def tell(self, found: Found) -> None:
         """Hand over what was found, once."""
@@ -214,6 +257,15 @@ class Leaving:
         self.extra, self.wrong, self.fault = [], None, None
         if fault is not None:
             found(connection, fault)
+        if self.lost and self.mute and not self.strict:
+            self.unread = Unread(unknown=1, untold=connection.spoke)
+        if self.unread is not None:
+            connection.task.left_unread(connection.endpoint.url, self.unread)
+
+
+def explained(connection: Connection) -> bool:
+    """Whether all that a rule says is owed has come."""
+    return connection.rule_verifier is None or connection.rule_verifier.done
 
 
 async def close(
@@ -228,9 +280,10 @@ async def close(
     for connection in connections:
         if connection.close_plainly():
             continue
+        leaving.append(one := Leaving(connection, strict=True, after=connection.ending))
+        one.mute = one.mute and not (connection.datagrams and found is None)
         connection.unanswered.clear()
-        leaving.append(Leaving(connection, strict=True, after=connection.ending))
-        leaving[-1].wait(timeout)
+        one.wait(timeout)
     if leaving and found is not None:
         await _depart(task, leaving, NEVER, found)
     elif leaving:
@@ -298,8 +351,7 @@ async def _depart(task: Task, leaving: Sequence[Leaving], most: float, found: Fo
         await _while(task, leaving, Leaving.coming)
         going = [one for one in leaving if one.say_goodbye()]
         for one in going:
-            rule = one.connection.rule_verifier
-            one.wait(LINGER if rule is None else LINGER_MOST, most)
+            one.wait(one.linger, most)
         await _while(task, going, Leaving.speaking)
     finally:
         for one in leaving:

@@ -33,8 +33,10 @@ from types import coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from loadmux.driver.poller import BATCH, Events, Poller
+from loadmux.driver.queues import Queues
 from loadmux.driver.standstill import STILL, Standstill, Standstills
 from loadmux.driver.system import original
+from loadmux.measuring.unread import Unread
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
@@ -76,6 +78,9 @@ class Task:
 
     def ended(self) -> None:
         """Called once, when the coroutine has returned."""
+
+    def left_unread(self, url: str, unread: Unread) -> None:
+        """A connection was given up that had no answer: what is known of who was to read it."""
 
     def passed_over(self, count: int) -> None:
         """Called with how many messages came that answer nothing and are no fault."""
@@ -166,6 +171,7 @@ class Loop:
         self.stopped = (0.0, 0.0)
         self.looked = self.epoch
         self.standstills = Standstills()
+        self.queues = Queues()
         self.explain: Callable[[], list[Standstill]] | None = None
         self._back_by = NEVER
         self._unseen = 0

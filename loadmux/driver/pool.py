@@ -100,7 +100,7 @@ class PooledUser(VirtualUser):
             await self._break_off()
         finally:
             self.running, self.spent = False, not alive
-            self.control.active -= 1
+            self._gone()
             self.pool.left(self)
 
     async def _next(self, due: float) -> bool:

@@ -9,16 +9,13 @@ holds. Where the amount cannot be asked for, only that a send has room again sho
 
 from __future__ import annotations
 
-import fcntl
 import math
 import socket
-import struct
-import sys
 
 from loadmux.driver.loop import Loop
+from loadmux.driver.queues import unacknowledged
 from loadmux.driver.tls import Secured
 
-SIOCOUTQ = 0x5411  # linux/sockios.h: the number of TIOCOUTQ, for tcp(7), udp(7) and unix(7)
 LOOKS = 8
 
 
@@ -58,11 +55,8 @@ class Uptake:
 
     def _unacknowledged(self) -> int:
         """Bytes that are on their way; 0 where nobody tells."""
-        if sys.platform != "linux":
-            return 0
         try:
-            answer = fcntl.ioctl(self._sock.fileno(), SIOCOUTQ, bytes(4))
+            queued = unacknowledged(self._sock)
         except OSError:
             return 0
-        (queued,) = struct.unpack("i", answer)
-        return int(queued) + (self._tls.pending if self._tls is not None else 0)
+        return queued + (self._tls.pending if self._tls is not None else 0)

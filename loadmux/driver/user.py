@@ -25,6 +25,7 @@ from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
 from loadmux.measuring.stats import Stats
+from loadmux.measuring.unread import Unread
 
 QUIET = 0.05
 SLOW_CONNECT = 0.9
@@ -65,7 +66,8 @@ class Control:
     `active` counts users that were spawned and are not done; `ended` is when the last user so far
     left off iterating (`perf_counter` seconds). `reached` are the URLs of the targets to which a
     connect has ever succeeded, `unreachable` maps the others to the first failed connect's text:
-    they end the run, unless `persistent` is true. `barriers` is there once one is needed.
+    they end the run, unless `persistent` is true. `departing` are those of the `active` that only
+    part from their server. `barriers` is there once one is needed.
     """
 
     stats: Stats
@@ -77,6 +79,7 @@ class Control:
     reached: set[str] = field(default_factory=set)
     unreachable: dict[str, str] = field(default_factory=dict)
     active: int = 0
+    departing: int = 0
     ended: float = 0.0
     barriers: Barriers | None = None
 
@@ -99,6 +102,7 @@ class VirtualUser(Task):
         "barriers",
         "connections",
         "control",
+        "departing",
         "failures",
         "interrupted",
         "iterating",
@@ -124,7 +128,7 @@ class VirtualUser(Task):
         self.script = script
         self.number = number
         self.iteration = self.streak = 0
-        self.iterating = self.leaving = False
+        self.iterating = self.leaving = self.departing = False
         self.life = 0
         self.failures = 0
         self.barriers = self.opened = 0
@@ -180,26 +184,38 @@ class VirtualUser(Task):
         except Interrupted:
             await self._break_off()
         finally:
-            control.active -= 1
+            self._gone()
             if control.barriers is not None:
                 control.barriers.look()
 
     async def _leave(self, alive: bool) -> None:
         """After the last iteration."""
-        self.control.ended = perf_counter()
+        self._depart()
         if alive and self.prepared and not self.interrupted:
             await self._walk(self.script.after)
         await self._part()
 
     async def _break_off(self) -> None:
         """In the middle of an iteration, as time is up for good."""
-        self.control.ended = perf_counter()
+        self._depart()
         self.control.stats.interrupted += self.iterating
         self._note_owed()
         await drop(self, self.connections, self._found_late)
 
     def passed_over(self, count: int) -> None:
         self.control.stats.passed_over += count
+
+    def _depart(self) -> None:
+        """All that is still to be done is to part: that time is no part of the run."""
+        if not self.departing:
+            self.departing = True
+            self.control.departing += 1
+            self.control.ended = perf_counter()
+
+    def _gone(self) -> None:
+        self.control.active -= 1
+        self.control.departing -= self.departing
+        self.departing = False
 
     def _note_owed(self) -> None:
         """Count the wait in which the user was cut off; of several at once the longest.
@@ -212,6 +228,9 @@ class VirtualUser(Task):
             waited = perf_counter() - max(oldest.since, self.loop.woke)
             stats, step = self.control.stats, oldest.step
             stats.record_hanging(step, waited, oldest.what, oldest.timeout, self.served)
+
+    def left_unread(self, url: str, unread: Unread) -> None:
+        self.control.stats.record_unread(url, unread)
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations

@@ -25,6 +25,7 @@ import gevent
 from gevent.event import Event
 
 from loadmux.driver.barrier import Barriers
+from loadmux.driver.closing import LINGER_MOST
 from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
@@ -256,7 +257,7 @@ class Engine:
         gevent.joinall(self.users(), timeout=grace)
         for user in self.users():
             user.kill(block=False)
-        gevent.joinall(self.users(), timeout=grace + 1)
+        gevent.joinall(self.users(), timeout=grace + LINGER_MOST)
 
     def take(self) -> dict[str, Stats]:
         """What was measured since the last call, by class."""

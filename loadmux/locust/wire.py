@@ -28,7 +28,7 @@ ALLOWED = frozenset(
     f"loadmux.{name}"
     for name in (
         *("errors", "checking.framing", "checking.rules", "driver.pacer", "language.scenario"),
-        *("measuring.hanging", "measuring.stats", "measuring.thresholds"),
+        *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         *("plugins.contracts", "plugins.payloads"),
     )
 )

@@ -19,6 +19,7 @@ from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
 from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
+from loadmux.measuring.unread import Unread
 
 EXAMPLES = 3
 COUNTS = (
@@ -236,7 +237,8 @@ class Stats:
     is apart because opening a connection is no exchange. `served` counts users that completed at
     least one iteration without a fault, `started` all that began. `script_errors` has a value for
     each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most. `hanging`: what users
-    were waiting for, for LEAST seconds or more, when they were cut off, by step.
+    were waiting for, for LEAST seconds or more, when they were cut off, by step. `unread`: what is
+    known of who was to read what nobody answers, by the target's URL.
 
     Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
     them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
@@ -255,6 +257,7 @@ class Stats:
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
     script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
     hanging: dict[str, Hanging] = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
     iterations: int = 0
     interrupted: int = 0
     dropped: int = 0
@@ -306,6 +309,9 @@ class Stats:
         """A user was cut off that had waited for so long; see `Hanging`."""
         if seconds >= LEAST:
             self.hanging.setdefault(step, Hanging()).add(seconds, owed, timeout, served)
+
+    def record_unread(self, url: str, unread: Unread) -> None:
+        self.unread.setdefault(url, Unread()).add(unread)
 
     def overdue(self) -> list[Overdue]:
         """Of what users were waiting for when they were cut off, that for which it was too long."""
@@ -371,6 +377,8 @@ class Stats:
             self._script_errors(where, errors.text).count += errors.count
         for step, hanging in other.hanging.items():
             self.hanging.setdefault(step, Hanging()).merge(hanging)
+        for url, unread in other.unread.items():
+            self.record_unread(url, unread)
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
@@ -402,6 +410,7 @@ class Stats:
         taken = Stats(**{name: getattr(self, name) for name in COUNTS})
         taken.script_errors, self.script_errors = self.script_errors, {}
         taken.hanging, self.hanging = self.hanging, {}
+        taken.unread, self.unread = self.unread, {}
         taken.connects = _moved(self.connects)
         taken.starts = _moved(self.starts)
         for name in COUNTS:

@@ -192,6 +192,8 @@ def _conclusion(
     if late := stats.overdue():
         more = f"; and {_plural(len(late) - 1, 'more step')}" if len(late) > 1 else ""
         return ExitCode.INCONCLUSIVE, f"{late[0]}{more}"
+    if doubtful := [one.told(url) for url, one in stats.unread.items() if one.doubtful]:
+        return ExitCode.INCONCLUSIVE, "; ".join(filter(None, doubtful[:NAMED]))
     if (missed := _schedule_missed(stats, crossed, outcome)) is not None:
         return ExitCode.INCONCLUSIVE, missed
     if (spoilt := _spoilt(stats, crossed, outcome)) is not None:

@@ -36,6 +36,9 @@
 - `hanging`, a list: {`step`, `users`: kept waiting far too long when they were cut off,
   `unserved`: of them, never served, `waited`: the longest, `owed`: what in that wait, `longest`:
   latency that the step had, null for none}.
+- `unread`, a list: {`target`, `stuck`, `unaccepted`, `sent`, `left`, `unknown`}: connections that
+  had no answer and of which bytes still lay unread, how many of them were never accepted, the bytes
+  that these were sent, and that lay unread; `unknown` connections could not be looked at.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
   `stood_still`: how often, and `stood` for how long in all, of the worker that did longest,
   `spoilt`: latencies that were not measured for it, `unjudged`: connections that ended meanwhile,
@@ -116,6 +119,18 @@ def as_json(report: Report) -> dict[str, Any]:
                 "owed": one.owed,
             }
             for one in stats.overdue()
+        ],
+        "unread": [
+            {
+                "target": url,
+                "stuck": 0 if one.drained else one.stuck,
+                "unaccepted": one.unaccepted,
+                "sent": one.sent,
+                "left": one.left,
+                "unknown": one.unknown,
+            }
+            for url, one in stats.unread.items()
+            if one.told(url) is not None
         ],
         "generator": _generator(report.poller, report.workers, stats),
         "notes": list(report.notes),
@@ -486,6 +501,16 @@ SCHEMA: dict[str, Any] = {
         )
     ),
     script_errors=_list(_object(message=_TEXT, count=_COUNT)),
+    unread=_list(
+        _object(
+            target=_TEXT,
+            stuck=_COUNT,
+            unaccepted=_COUNT,
+            sent=_COUNT,
+            left=_COUNT,
+            unknown=_COUNT,
+        )
+    ),
     hanging=_list(
         _object(
             step=_TEXT,

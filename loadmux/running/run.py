@@ -742,6 +742,7 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
         yield f"{unserved} of {stats.started} users never completed an iteration"
     yield from map(str, stats.overdue())
+    yield from filter(None, (one.told(url) for url, one in stats.unread.items()))
     kinds = {group.kind for group in stats.faults.values()}
     if scenario.load.users > 1 and workers > 1 and kinds & {Kind.CORRUPT, Kind.MISMATCH}:
         yield (

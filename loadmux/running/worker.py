@@ -281,8 +281,14 @@ class Part:
 
     @property
     def done(self) -> bool:
+        return self.over and self.control.active == 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody does anything any more but part from the server."""
         more = self.conducting if self.pool is not None else self.spawned < len(self.users)
-        return not (more and not self.control.stopping) and self.control.active == 0
+        control = self.control
+        return not (more and not control.stopping) and control.active == control.departing
 
     def cut_short(self, now: float) -> None:
         """The run ends now, and waits for nobody."""
@@ -324,7 +330,7 @@ class Part:
     def measured(self, now: float, stats: Stats) -> Measured:
         """What `stats` hold of this part, `now`."""
         epoch = self.loop.epoch
-        elapsed = self.control.ended - epoch if self.done else now - epoch
+        elapsed = self.control.ended - epoch if self.over else now - epoch
         return Measured(stats, self.control.active, elapsed, self.phase)
 
 
