@@ -19,6 +19,7 @@ from loadmux.locust.here import Here
 from loadmux.measuring.stats import Stats
 
 EVENTS_A_FLUSH = 1000
+"""Failures told for each flush; those beyond are in the statistics alone."""
 
 batch = EventHook()
 """Fired about twice a second on every worker with `environment`, `user_class` (a name) and `stats`
@@ -64,13 +65,13 @@ class Exporter:
         ]
         if not handlers or wanted == "none":
             return
-        hook = EventHook()
+        hook = EventHook()  # a copy: Locust's listener would count the same requests again
         hook._handlers = handlers
         for count, event in enumerate(requests(stats, wanted == "all")):
             if wanted != "all" and count == EVENTS_A_FLUSH:
                 break
             hook.fire(**event)
-            if not count % 100:
+            if not count % 100:  # Python code of others: the driver wants its turn meanwhile
                 gevent.sleep(0)
 
 

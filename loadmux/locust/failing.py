@@ -21,6 +21,7 @@ from loadmux.locust.here import Here
 logger = logging.getLogger("loadmux")
 
 MASTER_SILENT_AFTER = 6
+"""Seconds without a heartbeat of the master, which answers ours of each second."""
 
 
 @cache
@@ -39,6 +40,7 @@ class Failures:
     def engine_failed(self, error: BaseException) -> None:
         trace = "".join(traceback.format_exception(error))
         text = str(error) if isinstance(error, LoadmuxError) else f"crash: {error!r}"
+        # In another greenlet: this is the engine's own, which closing the engine kills.
         gevent.spawn(self.fail, text, trace)
 
     def fail(self, reason: str, trace: str) -> None:

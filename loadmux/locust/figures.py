@@ -26,7 +26,9 @@ from loadmux.running.worker import resident_memory
 logger = logging.getLogger("loadmux")
 
 FLUSH_EVERY = 0.5
+"""Seconds."""
 MISTAKE_EVERY = 1.0
+"""Seconds between two reports of the same place: a loop that raises would flood the page."""
 
 
 class Figures:
@@ -146,7 +148,7 @@ class Figures:
             tally.poller = told["poller"]
             aborted, self._exhausted[client_id] = told["over"]
             done = all(self._exhausted.get(client) for client in self.here.present())
-            self._end_if_over(aborted, done)
+            self._end_if_over(aborted, done)  # after its figures are in: a fault is among them
 
     def _end_if_over(self, aborted: bool, exhausted: bool) -> None:
         """A scenario may end a run: by a fault, or without a page by its number of iterations."""

@@ -62,7 +62,7 @@ class Here:
 
     def close_engine(self) -> None:
         if self.engine is not None:
-            engine, self.engine = self.engine, None
+            engine, self.engine = self.engine, None  # first: close() gives way to other greenlets
             engine.close()
 
     def end_targets(self) -> None:
@@ -73,4 +73,5 @@ class Here:
     def end_run(self) -> None:
         """Stop the test, and the program if nobody sits in front of it."""
         headless = self.options.get("headless")
+        # Both wait for the users and for the workers; whoever calls us may be what they wait for.
         gevent.spawn(self.runner.quit if headless else self.runner.stop)

@@ -19,7 +19,9 @@ from loadmux.locust.here import Here
 logger = logging.getLogger("loadmux")
 
 GRACE = 0.5
+"""Seconds to end an iteration in, at least: somebody sits in front of a page and waits."""
 SETTLE_WITHIN = 5.0
+"""Seconds beyond the grace that the master waits for its workers' last figures."""
 
 
 class Settling:
@@ -76,12 +78,13 @@ class Settling:
         if self.here.engine is not None:
             self.here.engine.empty(grace)
         self.figures.flush()
-        self.here.runner._send_stats()
+        self.here.runner._send_stats()  # Locust's own report may be 3 s away, or never come
 
     def leave(self) -> None:
         """A worker is told to end in the middle of a test: its master gets the last figures."""
         if self.here.engine is not None:
             self._settle_worker(self.grace)
+            # After the figures: messages keep their order, and the master waits for this one.
             self.here.runner.send_message("loadmux_settled", None)
             self.here.close_engine()
 
