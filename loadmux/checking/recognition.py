@@ -15,7 +15,7 @@ A `Shape` is the text as a pattern, with a group for each name:
 what was sent, so that is taken back first (`opened`), and so is a frame around it.
 
 All this is done once something is wrong, never before. It is bounded: a pattern has few parts of
-unknown length, and is tried on replies up to LONGEST.
+unknown length, and the more it has, the shorter are the replies that it is tried on (LONGEST).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from typing import Any
 
 from loadmux.checking.rules import HEAD, SUFFIX, unescaped
 
-LONGEST = 64 * 1024
+LONGEST = (64 * 1024, 64 * 1024, 2048, 160)
+"""Bytes of a reply at most, by the parts of unknown length: n of them cost its n-th power."""
 
 Owner = Callable[[bytes], int | None]
 """The user who alone has this value."""
@@ -50,12 +51,13 @@ class Recognized:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """See the module. `owners` are those of feeders' values, by group."""
+    """See the module. `owners` are those of feeders' values, by group; `longest` is in bytes."""
 
     pattern: re.Pattern[bytes]
     opened: Opened
     owners: Mapping[str, Owner]
     sockets: Collection[str]
+    longest: int
 
     def read(self, came: bytes, right: bytes) -> Recognized | None:
         """Whose whole reply came, alone or before `right`, which is ours."""
@@ -67,7 +69,7 @@ class Shape:
         return None
 
     def _match(self, part: bytes) -> tuple[re.Match[bytes], int] | None:
-        opened = self.opened(part) if 0 < len(part) <= LONGEST else None
+        opened = self.opened(part) if 0 < len(part) <= self.longest else None
         match = None if opened is None else self.pattern.fullmatch(opened[0])
         return None if opened is None or match is None else (match, opened[1])
 

@@ -120,24 +120,31 @@ class Endpoint:
         object.__setattr__(self, "may_meet_itself", port in ephemeral_ports())
 
 
-@dataclass(slots=True)
 class Plan:
     """What `exchange` needs of a step: `judge` makes the verifier of a reply that came in pieces.
 
     `likely` is the reply if it comes in one piece, `size` one byte more than that: a read that gets
     it whole has emptied the socket. `record` takes the latency in seconds; `timeout` is the longest
-    wait without progress.
+    wait without progress. `context` is for the report of a wrong reply.
     """
 
-    likely: bytes
-    judge: Callable[[], Verifier]
-    record: Callable[[float], None]
-    timeout: float
-    context: object = None
-    size: int = field(init=False)
+    __slots__ = ("context", "judge", "likely", "record", "size", "timeout")
 
-    def __post_init__(self) -> None:
-        self.size = len(self.likely) + 1
+    # Not a dataclass: a templated step makes one each time, and __post_init__ is a call more.
+    def __init__(
+        self,
+        likely: bytes,
+        judge: Callable[[], Verifier],
+        record: Callable[[float], None],
+        timeout: float,
+        context: object = None,
+    ) -> None:
+        self.likely = likely
+        self.judge = judge
+        self.record = record
+        self.timeout = timeout
+        self.context = context
+        self.size = len(likely) + 1
 
     def verifier(self) -> Verifier:
         verifier = self.judge()

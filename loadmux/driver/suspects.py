@@ -19,7 +19,7 @@ from loadmux.checking.diagnosis import Alike, Finding, diagnose
 from loadmux.checking.recognition import Context, Recognized
 from loadmux.checking.rules import Problem, Verifier, first_difference
 from loadmux.driver.loop import Loop
-from loadmux.errors import DriverFault, Kind
+from loadmux.errors import Kind
 
 if TYPE_CHECKING:
     from loadmux.driver.connection import Connection
@@ -151,7 +151,7 @@ def awaited_later(connection: Connection, context: Context | None) -> Labelled:
     random = getattr(task, "random", None)
     state = None if random is None else random.getstate()
     for step, reply in context.later:
-        with suppress(DriverFault):
+        with suppress(Exception):  # what cannot be worked out is no suspect
             data = reply(task, connection.name)
             if data:
                 found.append((step, data))

@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Sequence
 
-from loadmux.checking.recognition import BACK, Opened, Owner, Shape, chained, whole
+from loadmux.checking.recognition import BACK, LONGEST, Opened, Owner, Shape, chained, whole
 from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text, Variable
 
-OPEN_PARTS = 3
-"""Parts of unknown length: n of them cost the n-th power of the reply's length at worst."""
 LONGEST_COPY = 16
 NUMBER = rb"0|[1-9][0-9]{0,17}"
 UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -39,10 +37,11 @@ class Shapes:
         """The shape of a reply; None where it says nothing of anybody."""
         making = _Making(self._fold, self._column, self._sockets, sent)
         source = None if payload is None else making.of(payload)
-        if source is None or not making.tells or making.open_parts > OPEN_PARTS:
+        if source is None or not making.tells or making.open_parts >= len(LONGEST):
             return None
         pattern = re.compile(source, re.DOTALL | (re.IGNORECASE if any_case else 0))
-        return Shape(pattern, opened or whole, making.owners, self._sockets)
+        longest = LONGEST[making.open_parts]
+        return Shape(pattern, opened or whole, making.owners, self._sockets, longest)
 
     def by_rule(
         self, rule: str, sent: Payload | None, opened: Opened | None = None
@@ -86,7 +85,6 @@ class _Making:
             case Repeated(payload=inner, times=times) if times <= LONGEST_COPY:
                 return self._joined([self.of(inner) for _ in range(times)])
             case Random(size=size):
-                self.open_parts += 1
                 return b".{%d}" % size
         return None
 

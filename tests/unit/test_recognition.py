@@ -136,9 +136,16 @@ def test_what_says_nothing_of_anybody(payload: Payload | None) -> None:
     assert SHAPES.shape(payload) is None
 
 
-def test_a_reply_that_is_too_long_is_not_looked_at() -> None:
-    made = shape(Joined((Text((USER, ":")), Random(LONGEST))))
-    assert made.read(b"1:" + bytes(LONGEST), b"") is None
+@pytest.mark.parametrize("open_parts", [0, 1, 2, 3])
+def test_the_more_may_be_anything_the_shorter_is_what_is_looked_at(open_parts: int) -> None:
+    """The worst that there is for a pattern: wherever a part may end, the next one begins."""
+    parts = [part for number in range(open_parts) for part in (" ", Variable(f"v{number}"), " ")]
+    made = shape(Text((USER, *parts, " end")))
+    long = LONGEST[open_parts]
+    worst = b"1 " + b" " * (long - 3) + b"x"
+    assert made.read(worst, b"") is None
+    assert made.read(worst + b" " * long, b"") is None
+    assert made.read(b"1" + b" " * 8 * open_parts + b" end", b"") is not None
 
 
 CASES: dict[str, Callable[[bytes], bytes]] = {
