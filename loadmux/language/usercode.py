@@ -16,7 +16,7 @@ import inspect
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -99,6 +99,13 @@ def _brought_in(whole: bool = False) -> Iterator[tuple[str, str]]:
                 if name not in before and belongs(Path(file), Path(folder)):
                     yield name, file
                     break
+
+
+def sources() -> Iterator[str]:
+    """The texts of the author's modules that were imported from admitted folders."""
+    for _, file in _brought_in(whole=True):
+        with suppress(OSError, UnicodeDecodeError):
+            yield Path(file).read_text(encoding="utf-8")
 
 
 def name_of(path: str) -> str:

@@ -98,19 +98,19 @@ class Registry:
 
     def framer(self, name: str) -> Framer:
         """The framer of this name, which `names` has. Raises PluginError."""
-        found = self._load("framers", name)
+        found = self.load("framers", name)
         assert isinstance(found, Framer)
         return found
 
     def step(self, name: str) -> Step:
         """The step of this name. Raises PluginError."""
-        found = self._load("steps", name)
+        found = self.load("steps", name)
         assert isinstance(found, Step)
         return found
 
     def rule(self, name: str) -> Rule:
         """The rule of this name. Raises PluginError."""
-        found = self._load("rules", name)
+        found = self.load("rules", name)
         assert isinstance(found, Rule)
         return found
 
@@ -123,9 +123,10 @@ class Registry:
 
         Raises PluginError.
         """
-        return self._load("reporters", name)
+        return self.load("reporters", name)
 
-    def _load(self, group: Group, name: str) -> Any:
+    def load(self, group: Group, name: str) -> Any:
+        """The object of a plugin that `names` has. Raises PluginError."""
         if (group, name) not in self._loaded:
             plugin = self.plugin(group, name)
             found = imported(plugin, self._found[group][name][0])

@@ -108,13 +108,18 @@ def compile_scenario(
     """
     authorities = {name: form_steps.authority(url) for name, url in urls.items()}
     where = endpoints(scenario, urls)
-    return _Compiler(scenario, seed, stats, first, where, authorities, users).script()
+    compiler = _Compiler(scenario, seed, stats, first, where, authorities, users)
+    script = compiler.script()
+    if compiler.calls:
+        compiler.library.prepare("\n".join(usercode.sources()))
+    return script
 
 
 class _Compiler:
     """`place` is the step that is being compiled, `sockets` are those that it is for.
 
-    `plugin_rules` are the reply rules of plugins that are known by now.
+    `plugin_rules` are the reply rules of plugins that are known by now. `calls` is whether code of
+    the author's is called.
     """
 
     place: frame_steps.Place
@@ -147,6 +152,7 @@ class _Compiler:
         names = [one.name for one in scenario.sockets]
         self.shapes = Shapes(self._fold, self._owner, names)
         self.library = Library(self)
+        self.calls = False
         for step in scenario.every_step:
             self._survey(step)
 
@@ -285,6 +291,7 @@ class _Compiler:
     def _call(self, name: str, function: Function, on_schedule: bool) -> Operation:
         """Import the function; its folder stays on the path for what it imports when it runs."""
         try:
+            self.calls = True
             usercode.admit(function.folder)
             found = usercode.find(function)
         except ValueError as error:

@@ -32,9 +32,9 @@ class Provided(Registry):
         own = [self._own[1]] if group == self._own[0] else []
         return dict.fromkeys([*super().names(group), *own]).keys()
 
-    def _load(self, group: Group, name: str) -> Any:
+    def load(self, group: Group, name: str) -> Any:
         if (group, name) != self._own:
-            return super()._load(group, name)
+            return super().load(group, name)
         entry = f"{type(self._object).__module__}:OBJECT"
         self.used[self._own] = Plugin(group, name, "under test", "0", entry)
         return self._object

@@ -74,6 +74,27 @@ def test_code_runs(count: int, folder: Path) -> None:
     assert done.row("other")[1] == 0
 
 
+WATCHED = """
+import sys
+from loadmux.locust.engine import ParkedUser
+whole, before = ParkedUser.run, set()
+async def run(self):
+    before.update(() if before else sys.modules)
+    await whole(self)
+    late = set(sys.modules) - before
+    print("late:", *sorted(name for name in late if not name.startswith("locust")))
+ParkedUser.run = run
+"""
+
+
+def test_what_code_may_ask_for_is_imported_before_a_user_starts(folder: Path) -> None:
+    with_code(folder, CODE.replace("echo", "received"))
+    locustfile(folder, "talk.py", WATCHED)
+    done = headless(folder, *SHORT)
+    assert done.code == 0, done.text
+    assert [line for line in done.out.splitlines() if line.startswith("late:")] == ["late:"] * 4
+
+
 def test_errors_in_code_are_among_the_exceptions(folder: Path) -> None:
     with_code(folder, BROKEN)
     with alone(folder) as swarm:
