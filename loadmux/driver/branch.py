@@ -56,6 +56,9 @@ class Branch(VirtualUser):
     def random(self) -> random.Random:
         return self.parent.random
 
+    def note_cut_short(self) -> None:
+        self.parent.note_cut_short()
+
     def take(self, connections: Iterable[Connection]) -> None:
         """Drive these connections from now on, until `give_back`."""
         for connection in connections:

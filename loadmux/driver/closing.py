@@ -73,12 +73,13 @@ class Leaving:
     ) -> None:
         """`judged`: what has come is; `after`: also what comes after our FIN.
 
-        `strict`: that the connection is lost already is a fault.
+        `strict`: that the connection is lost already is a fault, unless a message on it was given
+        up: then it is the server's answer to half a message.
         """
         self.connection = connection
         self.judged = judged
         self.after = after
-        self.strict = strict
+        self.strict = strict and not connection.midway
         self.extra: list[bytes] = []
         self.wrong: Verifier | None = None
         self.fault: Fault | None = None
@@ -209,7 +210,8 @@ class Leaving:
         """Whether nothing can come any more, as far as anybody knows."""
         connection = self.connection
         under_way = connection.verifier or connection.rule_verifier or connection.unanswered
-        asked = under_way or connection.spoke or self.found or self.read or self.after
+        asked = under_way or connection.spoke or connection.midway
+        asked = asked or self.found or self.read or self.after
         return not asked and self.judged and connection.tls is None
 
     @property
@@ -294,6 +296,11 @@ async def finish(task: Task, connection: Connection) -> None:
     """Close after a reply that ends its connection. Raises Fault if anything comes after it."""
     connection.unanswered.clear()
     await _or_raise(task, [Leaving(connection, after=True)], LINGER_MOST)
+
+
+async def leave(task: Task, connection: Connection) -> None:
+    """Close where another connection is to go on. Raises Fault for what nobody asked for."""
+    await _or_raise(task, [Leaving(connection)], LINGER_MOST)
 
 
 async def drop(

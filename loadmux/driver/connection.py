@@ -36,6 +36,7 @@ from typing import ClassVar, NamedTuple
 from loadmux.checking.rules import RuleVerifier, Verifier
 from loadmux.driver import evidence
 from loadmux.driver.inbox import Inbox
+from loadmux.driver.listening import Listener
 from loadmux.driver.loop import (
     NEVER,
     NOT_MEASURED,
@@ -60,6 +61,7 @@ KEPT = 64 * 1024
 TRY = READ | GONE
 GATHER = 0.1
 GATHER_MOST = 0.5
+HEARD_OUT = 1024 * 1024
 MOST_UNANSWERED = 65_536
 READS_AT_ONCE = 16
 DEBT_WITHIN = 5.0
@@ -181,6 +183,10 @@ class Connection:
     messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
     ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
     anything. `owed` is there once it was cut off in a wait.
+
+    `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
+    after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
+    is about to, or that it was given up; then the connection can carry no other message.
     """
 
     __slots__ = (
@@ -199,6 +205,8 @@ class Connection:
         "last",
         "last_at",
         "loop",
+        "lost",
+        "midway",
         "moments",
         "name",
         "opened_at",
@@ -240,7 +248,8 @@ class Connection:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = 0
         self.unanswered: list[Sent] = []
-        self.eof = self.paused = self.ending = False
+        self.eof = self.paused = self.ending = self.midway = False
+        self.lost: OSError | None = None
         self.spoke = 0
         self.owed: Owed | None = None
         self.inbox = Inbox()
@@ -258,6 +267,11 @@ class Connection:
     def connected(self) -> bool:
         return self.sock is not None
 
+    @property
+    def heard(self) -> Verifier | None:
+        """Of the reply that is awaited, once some of it has come."""
+        return self.verifier if self.verifier is not None and self.verifier.received else None
+
     def note(self, what: str, data: bytes = b"") -> None:
         """Write a line into the transcript, which keeps the last few."""
         if self.moments is None:
@@ -274,7 +288,9 @@ class Connection:
             self.sock is None
             or self.inbox
             or self.eof
+            or self.lost is not None
             or self.ending
+            or self.midway
             or self.paused
             or self.unanswered
             or self.debt
@@ -301,30 +317,30 @@ class Connection:
         try:
             sent = self._send(payload)
         except OSError as error:
-            sent = self._send_failed(error)
-        late = False
+            yield from self._exchange_in_parts(plan, payload, began, error=error)
+            return
+        if sent != len(payload):
+            yield from self._exchange_in_parts(plan, payload, began, sent)
+            return
+        self.want = READABLE
+        task = self.task
+        task.deadline = deadline = began + plan.timeout
+        if deadline < task.alarm:
+            self.loop.push_alarm(task, deadline)
         try:
-            if sent != len(payload):
-                yield from self.send_rest(payload, sent, plan.timeout)
-            else:
-                self.want = READABLE
-                task = self.task
-                task.deadline = deadline = began + plan.timeout
-                if deadline < task.alarm:
-                    self.loop.push_alarm(task, deadline)
-                late = yield
-                if not late:
-                    try:
-                        data: bytes | None = self._recv(plan.size)
-                    except OSError as error:
-                        data = self._receive_failed(error)
-                    if data == likely:
-                        self.ready &= ~READ
-                        self.last = data
-                        self.last_at = now = clock()
-                        plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
-                        return
-                    self._keep(data, plan.size)
+            late = yield
+            if not late:
+                try:
+                    data: bytes | None = self._recv(plan.size)
+                except OSError as error:
+                    data = self._receive_failed(error)
+                if data == likely:
+                    self.ready &= ~READ
+                    self.last = data
+                    self.last_at = now = clock()
+                    plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
+                    return
+                self._keep(data, plan.size)
         except Interrupted:
             cut_off([Awaited(self, plan.verifier(), began, 0.0)], plan.timeout)
             raise
@@ -333,6 +349,40 @@ class Connection:
         awaited = Awaited(self, plan.verifier(), began, due)
         yield from await_replies(self.task, [awaited], plan.timeout)
         plan.record(awaited.took)
+
+    async def _exchange_in_parts(
+        self, plan: Plan, payload: bytes, began: float, sent: int = 0, error: OSError | None = None
+    ) -> None:
+        """The same where the kernel took only `sent` bytes at first, or said `error`."""
+        awaited = Awaited(self, plan.verifier(), began)
+        await self.tell(awaited, payload, plan.timeout, sent, error)
+        plan.record(awaited.took)
+
+    async def tell(
+        self,
+        awaited: Awaited,
+        payload: bytes,
+        timeout: float,
+        sent: int = 0,
+        error: OSError | None = None,
+    ) -> None:
+        """Send `payload` from offset `sent` on and await its reply. Raises Fault."""
+        listener = Listener(self.task, timeout)
+        awaited.listen(listener)
+        self.midway = not self.datagrams
+        try:
+            if error is not None and not isinstance(error, BlockingIOError):
+                whole = await self._not_sent(error, listener)
+            else:
+                whole = await self.send_rest(payload, sent, timeout, listener)
+        except Interrupted:
+            cut_off([awaited], timeout)
+            raise
+        self.sent(whole)
+        awaited.held = False
+        if not awaited.over:
+            awaited.due = self.loop.limit(perf_counter(), timeout)
+            await await_replies(self.task, [awaited], timeout)
 
     # --- connecting -----------------------------------------------------------------------------
 
@@ -516,6 +566,8 @@ class Connection:
             return self.inbox.take()
         if self.eof:
             return b""
+        if self.lost is not None:
+            raise self._lost(self.lost, "")
         if not self.ready & TRY:
             return None
         return self._read()
@@ -533,20 +585,40 @@ class Connection:
     def _receive_failed(self, error: OSError) -> bytes | None:
         """Nothing there after all (None), or Fault."""
         if not isinstance(error, BlockingIOError):
+            self.lost, self.dirty = error, True
             raise self._lost(error, "") from None
         self.ready = 0
         self.arm(READ)
         return None
 
-    def _send_failed(self, error: OSError) -> int:
-        if isinstance(error, BlockingIOError):
-            return 0
-        if self.tls is not None:
-            error = self._told_before(error)
-        if isinstance(error, BrokenPipeError) and (self.eof or self._at_end()):
-            text = "the server had closed the connection before this was sent"
-            raise self.fault(Kind.CLOSED, text) from None
-        raise self._lost(error, " while sending") from None
+    async def _not_sent(self, error: OSError, listener: Listener | None) -> bool:
+        """Sending has failed: false if the reply to what was sent is there and right. Else Fault.
+
+        What came before the end is read first: the kernel keeps it, also behind a reset.
+        """
+        self._hear_out()
+        alert = isinstance(self.lost, ssl.SSLError)
+        if self.lost is not None and (alert or isinstance(error, BrokenPipeError)):
+            error = self.lost  # it says more
+        if not (isinstance(error, BrokenPipeError) and self.eof):
+            self.eof, self.lost = False, error
+        if listener is not None and await listener.heard_out():
+            return False
+        if self.lost is not None:
+            raise self._lost(self.lost, " while sending") from None
+        if (heard := self.heard) is not None:
+            raise evidence.closed(self, heard) from None
+        text = "the server had closed the connection before this was sent"
+        raise self.fault(Kind.CLOSED, text) from None
+
+    def _hear_out(self) -> None:
+        """Take in all that the kernel still holds of a lost connection, and how it ended."""
+        self.paused = False
+        size = -1
+        while size < len(self.inbox) < HEARD_OUT and not self.eof and self.lost is None:
+            size = len(self.inbox)
+            self.ready |= READ
+            self.drain()
 
     def _lost(self, error: OSError, when: str) -> Fault:
         """The fault that an error of the connection is."""
@@ -554,45 +626,37 @@ class Connection:
             text = f"the server closed the connection: {error.strerror}"
             return self.fault(Kind.CLOSED, text, self.verifier)
         if isinstance(error, ssl.SSLError):
-            return self.fault(Kind.TLS, f"the TLS connection failed{when}: {described(error)}")
-        return self.fault(Kind.RESET, f"the connection was lost{when}: {error.strerror}")
+            text = f"the TLS connection failed{when}: {described(error)}"
+            return self.fault(Kind.TLS, text, self.heard)
+        text = f"the connection was lost{when}: {error.strerror}"
+        return self.fault(Kind.RESET, text, self.heard)
 
-    def _told_before(self, error: OSError) -> OSError:
-        """Why sending failed, if an alert that has arrived says more than the kernel does."""
-        try:
-            self._recv(1)
-        except OSError as told:
-            return told if isinstance(told, ssl.SSLError | Unfinished) else error
-        return error
-
-    def _at_end(self) -> bool:
-        try:
-            return self._recv(1) == b""
-        except OSError:
-            return False
-
-    async def send_rest(self, payload: bytes, sent: int, timeout: float) -> None:
+    async def send_rest(
+        self, payload: bytes, sent: int, timeout: float, listener: Listener | None = None
+    ) -> bool:
         """Send `payload` from offset `sent` on, and take in meanwhile what arrives.
 
         Without the latter an echo larger than both sockets' buffers would stop both sides for good.
-        Raises Fault: `send_stalled` when the kernel took nothing for `timeout` seconds.
+        False if the listener has heard enough, and the rest is given up. Raises Fault:
+        `send_stalled` when the kernel took nothing for `timeout` seconds.
         """
         view = memoryview(payload)
         uptake: Uptake | None = None
         while sent < len(payload):
             try:
                 count = self._send(view[sent : sent + LARGE])
+            except BlockingIOError:
+                count = 0
             except OSError as error:
-                count = self._send_failed(error)
-            if count:
-                sent += count
-                if uptake is not None:
-                    uptake.moved()
-                if sent < len(payload) and self.task.overtime(perf_counter()):
-                    await next_turn(self.task)
+                return await self._not_sent(error, listener)
+            sent += count
+            if count and uptake is not None:
+                uptake.moved()
+            if count and not (sent < len(payload) and self.task.overtime(perf_counter())):
                 continue
-            self.drain()
-            if self.more:
+            if await self._heard(listener):
+                return False
+            if count or self.more or (listener is not None and listener.more):
                 await next_turn(self.task)
                 continue
             uptake = uptake or self._uptake(timeout)
@@ -600,31 +664,52 @@ class Connection:
                 text = (
                     f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
                 )
-                raise self.fault(Kind.SEND_STALLED, text)
+                raise self.fault(Kind.SEND_STALLED, text, self.heard)
             try:
-                await self._room(uptake, 0 if self.paused or self.eof else READ)
+                await self._room(uptake, 0 if self.paused or self.eof else READ, listener)
             except Interrupted:
                 what = f"room for {len(payload) - sent} of {len(payload)} bytes"
                 self.owed = Owed(what, perf_counter() - uptake.idle, timeout)
                 raise
-            self.drain()
+        return True
+
+    async def _heard(self, listener: Listener | None) -> bool:
+        """While sending: take in what has come; whether that is enough. Raises Fault."""
+        if listener is not None and await listener.look():
+            return True
+        self.drain()
+        if self.lost is not None:
+            raise self._lost(self.lost, " while sending")
+        return False
+
+    def sent(self, whole: bool) -> None:
+        """A message has left, or is given up: then only a part of it has."""
+        if whole:
+            self.midway = False
+            self.answer(b"")
+        elif self.connected:
+            self.note("given up: what was still to be sent")
+            if self.tls is not None:
+                self.tls.give_up()
+        self.update_dirty()
 
     def _uptake(self, timeout: float) -> Uptake:
         assert self.sock is not None
         return Uptake(self.loop, self.sock, self.tls, timeout)
 
-    async def _room(self, uptake: Uptake, reading: int) -> None:
+    async def _room(self, uptake: Uptake, reading: int, listener: Listener | None = None) -> None:
         """Wait until there may be room, for something to read (if `reading`), or a time."""
         self.arm(WRITE | reading)
         self.want = WRITABLE | (reading and READABLE)
         self.task.set_limit(uptake.next_look)
-        await wait_io(self.task)
+        await (wait_io(self.task) if listener is None else listener.wait())
         self.want = 0
 
     @property
     def more(self) -> bool:
         """Whether a read that was left off for the sake of others is to go on."""
-        return bool(self.ready & TRY) and not self.eof and not self.paused
+        ended = self.eof or self.lost is not None
+        return bool(self.ready & TRY) and not ended and not self.paused
 
     @property
     def at_hand(self) -> bool:
@@ -636,13 +721,23 @@ class Connection:
 
         Of a flood only so much as READS_AT_ONCE bring; then there is `more`.
         """
-        if self.paused:
-            return
         for _ in range(READS_AT_ONCE):
-            if not self.ready & TRY or self.eof or not (data := self._read()):
+            if not self.more:
                 break
-            self.inbox.add(data)
-            self.dirty = True
+            try:
+                data = self._recv(LARGE)
+            except BlockingIOError:
+                self.ready = 0
+                self.arm(READ)
+                break
+            except OSError as error:
+                self.lost, self.dirty = error, True
+                break
+            self._took(data, LARGE)
+            if data:
+                self.note("received", data)
+                self.inbox.add(data)
+                self.dirty = True
 
     # --- replies --------------------------------------------------------------------------------
 
@@ -651,7 +746,7 @@ class Connection:
         self.drain()
         if self.inbox:
             self.explain_unasked()
-        if self.debt:
+        if self.debt and not self.midway:
             owed, self.debt = self.debt, b""
             await self.send_rest(owed, 0, DEBT_WITHIN)
             self.update_dirty()
@@ -665,6 +760,12 @@ class Connection:
             self.inbox.put_back(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
+        self.check_lost()
+
+    def check_lost(self) -> None:
+        """Fault if the connection was lost (not ended in order) and nothing is left to read."""
+        if self.lost is not None and not self.inbox:
+            raise self._lost(self.lost, "")
 
     def explain_unasked(self) -> None:
         """Leave in the inbox only what nothing explains. Raises Fault."""
@@ -692,14 +793,16 @@ class Connection:
         self.inbox.put_back(verifier.take(data))
 
     def answer(self, data: bytes) -> None:
-        """Send what the protocol owes the server; what the kernel does not take now stays `debt`.
+        """Send what the protocol owes the server; what the kernel does not take now stays `debt`,
+        and so does all of it while a message is on its way.
 
         That the connection is lost, whoever reads next will find.
         """
-        if not data:
-            return
-        self.note("sent", data)
+        if data:
+            self.note("sent", data)
         self.debt += data
+        if self.midway or not self.debt:
+            return
         with contextlib.suppress(OSError):
             self.debt = self.debt[self._send(self.debt) :]
         self.dirty = self.dirty or bool(self.debt)
@@ -800,8 +903,9 @@ class Connection:
         except BlockingIOError:
             self.abandon()
             return True
-        except OSError:
-            return False  # whoever reads next is told, too
+        except OSError as error:
+            self.lost, self.dirty = error, True
+            return False
         self.eof = not self.inbox
         return False
 
@@ -854,19 +958,41 @@ class Awaited:
 
     `due` moves on with each arrival (`heard`, 0 before the first), up to `until`; `took` is the
     latency in seconds, NaN where a standstill spoilt it; `sent` is what the reply answered.
-    `asked`: it answers something; else it is a greeting, or what a server tells unasked.
+    `asked`: it answers something; else it is a greeting, or what a server tells unasked. `over` is
+    set by the listener when the reply is there; `held`, `alone`: see `listening`.
     """
 
     connection: Connection
     verifier: Verifier
     began: float
-    due: float
+    due: float = NEVER
     until: float = NEVER
     heard: float = 0.0
     took: float = 0.0
     ended: float = 0.0
     sent: Sent | None = None
     asked: bool = True
+    over: bool = False
+    held: bool = False
+    alone: bool = True
+
+    def listen(self, listener: Listener) -> None:
+        """Its message is about to be sent, so the reply may come from now on."""
+        self.held = self.verifier.done or isinstance(self.verifier, RuleVerifier)
+        self.connection.verifier = self.verifier
+        listener.begin(self)
+
+    @property
+    def wrong(self) -> bool:
+        return self.verifier.wrong_at is not None
+
+    @property
+    def more(self) -> bool:
+        so_far = self.held and self.verifier.done
+        return self.connection.more if so_far else self.connection.at_hand
+
+    async def judged(self) -> Fault:
+        return await self.connection.wrong(self.verifier)
 
     def advance(self, timeout: float) -> bool:
         """Check what has come; true when the reply is complete and right."""
@@ -887,10 +1013,27 @@ class Awaited:
                 self.due = min(self.heard + timeout, self.until)
             if not verifier.done and connection.task.overtime(now):
                 return False
+        if self.held:
+            return False
         self._complete()
         if verifier.closes:
             connection.hang_up()
         return True
+
+    def cut_off(self, timeout: float) -> None:
+        """Time is up: see the function."""
+        connection, verifier = self.connection, self.verifier
+        connection.want = 0
+        connection.ready |= READ  # an event may be on its way
+        connection.verifier = verifier
+        whole = self.advance(timeout)
+        if verifier.wrong_at is not None:
+            raise at_once(connection.task, connection.wrong(verifier)) from None
+        sending = connection.midway or connection.owed is not None
+        if not (whole or sending) and (self.asked or not connection.last):
+            since = self.heard + connection.loop.stood if self.heard else self.began
+            since = max(since, connection.loop.woke)  # nobody listened before
+            connection.owed = Owed(verifier.owed(), since, timeout)
 
     def _complete(self) -> None:
         self.ended = perf_counter()
@@ -954,17 +1097,7 @@ def cut_off(waiting: Sequence[Awaited], timeout: float) -> None:
     Raises Fault for one that is wrong or lost.
     """
     for one in waiting:
-        connection, verifier = one.connection, one.verifier
-        connection.want = 0
-        connection.ready |= READ  # an event may be on its way
-        connection.verifier = verifier
-        whole = one.advance(timeout)
-        if verifier.wrong_at is not None:
-            raise at_once(connection.task, connection.wrong(verifier)) from None
-        if not whole and connection.owed is None and (one.asked or not connection.last):
-            since = one.heard + connection.loop.stood if one.heard else one.began
-            since = max(since, connection.loop.woke)  # nobody listened before
-            connection.owed = Owed(verifier.owed(), since, timeout)
+        one.cut_off(timeout)
 
 
 def name_owed(connections: Sequence[Connection], step: str) -> None:

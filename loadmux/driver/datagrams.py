@@ -35,8 +35,8 @@ from loadmux.driver.connection import (
     Endpoint,
     Plan,
     Sent,
-    await_replies,
 )
+from loadmux.driver.listening import Listener
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
 from loadmux.driver.poller import READABLE
 from loadmux.driver.suspects import Labelled, owed_elsewhere, recognized, suspects
@@ -70,10 +70,8 @@ class DatagramConnection(Connection):
     ) -> None:
         began = clock()
         self.note("sent", payload)
-        await self.send_rest(payload, 0, plan.timeout)
-        due = self.loop.limit(clock(), plan.timeout)
-        awaited = Awaited(self, plan.verifier(), began, due)
-        await await_replies(self.task, [awaited], plan.timeout)
+        awaited = Awaited(self, plan.verifier(), began)
+        await self.tell(awaited, payload, plan.timeout)
         plan.record(awaited.took)
         self.drain()
 
@@ -83,25 +81,38 @@ class DatagramConnection(Connection):
 
     # --- datagrams in and out -------------------------------------------------------------------
 
-    async def send_rest(self, payload: bytes, sent: int, timeout: float) -> None:
+    async def send_rest(
+        self, payload: bytes, sent: int, timeout: float, listener: Listener | None = None
+    ) -> bool:
         """Send `payload` as one datagram, an empty one too. Raises Fault, or DriverFault if it is
         too large.
         """
         if payload:
-            await super().send_rest(payload, sent, timeout)
-            return
+            return await super().send_rest(payload, sent, timeout, listener)
         try:
             self._send(payload)
+        except BlockingIOError:
+            pass
         except OSError as error:
-            self._send_failed(error)
+            return await self._not_sent(error, listener)
+        return True
 
-    def _send_failed(self, error: OSError) -> int:
+    async def _not_sent(self, error: OSError, listener: Listener | None) -> bool:
         if error.errno == errno.EMSGSIZE:
             raise DriverFault(
                 f"a datagram is larger than UDP allows ({datagrams.LARGEST} bytes): send less, or"
                 " in 'pieces'"
             ) from None
-        return super()._send_failed(error)
+        fault = self._lost(error, " while sending")
+        if listener is not None and await listener.heard_out():
+            return False
+        raise fault from None
+
+    def _receive_failed(self, error: OSError) -> bytes | None:
+        try:
+            return super()._receive_failed(error)
+        finally:
+            self.lost = None  # nothing ends a UDP socket
 
     def _lost(self, error: OSError, when: str) -> Fault:
         if error.errno == errno.ECONNREFUSED:

@@ -206,6 +206,13 @@ class Secured:
         sent, self._encrypted = self._encrypted, 0
         return sent
 
+    def give_up(self) -> None:
+        """The rest of what was offered last will not be offered again.
+
+        A record that has left in part must leave whole all the same, ahead of what is sent next.
+        """
+        self._encrypted = 0
+
     def _flush(self) -> None:
         """Hand to the kernel what is encrypted. BlockingIOError when it does not take all."""
         data = self._pending + self._out.read() if self._pending else self._out.read()

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import close, drop
-from loadmux.driver.connection import Awaited, Connection, Endpoint, await_replies, name_owed
+from loadmux.driver.connection import Awaited, Connection, Endpoint, name_owed
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
@@ -102,6 +102,7 @@ class VirtualUser(Task):
         "barriers",
         "connections",
         "control",
+        "cut_short",
         "departing",
         "failures",
         "interrupted",
@@ -128,7 +129,7 @@ class VirtualUser(Task):
         self.script = script
         self.number = number
         self.iteration = self.streak = 0
-        self.iterating = self.leaving = self.departing = False
+        self.iterating = self.leaving = self.departing = self.cut_short = False
         self.life = 0
         self.failures = 0
         self.barriers = self.opened = 0
@@ -253,10 +254,22 @@ class VirtualUser(Task):
         stats = self.control.stats
         stats.iterations += 1
         self.failures = 0
+        if self.cut_short:
+            await self._renew()
         if not self.served:
             self.served = True
             stats.served += 1
         return True
+
+    def note_cut_short(self) -> None:
+        """A message was given up, and with it the connection for any other."""
+        self.cut_short = True
+
+    async def _renew(self) -> None:
+        """What `before` set up on a connection that can carry no message is of no use either."""
+        self.cut_short = self.iterating = False
+        if self.script.before:
+            await self._begin_anew(None)
 
     async def prepare(self) -> bool:
         """Walk through `before`; whether that succeeded. After a fault the user has backed off."""
@@ -330,12 +343,9 @@ class VirtualUser(Task):
         """The handshake of a new connection; the seconds it took. Raises Fault."""
         assert connection.endpoint.greeting is not None
         data, verifier = connection.endpoint.greeting(self.random)
-        began = perf_counter()
-        due = self.loop.limit(began, timeout)
+        awaited = Awaited(connection, verifier, perf_counter())
         connection.note("sent", data)
-        await connection.send_rest(data, 0, timeout)
-        awaited = Awaited(connection, verifier, began, due)
-        await await_replies(self, [awaited], timeout)
+        await connection.tell(awaited, data, timeout)
         return awaited.took
 
     async def _failed(self, fault: Fault, step: str, slowly: bool = False) -> bool:

@@ -66,7 +66,9 @@ SECTIONS = (
     Section("Length prefix", "Keys of `length_prefix`.", tuple(framings.PREFIX.keys.values())),
     Section("Steps", "A step has one action, and what belongs to it. `send` and `expect` together"
         " are one *exchange*, timed from just before the send until the last byte of the checked"
-        " reply.", tuple(steps.KEYS.values())),
+        " reply. A whole reply is judged as soon as it is there, also while its message is still"
+        " being sent: if it is right, the rest of the message is given up, and the next message"
+        " goes out on a new connection.", tuple(steps.KEYS.values())),
     Section("Wait", "What is drawn in place of a duration.", actions.DRAWN),
     Section("Payloads", "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written"
         " in double quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and"

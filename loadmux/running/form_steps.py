@@ -20,6 +20,7 @@ from loadmux.checking.framing import Framing
 from loadmux.checking.rules import Exact, Rule, Verifier
 from loadmux.driver import closing
 from loadmux.driver.connection import Awaited, Connection, await_replies, readable
+from loadmux.driver.listening import Listener
 from loadmux.driver.loop import next_turn, sleep_until
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Fault, Kind
@@ -27,7 +28,7 @@ from loadmux.language.scenario import Url
 from loadmux.plugins.contracts import Action, Incoming, Running
 from loadmux.plugins.payloads import Outgoing, Surroundings
 from loadmux.running.frame_steps import Place
-from loadmux.running.steps import Judged, Message, Record, Render, Reply, opened, send
+from loadmux.running.steps import Judged, Message, Record, Render, Reply, opened, send, speak
 
 HTTP_PORT = 80
 
@@ -131,6 +132,7 @@ def attend(connection: Connection) -> bool:
     connection.drain()
     if connection.inbox:
         connection.explain_unasked()
+    connection.check_lost()
     return not connection.eof and not connection.paused
 
 
@@ -154,31 +156,37 @@ class AtWork(Running):
         (connection,) = await opened(self._user, [self._numbers[on]])
         return connection
 
+    def _message(self, connection: Connection, payload: bytes) -> Message:
+        read = frozenset((connection.name,))
+        return Message(payload, lambda *_: payload, rules=self._step.rules, read=read)
+
     async def send(self, payload: bytes, on: int = 0) -> None:
         connection = await self._open(on)
-        message = Message(
-            payload,
-            lambda *_: payload,
-            rules=self._step.rules,
-            read=frozenset((connection.name,)),
-        )
+        message = self._message(connection, payload)
         await send(self._user, connection, message, payload, self._step.timeout)
 
     async def expect(self, reply: bytes | Verifier, on: int = 0) -> bytes:
         connection = await self._open(on)
-        verifier = Exact(reply) if isinstance(reply, bytes) else reply
-        now = perf_counter()
-        timeout, asked = self._step.timeout, bool(connection.unanswered)
-        due = self._user.loop.limit(now, timeout)
-        awaited = Awaited(connection, verifier, now, due, asked=asked)
-        await await_replies(self._user, [awaited], timeout)
-        if connection.ending:
-            await closing.finish(self._user, connection)
-        return verifier.kept()
+        asked = bool(connection.unanswered)
+        return await self._heard(
+            Awaited(connection, verifier_of(reply), perf_counter(), asked=asked)
+        )
 
     async def exchange(self, payload: bytes, reply: bytes | Verifier, on: int = 0) -> bytes:
-        await self.send(payload, on)
-        return await self.expect(reply, on)
+        connection, timeout = await self._open(on), self._step.timeout
+        message, listener = self._message(connection, payload), Listener(self._user, timeout)
+        judge = partial(verifier_of, reply)
+        awaited = await speak(self._user, connection, message, payload, judge, timeout, listener)
+        return await self._heard(awaited)
+
+    async def _heard(self, awaited: Awaited) -> bytes:
+        connection, timeout = awaited.connection, self._step.timeout
+        if not awaited.over:
+            awaited.due = self._user.loop.limit(perf_counter(), timeout)
+            await await_replies(self._user, [awaited], timeout)
+        if connection.ending:
+            await closing.finish(self._user, connection)
+        return awaited.verifier.kept()
 
     async def close(self, on: int = 0) -> None:
         connection = self._user.connections[self._numbers[on]]
@@ -193,6 +201,10 @@ class AtWork(Running):
 
     def fault(self, kind: Kind, message: str, on: int = 0) -> Fault:
         return self._user.connections[self._numbers[on]].fault(kind, message)
+
+
+def verifier_of(reply: bytes | Verifier) -> Verifier:
+    return Exact(reply) if isinstance(reply, bytes) else reply
 
 
 @dataclass(slots=True)

@@ -30,6 +30,7 @@ from loadmux.driver.connection import (
     name_owed,
     readable,
 )
+from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
@@ -159,10 +160,15 @@ async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
     return connections
 
 
-async def send(
-    user: VirtualUser, connection: Connection, message: Message, payload: bytes, timeout: float
-) -> None:
-    """Send a message in its pieces; what is owed for it is written down first. Raises Fault."""
+async def owe(user: VirtualUser, connection: Connection, message: Message, payload: bytes) -> None:
+    """Write down what will be owed for a message that is about to be sent.
+
+    A connection that stands in the middle of another one, which was given up, is made anew. Raises
+    Fault.
+    """
+    if connection.midway:
+        await closing.leave(user, connection)
+        await user.connect(connection)
     await connection.check_surplus()
     rule = message.rules.get(connection.name)
     if rule is not None:
@@ -175,17 +181,86 @@ async def send(
             verifier.sent(data, alone)
     if connection.name in message.read:
         connection.asks(message.delay)
-    due = perf_counter()
+
+
+async def deliver(
+    user: VirtualUser,
+    connection: Connection,
+    message: Message,
+    payload: bytes,
+    timeout: float,
+    listener: Listener | None = None,
+) -> bool:
+    """Send a message in its pieces; false if the listener has heard enough before. Raises Fault."""
+    whole, enough = True, False
+    connection.midway = not connection.datagrams
     connection.spoke += len(payload)
+    due = perf_counter()
     for number, piece in enumerate(message.cut(payload)):
         if number and message.gap:
             due = max(due + message.gap, perf_counter())
-            await sleep_until(user, due)
-        connection.note("sent", piece)
-        await connection.send_rest(piece, 0, timeout)
+            if listener is None:
+                await sleep_until(user, due)
+            else:
+                enough = await listener.sleep_until(due)
+        if not enough:
+            connection.note("sent", piece)
+            enough = not await connection.send_rest(piece, 0, timeout, listener)
+        if enough:
+            whole = False
+            break
         if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime(perf_counter()):
             await next_turn(user)
-    connection.update_dirty()
+            enough = listener is not None and await listener.look()
+    connection.sent(whole)
+    if connection.midway and connection.connected and not connection.ending:
+        user.note_cut_short()
+    return whole
+
+
+async def send(
+    user: VirtualUser, connection: Connection, message: Message, payload: bytes, timeout: float
+) -> bool:
+    """Send a message; what is owed for it is written down first. Raises Fault.
+
+    False if the connection was lost, but the server had said something that a later step can judge.
+    """
+    await owe(user, connection, message, payload)
+    try:
+        return await deliver(user, connection, message, payload, timeout)
+    except Fault:
+        name, ended = connection.name, connection.eof or connection.lost is not None
+        to_be_read = name in message.read and name not in message.rules
+        if not (ended and to_be_read and connection.inbox):
+            raise
+        user.note_cut_short()
+        return False
+
+
+async def speak(
+    user: VirtualUser,
+    connection: Connection,
+    message: Message,
+    payload: bytes,
+    judge: Callable[[], Verifier],
+    timeout: float,
+    listener: Listener,
+) -> Awaited:
+    """Send a message whose reply, judged by what `judge` makes, may come before it is sent whole.
+
+    The reply may be `over` then, and what was unsent given up. Raises Fault.
+    """
+    alone = not connection.unanswered
+    await owe(user, connection, message, payload)
+    awaited = Awaited(connection, judge(), perf_counter(), alone=alone)
+    awaited.listen(listener)
+    try:
+        await deliver(user, connection, message, payload, timeout, listener)
+    except Interrupted:
+        listener.cut_off()
+        raise
+    awaited.held = False
+    return awaited
 
 
 @contextmanager
@@ -215,8 +290,8 @@ class Send:
         for connection in await opened(user, self.sockets):
             payload = self.message.bytes_for(user, connection.name)
             began = perf_counter()
-            await send(user, connection, self.message, payload, self.timeout)
-            self.record(user.loop.since(began))
+            if await send(user, connection, self.message, payload, self.timeout):
+                self.record(user.loop.since(began))
             await user.give_way()
 
 
@@ -317,13 +392,14 @@ class Exchange:
 
     async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
         connections = await opened(user, self.sockets)
-        waiting = [await self._begin(user, one, rendered) for one in connections]
+        listener = Listener(user, self.timeout)
+        waiting = [await self._begin(user, one, rendered, listener) for one in connections]
         due = user.loop.limit(perf_counter(), self.timeout)
         for one in waiting:
             one.due = due
             one.until = due if self.bounded else NEVER
         with told(self.answers, connections):
-            await await_replies(user, list(waiting), self.timeout)
+            await await_replies(user, [one for one in waiting if not one.over], self.timeout)
             for connection in connections:
                 if connection.ending:
                     await closing.finish(user, connection)
@@ -340,27 +416,29 @@ class Exchange:
         await user.give_way()
 
     async def _begin(
-        self, user: VirtualUser, connection: Connection, rendered: bytes | None
+        self,
+        user: VirtualUser,
+        connection: Connection,
+        rendered: bytes | None,
+        listener: Listener,
     ) -> Awaited:
-        payload = rendered or b""
         message = self.message
-        if message is not None and rendered is None:
-            payload = message.bytes_for(user, connection.name)
-        began = perf_counter()
-        if message is not None:
-            await send(user, connection, message, payload, self.timeout)
-        verifier = self._verifier(user, connection, payload)
-        verifier.context = self.context
-        asked = message is not None or bool(connection.unanswered)
-        due = user.loop.limit(began, self.timeout)
-        return Awaited(connection, verifier, began, due, asked=asked)
+        if message is None:
+            verifier, asked = self._verifier(user, connection, b""), bool(connection.unanswered)
+            return Awaited(connection, verifier, perf_counter(), asked=asked)
+        payload = message.bytes_for(user, connection.name) if rendered is None else rendered
+        judge = partial(self._verifier, user, connection, payload)
+        return await speak(user, connection, message, payload, judge, self.timeout, listener)
 
     def _verifier(self, user: VirtualUser, connection: Connection, payload: bytes) -> Verifier:
         by_rule = isinstance(self.reply, RuleReply | RuleReplies)
-        if by_rule and connection.rule_verifier is not None:
-            connection.rule_verifier.restart()
-            return connection.rule_verifier
-        return self.reply.judged(user, connection.name, payload)[1]()
+        verifier: Verifier | None = connection.rule_verifier if by_rule else None
+        if isinstance(verifier, RuleVerifier):
+            verifier.restart()
+        else:
+            verifier = self.reply.judged(user, connection.name, payload)[1]()
+        verifier.context = self.context
+        return verifier
 
 
 @dataclass(slots=True)
@@ -377,54 +455,89 @@ class End:
     answers: Answers | None = None
 
     async def run(self, user: VirtualUser) -> None:
+        listener = Listener(user, self.timeout)
         connections = await opened(user, self.sockets)
-        began = perf_counter()
+        waiting = [AwaitedEnd(self, one, perf_counter()) for one in connections]
         if self.message is not None:
-            for connection in connections:
-                payload = self.message.bytes_for(user, connection.name)
-                await send(user, connection, self.message, payload, self.timeout)
+            for one in waiting:
+                await self._send(user, one, self.message, listener)
         with told(self.answers, connections):
-            await self._ends(user, connections, began)
+            await self._ends(user, [one for one in waiting if not one.over])
         await user.give_way()
 
-    async def _ends(self, user: VirtualUser, waiting: Sequence[Connection], began: float) -> None:
+    async def _send(
+        self, user: VirtualUser, awaited: AwaitedEnd, message: Message, listener: Listener
+    ) -> None:
+        connection = awaited.connection
+        payload = message.bytes_for(user, connection.name)
+        await owe(user, connection, message, payload)
+        listener.begin(awaited)
+        try:
+            await deliver(user, connection, message, payload, self.timeout, listener)
+        except Fault as fault:
+            if self.wanted is None or fault.evidence.kind is not self.wanted:
+                raise
+        except Interrupted:
+            listener.cut_off()
+            raise
+
+    async def _ends(self, user: VirtualUser, waiting: Sequence[AwaitedEnd]) -> None:
         due = user.loop.limit(perf_counter(), self.timeout)
-        while waiting := [one for one in waiting if not self._ended(one, began)]:
+        while waiting := [one for one in waiting if not one.advance(self.timeout)]:
+            connections = [one.connection for one in waiting]
             try:
-                if any(one.at_hand for one in waiting):
+                if any(one.at_hand for one in connections):
                     await next_turn(user)
                     timed_out = user.loop.awake() >= due
                 else:
-                    timed_out = await readable(user, waiting, due)
+                    timed_out = await readable(user, connections, due)
             except Interrupted:
-                self._cut_off(waiting, began)
+                for one in waiting:
+                    one.cut_off(self.timeout)
                 raise
             if timed_out and self.wanted is not None:
-                raise self._unwanted(waiting[0], None)
+                raise self.unwanted(connections[0], None)
             if timed_out:
                 for _ in waiting:
                     self.passed()
                 return
 
-    def _cut_off(self, waiting: Sequence[Connection], began: float) -> None:
-        """Time is up: as for replies, see `connection.cut_off`. Raises Fault."""
-        for one in waiting:
-            one.want = 0
-            one.ready |= READ
-            if not self._ended(one, began) and self.wanted is not None:
-                one.owed = Owed("the end of the connection", began, self.timeout)
+    def unwanted(self, connection: Connection, kind: Kind | None) -> Fault:
+        if kind is None:
+            text = f"the server did not end the connection within {self.timeout:g} s"
+            return connection.fault(Kind.TIMEOUT, f"{text} ({self.wanted} was expected)")
+        wanted = "silence" if self.wanted is None else f"a {self.wanted} connection"
+        return connection.fault(kind, f"{wanted} was expected; the server closed in order")
 
-    def _ended(self, connection: Connection, began: float) -> bool:
+
+@dataclass(slots=True)
+class AwaitedEnd:
+    """An end that a step awaits, since the `perf_counter` time `began`; see `listening`."""
+
+    step: End
+    connection: Connection
+    began: float
+    over: bool = False
+    held: bool = False
+    alone: bool = True
+    wrong: bool = False
+
+    @property
+    def more(self) -> bool:
+        return self.connection.at_hand
+
+    def advance(self, timeout: float) -> bool:
         """Whether the connection has ended as it should. Raises Fault for anything else."""
+        connection, wanted = self.connection, self.step.wanted
         while True:
             try:
                 data = connection.take()
             except Fault as fault:
-                if self.wanted is not Kind.RESET or fault.evidence.kind is not Kind.RESET:
+                if not self._is_wanted(fault):
                     raise
-                data = None
-                connection.abandon()
-            if not connection.connected or (data == b"" and connection.eof):
+                self._ended()
+                return True
+            if data == b"" and connection.eof:
                 break
             if data is None:
                 return False
@@ -433,21 +546,41 @@ class End:
                 raise connection.surplus(extra)
             if connection.task.overtime(perf_counter()):
                 return False
-        if connection.connected and self.wanted is not Kind.CLOSED:
-            raise self._unwanted(connection, Kind.CLOSED)
-        if self.answers is None:
-            self.record(connection.loop.since(began))
-        else:
-            self.answers.ended(connection, began)
-        connection.abandon()
+        if wanted is not Kind.CLOSED:
+            raise self.step.unwanted(connection, Kind.CLOSED)
+        self._ended()
         return True
 
-    def _unwanted(self, connection: Connection, kind: Kind | None) -> Fault:
-        if kind is None:
-            text = f"the server did not end the connection within {self.timeout:g} s"
-            return connection.fault(Kind.TIMEOUT, f"{text} ({self.wanted} was expected)")
-        wanted = "silence" if self.wanted is None else f"a {self.wanted} connection"
-        return connection.fault(kind, f"{wanted} was expected; the server closed in order")
+    def cut_off(self, timeout: float) -> None:
+        connection = self.connection
+        connection.want = 0
+        connection.ready |= READ
+        whole = self.advance(timeout)
+        if not (whole or connection.owed or self.step.wanted is None):
+            connection.owed = Owed("the end of the connection", self.began, timeout)
+
+    def _is_wanted(self, fault: Fault) -> bool:
+        """Whether the connection was lost as it should be.
+
+        Where a part of a message of ours was still unread, a server that closes makes its kernel
+        send a RST (RFC 2525, 2.17): that is its close.
+        """
+        if fault.evidence.kind is not Kind.RESET:
+            return False
+        return self.step.wanted is Kind.RESET or (
+            self.step.wanted is Kind.CLOSED and self.connection.midway
+        )
+
+    def _ended(self) -> None:
+        connection, answers = self.connection, self.step.answers
+        if answers is None:
+            self.step.record(connection.loop.since(self.began))
+        else:
+            answers.ended(connection, self.began)
+        connection.abandon()
+
+    async def judged(self) -> Fault:
+        raise NotImplementedError("an end has no bytes that could be wrong")
 
 
 @dataclass(slots=True)
