@@ -39,7 +39,8 @@
 - `unread`, a list: {`target`, `stuck`, `unaccepted`, `sent`, `left`, `unknown`}: connections that
   had no answer and of which bytes still lay unread, how many of them were never accepted, the bytes
   that these were sent, and that lay unread; `unknown` connections could not be looked at.
-- `generator` {`poller`, `busy`: of the busiest worker, `limited`, `late_p99`: of the latest,
+- `generator` {`poller`, `busy`: of the busiest worker, `limited`: whether the rate is what it can
+  send (never where too little ran to tell), `late_p99`: of the latest,
   `stood_still`: how often, and `stood` for how long in all, of the worker that did longest,
   `spoilt`: latencies that were not measured for it, `unjudged`: connections that ended meanwhile,
   `standstills`, `workers`}. A standstill has {`worker`, `at`, `seconds`, `held`, `step`, `user`,
@@ -64,7 +65,7 @@ from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
 from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
-from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport
 
 SCHEMA_VERSION = 1
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99_9": 0.999}
@@ -132,7 +133,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for url, one in stats.unread.items()
             if one.told(url) is not None
         ],
-        "generator": _generator(report.poller, report.workers, stats),
+        "generator": _generator(report, stats),
         "notes": list(report.notes),
     }
 
@@ -329,11 +330,12 @@ def _standstill(worker: int, one: Standstill) -> dict[str, Any]:
     }
 
 
-def _generator(poller: str, workers: tuple[WorkerReport, ...], stats: Stats) -> dict[str, Any]:
+def _generator(report: Report, stats: Stats) -> dict[str, Any]:
+    workers = report.workers
     return {
-        "poller": poller,
+        "poller": report.poller,
         "busy": max((worker.busy for worker in workers), default=0.0),
-        "limited": any(worker.limited for worker in workers),
+        "limited": report.limited,
         "late_p99": max((worker.late for worker in workers), default=0.0),
         "stood_still": max((worker.stood_still for worker in workers), default=0),
         "stood": max((worker.stood for worker in workers), default=0.0),

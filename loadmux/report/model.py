@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from loadmux.driver.standstill import Standstill
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import Verdict
+from loadmux.measuring.verdict import Verdict, measured_by
 
 BUSY_LIMIT = 0.95
+LONG_ENOUGH = 0.5
+MANY_ENOUGH = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +40,6 @@ class WorkerReport:
     stood: float = 0.0
     standstills: tuple[Standstill, ...] = ()
     lost: str | None = None
-
-    @property
-    def limited(self) -> bool:
-        """Whether the rate is what this process can send, whatever the target could answer."""
-        return self.busy > BUSY_LIMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,16 @@ class Report:
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
     trace: str = ""
+
+    @property
+    def limited(self) -> bool:
+        """Whether the rate is what a process can send, whatever the target could answer.
+
+        A run that was short, or in which hardly anything succeeded, cannot tell: at its start every
+        process is busy.
+        """
+        told = self.duration >= LONG_ENOUGH and measured_by(self.stats).right >= MANY_ENOUGH
+        return told and any(worker.busy > BUSY_LIMIT for worker in self.workers)
 
     @property
     def scenario(self) -> Scenario:

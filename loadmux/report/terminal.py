@@ -479,7 +479,7 @@ def _generator(page: _Page, report: Report) -> None:
             lost = f"worker {worker.number} was lost: {worker.lost}; "
             users = figures.plural(worker.users, "user")
             page.paragraph("", f"{lost}its {users} may be missing from the figures", "bold red")
-    if busiest.limited:
+    if report.limited:
         page.paragraph(
             "",
             "The generator itself was the limit: the rate is what this generator can do, the "

@@ -146,6 +146,7 @@ class Part:
     phases: dict[int, Stats] = field(default_factory=dict)
     elapsed: float = 0.0
     died: str | None = None
+    unreachable: str | None = None
     barriers: Coordinator = field(default_factory=Coordinator)
 
     def phase_stats(self, number: int) -> Stats:
@@ -169,6 +170,7 @@ class State:
     parts: list[Part]
     workers: list[Worker] = field(default_factory=list)
     interrupted: bool = False
+    aborted: bool = False
     failed: str | None = None
     broken: str | None = None
     trace: str = ""
@@ -454,9 +456,9 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
         for part in state.parts:
             part.died = part.died or first_death(part.processes)
         died = any(part.died for part in state.parts)
-        aborted = any(worker.final is not None and worker.final.aborted for worker in workers)
+        state.aborted = any(one.final is not None and one.final.aborted for one in workers)
         state.interrupted = interrupts.count > 0
-        if stopping is None and (state.over or died or aborted):
+        if stopping is None and (state.over or state.aborted or died):
             stopping = now
             for worker in running:
                 worker.channel.put(STOP)
@@ -659,12 +661,13 @@ def part_report(
 ) -> ScenarioReport:
     scenario = part.scenario
     phases = tuple(phase_reports(part))
+    part.unreachable = next(filter(None, map(unreached.get, map(str, part.urls.values()))), None)
     outcome = Outcome(
         duration=part.elapsed,
         phases=tuple(phase.stats for phase in phases),
         broken=state.broken,
         interrupted=state.interrupted,
-        unreachable=next(filter(None, map(unreached.get, map(str, part.urls.values()))), None),
+        unreachable=part.unreachable,
         generator_failed=state.failed,
         target_died=part.died,
         stood=stood,
@@ -712,7 +715,7 @@ def never_reached(finals: list[Final]) -> dict[str, str]:
 
 def notes(state: State, finals: list[Final]) -> Iterator[str]:
     """Remarks that a person should not have to find out alone."""
-    if any(final.aborted for final in finals):
+    if state.aborted:
         yield "the first fault ended the run (on_error: abort)"
     for part in state.parts:
         yield from map(part.say, notes_on(part, state, len(finals)))
@@ -723,8 +726,9 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     scenario, stats = part.scenario, part.stats
     if part.died is not None:
         yield part.died + "; the faults after that are its death, not as many bugs"
+    ended_early = state.over or state.aborted or part.died or part.unreachable
     missing = 0 if scenario.load.phases else scenario.load.users - stats.started
-    if not state.interrupted and missing > 0:
+    if not ended_early and missing > 0:
         yield (
             f"{missing} of {scenario.load.users} users were never started, the run ended first:"
             " give it a longer --run-time, a higher --spawn-rate, or more --workers"
@@ -739,7 +743,8 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     if stats.unjudged:
         ended = figures.plural(stats.unjudged, "connection")
         yield f"{ended} ended while the generator stood still, which is neither right nor wrong"
-    if (unserved := stats.started - stats.served) > 0 and not state.interrupted:
+    unserved = 0 if state.interrupted or part.unreachable else stats.started - stats.served
+    if unserved > 0:
         yield f"{unserved} of {stats.started} users never completed an iteration"
     yield from map(str, stats.overdue())
     yield from filter(None, (one.told(url) for url, one in stats.unread.items()))

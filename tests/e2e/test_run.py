@@ -177,10 +177,14 @@ def test_a_missing_scenario(tmp_path: Path) -> None:
 
 def test_nobody_listens_ends_with_4(echo: Path, tmp_path: Path) -> None:
     url = f"tcp://127.0.0.1:{free_port()}"
-    done = run(echo, "--target", url, "--reply", "echo", "-t", "30s", folder=tmp_path)
+    words = ["--target", url, "--reply", "echo", "-t", "30s", "-u", "5000"]
+    done = run(echo, *words, folder=tmp_path)
     assert done.code == 4, done.out
     assert done.told["verdict"] == "unreachable"
     assert "refused" in done.out
+    assert done.told["notes"] == []  # of limits nothing is said where nothing ran
+    assert not done.told["generator"]["limited"]
+    assert "--workers" not in done.out
 
 
 def test_an_option_that_the_target_does_not_have_ends_with_2(tmp_path: Path) -> None:

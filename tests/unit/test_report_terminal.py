@@ -31,6 +31,7 @@ from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import Outcome
 from loadmux.report import figures
+from loadmux.report.jsonfile import as_json
 from loadmux.report.live import live_view
 from loadmux.report.model import PhaseReport, Progress, Report, TargetReport, WorkerReport
 from loadmux.report.terminal import EXAMPLES_IN_FULL, GROUPS_OF_A_KIND, render
@@ -217,7 +218,7 @@ def test_the_generator_says_that_it_was_the_limit_and_who_was_lost() -> None:
         WorkerReport(0, 5, busy=0.97, late=0.003),
         WorkerReport(1, 5, busy=0.2, lost="killed by signal 9"),
     )
-    made = report(measured({"ask": [0.1]}), workers=workers, notes=("mind the gap",))
+    made = report(measured({"ask": [0.1] * 10}), workers=workers, notes=("mind the gap",))
     made.stats.interrupted = 1
     text = " ".join(printed(made).split())
     assert "epoll, 2 workers, the busiest 97% busy; 99% of timers no more than 3.00ms late" in text
@@ -227,7 +228,19 @@ def test_the_generator_says_that_it_was_the_limit_and_who_was_lost() -> None:
     assert "add --workers" in text
     assert "notes 1 iteration cut off when the run ended: not counted as right or wrong" in text
     assert "mind the gap" in text
-    assert "itself was the limit" not in printed(report(measured({"ask": [0.1]})))
+    assert as_json(made)["generator"]["limited"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds", "busy"), [(9, 2.0, 1.0), (10, 0.4, 1.0), (10, 0.5, 0.9)]
+)
+def test_no_limit_is_told_where_hardly_anything_ran(
+    asked: int, seconds: float, busy: float
+) -> None:
+    stats, workers = measured({"ask": [0.1] * asked}), (WorkerReport(0, 1, busy),)
+    made = report(stats, outcome=Outcome(seconds), workers=workers)
+    assert "limit" not in printed(made)
+    assert not as_json(made)["generator"]["limited"]
 
 
 NAMES = ["a step with quite a long name, for the first server", "ask", "exchange first #1"]
