@@ -32,5 +32,5 @@ def scenarios_of(sources: Sequence[Path | Bundle], overrides: Overrides) -> tupl
     """The scenarios; what in them is hardly meant is told on standard error."""
     scenarios = load_all(sources, overrides, models=models())
     for notice in (one for scenario in scenarios for one in scenario.notices):
-        print(notice, file=sys.stderr)
+        print(notice, file=sys.stderr, flush=True)  # before the live view, which writes past it
     return scenarios
