@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 
 from loadmux.checking import diagnosis
 from loadmux.checking.diagnosis import EVIDENCE, Alike, Finding, Owed
-from loadmux.checking.rules import WORDS, Rule, RuleVerifier, first_difference, received_reply
+from loadmux.checking.received import received_reply
+from loadmux.checking.rules import WORDS, Rule
+from loadmux.checking.verifying import RuleVerifier, first_difference
 from loadmux.errors import Kind
 
 LARGEST = 65507

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from loadmux.checking import diagnosis
 from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
 from loadmux.checking.reach import Reach, reach
-from loadmux.checking.rules import MAX_FRAME, Exact, Problem, Verifier, first_difference
+from loadmux.checking.verifying import MAX_FRAME, Exact, Problem, Verifier, first_difference
 from loadmux.errors import Kind
 
 LONGEST_SHOWN = 200

@@ -40,7 +40,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import ClassVar, Literal, NamedTuple
 
-from loadmux.checking.rules import MAX_FRAME, Verifier
+from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
 from loadmux.units import size_text
 

@@ -25,7 +25,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadmux.checking.rules import HEAD, SUFFIX, unescaped
+from loadmux.checking.received import HEAD, unescaped
+from loadmux.checking.upper_sb import SUFFIX
 
 LONGEST = (64 * 1024, 64 * 1024, 2048, 160)
 """Bytes of a reply at most, by the parts of unknown length: n of them cost its n-th power."""

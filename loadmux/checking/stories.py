@@ -43,7 +43,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from loadmux.checking.rules import first_difference
+from loadmux.checking.verifying import first_difference
 from loadmux.errors import EXCERPT, Kind
 
 EVIDENCE = 4

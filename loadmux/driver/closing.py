@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import perf_counter
 
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import Connection, readable
 from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn
 from loadmux.driver.poller import READ

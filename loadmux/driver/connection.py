@@ -33,7 +33,7 @@ from time import perf_counter
 from types import coroutine
 from typing import ClassVar, NamedTuple
 
-from loadmux.checking.rules import RuleVerifier, Verifier
+from loadmux.checking.verifying import RuleVerifier, Verifier
 from loadmux.driver import evidence
 from loadmux.driver.inbox import Inbox
 from loadmux.driver.listening import Listener

@@ -23,7 +23,7 @@ from typing import ClassVar
 
 from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Finding, excerpt
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
 from loadmux.driver.connection import (
     GATHER,

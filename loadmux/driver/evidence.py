@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from loadmux.checking import diagnosis
-from loadmux.checking.rules import Problem, Verifier
+from loadmux.checking.verifying import Problem, Verifier
 from loadmux.driver.poller import READ
 from loadmux.driver.suspects import (
     ELSEWHERE_IN_STORM,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from loadmux.checking.diagnosis import Alike, Finding, diagnose
 from loadmux.checking.recognition import Context, Recognized
-from loadmux.checking.rules import Problem, Verifier, first_difference
+from loadmux.checking.verifying import Problem, Verifier, first_difference
 from loadmux.driver.loop import Loop
 from loadmux.errors import Kind
 

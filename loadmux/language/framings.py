@@ -18,7 +18,7 @@ from loadmux.checking.framing import (
     UntilClose,
     line,
 )
-from loadmux.checking.rules import MAX_FRAME
+from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes, plugged
 from loadmux.language.nodes import suggestion
 from loadmux.language.payloads import Bytes

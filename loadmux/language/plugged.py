@@ -14,7 +14,7 @@ from random import Random
 from typing import Any, NoReturn, TypeVar
 
 from loadmux.checking.framing import Framing
-from loadmux.checking.rules import MAX_FRAME
+from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes
 from loadmux.language.contents import constant, size_of
 from loadmux.language.nodes import kind_of

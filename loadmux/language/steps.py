@@ -374,7 +374,7 @@ OTHERS = (
             "  - {send: bye, expect: reply}\n"
             "load: {users: 5, iterations: 3}",)),
     Action("call", actions.Called(), "Calls `async def FUNCTION(user)`, looked for in the"
-        " scenario's folder first (here in `helpers.py`); what a `user` can do stands in the"
+        " scenario's folder first (here in `helpers.py`); what a `user` can do stands in"
         " `loadmux help python`.", cls=Call,
         examples=("async def talk(user):\n"
             "    for number in range(user.random.randint(1, 3)):\n"

@@ -34,7 +34,7 @@ from typing import ClassVar, Literal, NoReturn
 
 from loadmux.checking.framed import RIGHT, Judgement
 from loadmux.checking.framing import Frame, Framing
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.errors import Fault, Kind, LoadmuxError
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Text
 

@@ -17,7 +17,8 @@ from importlib import metadata
 from typing import Any
 
 from loadmux.checking.framing import Framing
-from loadmux.checking.rules import RULES, Rule, RuleVerifier
+from loadmux.checking.rules import RULES, Rule
+from loadmux.checking.verifying import RuleVerifier
 from loadmux.errors import LoadmuxError
 from loadmux.plugins.contracts import GROUPS, Framer, Group, Plugin, Step, told
 
@@ -198,7 +199,7 @@ def unfit(group: Group, name: str, found: object) -> str:
     if group == "steps":
         if isinstance(found, Step):
             return _uncallable(found, "read", 1)
-        return _no_instance(found, Step, "loadmux.plugins.contracts.Step")
+        return _no_instance(found, Step, "loadmux.plugins.Step")
     if group == "rules":
         return _unfit_rule(name, found)
     if not callable(found) or inspect.isclass(found):
@@ -208,7 +209,7 @@ def unfit(group: Group, name: str, found: object) -> str:
 
 def _unfit_framer(found: object) -> str:
     if not isinstance(found, Framer):
-        return _no_instance(found, Framer, "loadmux.plugins.contracts.Framer")
+        return _no_instance(found, Framer, "loadmux.plugins.Framer")
     framing = getattr(found, "framing", None)
     if not (inspect.isclass(framing) and issubclass(framing, Framing)):
         return "its 'framing' must be the class of its framings, a loadmux.checking.framing.Framing"

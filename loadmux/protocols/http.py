@@ -28,7 +28,7 @@ import h11
 
 from loadmux.checking.framed import Judgement
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, raised, too_large
-from loadmux.checking.rules import MAX_FRAME
+from loadmux.checking.verifying import MAX_FRAME
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Surroundings, Text
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadmux.checking.framed import HasLength, IsExactly, Judgement, Matches
-from loadmux.checking.rules import Problem
+from loadmux.checking.verifying import Problem
 from loadmux.errors import Kind
 from loadmux.plugins.contracts import Spec
 from loadmux.plugins.payloads import Payload, Regex

@@ -40,7 +40,7 @@ from loadmux.checking.framing import (
     too_large,
 )
 from loadmux.checking.reach import reach
-from loadmux.checking.rules import MAX_FRAME
+from loadmux.checking.verifying import MAX_FRAME
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Surroundings, Text
 from loadmux.protocols.judging import mismatch

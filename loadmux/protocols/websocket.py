@@ -32,7 +32,7 @@ from wsproto.utilities import generate_accept_token
 
 from loadmux.checking.framed import Judgement, WholeFrameVerifier
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
-from loadmux.checking.rules import MAX_FRAME, Verifier
+from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Surroundings

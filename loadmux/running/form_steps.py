@@ -17,7 +17,8 @@ from time import perf_counter
 
 from loadmux.checking.framed import WholeFrameVerifier
 from loadmux.checking.framing import Framing
-from loadmux.checking.rules import Exact, Rule, Verifier
+from loadmux.checking.rules import Rule
+from loadmux.checking.verifying import Exact, Verifier
 from loadmux.driver import closing
 from loadmux.driver.connection import Awaited, Connection, await_replies, readable
 from loadmux.driver.listening import Listener

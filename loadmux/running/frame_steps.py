@@ -15,8 +15,10 @@ from functools import partial
 
 from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
 from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.received import received_reply
 from loadmux.checking.recognition import Opened
-from loadmux.checking.rules import SUFFIX, WORDS, Rule, received_reply
+from loadmux.checking.rules import WORDS, Rule
+from loadmux.checking.upper_sb import SUFFIX
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Position
 from loadmux.running.steps import Judged, Render, Reply

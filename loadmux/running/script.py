@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from loadmux.checking import datagrams, rules
+from loadmux.checking import chunks, datagrams, rules, verifying
 from loadmux.checking.framed import HasLength, Matches, match_until
 from loadmux.checking.recognition import Context, Owner, Shape
 from loadmux.driver.connection import Endpoint
@@ -409,9 +409,9 @@ class _Compiler:
             case ByRule():
                 return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
-                return steps.FormReply(partial(rules.LengthOf, size))
+                return steps.FormReply(partial(verifying.LengthOf, size))
             case Until(delimiter=delimiter, matches=None):
-                return steps.FormReply(partial(rules.UntilDelimiter, delimiter))
+                return steps.FormReply(partial(verifying.UntilDelimiter, delimiter))
             case Until(delimiter=delimiter, matches=Regex(pattern=pattern)):
                 compiled = frame_steps.compiled(pattern)
                 return steps.FormReply(partial(match_until, delimiter, compiled))
@@ -556,12 +556,12 @@ def _unrecorded(seconds: float) -> None:
     pass
 
 
-def reads(target: Target) -> rules.Reads:
+def reads(target: Target) -> chunks.Reads:
     """How a target reads, as far as it is known: a bundled one reads all, unless told."""
     size = target.reads_at_most
     if size is not None:
-        return rules.Reads.at_most(size)
-    return rules.UNKNOWN if target.bundled is None else rules.ORDINARY
+        return chunks.Reads.at_most(size)
+    return chunks.UNKNOWN if target.bundled is None else chunks.ORDINARY
 
 
 def random_bytes(source: random.Random, size: int) -> bytes:

@@ -15,7 +15,8 @@ from functools import partial
 from time import perf_counter
 
 from loadmux.checking.recognition import Context
-from loadmux.checking.rules import WORDS, Exact, Rule, RuleVerifier, Verifier
+from loadmux.checking.rules import WORDS, Rule
+from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
 from loadmux.driver import closing
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable, Iterator, Sequence
 
-from loadmux.checking.rules import Rule, RuleVerifier
+from loadmux.checking.rules import Rule
+from loadmux.checking.verifying import RuleVerifier
 
 Server = Callable[[bytes], bytes]
 """What a right server sends for a chunk that it reads."""

@@ -13,7 +13,7 @@ import needs
 import pytest
 from websocket_frames import served
 
-from loadmux.checking import rules
+from loadmux.checking import rules, verifying
 from loadmux.checking.framing import (
     Decoder,
     Delimited,
@@ -277,7 +277,7 @@ class Local:
     def likely(self, sent: bytes) -> bytes | None:
         return rule(self.name).likely(sent)
 
-    def verifier(self) -> rules.RuleVerifier:
+    def verifier(self) -> verifying.RuleVerifier:
         return rule(self.name).verifier()
 
 
@@ -340,7 +340,7 @@ class Careless(rules.ExactRule):
         return b""
 
 
-def careless() -> rules.RuleVerifier:
+def careless() -> verifying.RuleVerifier:
     return Careless(bytes)
 
 
@@ -355,7 +355,7 @@ def test_a_likely_reply_that_the_server_would_not_send_is_found_out() -> None:
         check_rule(wrong, bytes, [b"abc"])
 
 
-def careless_echo() -> rules.RuleVerifier:
+def careless_echo() -> verifying.RuleVerifier:
     return rules.ExactRule(bytes)
 
 

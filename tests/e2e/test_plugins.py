@@ -272,7 +272,7 @@ def test_other_objects_are_refused_too(group: str, text: str, run: Run, tmp_path
     assert f"{who}: it is of type 'int'" in line
 
 
-RULE = "from loadmux.checking.rules import Exact, Rule\n"
+RULE = "from loadmux.checking.rules import Rule\nfrom loadmux.checking.verifying import Exact\n"
 
 
 @pytest.mark.parametrize(

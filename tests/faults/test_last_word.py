@@ -23,7 +23,7 @@ from guarded import Guarded
 from transports import UdpServer, server_of
 from websocket_frames import accepted, served
 
-from loadmux.checking.rules import received_reply
+from loadmux.checking.received import received_reply
 
 WORD = "ERR bad command\n"
 SAID = json.dumps(WORD)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import needs
 
 from loadmux.checking.framing import Framing
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.language.loading import load
 from loadmux.language.scenario import Url
 from loadmux.measuring.stats import Stats

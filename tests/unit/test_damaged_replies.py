@@ -11,7 +11,7 @@ from samples import measured, report
 
 from loadmux.checking.framed import RIGHT, FrameVerifier
 from loadmux.checking.framing import Decoder, Frame, Talkative
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.errors import Evidence, Kind
 from loadmux.report.terminal import render
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from loadmux.checking.diagnosis import Finding, Owed, diagnose, diagnose_surplus, excerpt
-from loadmux.checking.rules import first_difference
+from loadmux.checking.verifying import first_difference
 from loadmux.errors import Kind
 
 MINE = b"Server received b'This is the message.'"

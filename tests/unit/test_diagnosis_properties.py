@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Alike, diagnose, diagnose_surplus
-from loadmux.checking.rules import first_difference
+from loadmux.checking.verifying import first_difference
 from loadmux.errors import Kind
 
 BYTES = st.one_of(

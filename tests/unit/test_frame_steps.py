@@ -11,7 +11,7 @@ import pytest
 from loadmux.checking import rules
 from loadmux.checking.framed import FrameVerifier, Judgement
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind, Position
 from loadmux.running.frame_steps import FrameByRule, FrameReply, Place, body_of
 

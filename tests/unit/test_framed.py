@@ -17,7 +17,7 @@ from loadmux.checking.framed import (
     match_until,
 )
 from loadmux.checking.framing import Decoder, Framing, LengthPrefixed, UntilClose, line
-from loadmux.checking.rules import Verifier
+from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind
 
 PING = re.compile(rb"\+(?P<word>[A-Z]+)(?P<rest> .*)?")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadmux.checking.framing import Framing
-from loadmux.checking.rules import MAX_FRAME
+from loadmux.checking.verifying import MAX_FRAME
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
 from loadmux.language.scenario import Answer, Exchange, Frame

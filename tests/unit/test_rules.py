@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from loadmux.checking import rules
-from loadmux.checking.rules import Exact, LengthOf, RuleVerifier, UntilDelimiter, Verifier, rule
+from loadmux.checking import rules, verifying
+from loadmux.checking.rules import rule
+from loadmux.checking.verifying import Exact, LengthOf, RuleVerifier, UntilDelimiter, Verifier
 
 OK = "ok"
 QUOTES = b"""it's "so" \\ \n\x00\xff"""
@@ -442,13 +443,13 @@ def test_until_a_delimiter_that_does_not_come() -> None:
 
 def test_until_a_delimiter_within_the_longest_frame() -> None:
     verifier = UntilDelimiter(b"\n\n")
-    assert verifier.feed(bytes(rules.MAX_FRAME - 2)) == b""
+    assert verifier.feed(bytes(verifying.MAX_FRAME - 2)) == b""
     assert verifier.feed(b"\n\nx") == b"x"
     assert verifier.done
     late = UntilDelimiter(b"\n\n")
-    late.feed(bytes(rules.MAX_FRAME - 1))
+    late.feed(bytes(verifying.MAX_FRAME - 1))
     assert late.feed(b"\n\nx") == b""
-    assert (late.done, late.wrong_at) == (False, rules.MAX_FRAME)
+    assert (late.done, late.wrong_at) == (False, verifying.MAX_FRAME)
 
 
 @pytest.mark.parametrize("name", ["echo", "upper", "received", "upper_sb"])
@@ -475,8 +476,8 @@ def test_large_replies(name: str, seed: int) -> None:
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 4, 5, 100])
 def test_first_difference(size: int) -> None:
     left = bytes(range(size))
-    assert rules.first_difference(left, left + b"x") == size
+    assert verifying.first_difference(left, left + b"x") == size
     for place in range(size):
         right = left[:place] + b"\xff" + left[place + 1 :]
-        assert rules.first_difference(left, right) == place
-        assert rules.first_difference(left + b"ab", right) == place
+        assert verifying.first_difference(left, right) == place
+        assert verifying.first_difference(left + b"ab", right) == place

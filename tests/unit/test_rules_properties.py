@@ -11,7 +11,9 @@ from functools import cache
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmux.checking.rules import ORDINARY, RULES, UNKNOWN, ExactRule, Reads, RuleVerifier, rule
+from loadmux.checking.chunks import ORDINARY, UNKNOWN, Reads
+from loadmux.checking.rules import RULES, ExactRule, rule
+from loadmux.checking.verifying import RuleVerifier
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "echo": lambda chunk: chunk,

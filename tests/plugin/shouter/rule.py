@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loadmux.checking.rules import ExactRule, Rule, RuleVerifier
+from loadmux.checking.rules import ExactRule, Rule
+from loadmux.checking.verifying import RuleVerifier
 
 
 def loud(chunk: bytes) -> bytes:
