@@ -30,7 +30,7 @@ everywhere = pytest.mark.parametrize(
 
 ASK = "{name: ask, send: hello, expect: hello}"
 GARBAGE = b" and 20 bytes of it!"
-CUT = "users: 3, run_time: 400ms, graceful_stop: 0s"
+CUT = "users: 3, run_time: 700ms, graceful_stop: 0s"
 
 
 def scenario(steps: str, load: str, sockets: str = "[main]", timeout: str = "5s") -> str:
@@ -111,7 +111,7 @@ def test_in_code(poller: str, tmp_path: Path) -> None:
         "    await user['main'].exchange('hello', 'hello', name='ask')\n"
         "    await user.sleep(30)\n"
     )
-    text = scenario(f'[{{call: "talks_on_{poller}:talk"}}]', CUT)
+    text = scenario(f'[{{call: "talks_on_{poller}:talk"}}]', CUT.replace("700ms", "2s"))
     with Server(garbage) as server:
         loaded = load(tmp_path / "it.yaml", Overrides(target=server.url), text=text)
         urls = {name: one.url for name, one in loaded.servers.items() if one.url is not None}
