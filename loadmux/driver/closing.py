@@ -280,7 +280,7 @@ async def close(
     """
     leaving = []
     for connection in connections:
-        if connection.close_plainly():
+        if connection.close_plainly(last=found is not None):
             continue
         leaving.append(one := Leaving(connection, strict=True, after=connection.ending))
         one.mute = one.mute and not (connection.datagrams and found is None)

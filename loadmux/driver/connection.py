@@ -182,7 +182,7 @@ class Connection:
     `label` names it in reports: the socket's name and the user's number. `unanswered` are the
     messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
     ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
-    anything. `owed` is there once it was cut off in a wait.
+    anything; `silent`: by a rule it never will. `owed` is there once it was cut off in a wait.
 
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
@@ -216,6 +216,7 @@ class Connection:
         "ready",
         "resume",
         "rule_verifier",
+        "silent",
         "sock",
         "spoke",
         "task",
@@ -250,6 +251,7 @@ class Connection:
         self.unanswered: list[Sent] = []
         self.eof = self.paused = self.ending = self.midway = False
         self.lost: OSError | None = None
+        self.silent = False
         self.spoke = 0
         self.owed: Owed | None = None
         self.inbox = Inbox()
@@ -831,6 +833,7 @@ class Connection:
             self.spoke = 0
         if isinstance(verifier, RuleVerifier):
             self.rule_verifier = None if verifier.idle else verifier
+            self.silent = verifier.idle and not verifier.received
             self.unanswered.clear()
         else:
             del self.unanswered[:1]
@@ -891,12 +894,15 @@ class Connection:
             self.arm(READ)
         self.note("half-closed")
 
-    def close_plainly(self) -> bool:
+    def close_plainly(self, last: bool) -> bool:
         """Close, if nothing is owed, can come, or lies unread: then nobody has to be waited for.
 
-        False where more care is needed; what was read is in the inbox then.
+        False where more care is needed; what was read is in the inbox then. Who is to say nothing
+        is asked now and then for a sign that it reads, and at the user's `last` chance.
         """
-        if self.dirty or self.verifier is not None or self.spoke or self.tls is not None:
+        if self.dirty or self.verifier is not None or self.tls is not None:
+            return False
+        if self.spoke and (last or not self.silent or self.loop.queues.turn(self.endpoint.url)):
             return False
         try:
             self.inbox.add(self._recv(1))

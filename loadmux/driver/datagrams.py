@@ -255,7 +255,7 @@ class DatagramConnection(Connection):
 
     # --- closing --------------------------------------------------------------------------------
 
-    def close_plainly(self) -> bool:
+    def close_plainly(self, last: bool) -> bool:
         return False
 
     def say_goodbye(self) -> bool:

@@ -21,6 +21,8 @@ from time import perf_counter
 SIOCOUTQ = 0x5411  # linux/sockios.h: the number of TIOCOUTQ, for tcp(7), udp(7) and unix(7)
 FRESH = 0.04
 """For so long (seconds) a table is taken for what it was; shorter than the quiet before an end."""
+SAMPLE_EVERY = 0.1
+"""Where a connection is closed for each message, this often (seconds) one of them is looked at."""
 CLOSE_NOTIFY = 31
 """Bytes of TLS's last record at most, which no server has to read."""
 # linux/net/tcp_states.h: those of a connection that is not closed yet on that side.
@@ -59,6 +61,15 @@ class Queues:
 
     def __init__(self) -> None:
         self._tables: dict[tuple[str, int], tuple[float, dict[str, _Entry]]] = {}
+        self._turns: dict[str, float] = {}
+
+    def turn(self, url: str) -> bool:
+        """Whether it is time for another of many samples of this target."""
+        now = perf_counter()
+        if now < self._turns.get(url, 0.0):
+            return False
+        self._turns[url] = now + SAMPLE_EVERY
+        return True
 
     def left(self, sock: socket.socket, secured: bool) -> Left | None:
         """What of this socket's bytes is unread; None where that cannot be seen.

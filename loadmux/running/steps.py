@@ -196,6 +196,7 @@ async def deliver(
     whole, enough = True, False
     connection.midway = not connection.datagrams
     connection.spoke += len(payload)
+    connection.silent = False
     due = perf_counter()
     for number, piece in enumerate(message.cut(payload)):
         if number and message.gap:

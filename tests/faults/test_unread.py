@@ -65,14 +65,22 @@ def nobody(scheme: str, folder: Path) -> Iterator[str]:
 
 
 @pollers
-@pytest.mark.parametrize("end", ["", ", {close: main}"])
-def test_a_listener_that_never_accepts(poller: str, end: str, tmp_path: Path) -> None:
-    steps = f"{SEND[:-1]}{end}]"
-    load = "users: 5, iterations: 1" if end else FIVE
+def test_a_listener_that_never_accepts(poller: str, tmp_path: Path) -> None:
     with nobody("tcp", tmp_path) as url:
-        found = told(drive(text(steps, load), url, poller, "sink"))
+        found = told(drive(text(), url, poller, "sink"))
     assert (found.stuck, found.mostly, found.unaccepted) == (5, 5, 5)
-    assert found.left == found.sent == (SENT // 20 if end else SENT)
+    assert found.left == found.sent == SENT
+    assert found.doubtful
+
+
+@pollers
+def test_connections_that_are_closed_after_each_message(poller: str, tmp_path: Path) -> None:
+    """They are looked at now and then: the first of them at once."""
+    steps = f"{SEND[:-1]}, {{close: main}}]"
+    with nobody("tcp", tmp_path) as url:
+        found = told(drive(text(steps, "users: 1, iterations: 20"), url, poller, "sink"))
+    assert 1 <= found.stuck == found.unaccepted <= 20
+    assert found.left == found.sent == found.stuck * len("drop of water")
     assert found.doubtful
 
 
