@@ -19,46 +19,43 @@ import contextlib
 import errno
 import math
 import os
-import resource
 import socket
 import ssl
 import struct
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from random import Random
+from dataclasses import dataclass
 from time import perf_counter
 from types import coroutine
-from typing import ClassVar, NamedTuple
 
 from loadmux.checking.verifying import RuleVerifier, Verifier
 from loadmux.driver import evidence
-from loadmux.driver.inbox import Inbox
+from loadmux.driver.endpoint import (
+    LOCAL_LIMITS,
+    bind,
+    local_limit,
+    met_itself,
+)
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import (
     NEVER,
     NOT_MEASURED,
     Interrupted,
-    Loop,
     Task,
     at_once,
     next_turn,
     sleep_until,
     wait_io,
 )
-from loadmux.driver.poller import GONE, PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
-from loadmux.driver.sources import Sources
+from loadmux.driver.peer import TRY, Owed, Peer, Sent
+from loadmux.driver.poller import PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
 from loadmux.driver.suspects import owed_elsewhere, remember, suspects
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
-from loadmux.errors import DriverFault, Fault, Kind, Moment
+from loadmux.errors import Fault, Kind
 
 SMALL = 16 * 1024
 LARGE = 256 * 1024
 KEPT = 64 * 1024
-TRY = READ | GONE
 GATHER = 0.1
 GATHER_MOST = 0.5
 HEARD_OUT = 1024 * 1024
@@ -68,19 +65,8 @@ DEBT_WITHIN = 5.0
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
 
 Clock = Callable[[], float]
-Greeting = Callable[[Random], tuple[bytes, Verifier]]
-UnaskedJudge = Callable[[bytes], tuple[bytes, bytes, str, int]]
 
-LOCAL_LIMITS = {
-    errno.EMFILE: "this process may open no more descriptors (limit {limit}): raise it with"
-    " `ulimit -n`, use fewer users, or more --workers",
-    errno.ENFILE: "the whole system may open no more descriptors: raise fs.file-max",
-    errno.ENOBUFS: "the kernel has no buffers left for sockets",
-    errno.ENOMEM: "the kernel has no memory left for sockets",
-    errno.EADDRNOTAVAIL: "no free port is left for this target: too many connections are open, or"
-    " were closed faster than TIME_WAIT ends; widen net.ipv4.ip_local_port_range, give more"
-    " addresses as `source` (127.0.1.0/24), or slow down",
-}
+
 NO_PORT = (errno.EADDRNOTAVAIL, errno.EAGAIN)
 ASKED_AGAIN = {errno.EALREADY: errno.EINPROGRESS, errno.EISCONN: 0}
 CONNECT_KINDS = {
@@ -88,38 +74,6 @@ CONNECT_KINDS = {
     errno.ETIMEDOUT: Kind.CONNECT_TIMEOUT,
     errno.ECONNRESET: Kind.RESET,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where and how to connect: `address` as the socket's family takes it, buffers in bytes.
-
-    `tls` makes it a TLS connection to `server_name`. `datagrams`: UDP, which other code drives.
-    `greeting` makes what a new connection begins with: bytes to send, and the verifier of their
-    answer. `unasked` judges what comes between replies: what to send for it, what is left of it,
-    why the server has ended the conversation (empty: it has not), and how many messages are to be
-    counted; `begun` whether what is left is the beginning of more.
-    """
-
-    family: int
-    address: tuple[str, int] | tuple[str, int, int, int] | str
-    url: str
-    nodelay: bool = True
-    receive_buffer: int | None = None
-    send_buffer: int | None = None
-    source: Sources | None = None
-    linger: float | None = None
-    tls: ssl.SSLContext | None = None
-    server_name: str | None = None
-    datagrams: bool = False
-    greeting: Greeting | None = None
-    unasked: UnaskedJudge | None = None
-    begun: Callable[[bytes], bool] | None = None
-    may_meet_itself: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        port = 0 if isinstance(self.address, str) else self.address[1]
-        object.__setattr__(self, "may_meet_itself", port in ephemeral_ports())
 
 
 class Plan:
@@ -154,154 +108,10 @@ class Plan:
         return verifier
 
 
-class Sent(NamedTuple):
-    """A message under way: when it was sent (`perf_counter` seconds), and how much later than it
-    was to be, of an iteration that began on a schedule (seconds).
-    """
+class Connection(Peer):
+    """See the module."""
 
-    at: float
-    delay: float
-
-
-@dataclass(slots=True)
-class Owed:
-    """What a connection was waiting for when it was cut off, and since when (`perf_counter`).
-
-    `timeout` is for how long (seconds) it would have waited, `step` the row of the report.
-    """
-
-    what: str
-    since: float
-    timeout: float
-    step: str = ""
-
-
-class Connection:
-    """See the module.
-
-    `label` names it in reports: the socket's name and the user's number. `unanswered` are the
-    messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
-    ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
-    anything; `silent`: by a rule it never will. `owed` is there once it was cut off in a wait.
-
-    `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
-    after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
-    is about to, or that it was given up; then the connection can carry no other message.
-    """
-
-    __slots__ = (
-        "_recv",
-        "_send",
-        "awaited",
-        "began",
-        "debt",
-        "dialed",
-        "dirty",
-        "ending",
-        "endpoint",
-        "eof",
-        "fd",
-        "inbox",
-        "last",
-        "last_at",
-        "loop",
-        "lost",
-        "midway",
-        "moments",
-        "name",
-        "opened_at",
-        "owed",
-        "paused",
-        "payload",
-        "ready",
-        "resume",
-        "rule_verifier",
-        "silent",
-        "sock",
-        "spoke",
-        "task",
-        "tls",
-        "turn",
-        "unanswered",
-        "user",
-        "verifier",
-        "want",
-    )
-
-    _send: Callable[[bytes | memoryview], int]
-    _recv: Callable[[int], bytes]
-    socket_type: ClassVar[int] = socket.SOCK_STREAM
-    datagrams: ClassVar[bool] = False
-
-    def __init__(self, task: Task, endpoint: Endpoint, name: str, user: int) -> None:
-        self.task = task
-        self.loop: Loop = task.loop
-        self.endpoint = endpoint
-        self.name = name
-        self.user = user
-        self.sock: socket.socket | None = None
-        self.turn = 0
-        self._clear()
-
-    def _clear(self) -> None:
-        self.fd = -1
-        self.dirty = True
-        self.moments: deque[Moment] | None = None
-        self.ready = self.want = 0
-        self.unanswered: list[Sent] = []
-        self.eof = self.paused = self.ending = self.midway = False
-        self.lost: OSError | None = None
-        self.silent = False
-        self.spoke = 0
-        self.owed: Owed | None = None
-        self.inbox = Inbox()
-        self.payload = self.awaited = self.last = self.debt = b""
-        self.began = self.last_at = self.opened_at = self.dialed = 0.0
-        self.verifier: Verifier | None = None
-        self.rule_verifier: RuleVerifier | None = None
-        self.tls: Secured | None = None
-
-    @property
-    def label(self) -> str:
-        return f"user {self.user}, socket {self.name}"
-
-    @property
-    def connected(self) -> bool:
-        return self.sock is not None
-
-    @property
-    def heard(self) -> Verifier | None:
-        """Of the reply that is awaited, once some of it has come."""
-        return self.verifier if self.verifier is not None and self.verifier.received else None
-
-    def note(self, what: str, data: bytes = b"") -> None:
-        """Write a line into the transcript, which keeps the last few."""
-        if self.moments is None:
-            self.moments = deque(maxlen=evidence.MOMENTS)
-        at = perf_counter() - self.loop.epoch
-        self.moments.append(Moment(at, what, data[: evidence.SHOWN], len(data)))
-
-    def update_dirty(self) -> None:
-        self.dirty = self.rule_verifier is not None or self._needs_care
-
-    @property
-    def _needs_care(self) -> bool:
-        return bool(
-            self.sock is None
-            or self.inbox
-            or self.eof
-            or self.lost is not None
-            or self.ending
-            or self.midway
-            or self.paused
-            or self.unanswered
-            or self.debt
-        )
-
-    @property
-    def only_ruled(self) -> bool:
-        """Whether it is `dirty` only because its rule allows more than has come."""
-        return not (self._needs_care or self.ready & TRY)
+    __slots__ = ()
 
     # --- the hot path ---------------------------------------------------------------------------
 
@@ -532,15 +342,6 @@ class Connection:
         return fault
 
     # --- bytes in and out -----------------------------------------------------------------------
-
-    def arm(self, mask: int) -> None:
-        """Tell a level-triggered poller what to report of this socket from now on."""
-        if self.loop.poller.level:
-            self.loop.poller.arm(self.fd, mask)
-
-    def disarm(self, event: int) -> None:
-        """A level-triggered poller reported what nobody waits for: silence it, `ready` has it."""
-        self.loop.poller.arm(self.fd, 0 if event & (READ | GONE) else READ)
 
     def _took(self, data: bytes, size: int) -> None:
         if not data:
@@ -1143,54 +944,3 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
         if timed_out:
             break
     return got
-
-
-def bind(sock: socket.socket, source: str) -> None:
-    """Bind to a source address, the port left to connect(): it may serve several targets, ip(7).
-
-    Raises DriverFault where it is not to be had.
-    """
-    option: int | None = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", None)
-    if option is not None:
-        sock.setsockopt(socket.IPPROTO_IP, option, 1)
-    try:
-        sock.bind((source, 0))
-    except OSError as error:
-        sock.close()
-        raise DriverFault(
-            f"cannot bind to source address {source}: {error.strerror}; it must be an address of"
-            " this machine, of the target's family"
-        ) from None
-
-
-@cache
-def ephemeral_ports() -> range:
-    """The ports that connect() chooses from, ip(7); where nobody tells, all that it ever may."""
-    try:
-        first, last = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
-    except (OSError, ValueError):
-        return range(1024, 65536)
-    return range(int(first), int(last) + 1)
-
-
-def met_itself(sock: socket.socket, endpoint: Endpoint) -> bool:
-    """Whether connect() found nobody but this socket, which then hears whatever it says.
-
-    Where nobody listens on a port of this machine, the port that the kernel chooses for our end may
-    be that very one: the SYN comes back to its sender, which is a simultaneous open, and TCP allows
-    it (RFC 9293, 3.5). Once in 28,000 connects a server that is down would be a right echo server.
-    """
-    own = sock.getsockname()
-    if own[1] != endpoint.address[1]:
-        return False
-    try:
-        return bool(own[:2] == sock.getpeername()[:2])
-    except OSError:
-        return False  # the server has reset it already: whoever uses it will be told
-
-
-def local_limit(error: OSError) -> DriverFault:
-    """A limit of this machine, told with its remedy; the target is not to blame."""
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    text = LOCAL_LIMITS.get(error.errno or 0, str(error.strerror))
-    return DriverFault(f"cannot open a socket: {text.format(limit=limit)}")

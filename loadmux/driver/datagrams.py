@@ -25,19 +25,11 @@ from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Finding, excerpt
 from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
-from loadmux.driver.connection import (
-    GATHER,
-    GATHER_MOST,
-    TRY,
-    Awaited,
-    Clock,
-    Connection,
-    Endpoint,
-    Plan,
-    Sent,
-)
+from loadmux.driver.connection import GATHER, GATHER_MOST, Awaited, Clock, Connection, Plan
+from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
+from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
 from loadmux.driver.suspects import Labelled, owed_elsewhere, recognized, suspects
 from loadmux.errors import DriverFault, Fault, Kind

@@ -9,10 +9,10 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from loadmux.checking import diagnosis
 from loadmux.checking.verifying import Problem, Verifier
+from loadmux.driver.peer import SHOWN, Peer, peers
 from loadmux.driver.poller import READ
 from loadmux.driver.suspects import (
     ELSEWHERE_IN_STORM,
@@ -23,21 +23,16 @@ from loadmux.driver.suspects import (
 )
 from loadmux.errors import Evidence, Fault, Kind, Moment
 
-if TYPE_CHECKING:
-    from loadmux.driver.connection import Connection
-
-MOMENTS = 16
 TLS_ALERT = b"\x15\x03"
 """How a record begins that tells an alert; RFC 8446, section 5.1."""
 _USUAL = "443 465 563 636 853 989 990 992 993 995 4433 5061 5349 5671 6380 6443 6697 8443 8883 9443"
 TLS_PORTS = tuple(f":{port}" for port in _USUAL.split())
 """OpenSSL sends no alert to a client that does not speak TLS: it closes."""
 ENDS = frozenset({Kind.CLOSED, Kind.RESET, Kind.TLS})
-SHOWN = 64
 
 
 def fault(
-    connection: Connection,
+    connection: Peer,
     kind: Kind,
     message: str,
     verifier: Verifier | None = None,
@@ -58,7 +53,7 @@ def fault(
     return Fault(found)
 
 
-def hint(connection: Connection, kind: Kind, moments: Sequence[Moment]) -> str:
+def hint(connection: Peer, kind: Kind, moments: Sequence[Moment]) -> str:
     """That the server speaks TLS and we do not, where what it did first says so, or its port."""
     scheme, _, place = connection.endpoint.url.partition(":")
     if scheme != "tcp":
@@ -71,7 +66,7 @@ def hint(connection: Connection, kind: Kind, moments: Sequence[Moment]) -> str:
     return ""
 
 
-def silent_since(connection: Connection, woke: float) -> bool:
+def silent_since(connection: Peer, woke: float) -> bool:
     """Whether nothing has come since the loop stood still, which ended at `woke`.
 
     A server may have a time-out as well: to it, who stands still is a client that is gone.
@@ -83,7 +78,7 @@ def silent_since(connection: Connection, woke: float) -> bool:
     return max(connection.dialed, connection.last_at, *heard) < woke
 
 
-def transcript(connection: Connection) -> list[Moment]:
+def transcript(connection: Peer) -> list[Moment]:
     """The last moments of a socket, oldest first; times in seconds since the run began."""
     epoch = connection.loop.epoch
     moments = list(connection.moments or ())
@@ -99,7 +94,7 @@ def transcript(connection: Connection) -> list[Moment]:
     return sorted(moments, key=lambda moment: moment.at)
 
 
-def wrong(connection: Connection, verifier: Verifier, known: Suspects) -> Fault:
+def wrong(connection: Peer, verifier: Verifier, known: Suspects) -> Fault:
     """The reply is wrong at `verifier.wrong_at`: say how."""
     problem = verifier.unreadable or verifier.problem()
     if problem is not None:
@@ -110,7 +105,7 @@ def wrong(connection: Connection, verifier: Verifier, known: Suspects) -> Fault:
     )
 
 
-def _problem(connection: Connection, came: bytes, problem: Problem, known: Suspects) -> Fault:
+def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -> Fault:
     """What a frame's judge has found, unless the frame is known to be another's, or to be old."""
     kind, text, owner = problem.kind, problem.message, None
     if problem.expected is not None:
@@ -128,7 +123,7 @@ def _problem(connection: Connection, came: bytes, problem: Problem, known: Suspe
     return found
 
 
-def surplus(connection: Connection, extra: bytes, elsewhere: Labelled) -> Fault:
+def surplus(connection: Peer, extra: bytes, elsewhere: Labelled) -> Fault:
     """Bytes that no `expect` asked for; shown as received, with nothing as expected.
 
     `elsewhere` is what other sockets got or await.
@@ -148,7 +143,7 @@ def _show(found: Fault, expected: bytes | None, received: bytes, at: int) -> Non
     shown.expected = None if expected is None else right
 
 
-def closed(connection: Connection, verifier: Verifier) -> Fault:
+def closed(connection: Peer, verifier: Verifier) -> Fault:
     """The server closed in order although it owes bytes."""
     got = len(verifier.received)
     when = f"after {got} bytes of the reply" if got else "instead of replying"
@@ -156,7 +151,7 @@ def closed(connection: Connection, verifier: Verifier) -> Fault:
     return fault(connection, Kind.CLOSED, text, verifier if got else None)
 
 
-def late(connection: Connection, verifier: Verifier, timeout: float, quiet: float) -> Fault:
+def late(connection: Peer, verifier: Verifier, timeout: float, quiet: float) -> Fault:
     """Time is up: silence, a reply too slow or cut short, or a reply on the wrong socket.
 
     `timeout` is the limit, `quiet` how long nothing has come, in seconds.
@@ -176,11 +171,11 @@ def late(connection: Connection, verifier: Verifier, timeout: float, quiet: floa
     return fault(connection, Kind.TRUNCATED, text, verifier, got)
 
 
-def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
+def misdelivered(connection: Peer, expected: bytes) -> Peer | None:
     """The socket to the same target that holds this one's whole reply, unread and unasked for."""
     if not expected:
         return None
-    for other in islice(connection.loop.connections.values(), ELSEWHERE_IN_STORM):
+    for other in islice(peers(connection.loop), ELSEWHERE_IN_STORM):
         if other is connection or other.unanswered or other.verifier is not None:
             continue
         if other.endpoint.url != connection.endpoint.url:
@@ -190,7 +185,7 @@ def misdelivered(connection: Connection, expected: bytes) -> Connection | None:
     return None
 
 
-def peek(connection: Connection, size: int) -> bytes:
+def peek(connection: Peer, size: int) -> bytes:
     """Up to `size` bytes that the kernel holds for this socket, left where they are."""
     if connection.sock is None or connection.want or not connection.ready & READ:
         return b""

@@ -18,20 +18,29 @@ replies to earlier messages of the socket are owed, the next one is theirs (`Awa
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from loadmux.driver.loop import Task, next_turn, wait_io
 from loadmux.driver.poller import READABLE
 from loadmux.errors import Fault
 
-if TYPE_CHECKING:
-    from loadmux.driver.connection import Connection
+
+class Readable(Protocol):
+    """A connection that is listened to."""
+
+    paused: bool
+    want: int
+    eof: bool
+
+    def drain(self) -> None: ...
 
 
 class Expected(Protocol):
     """What a step awaits on one connection: a reply, or an end."""
 
-    connection: Connection
+    @property
+    def connection(self) -> Readable: ...
+
     over: bool
     held: bool
     alone: bool

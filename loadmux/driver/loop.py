@@ -30,16 +30,13 @@ from collections.abc import Callable, Coroutine, Generator, Sequence
 from itertools import count
 from time import perf_counter
 from types import coroutine
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from loadmux.driver.poller import BATCH, Events, Poller
 from loadmux.driver.queues import Queues
 from loadmux.driver.standstill import STILL, Standstill, Standstills
 from loadmux.driver.system import original
 from loadmux.measuring.unread import Unread
-
-if TYPE_CHECKING:
-    from loadmux.driver.connection import Connection
 
 NEVER = float("inf")
 NOT_MEASURED = float("nan")
@@ -60,6 +57,19 @@ class Interrupted(BaseException):
 
     No Exception: an `except Exception` in a scenario's own code must not swallow it.
     """
+
+
+class Registered(Protocol):
+    """What the loop needs of a connection whose descriptor the poller watches."""
+
+    ready: int
+    want: int
+    task: Task
+    resume: Callable[[Any], object]
+
+    def disarm(self, event: int) -> None: ...
+
+    def abandon(self) -> None: ...
 
 
 class Task:
@@ -158,7 +168,7 @@ class Loop:
     def __init__(self, poller: Poller) -> None:
         self.poller = poller
         self.socket: Callable[[int, int], socket.socket] = original(socket, "socket")
-        self.connections: dict[int, Connection] = {}
+        self.connections: dict[int, Registered] = {}
         self.epoch = perf_counter()
         self.faults = 0
         self.answered: set[str] = set()

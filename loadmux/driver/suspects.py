@@ -13,16 +13,13 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from loadmux.checking.diagnosis import Alike, Finding, diagnose
 from loadmux.checking.recognition import Context, Recognized
 from loadmux.checking.verifying import Problem, Verifier, first_difference
 from loadmux.driver.loop import Loop
+from loadmux.driver.peer import Peer, peers
 from loadmux.errors import Kind
-
-if TYPE_CHECKING:
-    from loadmux.driver.connection import Connection
 
 STORM = 50
 ELSEWHERE = 20_000
@@ -47,7 +44,7 @@ class Suspects:
     context: Context | None
 
 
-def suspects(connection: Connection, verifier: Verifier) -> Suspects:
+def suspects(connection: Peer, verifier: Verifier) -> Suspects:
     """As things stand now."""
     known = verifier.context
     context = known if isinstance(known, Context) else None
@@ -60,7 +57,7 @@ def suspects(connection: Connection, verifier: Verifier) -> Suspects:
     )
 
 
-def diagnosed(connection: Connection, verifier: Verifier, known: Suspects) -> Finding:
+def diagnosed(connection: Peer, verifier: Verifier, known: Suspects) -> Finding:
     """What is wrong with a reply, of which what follows the first wrong byte has been seen."""
     assert verifier.wrong_at is not None
     expected, received = verifier.expected(), bytes(verifier.received)
@@ -79,7 +76,7 @@ def diagnosed(connection: Connection, verifier: Verifier, known: Suspects) -> Fi
 
 
 def told_by_its_text(
-    connection: Connection, came: bytes, problem: Problem, known: Suspects
+    connection: Peer, came: bytes, problem: Problem, known: Suspects
 ) -> Finding | None:
     """Whose frame it is that a judge has found wrong, if its body says so.
 
@@ -103,17 +100,13 @@ def storm(loop: Loop) -> bool:
     return loop.faults > STORM
 
 
-def owed_elsewhere(connection: Connection) -> Labelled:
+def owed_elsewhere(connection: Peer) -> Labelled:
     """What other sockets to the same target failed to get, await, or got last.
 
     Of this process alone. Another target has never seen what they sent.
     """
     loop, url = connection.loop, connection.endpoint.url
-    others = [
-        one
-        for one in loop.connections.values()
-        if one is not connection and one.endpoint.url == url
-    ]
+    others = [one for one in peers(loop) if one is not connection and one.endpoint.url == url]
     others.sort(key=lambda one: one.user != connection.user)
     label = connection.label
     owed = [(whose, data) for whose, to, data in loop.failed if whose != label and to == url]
@@ -132,7 +125,7 @@ def owed_elsewhere(connection: Connection) -> Labelled:
     return owed
 
 
-def remember(connection: Connection) -> None:
+def remember(connection: Peer) -> None:
     """A socket is given up: keep for a while what it was owed, and what it got last."""
     url, label, loop = connection.endpoint.url, connection.label, connection.loop
     if connection.verifier is not None:
@@ -143,7 +136,7 @@ def remember(connection: Connection) -> None:
         loop.parted.append((label, url, connection.last))
 
 
-def awaited_later(connection: Connection, context: Context | None) -> Labelled:
+def awaited_later(connection: Peer, context: Context | None) -> Labelled:
     """What the steps after this one await; working it out uses up none of the user's chance."""
     if context is None or not context.later:
         return []
@@ -161,7 +154,7 @@ def awaited_later(connection: Connection, context: Context | None) -> Labelled:
 
 
 def recognized(
-    connection: Connection, known: Suspects, received: bytes, expected: bytes
+    connection: Peer, known: Suspects, received: bytes, expected: bytes
 ) -> tuple[Labelled, Alike | None]:
     """Whose reply the bytes say that they are: another's, or but for its values ours."""
     context = known.context
@@ -182,7 +175,7 @@ def recognized(
     return [(label, found.reply)], None
 
 
-def _other_values(connection: Connection, found: Recognized, crowd: int) -> Alike | None:
+def _other_values(connection: Peer, found: Recognized, crowd: int) -> Alike | None:
     """A reply that says nothing against being for this socket, and yet is not the right one."""
     now = getattr(connection.task, "iteration", 0)
     if found.iteration is not None and found.iteration != now:

@@ -20,8 +20,9 @@ from typing import Protocol
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import close, drop
-from loadmux.driver.connection import Awaited, Connection, Endpoint, name_owed
+from loadmux.driver.connection import Awaited, Connection, name_owed
 from loadmux.driver.datagrams import connection_for
+from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
 from loadmux.measuring.stats import Stats

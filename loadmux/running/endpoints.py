@@ -14,7 +14,7 @@ from functools import partial
 
 from loadmux.checking.framing import Framing, Session, Talkative, Unasked
 from loadmux.checking.tripping import tripped
-from loadmux.driver.connection import Endpoint, Greeting, UnaskedJudge
+from loadmux.driver.endpoint import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError

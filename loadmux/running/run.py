@@ -20,7 +20,7 @@ from itertools import accumulate
 from pathlib import Path
 from time import monotonic
 
-from loadmux.driver.connection import bind
+from loadmux.driver.endpoint import bind
 from loadmux.driver.pacer import Rate
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources

@@ -15,7 +15,7 @@ from functools import partial
 from loadmux.checking import chunks, datagrams, rules, verifying
 from loadmux.checking.framed import HasLength, Matches, match_until
 from loadmux.checking.recognition import Context, Owner, Shape
-from loadmux.driver.connection import Endpoint
+from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
 from loadmux.language import usercode

@@ -22,10 +22,8 @@ from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
 from loadmux.driver.connection import (
     SMALL,
-    TRY,
     Awaited,
     Connection,
-    Owed,
     Plan,
     await_replies,
     name_owed,
@@ -33,6 +31,7 @@ from loadmux.driver.connection import (
 )
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
+from loadmux.driver.peer import TRY, Owed
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import Fault, Kind

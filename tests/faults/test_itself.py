@@ -8,7 +8,7 @@ import needs
 import pytest
 from driving import POLLERS, Driven, drive_scenario, scenario_for
 
-from loadmux.driver.connection import ephemeral_ports
+from loadmux.driver.endpoint import ephemeral_ports
 from loadmux.running.worker import Worker
 
 TEXT = """

@@ -6,7 +6,7 @@ import ast
 import subprocess
 import sys
 from functools import cache
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -78,6 +78,14 @@ def test_imports_go_one_way(path: Path) -> None:
         return
     others = {name.split(".")[1] for name in needed(path) if "." in name} - {part(path)}
     assert not {name for name in others if layer(name) >= layer(part(path))}
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = {name: needed(path) - {name} for name, path in dotted().items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))
 
 
 def test_the_package_has_few_names_at_its_top() -> None:

@@ -1,0 +1,191 @@
+"""What is known of a connection at any moment: for those that carry it on, and that tell of it.
+
+`evidence` and `suspects` read these fields of many connections; `connection` writes them.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import ClassVar, NamedTuple
+
+from loadmux.checking.verifying import RuleVerifier, Verifier
+from loadmux.driver.endpoint import Endpoint
+from loadmux.driver.inbox import Inbox
+from loadmux.driver.loop import Loop, Task
+from loadmux.driver.poller import GONE, READ
+from loadmux.driver.tls import Secured
+from loadmux.errors import Moment
+
+TRY = READ | GONE
+MOMENTS = 16
+"""Lines of a transcript."""
+SHOWN = 64
+"""Bytes of a message in a transcript."""
+
+
+class Sent(NamedTuple):
+    """A message under way: when it was sent (`perf_counter` seconds), and how much later than it
+    was to be, of an iteration that began on a schedule (seconds).
+    """
+
+    at: float
+    delay: float
+
+
+@dataclass(slots=True)
+class Owed:
+    """What a connection was waiting for when it was cut off, and since when (`perf_counter`).
+
+    `timeout` is for how long (seconds) it would have waited, `step` the row of the report.
+    """
+
+    what: str
+    since: float
+    timeout: float
+    step: str = ""
+
+
+class Peer:
+    """The state of one socket of one user.
+
+    `label` names it in reports: the socket's name and the user's number. `unanswered` are the
+    messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
+    ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
+    anything; `silent`: by a rule it never will. `owed` is there once it was cut off in a wait.
+
+    `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
+    after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
+    is about to, or that it was given up; then the connection can carry no other message.
+    """
+
+    __slots__ = (
+        "_recv",
+        "_send",
+        "awaited",
+        "began",
+        "debt",
+        "dialed",
+        "dirty",
+        "ending",
+        "endpoint",
+        "eof",
+        "fd",
+        "inbox",
+        "last",
+        "last_at",
+        "loop",
+        "lost",
+        "midway",
+        "moments",
+        "name",
+        "opened_at",
+        "owed",
+        "paused",
+        "payload",
+        "ready",
+        "resume",
+        "rule_verifier",
+        "silent",
+        "sock",
+        "spoke",
+        "task",
+        "tls",
+        "turn",
+        "unanswered",
+        "user",
+        "verifier",
+        "want",
+    )
+
+    _send: Callable[[bytes | memoryview], int]
+    _recv: Callable[[int], bytes]
+    socket_type: ClassVar[int] = socket.SOCK_STREAM
+    datagrams: ClassVar[bool] = False
+
+    def __init__(self, task: Task, endpoint: Endpoint, name: str, user: int) -> None:
+        self.task = task
+        self.loop: Loop = task.loop
+        self.endpoint = endpoint
+        self.name = name
+        self.user = user
+        self.sock: socket.socket | None = None
+        self.turn = 0
+        self._clear()
+
+    def _clear(self) -> None:
+        self.fd = -1
+        self.dirty = True
+        self.moments: deque[Moment] | None = None
+        self.ready = self.want = 0
+        self.unanswered: list[Sent] = []
+        self.eof = self.paused = self.ending = self.midway = False
+        self.lost: OSError | None = None
+        self.silent = False
+        self.spoke = 0
+        self.owed: Owed | None = None
+        self.inbox = Inbox()
+        self.payload = self.awaited = self.last = self.debt = b""
+        self.began = self.last_at = self.opened_at = self.dialed = 0.0
+        self.verifier: Verifier | None = None
+        self.rule_verifier: RuleVerifier | None = None
+        self.tls: Secured | None = None
+
+    @property
+    def label(self) -> str:
+        return f"user {self.user}, socket {self.name}"
+
+    @property
+    def connected(self) -> bool:
+        return self.sock is not None
+
+    @property
+    def heard(self) -> Verifier | None:
+        """Of the reply that is awaited, once some of it has come."""
+        return self.verifier if self.verifier is not None and self.verifier.received else None
+
+    def note(self, what: str, data: bytes = b"") -> None:
+        """Write a line into the transcript, which keeps the last few."""
+        if self.moments is None:
+            self.moments = deque(maxlen=MOMENTS)
+        at = perf_counter() - self.loop.epoch
+        self.moments.append(Moment(at, what, data[:SHOWN], len(data)))
+
+    def update_dirty(self) -> None:
+        self.dirty = self.rule_verifier is not None or self._needs_care
+
+    @property
+    def _needs_care(self) -> bool:
+        return bool(
+            self.sock is None
+            or self.inbox
+            or self.eof
+            or self.lost is not None
+            or self.ending
+            or self.midway
+            or self.paused
+            or self.unanswered
+            or self.debt
+        )
+
+    @property
+    def only_ruled(self) -> bool:
+        """Whether it is `dirty` only because its rule allows more than has come."""
+        return not (self._needs_care or self.ready & TRY)
+
+    def arm(self, mask: int) -> None:
+        """Tell a level-triggered poller what to report of this socket from now on."""
+        if self.loop.poller.level:
+            self.loop.poller.arm(self.fd, mask)
+
+    def disarm(self, event: int) -> None:
+        """A level-triggered poller reported what nobody waits for: silence it, `ready` has it."""
+        self.loop.poller.arm(self.fd, 0 if event & (READ | GONE) else READ)
+
+
+def peers(loop: Loop) -> Iterator[Peer]:
+    """All connections of a loop."""
+    return (one for one in loop.connections.values() if isinstance(one, Peer))
