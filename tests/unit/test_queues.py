@@ -7,28 +7,44 @@ import sys
 
 import pytest
 
-from loadmux.driver.queues import Queues
+from loadmux.driver.queues import Left, Queues, diagnosed
 from loadmux.measuring.unread import Unread
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc/net is Linux's")
 
 
 @linux
-def test_what_the_peer_has_not_read_and_who_has_not_accepted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
-        client.connect(listener.getsockname())
+@pytest.mark.parametrize("by", ["sock_diag", "tables"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "mapped"])
+def test_what_the_peer_has_not_read_and_who_has_not_accepted(by: str, host: str) -> None:
+    def look() -> Left | None:
+        queues = Queues()
+        queues._diagnoses = by == "sock_diag"
+        return queues.left(client, secured=False)
+
+    family = socket.AF_INET if host == "127.0.0.1" else socket.AF_INET6
+    listening = socket.create_server(
+        ("::" if host == "mapped" else host, 0), family=family, dualstack_ipv6=host == "mapped"
+    )
+    to = "127.0.0.1" if host == "mapped" else host
+    sort = socket.AF_INET if host == "mapped" else family
+    with listening as listener, socket.socket(sort) as client:
+        client.connect((to, listener.getsockname()[1]))
+        own, peer = client.getsockname()[:2], client.getpeername()[:2]
+        if by == "sock_diag" and diagnosed(sort, own, peer) is None:
+            pytest.skip("this kernel has no sock_diag(7) for TCP")
         client.sendall(bytes(1000))
-        left = Queues().left(client, secured=False)
+        left = look()
         assert left is not None
         assert (left.size, left.accepted) == (1000, False)
         server, _ = listener.accept()
         with server:
             server.recv(600)
-            left = Queues().left(client, secured=False)
+            left = look()
             assert left is not None
             assert (left.size, left.accepted) == (400, True)
             client.shutdown(socket.SHUT_WR)  # a FIN is no byte
-            left = Queues().left(client, secured=False)
+            left = look()
             assert left is not None
             assert left.size == 400
 
