@@ -17,7 +17,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import perf_counter
 
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import Connection, readable
@@ -130,7 +129,7 @@ class Leaving:
             self.due = min(self.connection.loop.awake() + self.patience, self.until)
             if self.judged:
                 self._judge(data)
-            if connection.task.overtime(perf_counter()):
+            if connection.task.overtime():
                 self.more = connection.at_hand
                 return
 

@@ -418,8 +418,8 @@ class Connection(Peer):
         """Take in all that the kernel still holds of a lost connection, and how it ended."""
         self.paused = False
         size = -1
-        while size < len(self.inbox) < HEARD_OUT and not self.eof and self.lost is None:
-            size = len(self.inbox)
+        while size < self.inbox.size < HEARD_OUT and not self.eof and self.lost is None:
+            size = self.inbox.size
             self.ready |= READ
             self.drain()
 
@@ -455,7 +455,7 @@ class Connection(Peer):
             sent += count
             if count and uptake is not None:
                 uptake.moved()
-            if count and not (sent < len(payload) and self.task.overtime(perf_counter())):
+            if count and not (sent < len(payload) and self.task.overtime()):
                 continue
             if await self._heard(listener):
                 return False
@@ -555,7 +555,7 @@ class Connection(Peer):
             self.update_dirty()
         if self.inbox and not self.unanswered:
             elsewhere = owed_elsewhere(self)
-            extra = await gather(self.task, self, max(len(self.inbox), len(self.last)))
+            extra = await gather(self.task, self, max(self.inbox.size, len(self.last)))
             if self.endpoint.unasked is not None:
                 extra = self.unexplained(extra)
             if extra and not self.begun(extra):
@@ -766,7 +766,8 @@ class Awaited:
     `due` moves on with each arrival (`heard`, 0 before the first), up to `until`; `took` is the
     latency in seconds, NaN where a standstill spoilt it; `sent` is what the reply answered.
     `asked`: it answers something; else it is a greeting, or what a server tells unasked. `over` is
-    set by the listener when the reply is there; `held`, `alone`: see `listening`.
+    set by the listener when the reply is there; `held`, `alone`: see `listening`. `left`: so much
+    has come that the rest was left for the next turn.
     """
 
     connection: Connection
@@ -782,6 +783,7 @@ class Awaited:
     over: bool = False
     held: bool = False
     alone: bool = True
+    left: bool = False
 
     def listen(self, listener: Listener) -> None:
         """Its message is about to be sent, so the reply may come from now on."""
@@ -804,6 +806,7 @@ class Awaited:
     def advance(self, timeout: float) -> bool:
         """Check what has come; true when the reply is complete and right."""
         connection, verifier = self.connection, self.verifier
+        self.left = False
         while not verifier.done:
             data = connection.take()
             if data is None:
@@ -814,11 +817,11 @@ class Awaited:
             connection.answer(verifier.answer())
             if verifier.wrong_at is not None:
                 return False
-            now = perf_counter()
             if verifier.moved:
-                self.heard = now - connection.loop.stood
+                self.heard = connection.loop.awake()
                 self.due = min(self.heard + timeout, self.until)
-            if not verifier.done and connection.task.overtime(now):
+            if not verifier.done and connection.task.overtime():
+                self.left = connection.at_hand
                 return False
         if self.held:
             return False
@@ -868,16 +871,23 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
     for one in waiting:
         one.connection.verifier = one.verifier
     while waiting := [one for one in waiting if not one.advance(timeout)]:
+        left = False
         for one in waiting:
             if one.verifier.wrong_at is not None:
                 raise await one.connection.wrong(one.verifier)
-        due = min(one.due for one in waiting)
+            left = left or one.left
+        due = min([one.due for one in waiting])
         try:
-            if any(one.connection.at_hand for one in waiting):
+            if left:
                 await next_turn(task)
                 timed_out = task.loop.awake() >= due
             else:
-                timed_out = await readable(task, [one.connection for one in waiting], due)
+                for one in waiting:
+                    one.connection.want = READABLE
+                task.set_limit(due)
+                timed_out = await wait_io(task)
+                for one in waiting:
+                    one.connection.want = 0
         except Interrupted:
             cut_off(waiting, timeout)
             raise
@@ -931,7 +941,7 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
             break
         if data is not None:
             got += data
-            if task.overtime(perf_counter()):
+            if task.overtime():
                 await next_turn(task)
             continue
         connection.want = READABLE

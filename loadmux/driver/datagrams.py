@@ -232,7 +232,7 @@ class DatagramConnection(Connection):
             try:
                 while (data := self.take()) is not None and self.loop.awake() < until:
                     got.append(data)
-                    if self.task.overtime(perf_counter()):
+                    if self.task.overtime():
                         await next_turn(self.task)
             except Fault:
                 break

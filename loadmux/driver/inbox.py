@@ -7,64 +7,56 @@ small: with 50,000 replies in a chunk its rest would otherwise be copied 50,000 
 from __future__ import annotations
 
 PORTION = 16 * 1024
+LITTLE = 2 * 1024
 
 
-class Inbox:
-    """A queue of bytes; its length is theirs."""
+class Inbox(list[bytes]):
+    """A queue of chunks, none of them empty: true if there is one.
 
-    __slots__ = ("_at", "_chunks", "_size")
+    A list, as that is asked at every step of every user.
+    """
 
-    def __init__(self) -> None:
-        self._chunks: list[bytes] = []
-        self._at = self._size = 0
+    __slots__ = ()
 
-    def __len__(self) -> int:
-        return self._size
+    @property
+    def size(self) -> int:
+        """How many bytes there are."""
+        return sum(map(len, self))
 
     def add(self, chunk: bytes) -> None:
-        if chunk:
-            self._chunks.append(chunk)
-            self._size += len(chunk)
+        """Put it behind all others; little ones are joined, so that a drip makes no long list."""
+        if not chunk:
+            return
+        if self and len(self[-1]) + len(chunk) < LITTLE:
+            self[-1] += chunk
+        else:
+            self.append(chunk)
 
     def take(self) -> bytes:
         """The next bytes, PORTION of them at most; there must be some."""
-        chunk = self._chunks[self._at]
+        chunk = self.pop(0)
         if len(chunk) > PORTION:
-            starts = range(0, len(chunk), PORTION)
-            self._chunks[: self._at + 1] = [chunk[at : at + PORTION] for at in starts]
-            self._at = 0
-            chunk = self._chunks[0]
-        self._at += 1
-        self._size -= len(chunk)
-        if not self._size:
-            self._chunks.clear()
-            self._at = 0
+            starts = range(PORTION, len(chunk), PORTION)
+            self[:0] = [chunk[at : at + PORTION] for at in starts]
+            chunk = chunk[:PORTION]
         return chunk
 
     def put_back(self, rest: bytes) -> None:
         """Bytes that come before all others."""
-        if not rest:
-            return
-        self._size += len(rest)
-        if self._at:
-            self._at -= 1
-            self._chunks[self._at] = rest
-        else:
-            self._chunks.insert(0, rest)
+        if rest:
+            self.insert(0, rest)
 
     def take_all(self) -> bytes:
-        whole = self.peek()
-        self._chunks.clear()
-        self._at = self._size = 0
+        whole = b"".join(self)
+        self.clear()
         return whole
 
-    def peek(self, size: int | None = None) -> bytes:
+    def peek(self, size: int) -> bytes:
         """The first `size` bytes, or all; they stay here."""
         found: list[bytes] = []
-        missing = self._size if size is None else size
-        for chunk in self._chunks[self._at :]:
-            if missing <= 0:
+        for chunk in self:
+            if size <= 0:
                 break
-            found.append(chunk[:missing])
-            missing -= len(chunk)
+            found.append(chunk[:size])
+            size -= len(chunk)
         return b"".join(found)

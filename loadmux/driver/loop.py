@@ -105,11 +105,17 @@ class Task:
         """As `set_deadline`, for a wait on a peer: `due` is in the loop's own time."""
         self.set_deadline(due + self.loop.stood)
 
-    def overtime(self, now: float) -> bool:
-        """Whether the task has worked for SLICE in this turn, since it first asked in it."""
+    def overtime(self) -> bool:
+        """Whether the task has worked for SLICE in this turn, since it asked in it a second time.
+
+        Who asks once a turn costs no look at the clock.
+        """
         turn = self.loop.looked
         if self._turn != turn:
-            self._turn, self._since = turn, now
+            self._turn, self._since = turn, NEVER
+            return False
+        now = perf_counter()
+        self._since = min(self._since, now)
         return now - self._since > SLICE
 
 
@@ -207,7 +213,7 @@ class Loop:
 
     def since(self, began: float) -> float:
         """Seconds since the `perf_counter` time `began`; NaN if the loop stood still meanwhile."""
-        return self.between(began, perf_counter())
+        return perf_counter() - began if began >= self.woke else NOT_MEASURED
 
     def between(self, began: float, ended: float) -> float:
         """Seconds from one `perf_counter` time to another, as `since` has it."""

@@ -439,7 +439,7 @@ class VirtualUser(Task):
     async def give_way(self) -> None:
         """Let the others have a turn now and then: called by steps that may end without waiting."""
         self.streak += 1
-        if self.streak >= GIVE_WAY_EVERY or self.overtime(perf_counter()):
+        if self.streak >= GIVE_WAY_EVERY or self.overtime():
             self.streak = 0
             await next_turn(self)
 

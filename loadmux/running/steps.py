@@ -9,7 +9,6 @@ everything else (several sockets, pieces, saves, a connection that needs care) g
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -197,7 +196,7 @@ async def deliver(
     connection.spoke += len(payload)
     connection.silent = False
     due = perf_counter()
-    for number, piece in enumerate(message.cut(payload)):
+    for number, piece in enumerate(message.cut(payload) if message.pieces else (payload,)):
         if number and message.gap:
             due = max(due + message.gap, perf_counter())
             if listener is None:
@@ -210,7 +209,7 @@ async def deliver(
         if enough:
             whole = False
             break
-        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime(perf_counter()):
+        if number % PIECES_AT_ONCE == PIECES_AT_ONCE - 1 and user.overtime():
             await next_turn(user)
             enough = listener is not None and await listener.look()
     connection.sent(whole)
@@ -264,17 +263,12 @@ async def speak(
     return awaited
 
 
-@contextmanager
-def told(answers: Answers | None, connections: Sequence[Connection]) -> Iterator[None]:
-    """A fault within is told at the row of what the `expect` would have been."""
-    try:
-        yield
-    except Fault as fault:
-        if answers is not None:
-            socket = fault.evidence.socket
-            failed = next((one for one in connections if one.name == socket), connections[0])
-            fault.evidence.step = answers.failed(failed)
-        raise
+def tell(answers: Answers | None, connections: Sequence[Connection], fault: Fault) -> None:
+    """A fault is told at the row of what the `expect` would have been."""
+    if answers is not None:
+        socket = fault.evidence.socket
+        failed = next((one for one in connections if one.name == socket), connections[0])
+        fault.evidence.step = answers.failed(failed)
 
 
 @dataclass(slots=True)
@@ -399,11 +393,14 @@ class Exchange:
         for one in waiting:
             one.due = due
             one.until = due if self.bounded else NEVER
-        with told(self.answers, connections):
+        try:
             await await_replies(user, [one for one in waiting if not one.over], self.timeout)
             for connection in connections:
                 if connection.ending:
                     await closing.finish(user, connection)
+        except Fault as fault:
+            tell(self.answers, connections, fault)
+            raise
         for one in waiting:
             if self.answers is None:
                 self.record(one.took)
@@ -462,8 +459,11 @@ class End:
         if self.message is not None:
             for one in waiting:
                 await self._send(user, one, self.message, listener)
-        with told(self.answers, connections):
+        try:
             await self._ends(user, [one for one in waiting if not one.over])
+        except Fault as fault:
+            tell(self.answers, connections, fault)
+            raise
         await user.give_way()
 
     async def _send(
@@ -545,7 +545,7 @@ class AwaitedEnd:
             extra = connection.unexplained(data)
             if extra or connection.datagrams:
                 raise connection.surplus(extra)
-            if connection.task.overtime(perf_counter()):
+            if connection.task.overtime():
                 return False
         if wanted is not Kind.CLOSED:
             raise self.step.unwanted(connection, Kind.CLOSED)

@@ -316,7 +316,7 @@ class Part:
             if user.started and not user.done and not user.interrupted:
                 user.interrupted = True
                 self.loop.throw(user, Interrupted())
-                if task.overtime(perf_counter()):
+                if task.overtime():
                     await next_turn(task)
 
     def count_abandoned(self) -> None:
