@@ -170,7 +170,7 @@ def test_what_nginx_can_answer(framing: str, tmp_path: Path) -> None:
     )
     with nginx(tmp_path, NGINX) as url:
         done = run(scenario(tmp_path, framing + HTTP), "--target", url, folder=tmp_path)
-    passed(done, 13 * 40)
+    passed(done, 12 * 40)  # what ends a connection answers nothing
     assert done.told["connects"]["count"] >= 2 * 40
 
 
