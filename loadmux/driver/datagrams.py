@@ -200,6 +200,8 @@ class DatagramConnection(Connection):
             crowd=0 if known.context is None else known.context.crowd,
             alike=alike,
         )
+        if finding.kind is Kind.TIMEOUT or (known.pending and wanted not in later):
+            self._blame_nobody_if_dropped()
         return self._found(finding, wanted, last)
 
     def _found(self, finding: Finding, expected: bytes, received: bytes) -> Fault:
@@ -211,17 +213,21 @@ class DatagramConnection(Connection):
         return fault
 
     def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
-        if self.sock is not None and (dropped := dropped_here(self.sock)):
-            raise DriverFault(
-                f"the kernel dropped {datagrams.count(dropped)} for want of room in a socket's"
-                " receive buffer: give it a larger `receive_buffer`, or read sooner"
-            )
+        self._blame_nobody_if_dropped()
         other = evidence.misdelivered(self, verifier.expected())
         if other is not None:
             text = f"no datagram within {timeout:g} s: it arrived on {other.label} instead"
             return evidence.fault(self, Kind.CROSSTALK, text, belongs_to=other.label)
         text = f"no datagram within {timeout:g} s (lost, or never sent); owed: {verifier.owed()}"
         return self.fault(Kind.TIMEOUT, text)
+
+    def _blame_nobody_if_dropped(self) -> None:
+        """Raises DriverFault if what does not come may have been lost here."""
+        if self.sock is not None and (dropped := dropped_here(self.sock)):
+            raise DriverFault(
+                f"the kernel dropped {datagrams.count(dropped)} for want of room in a socket's"
+                " receive buffer: give it a larger `receive_buffer`, or read sooner"
+            )
 
     async def _gather(self) -> list[bytes]:
         """What comes until GATHER seconds of quiet, or for GATHER_MOST; an error ends it."""
