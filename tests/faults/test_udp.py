@@ -7,6 +7,8 @@ import pytest
 from driving import POLLERS, Driven, drive
 from transports import Address, Gone, Replies, UdpServer, free_udp_port
 
+from loadmux.errors import DriverFault
+
 pollers = pytest.mark.parametrize("poller", POLLERS)
 
 TALK = """
@@ -289,3 +291,21 @@ def test_a_server_that_goes_away_was_reached() -> None:
     assert set(driven.kinds) <= {"refused", "timeout"}
     assert driven.kinds["refused"] >= 2
     assert driven.unreachable is None
+
+
+@pollers
+def test_what_was_dropped_here_is_not_missed_when_a_later_one_comes(poller: str) -> None:
+    """The server answers in the order of arrival: what `other` gets, it gets after the flood."""
+    text = """
+    sockets: {main: {receive_buffer: 1}, other: {}}
+    steps:
+      - {stop_reading: main}
+      - {repeat: 20, do: [{on: main, send: {random: 1000}}]}
+      - {on: other, send: done, expect: done}
+      - {resume_reading: main}
+      - {on: main, send: last}
+      - {on: main, expect: reply}
+    timeout: 500ms
+    """
+    with pytest.raises(DriverFault, match="for want of room in a socket's receive buffer"):
+        lie(echo, poller, text)
