@@ -24,7 +24,7 @@ types: $(READY)
 
 # More processes than cores: most of the time goes by in waiting for servers that are to say nothing.
 unit: $(READY)
-	$(BIN)/pytest -n 4 --dist worksteal
+	$(BIN)/pytest -n 4 --dist worksteal --durations 10
 
 bench: $(READY)
 	$(BIN)/python tests/bench/compare.py

@@ -11,7 +11,7 @@ from typing import Any
 from loadmux.language import yamltree
 from loadmux.language.yamltree import ListNode, MappingNode, Node
 
-UNIT = Path(__file__).resolve().parents[1] / "unit"
+HERE = Path(__file__).resolve().parents[1] / "language"
 
 
 def plain(node: Node | None) -> Any:
@@ -31,8 +31,8 @@ def values(path: str | Path) -> Any:
 
 
 def module(name: str) -> ModuleType:
-    """A test module of tests/unit."""
-    spec = importlib.util.spec_from_file_location(f"cases_of_{name}", UNIT / f"{name}.py")
+    """A test module of tests/language."""
+    spec = importlib.util.spec_from_file_location(f"cases_of_{name}", HERE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
@@ -41,8 +41,8 @@ def module(name: str) -> ModuleType:
 
 
 def mistakes() -> dict[str, list[str]]:
-    """Every text that test_loader_mistakes has refused, and the lines that are told of it."""
-    tests = module("test_loader_mistakes")
+    """Every text that test_mistakes has refused, and the lines that are told of it."""
+    tests = module("test_mistakes")
     original, found = tests.mistakes_of, dict[str, list[str]]()
 
     def recorded(text: str) -> list[str]:

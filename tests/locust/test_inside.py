@@ -1,4 +1,4 @@
-"""The files of `under_locust/`, each in an interpreter of its own.
+"""The files of `inside/`, each in an interpreter of its own.
 
 Importing Locust, and so anything of `loadmux.locust`, patches the standard library of the whole
 process: no test may do it in the one that runs all the others.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from commands import ROOT
 
-FILES = sorted((Path(__file__).parent / "under_locust").glob("*.py"))
+FILES = sorted((Path(__file__).parent / "inside").glob("*.py"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

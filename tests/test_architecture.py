@@ -13,7 +13,7 @@ import pytest
 
 from loadmux.driver.poller import POLLERS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 LAYERS = [
     {"errors", "units"},

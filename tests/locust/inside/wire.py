@@ -1,6 +1,6 @@
 """What crosses the network between master and workers: loadmux's values, and nothing else.
 
-Run by `tests/unit/test_locust_inside.py`.
+Run by `tests/locust/test_inside.py`.
 """
 
 from __future__ import annotations

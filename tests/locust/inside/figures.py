@@ -1,6 +1,6 @@
 """Bulk statistics against Locust's own, user numbers, the job, the engine, and what gevent patched.
 
-Run by `tests/unit/test_locust_inside.py`.
+Run by `tests/locust/test_inside.py`.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def test_generated_scenarios_that_load_are_accepted(tree: dict[str, Any]) -> Non
     check(json.dumps(tree))
 
 
-PROPERTIES = module("test_loader_properties")
+PROPERTIES = module("test_loading_properties")
 
 
 @QUICK
