@@ -50,7 +50,7 @@ def test_init_takes_a_name_and_tells_it(tmp_path: Path) -> None:
 
 
 def test_the_first_scenario_takes_the_schema_when_its_comment_is_opened() -> None:
-    text = (ROOT / "loadmux" / "first.yaml").read_text()
+    text = (ROOT / "loadmux" / "language" / "first.yaml").read_text()
     assert "\n## yaml-language-server: $schema=" in text
 
 
