@@ -43,7 +43,7 @@ NOT_MEASURED = float("nan")
 IDLE_WAIT = 0.1
 SPIN_BELOW = 0.001
 OVERSLEPT = 0.005
-READY_AT_ONCE = 16
+AT_ONCE = 16
 SLICE = 0.002
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
@@ -262,14 +262,16 @@ class Loop:
         if now - self._back_by > STILL:
             self._stood_still(now - self._back_by, now)
         while self._tasks and not self._stopped and now < until:
+            # As many as events woke: with fewer, a crowd that always gives way starves the rest.
+            most = max(AT_ONCE, len(events))
             if self._ready:
-                for _ in range(min(len(self._ready), READY_AT_ONCE)):
+                for _ in range(min(len(self._ready), most)):
                     task = self._ready.popleft()
                     if not task.done:
                         self._step(task, None)
             timeout = patience
             if alarms and alarms[0][0] - now < patience:
-                timeout = min(self._fire(looked, now), patience)
+                timeout = min(self._fire(looked, now, most), patience)
             before = clock()
             if before - now > STILL:
                 self._long_turn(before - now, before, len(events))
@@ -324,29 +326,27 @@ class Loop:
         return leisure
 
     def _long_turn(self, gap: float, now: float, events: int) -> None:
-        """A turn with so many events took `gap` seconds, until `now`."""
+        """A turn with so many events took `gap` seconds, until `now`.
+
+        Where there was just much to do it is no standstill: a loop that always has would never
+        come to a time-out.
+        """
         found = self.explain() if self.explain is not None else ()
         if found or (self.explain is None and gap > STILL + events * SLICE):
             self._stood_still(gap, now, found)
-        else:
-            self._grant(gap)
 
     def _stood_still(self, gap: float, now: float, found: Sequence[Standstill] = ()) -> None:
         """Until `now` nobody was served for `gap` seconds; `found` says more."""
         if not found and self.explain is not None:
             self.explain()  # it may have seen the same
-        self._grant(gap)
+        self.stood += gap
+        for task in {one.task for one in self.connections.values() if one.want}:
+            task.deadline += gap
         self.woke = now
         for one in found or [Standstill(now - gap - self.epoch, gap)]:
             self.standstills.add(one)
             if not one.held:
                 self.stopped = (now - gap, now)
-
-    def _grant(self, gap: float) -> None:
-        """Give `gap` more seconds to all who wait for a peer."""
-        self.stood += gap
-        for task in {one.task for one in self.connections.values() if one.want}:
-            task.deadline += gap
 
     def _leisure(self, now: float) -> float:
         """How long nothing is due."""
@@ -366,13 +366,13 @@ class Loop:
         self._tasks.discard(task)
         task.ended()
 
-    def _fire(self, looked: float, now: float) -> float:
-        """Wake whose deadline had passed when all sockets were looked at, at `looked`.
+    def _fire(self, looked: float, now: float, most: int) -> float:
+        """Wake `most` of those whose deadline had passed when all sockets were looked at, `looked`.
 
         Returns the time that the poller may wait from `now` on.
         """
         alarms, fired = self._alarms, 0
-        while alarms and alarms[0][0] <= looked and fired < READY_AT_ONCE:
+        while alarms and alarms[0][0] <= looked and fired < most:
             when, _, task = heapq.heappop(alarms)
             if task.alarm != when:
                 continue

@@ -1,8 +1,8 @@
 """What `soak.py` runs: random scenarios, each with a right server for it.
 
 Streams by every rule against every model, over TCP, TLS and Unix sockets; datagrams; readers that
-take little at a time; HTTP (nginx), RESP (redis) and WebSocket, where these are installed; closed
-and open load. Everything is drawn from one source of chance.
+take little at a time; crowds; HTTP (nginx), RESP (redis) and WebSocket, where these are installed;
+closed and open load. Everything is drawn from one source of chance.
 """
 
 from __future__ import annotations
@@ -134,6 +134,8 @@ def streams(chance: random.Random, folder: Path) -> Case:
     end, is_open = load(chance, 40)
     text = "\n".join(["sockets:", *sockets, "steps:", *steps, end])
     options = {"unix": ["--unix", str(folder / "socket")], "tls": ["--tls"]}.get(transport, [])
+    if model == "thread_pool":
+        options = [*options, "--workers", "600"]  # one for each connection, or some wait for ever
     command = [*loadmux("serve", model, "--reply", rule), *options]
     return Case(f"{transport} {model} {rule}", text, command, open=is_open)
 
@@ -209,12 +211,26 @@ def websocket(chance: random.Random, folder: Path) -> Case:
     return Case("websocket", text, [sys.executable, SERVERS, "websocket"], open=is_open)
 
 
+def crowd(chance: random.Random, folder: Path) -> Case:
+    """So many users that a turn of the loop takes long, though nobody holds it."""
+    reply = chance.choice(("reply", '{until: "\\n"}', '"hello\\n"'))
+    text = "\n".join(
+        [
+            f'steps: [{{send: "hello\\n", expect: {reply}}}]',
+            f"timeout: {TIMEOUT:g}s",
+            f"load: {{users: {chance.randint(300, 2000)}, run_time: {RUN_TIME:g}s}}\n",
+        ]
+    )
+    model = chance.choice(("epoll", "epoll_et", "asyncio", "io_uring"))
+    return Case(f"crowd {model}", text, loadmux("serve", model, "--reply", "echo"))
+
+
 Draw = Callable[[random.Random, Path], Case]
 
 
 def kinds() -> list[Draw]:
     """Those that can run here, streams as often as all others."""
-    others: list[Draw] = [datagrams, slow_reader]
+    others: list[Draw] = [datagrams, slow_reader, crowd]
     others += [http] if program("nginx") else []
     others += [resp] if program("redis-server") else []
     others += [websocket] if importlib.util.find_spec("websockets") else []
