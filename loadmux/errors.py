@@ -129,7 +129,9 @@ class Evidence:
 
     `offset` counts from the first byte of the reply. `expected` and `received` are excerpts (at
     most `EXCERPT` bytes) that both begin at `excerpt_at` of the reply. `at` is in seconds since the
-    run began. User and iteration count from 0. `target` is the URL of the socket's target.
+    run began. User and iteration count from 0. `target` is the URL of the socket's target. `said`
+    is what the server has said since the reply in hand began, as it came: the first SAID bytes at
+    most, of `said_size`.
     `unjudged`: it came about while the generator stood still, so nobody knows whose doing it is.
     """
 
@@ -148,9 +150,16 @@ class Evidence:
     transcript: list[Moment] = field(default_factory=list)
     target: str = ""
     unjudged: bool = False
+    said: bytes = b""
+    said_size: int = 0
+
+    def heard(self, said: bytes | bytearray, size: int | None = None) -> None:
+        """Keep what the server has said, of which there are `size` bytes, if not all are here."""
+        self.said, self.said_size = bytes(said[:SAID]), len(said) if size is None else size
 
 
 EXCERPT = 256
+SAID = 4096
 
 
 class Fault(LoadmuxError):

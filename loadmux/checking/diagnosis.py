@@ -54,6 +54,8 @@ def diagnose(
     """
     others = [(who, reply) for who, reply in owed_elsewhere if reply not in (expected, previous)]
     crowd = max(crowd, len({who for who, _ in others}))
+    received, count = _in_place(received, wrong_at, later)
+    pending = pending and not (count and count == len(later))
     case = Case(expected, received, wrong_at, previous, others, later, pending, crowd, alike)
     if wrong_at >= len(expected):
         text = f"{len(received)} bytes came, and byte {wrong_at} is beyond the longest right reply"
@@ -62,6 +64,19 @@ def diagnose(
         if (finding := judge(case)) is not None:
             return finding
     return case.found(Kind.MISMATCH, f"{first_wrong(case)}; what follows does not line up either")
+
+
+def _in_place(received: bytes, at: int, later: Owed) -> tuple[bytes, int]:
+    """What came in place of the reply, and how many of the later ones have come right behind it.
+
+    They would be taken for a rest that lines up, or for the reply itself where all are alike.
+    """
+    for count in range(len(later), 0, -1):
+        behind = b"".join(reply for _, reply in later[:count])
+        end = len(received) - len(behind)
+        if behind and end > at and received.endswith(behind):
+            return received[:end], count
+    return received, 0
 
 
 def diagnose_surplus(extra: bytes, *, previous: bytes, owed_elsewhere: Owed = ()) -> Finding:

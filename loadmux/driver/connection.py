@@ -51,7 +51,7 @@ from loadmux.driver.poller import PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
 from loadmux.driver.suspects import owed_elsewhere, remember, suspects
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
-from loadmux.errors import Fault, Kind
+from loadmux.errors import SAID, Fault, Kind
 
 SMALL = 16 * 1024
 LARGE = 256 * 1024
@@ -559,7 +559,9 @@ class Connection(Peer):
             if self.endpoint.unasked is not None:
                 extra = self.unexplained(extra)
             if extra and not self.begun(extra):
-                raise evidence.surplus(self, extra, elsewhere)
+                noticed = perf_counter()
+                extra += await gather(self.task, self, SAID - len(extra))
+                raise evidence.noticed(evidence.surplus(self, extra, elsewhere), self, noticed)
             self.inbox.put_back(extra)
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
@@ -658,11 +660,12 @@ class Connection(Peer):
 
     async def wrong(self, verifier: Verifier) -> Fault:
         """The fault of a reply with a wrong byte, once what follows has been seen."""
-        known = suspects(self, verifier)
+        noticed, known = perf_counter(), suspects(self, verifier)
         enough = len(verifier.expected()) + len(self.last)
         enough += sum(len(reply) for _, reply in known.later)
-        verifier.received += await gather(self.task, self, enough - len(verifier.received))
-        return evidence.wrong(self, verifier, known)
+        enough = max(enough, SAID) - len(verifier.received)
+        verifier.received += await gather(self.task, self, enough)
+        return evidence.noticed(evidence.wrong(self, verifier, known), self, noticed)
 
     def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
         """The fault of a reply that did not come within `timeout` (seconds); see `evidence`."""
@@ -927,8 +930,9 @@ def name_owed(connections: Sequence[Connection], step: str) -> None:
 async def gather(task: Task, connection: Connection, size: int) -> bytes:
     """After a wrong byte: read on for `size` bytes, an end, GATHER seconds of quiet, GATHER_MOST.
 
-    What follows tells a flipped bit from a lost, repeated or foreign stretch. That the run ends
-    meanwhile only ends the gathering: the fault in hand is not lost.
+    What follows is what the server has to say of it, and tells a flipped bit from a lost, repeated
+    or foreign stretch. That the run ends meanwhile only ends the gathering: the fault in hand is
+    not lost.
     """
     got = b""
     until = task.loop.awake() + GATHER_MOST

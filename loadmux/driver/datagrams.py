@@ -31,7 +31,7 @@ from loadmux.driver.listening import Listener
 from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
 from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
-from loadmux.driver.suspects import Labelled, owed_elsewhere, recognized, suspects
+from loadmux.driver.suspects import Labelled, Suspects, owed_elsewhere, recognized, suspects
 from loadmux.errors import DriverFault, Fault, Kind
 
 ANY_DATAGRAM = 64 * 1024
@@ -162,9 +162,9 @@ class DatagramConnection(Connection):
         self.drain()
         if not self.queue or self.unanswered:
             return
-        elsewhere = owed_elsewhere(self)
+        noticed, elsewhere = perf_counter(), owed_elsewhere(self)
         extra = [*self.queue, *await self._gather()]
-        raise self._unasked(extra, elsewhere)
+        raise evidence.noticed(self._unasked(extra, elsewhere), self, noticed)
 
     def surplus(self, *extra: bytes) -> Fault:
         """The fault of datagrams that nobody asked for."""
@@ -175,8 +175,11 @@ class DatagramConnection(Connection):
         return self._found(finding, b"", extra[0])
 
     async def wrong(self, verifier: Verifier) -> Fault:
-        known = suspects(self, verifier)
+        noticed, known = perf_counter(), suspects(self, verifier)
         later = await self._gather()
+        return evidence.noticed(self._wrong(verifier, known, later), self, noticed)
+
+    def _wrong(self, verifier: Verifier, known: Suspects, later: Sequence[bytes]) -> Fault:
         if verifier.problem() is not None:
             return evidence.wrong(self, verifier, known)
         came = bytes(verifier.received)
@@ -208,6 +211,7 @@ class DatagramConnection(Connection):
         """The fault of one datagram, with that datagram as evidence."""
         fault = self.fault(finding.kind, finding.message)
         told = fault.evidence
+        told.heard(received)
         told.offset, told.belongs_to = finding.offset, finding.belongs_to
         told.excerpt_at, told.expected, told.received = excerpt(expected, received, finding.offset)
         return fault

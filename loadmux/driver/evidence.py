@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Sequence
 from itertools import islice
+from time import perf_counter
 
 from loadmux.checking import diagnosis
 from loadmux.checking.verifying import Problem, Verifier
@@ -21,7 +22,7 @@ from loadmux.driver.suspects import (
     diagnosed,
     told_by_its_text,
 )
-from loadmux.errors import Evidence, Fault, Kind, Moment
+from loadmux.errors import SAID, Evidence, Fault, Kind, Moment
 
 TLS_ALERT = b"\x15\x03"
 """How a record begins that tells an alert; RFC 8446, section 5.1."""
@@ -46,11 +47,27 @@ def fault(
         received, expected = bytes(verifier.received), verifier.expected()
         at = len(received) if offset is None else offset
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
+    found.heard(*said(connection, verifier or connection.verifier))
+    found.at = perf_counter() - connection.loop.epoch
     found.transcript = transcript(connection)
     found.message += hint(connection, kind, found.transcript)
     found.user, found.target = connection.user, connection.endpoint.url
     found.unjudged = kind in ENDS and silent_since(connection, connection.loop.woke)
     return Fault(found)
+
+
+def noticed(fault: Fault, connection: Peer, when: float) -> Fault:
+    """The fault, which was noticed at this `perf_counter` time, before more was waited for."""
+    fault.evidence.at = when - connection.loop.epoch
+    return fault
+
+
+def said(connection: Peer, verifier: Verifier | None) -> tuple[bytes, int]:
+    """What has come of the reply in hand, and behind it: the first SAID bytes, and the number."""
+    heard = b"" if verifier is None else bytes(verifier.received[:SAID])
+    size = 0 if verifier is None else len(verifier.received)
+    behind = connection.inbox.peek(SAID - len(heard))
+    return heard + behind, size + len(connection.inbox)
 
 
 def hint(connection: Peer, kind: Kind, moments: Sequence[Moment]) -> str:
@@ -133,6 +150,7 @@ def surplus(connection: Peer, extra: bytes, elsewhere: Labelled) -> Fault:
         connection, finding.kind, finding.message, None, finding.offset, finding.belongs_to
     )
     _show(found, b"", extra, finding.offset)
+    found.evidence.heard(extra)
     return found
 
 

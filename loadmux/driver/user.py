@@ -405,7 +405,7 @@ class VirtualUser(Task):
         evidence = fault.evidence
         evidence.step = evidence.step or step
         evidence.user, evidence.iteration = self.number, self.iteration
-        evidence.at = perf_counter() - self.loop.epoch
+        evidence.at = evidence.at or perf_counter() - self.loop.epoch
         if evidence.unjudged:
             self.control.stats.unjudged += 1
         else:

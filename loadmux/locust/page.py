@@ -37,6 +37,7 @@ COLUMNS = {
     "offset": "Offset",
     "expected": "Expected there",
     "received": "Received there",
+    "said": "The server said",
     "message": "What happened",
     "transcript": "Transcript",
 }
@@ -184,6 +185,7 @@ def row_of(step: str, group: FaultGroup, example: Evidence) -> dict[str, Any]:
         "offset": "" if example.offset is None else example.offset,
         "expected": expected,
         "received": received,
+        "said": figures.shortened(example.said, WIDTH) if example.said else "",
         "message": example.message,
         "transcript": " | ".join(told(moment) for moment in example.transcript),
     }

@@ -32,7 +32,8 @@
 - `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
   `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
-  the URL that the socket was connected to.
+  the URL that the socket was connected to. `said` is all that the server has said since the reply
+  began, the first bytes in hex, of `said_size`; `said_text` the same as text, null if it is none.
 - `hanging`, a list: {`step`, `users`: kept waiting far too long when they were cut off,
   `unserved`: of them, never served, `waited`: the longest, `owed`: what in that wait, `longest`:
   latency that the step had, null for none}.
@@ -65,6 +66,7 @@ from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
 from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
+from loadmux.report import said
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport
 
 SCHEMA_VERSION = 1
@@ -304,6 +306,9 @@ def _example(evidence: Evidence) -> dict[str, Any]:
         "excerpt_at": evidence.excerpt_at,
         "expected": None if evidence.expected is None else evidence.expected.hex(),
         "received": None if evidence.received is None else evidence.received.hex(),
+        "said": evidence.said.hex(),
+        "said_size": evidence.said_size,
+        "said_text": said.text_of(evidence),
         "belongs_to": evidence.belongs_to,
         "transcript": [_moment(moment) for moment in evidence.transcript],
     }
@@ -431,6 +436,9 @@ _EXAMPLE = _object(
     excerpt_at=_COUNT,
     expected=_or_null(_HEX),
     received=_or_null(_HEX),
+    said=_HEX,
+    said_size=_COUNT,
+    said_text=_or_null(_TEXT),
     belongs_to=_or_null(_TEXT),
     transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
 )

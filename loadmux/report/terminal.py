@@ -19,7 +19,7 @@ from rich.text import Text
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
-from loadmux.report import figures, tabular
+from loadmux.report import figures, said, tabular
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.report.tabular import Layout
 
@@ -364,10 +364,19 @@ def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     wrong = _first_wrong(evidence)
     if wrong is not None:
         page.line("    ", (_wrongness(evidence, wrong), "bold"))
+    _said(page, evidence)
     if evidence.expected or evidence.received:
         _dump(page, evidence, wrong)
     if evidence.transcript:
         _transcript(page, evidence)
+
+
+def _said(page: _Page, evidence: Evidence) -> None:
+    """What the server said, where that is text."""
+    for number, line in enumerate(said.lines(evidence)):
+        if not number:
+            page.line("    the server said ", (f"({figures.size(evidence.said_size)})", "dim"), ":")
+        page.line("      ", line)
 
 
 def _first_wrong(evidence: Evidence) -> int | None:

@@ -96,6 +96,27 @@ def test_each_kind(received: bytes, kind: Kind) -> None:
         assert owner in finding.message
 
 
+@pytest.mark.parametrize("behind", [[b"Server received b'next'", b"and the last"], [MINE] * 3])
+@pytest.mark.parametrize(
+    ("received", "kind"), [pytest.param(*case[1:], id=case[0]) for case in KINDS]
+)
+def test_right_replies_behind_it_change_nothing(
+    received: bytes, kind: Kind, behind: list[bytes]
+) -> None:
+    """Also where all are alike, and the end of any of them lines up with that of the wrong one."""
+    came = received + b"".join(behind)
+    finding = diagnose(
+        MINE,
+        came,
+        first_difference(MINE, came),
+        previous=BEFORE,
+        owed_elsewhere=ELSEWHERE,
+        later=[(f"step {number}", reply) for number, reply in enumerate(behind)],
+        pending=True,
+    )
+    assert finding.kind == kind, finding.message
+
+
 @pytest.mark.parametrize(
     ("expected", "received", "previous", "elsewhere", "kind"),
     [
