@@ -9,27 +9,22 @@ inconclusive; what it had told until then is kept.
 from __future__ import annotations
 
 import resource
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from pathlib import Path
 from time import monotonic
 
 from loadmux.driver.endpoint import bind
 from loadmux.driver.pacer import Rate
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
-from loadmux.driver.standstill import Standstill
-from loadmux.errors import Broken, DriverFault, Kind, TargetFailed, UsageError
+from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
 from loadmux.language.scenario import Load, Phase, Scenario, Target, Url
 from loadmux.language.shares import labels
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import ExitCode, Outcome, Stood, combined, judge
+from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills
 from loadmux.report.model import (
     PhaseReport,
@@ -37,43 +32,26 @@ from loadmux.report.model import (
     Report,
     ScenarioReport,
     TargetReport,
-    WorkerReport,
 )
 from loadmux.running import breakdown
 from loadmux.running.barriers import Blocked, Coordinator, Open
-from loadmux.running.channel import Channel, pair, wait
+from loadmux.running.channel import wait
 from loadmux.running.description import describe
 from loadmux.running.endpoints import resolve
+from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, ended, spawn
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.script import draw_seed
-from loadmux.running.target import TargetProcess, how_it_ended
+from loadmux.running.target import TargetProcess
 from loadmux.running.weak import weak_rule_notes
-from loadmux.running.worker import GO, STOP, Failed, Final, Health, Job, Ready, Share, Update
+from loadmux.running.worker import GO, STOP, Failed, Final, Job, Share, Update
 
-# Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
-WORKER = f"""
-import sys
-sys.path.append(sys.argv[2])
-try:
-    from loadmux.running.worker import main
-    main()
-except Exception as error:
-    broken = f"{{type(error).__name__}}: {{error}}"
-    print("loadmux: a generator process broke:", broken, file=sys.stderr)
-    sys.exit({ExitCode.BROKEN.value})
-"""
-PACKAGE_AT = str(Path(__file__).resolve().parents[2])
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024
 SILENT_AFTER = 5.0
-LISTEN_FOR = 0.25
-START_WITHIN = 60.0
 CLOSING_TIME = 10.0
-ENDED_WITHIN = 1.0
 SPOILT = "the generator stood still meanwhile"
 HURRY_WITHIN = 0.5
-CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,47 +62,6 @@ class Settings:
     poller: str | None = None
     command: Callable[[int], str] = str
     interrupts: Interrupts = field(default_factory=Interrupts)
-
-
-@dataclass(slots=True)
-class Worker:
-    """One generator process, seen from here."""
-
-    number: int
-    users: int
-    process: subprocess.Popen[bytes]
-    channel: Channel
-    poller: str = ""
-    heard: float = 0.0
-    health: Health | None = None
-    active: dict[int, int] = field(default_factory=dict)
-    final: Final | None = None
-    standstills: list[Standstill] = field(default_factory=list)
-    lost: str | None = None
-    silent: float = 0.0
-
-    @property
-    def over(self) -> bool:
-        return self.final is not None or self.lost is not None
-
-    def report(self) -> WorkerReport:
-        lost, last = self.lost, self.health
-        if lost is None and self.silent and not self.standstills:
-            lost = f"did not answer for {self.silent:.1f} s, then went on"
-        if last is None:
-            return WorkerReport(self.number, self.users, lost=lost)
-        return WorkerReport(
-            self.number,
-            self.users,
-            last.busy,
-            last.late,
-            last.cpu,
-            last.memory,
-            last.standstills,
-            last.stood,
-            tuple(self.standstills),
-            lost,
-        )
 
 
 @dataclass(slots=True)
@@ -354,7 +291,10 @@ def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
                 with blocked():
                     workers.append(spawn(number, sum(len(share.numbers) for share in shares)))
                 workers[-1].channel.put(Job(shares, seed, settings.poller))
-            await_ready(workers, parts)
+            await_ready(workers)
+            for part, rows in zip(parts, workers[0].rows, strict=True):  # all have the same
+                part.rows = rows
+                part.stats.merge(rows)
             settings.interrupts.measuring()
         yield
     finally:
@@ -369,68 +309,6 @@ def share_of(part: Part, number: int, stride: int) -> Share:
     first, last = part.first, part.first + part.scenario.load.users
     numbers = range(first + (number - first) % stride, last, stride)
     return Share(part.scenario, part.urls, numbers, first)
-
-
-def spawn(number: int, users: int) -> Worker:
-    ours, theirs = pair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
-    return Worker(number, users, process, ours)
-
-
-def await_ready(workers: Sequence[Worker], parts: Sequence[Part]) -> None:
-    """Until all are ready.
-
-    Raises UsageError with the reason of one that cannot begin, Broken or DriverFault where there is
-    none.
-    """
-    clock, waiting = OwnClock(), list(workers)
-    while waiting:
-        wait([worker.channel for worker in waiting], LISTEN_FOR)
-        for worker in list(waiting):
-            if is_ready(worker, parts):
-                waiting.remove(worker)
-            elif worker.channel.gone:
-                how, own = death(worker)
-                text = f"generator process {worker.number} {how} before anything was sent"
-                raise Broken(text) if own else DriverFault(text)
-            elif clock.now() > START_WITHIN:
-                raise DriverFault(f"generator process {worker.number} did not start")
-
-
-def is_ready(worker: Worker, parts: Sequence[Part]) -> bool:
-    """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
-    for said in worker.channel.take():
-        if isinstance(said, Failed):
-            if said.broken:
-                raise Broken(f"generator process {worker.number}: {said.reason}\n{said.trace}")
-            raise UsageError(said.reason)
-        if isinstance(said, Ready):
-            worker.poller = said.poller
-            for part, rows in zip(parts, said.rows, strict=True):
-                part.rows = rows
-                part.stats.merge(rows)
-            return True
-    return False
-
-
-def death(worker: Worker) -> tuple[str, bool]:
-    """How a worker ended without a last word, in words; and whether that was its own fault."""
-    code = ended(worker.process)
-    return how_it_ended(code), code == ExitCode.BROKEN or -code in CRASHES
-
-
-def ended(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a process that is about to end; it is killed if it does not."""
-    try:
-        return process.wait(ENDED_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
 
 
 # --- while it runs ------------------------------------------------------------------------------

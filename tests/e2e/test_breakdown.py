@@ -23,8 +23,8 @@ steps:
 load: {users: 4, iterations: 2}
 """
 BROKEN_WORKER = """
-import loadmux.running.run as run
-run.WORKER = run.WORKER.replace("    main()", '''
+from loadmux.running import generators
+generators.WORKER = generators.WORKER.replace("    main()", '''
     from loadmux.driver.user import VirtualUser
     VirtualUser._leave = None
     main()

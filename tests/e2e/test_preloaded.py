@@ -17,8 +17,8 @@ from transports import Authority, TlsServer
 WATCHED = """
 import sys
 sys.path[0] = ROOT
-import loadmux.running.run as run
-run.WORKER = run.WORKER.replace("    main()", '''
+from loadmux.running import generators
+generators.WORKER = generators.WORKER.replace("    main()", '''
     from loadmux.running.worker import Worker
     whole = Worker.run
     def watched(self):

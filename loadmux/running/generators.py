@@ -1,0 +1,143 @@
+"""Generator processes from the outside: started, each with a channel, and known how they ended."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadmux.driver.standstill import Standstill
+from loadmux.errors import Broken, DriverFault, UsageError
+from loadmux.measuring.stats import Stats
+from loadmux.measuring.verdict import ExitCode
+from loadmux.report.model import WorkerReport
+from loadmux.running.channel import Channel, pair, wait
+from loadmux.running.ownclock import OwnClock
+from loadmux.running.target import how_it_ended
+from loadmux.running.worker import Failed, Final, Health, Ready
+
+# Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
+WORKER = f"""
+import sys
+sys.path.append(sys.argv[2])
+try:
+    from loadmux.running.worker import main
+    main()
+except Exception as error:
+    broken = f"{{type(error).__name__}}: {{error}}"
+    print("loadmux: a generator process broke:", broken, file=sys.stderr)
+    sys.exit({ExitCode.BROKEN.value})
+"""
+PACKAGE_AT = str(Path(__file__).resolve().parents[2])
+LISTEN_FOR = 0.25
+START_WITHIN = 60.0
+ENDED_WITHIN = 1.0
+CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
+
+
+@dataclass(slots=True)
+class Worker:
+    """One generator process, seen from the other side.
+
+    `rows` has the rows of each scenario, without samples. `heard` is when it last said something,
+    in own seconds of whoever listens. `lost` says how it ended without a last word.
+    """
+
+    number: int
+    users: int
+    process: subprocess.Popen[bytes]
+    channel: Channel
+    poller: str = ""
+    rows: tuple[Stats, ...] = ()
+    heard: float = 0.0
+    health: Health | None = None
+    active: dict[int, int] = field(default_factory=dict)
+    final: Final | None = None
+    standstills: list[Standstill] = field(default_factory=list)
+    lost: str | None = None
+    silent: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        return self.final is not None or self.lost is not None
+
+    def report(self) -> WorkerReport:
+        lost, last = self.lost, self.health
+        if lost is None and self.silent and not self.standstills:
+            lost = f"did not answer for {self.silent:.1f} s, then went on"
+        if last is None:
+            return WorkerReport(self.number, self.users, lost=lost)
+        return WorkerReport(
+            self.number,
+            self.users,
+            last.busy,
+            last.late,
+            last.cpu,
+            last.memory,
+            last.standstills,
+            last.stood,
+            tuple(self.standstills),
+            lost,
+        )
+
+
+def spawn(number: int, users: int) -> Worker:
+    ours, theirs = pair()
+    with theirs:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+        )
+    return Worker(number, users, process, ours)
+
+
+def await_ready(workers: Sequence[Worker]) -> None:
+    """Until all are ready; their `rows` are known then.
+
+    Raises UsageError with the reason of one that cannot begin, Broken or DriverFault where there is
+    none.
+    """
+    clock, waiting = OwnClock(), list(workers)
+    while waiting:
+        wait([worker.channel for worker in waiting], LISTEN_FOR)
+        for worker in list(waiting):
+            if is_ready(worker):
+                waiting.remove(worker)
+            elif worker.channel.gone:
+                how, own = death(worker)
+                text = f"generator process {worker.number} {how} before anything was sent"
+                raise Broken(text) if own else DriverFault(text)
+            elif clock.now() > START_WITHIN:
+                raise DriverFault(f"generator process {worker.number} did not start")
+
+
+def is_ready(worker: Worker) -> bool:
+    """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
+    for said in worker.channel.take():
+        if isinstance(said, Failed):
+            if said.broken:
+                raise Broken(f"generator process {worker.number}: {said.reason}\n{said.trace}")
+            raise UsageError(said.reason)
+        if isinstance(said, Ready):
+            worker.poller, worker.rows = said.poller, said.rows
+            return True
+    return False
+
+
+def death(worker: Worker) -> tuple[str, bool]:
+    """How a worker ended without a last word, in words; and whether that was its own fault."""
+    code = ended(worker.process)
+    return how_it_ended(code), code == ExitCode.BROKEN or -code in CRASHES
+
+
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process that is about to end; it is killed if it does not."""
+    try:
+        return process.wait(ENDED_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
