@@ -1,4 +1,4 @@
-"""Redis's protocol, RESP2 and RESP3: commands as lists, replies as values. No library is needed.
+"""Redis's protocol, RESP2 and RESP3: commands as lists, replies as values.
 
     sockets: {main: {framing: resp}}         # optional: for `max`, `frame` and `regex`
     steps:
@@ -19,6 +19,11 @@ Pushes (RESP3: messages, invalidations, what SUBSCRIBE answers) are no replies: 
 time, also between a command and its reply, so they are passed over and counted, unless a step
 expects `{push: [...]}`. Attributes say something about the value behind them and are dropped.
 Source: the specification at https://redis.io/docs/latest/develop/reference/protocol-spec/.
+
+It is read here and not by hiredis, Redis's own reader, which is made to trust the server. As tried
+with hiredis 3.5.0, its errors name no byte; it takes `$3\\r\\nabcXY`, whose end is wrong; an
+attribute comes out as a reply of its own, which shifts all that follow; and it does not say which
+bytes a reply was made of, so that they could not be shown, nor the rest be left to the next step.
 """
 
 from __future__ import annotations
