@@ -195,8 +195,8 @@ class Leaving:
     def say_goodbye(self) -> bool:
         """Tell the server the end; false where a plain close does, or the connection is gone."""
         connection = self.connection
-        if self.over or self._quiet():
-            return False
+        if self.over or self._quiet() or connection.endpoint.linger == 0:
+            return False  # the last of these has the kernel send a RST, as the scenario says
         if not connection.say_goodbye():
             return connection.datagrams and self.mute
         rule = connection.rule_verifier

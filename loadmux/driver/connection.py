@@ -945,12 +945,14 @@ async def gather(task: Task, connection: Connection, size: int) -> bytes:
             break
         if data is not None:
             got += data
-            if task.overtime():
-                await next_turn(task)
-            continue
-        connection.want = READABLE
-        task.set_deadline(perf_counter() + GATHER)
+            if not task.overtime():
+                continue
         try:
+            if data is not None:
+                await next_turn(task)
+                continue
+            connection.want = READABLE
+            task.set_deadline(perf_counter() + GATHER)
             timed_out = await wait_io(task)
         except Interrupted:
             timed_out = True

@@ -244,7 +244,7 @@ class DatagramConnection(Connection):
                     got.append(data)
                     if self.task.overtime():
                         await next_turn(self.task)
-            except Fault:
+            except (Fault, Interrupted):
                 break
             self.want = READABLE
             self.task.set_deadline(perf_counter() + GATHER)

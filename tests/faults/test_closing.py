@@ -234,6 +234,24 @@ def test_only_a_reset_resets(scheme: str, poller: str, tmp_path: Path) -> None:
 
 
 @pollers
+@pytest.mark.parametrize("send", ["{send: hello, expect: hello}", "{send: hello}"])
+def test_a_linger_of_no_time_resets(poller: str, send: str, tmp_path: Path) -> None:
+    ends = Ends()
+
+    def read(connection: socket.socket, number: int) -> None:
+        if send.endswith("expect: hello}"):
+            connection.sendall(connection.recv(65536))
+        ends.see(connection)
+
+    server, _ = server_of("tcp", read, tmp_path)
+    text = f"sockets: {{main: {{linger: 0s}}}}\nsteps: [{send}, {{wait: 20ms}}, {{close: main}}]\n"
+    with server:
+        driven = drive(text, server.url, poller)
+    assert driven.kinds == {}
+    assert ends.wait(1) == {"reset": 1}
+
+
+@pollers
 def test_a_reply_that_ends_its_connection_is_read_to_the_end(poller: str) -> None:
     ends = Ends()
 

@@ -5,6 +5,7 @@ And the other way round: what is legitimately under way when a user is cut off i
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Callable
@@ -163,6 +164,29 @@ def test_in_what_a_rule_owes(poller: str) -> None:
     assert driven.kinds == {"corrupt": 3}
     assert driven.faults[0].offset == 3
     assert driven.faults[0].step == "check"
+
+
+@pollers
+def test_in_a_flood(poller: str) -> None:
+    """The fault is not lost while what follows it is still coming."""
+
+    def flood(connection: socket.socket, number: int) -> None:
+        connection.sendall(connection.recv(65536))
+        connection.recv(65536)
+        reading = threading.Thread(target=silent, args=(connection, number))
+        reading.start()
+        with contextlib.suppress(OSError):
+            while True:
+                connection.sendall(b"?" * 65536)
+        reading.join()
+
+    steps = (
+        "[{send: hello, expect: reply}, {stop_reading: main}, {send: {repeat: x, times: 20000000}},"
+        " {wait: 30s}, {resume_reading: main}, {name: check, expect: reply}]"
+    )
+    driven = talk(flood, poller, steps, "users: 1, run_time: 1s, graceful_stop: 0s", "echo")
+    assert sum(driven.kinds.values()) == 1
+    assert driven.faults[0].offset == 0
 
 
 @pollers
