@@ -52,7 +52,9 @@ def fault(
     found.transcript = transcript(connection)
     found.message += hint(connection, kind, found.transcript)
     found.user, found.target = connection.user, connection.endpoint.url
-    found.unjudged = kind in ENDS and silent_since(connection, connection.loop.woke)
+    if kind in ENDS:
+        connection.loop.look_for_suspension()
+        found.unjudged = silent_since(connection, connection.loop.woke)
     return Fault(found)
 
 

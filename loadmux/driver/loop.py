@@ -34,7 +34,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from loadmux.driver.poller import BATCH, Events, Poller
 from loadmux.driver.queues import Queues
-from loadmux.driver.standstill import STILL, Standstill, Standstills
+from loadmux.driver.standstill import STILL, Standstill, Standstills, Suspensions
 from loadmux.driver.system import original
 from loadmux.measuring.unread import Unread
 
@@ -187,6 +187,7 @@ class Loop:
         self.stopped = (0.0, 0.0)
         self.looked = self.epoch
         self.standstills = Standstills()
+        self.suspensions = Suspensions()
         self.queues = Queues()
         self.explain: Callable[[], list[Standstill]] | None = None
         self._back_by = NEVER
@@ -218,6 +219,13 @@ class Loop:
     def between(self, began: float, ended: float) -> float:
         """Seconds from one `perf_counter` time to another, as `since` has it."""
         return ended - began if began >= self.woke else NOT_MEASURED
+
+    def look_for_suspension(self) -> None:
+        """To be asked now and then, and before a peer is blamed for an end."""
+        seconds = self.suspensions.take()
+        if seconds:
+            self.woke = now = perf_counter()
+            self.standstills.add(Standstill(now - self.epoch, seconds))
 
     def spawn(self, task: Task, body: Coroutine[Any, Any, None]) -> None:
         task.body, task.resume = body, body.send

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 STILL = 0.1
@@ -23,6 +25,32 @@ class Standstill:
     step: str | None = None
     user: int | None = None
     where: str = ""
+
+
+def asleep() -> float:
+    """For how long (seconds) this machine has been suspended; 0 where nobody tells.
+
+    `perf_counter` does not count that time, so no clock jumps (clock_gettime(2), CLOCK_MONOTONIC).
+    """
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+class Suspensions:
+    """Notices that the machine was suspended, each time once."""
+
+    def __init__(self, asleep: Callable[[], float] = asleep) -> None:
+        self._asleep = asleep
+        self._before = asleep()
+
+    def take(self) -> float:
+        """For how many seconds it was, since the last call that found any; else 0."""
+        now = self._asleep()
+        if now - self._before < STILL:
+            return 0.0
+        before, self._before = self._before, now
+        return now - before
 
 
 class Standstills:

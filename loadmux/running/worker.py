@@ -399,6 +399,7 @@ class Worker:
             ends = [part.end for part in self.parts if part.end > now]
             await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), *ends]))
             now = perf_counter()
+            self.loop.look_for_suspension()
             over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
             for part in self.parts:
                 if over:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadmux.driver.standstill import KEPT, Standstill, Standstills
+from loadmux.driver.standstill import KEPT, STILL, Standstill, Standstills, Suspensions, asleep
 from loadmux.report.model import WorkerReport
 from loadmux.report.standstills import stood, told
 
@@ -75,3 +75,15 @@ def test_only_so_many_are_kept_and_all_are_counted() -> None:
     [report] = workers(list(taken))
     more = WorkerReport(0, 10, stood_still=kept.count, stood=60.0, standstills=report.standstills)
     assert told([more])[-1] == "and 20 more times, which are not listed"
+
+
+def test_a_suspended_machine_is_noticed_once_each_time() -> None:
+    slept = iter([100.0, 100.0, 100.05, 130.0, 130.0, 130.2])
+    suspensions = Suspensions(lambda: next(slept))
+    found = [suspensions.take() for _ in range(5)]
+    assert [round(seconds, 3) for seconds in found] == [0.0, 0.0, 30.0, 0.0, 0.2]
+
+
+def test_this_machine_was_not_suspended_just_now() -> None:
+    assert Suspensions().take() == 0.0
+    assert asleep() > -STILL

@@ -277,6 +277,21 @@ def test_one_worker_alone_may_be_stopped(tmp_path: Path) -> None:
     assert "worker 1 stood still for" in done.told["notes"][0]
 
 
+def test_a_pause_at_the_end_leaves_the_grace_that_there_would_have_been(tmp_path: Path) -> None:
+    puppet = Puppet()
+
+    def answer_after_it(connection: socket.socket, number: int) -> None:
+        puppet.pause(2.5)
+        time.sleep(SOON)
+        connection.sendall(b"hello")
+
+    load = "timeout: 5s\nload: {users: 1, run_time: 2s, graceful_stop: 1s}\n"
+    with Server(second(answer_after_it)) as server:
+        done = puppet.run(f"target: {server.url}\nsteps: {ASK}\n{load}", tmp_path)
+    assert done.code == 0, done.out
+    assert (done.told["exchanges"]["count"], done.told["interrupted"]) == (2, 0)
+
+
 def test_a_threshold_that_the_pause_may_have_crossed_is_inconclusive(tmp_path: Path) -> None:
     puppet = Puppet()
     load = f"timeout: {TIMEOUT:g}s\nload: {{users: 1, run_time: 3s, pacing: 50ms}}\n"
