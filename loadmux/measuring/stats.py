@@ -81,6 +81,23 @@ class Histogram:
         self.low = min(self.low, other.low)
         self.high = max(self.high, other.high)
 
+    def fastest(self, share: float) -> Histogram:
+        """Only that share (0..1) of the samples, the fastest ones; to the width of a bucket."""
+        left = round(self.count * min(max(share, 0.0), 1.0))
+        if left == self.count:
+            return self
+        fastest = Histogram(count=left, low=self.low)
+        for bucket in sorted(self.counts):
+            if not left:
+                break
+            count = min(left, self.counts[bucket])
+            low, high = (min(max(end, self.low), self.high) for end in edges(bucket))
+            fastest.counts[bucket] = count
+            fastest.total += count * (low + high) / 2
+            fastest.high = high
+            left -= count
+        return fastest
+
     @property
     def mean(self) -> float:
         """Seconds; 0 over no samples."""

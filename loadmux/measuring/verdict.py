@@ -42,7 +42,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
-from loadmux.measuring.stats import TOTALS, Stats, StepStats
+from loadmux.measuring.stats import TOTALS, Histogram, Stats, StepStats
 from loadmux.measuring.thresholds import Threshold
 
 OPERATORS = {
@@ -251,23 +251,35 @@ def _spoilt(stats: Stats, crossed: Sequence[ThresholdResult], outcome: Outcome) 
         return f"{stood.text}, and {ended} ended meanwhile: nobody can say whose doing that is"
     if stats.missed:
         return f"{stood.text}, and missed {_plural(stats.missed, 'start')} of its schedule"
-    doubtful = [one for one in crossed if _doubtful(one, stood, outcome.duration)]
+    doubtful = [one for one in crossed if _doubtful(stats, one, stood, outcome.duration)]
     if not doubtful or len(doubtful) < len(crossed):
         return None
     first = doubtful[0].threshold.text
     return f"{stood.text}, which may be why a threshold was crossed: {first}"
 
 
-def _doubtful(result: ThresholdResult, stood: Stood, duration: float) -> bool:
-    """Whether a threshold might have been met, had the generator not stood still."""
+def _doubtful(stats: Stats, result: ThresholdResult, stood: Stood, duration: float) -> bool:
+    """Whether a threshold might have been met, had the generator not stood still.
+
+    Of the latencies as many as fall into the time that it spoilt may be its doing: the slowest.
+    """
     threshold, measured = result.threshold, result.measured
-    spoilt = min(duration, stood.seconds + stood.count * RECOVERY)
-    if threshold.metric == "p" and measured is not None:
-        return spoilt > (1 - threshold.quantile) * duration
-    if threshold.metric in AMOUNTS and measured is not None and stood.seconds < duration:
-        full = measured * duration / (duration - stood.seconds)
-        return bool(OPERATORS[threshold.op](full, threshold.value))
-    return threshold.metric not in ERROR_METRICS
+    if threshold.metric in ERROR_METRICS:
+        return False
+    if measured is None or threshold.metric == "dropped":
+        return True
+    if threshold.metric in AMOUNTS:
+        if stood.seconds >= duration:
+            return True
+        otherwise = measured * duration / (duration - stood.seconds)
+    else:
+        spoilt = (stood.seconds + stood.count * RECOVERY) / duration if duration else 1.0
+        row = _row(stats, threshold)
+        fastest = row.histogram.fastest(1 - spoilt) if row is not None else None
+        if fastest is None or not fastest.count:
+            return True
+        otherwise = _time(fastest, threshold)
+    return bool(OPERATORS[threshold.op](otherwise, threshold.value))
 
 
 def _script_errors(stats: Stats) -> str:
@@ -350,15 +362,16 @@ def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | No
     if threshold.metric in ("iterations", "dropped"):
         count = stats.iterations if threshold.metric == "iterations" else stats.dropped
         return float(count) if measured_by(stats).right else None
-    rows = [measured_by(stats)] if threshold.step is None else _rows(stats, threshold.step)
-    if not rows:
+    row = _row(stats, threshold)
+    if row is None:
         return None
-    row = rows[0]
     if threshold.metric == "rate":
         return row.right / duration if row.right and duration > 0 else None
-    histogram = row.histogram
-    if not histogram.count:
-        return None
+    return _time(row.histogram, threshold) if row.histogram.count else None
+
+
+def _time(histogram: Histogram, threshold: Threshold) -> float:
+    """What a threshold on a latency means."""
     times: dict[str, Callable[[], float]] = {
         "p": lambda: histogram.percentile(threshold.quantile),
         "min": lambda: histogram.low,
@@ -366,6 +379,12 @@ def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | No
         "max": lambda: histogram.high,
     }
     return times[threshold.metric]()
+
+
+def _row(stats: Stats, threshold: Threshold) -> StepStats | None:
+    """Where a threshold finds its latencies; None where its step has none."""
+    rows = [measured_by(stats)] if threshold.step is None else _rows(stats, threshold.step)
+    return rows[0] if rows else None
 
 
 def _rows(stats: Stats, step: str) -> list[StepStats]:

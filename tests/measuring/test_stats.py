@@ -296,3 +296,14 @@ def test_under_open_load_a_response_is_spoilt_and_its_service_time_is_not() -> N
     assert row.histogram.count == 0
     assert row.service is not None
     assert row.service.count == 1
+
+
+@given(SAMPLES, st.floats(0, 1))
+def test_the_fastest_share_is_that_of_the_sorted_list(samples: list[float], share: float) -> None:
+    fastest = filled(samples).fastest(share)
+    kept = sorted(samples)[: round(len(samples) * share)]
+    assert fastest.count == len(kept)
+    if kept:
+        assert fastest.low == min(samples)
+        assert fastest.high == pytest.approx(kept[-1], rel=2 * HALF_BUCKET + SINGLE_PRECISION)
+        assert fastest.mean == pytest.approx(fsum(kept) / len(kept), rel=2 * HALF_BUCKET)

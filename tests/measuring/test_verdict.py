@@ -403,9 +403,14 @@ def test_a_fault_stays_a_fault_whoever_stood_still() -> None:
 @pytest.mark.parametrize(
     ("threshold", "duration", "expected"),
     [
-        (SLOW, 2.0, ExitCode.INCONCLUSIVE),
-        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 2.0, ExitCode.INCONCLUSIVE),
-        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 2000.0, ExitCode.THRESHOLD),
+        (SLOW, 2.0, ExitCode.THRESHOLD),
+        (Threshold("max < 35ms", None, "max", "<", 0.035), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("mean < 25ms", None, "mean", "<", 0.025), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("mean < 15ms", None, "mean", "<", 0.015), 2.0, ExitCode.THRESHOLD),
+        (Threshold("p(95) < 35ms", None, "p", "<", 0.035, 0.95), 2.0, ExitCode.INCONCLUSIVE),
+        (Threshold("p(95) < 35ms", None, "p", "<", 0.035, 0.95), 2000.0, ExitCode.THRESHOLD),
+        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 2.0, ExitCode.THRESHOLD),
+        (Threshold("p(95) < 1ms", None, "p", "<", 0.001, 0.95), 0.9, ExitCode.INCONCLUSIVE),
         (Threshold("rate > 3.5/s", None, "rate", ">", 3.5), 2.0, ExitCode.INCONCLUSIVE),
         (Threshold("rate > 100/s", None, "rate", ">", 100.0), 2.0, ExitCode.THRESHOLD),
         (Threshold("iterations > 7", None, "iterations", ">", 7.0), 2.0, ExitCode.INCONCLUSIVE),
