@@ -4,7 +4,8 @@ A loop knows by its clock that a turn took too long, but not why: a process can 
 can compute, or very many steps can each take their time. A `Watch` knows, for SIGALRM comes every
 EVERY seconds. One that comes much too late, with no processor time used meanwhile, says that the
 process did not run; the same task found at work in the same turn, again and again, that it holds
-the loop. The timer costs the loop nothing.
+the loop. A turn of which neither is true, and that used little processor time, stood still as well
+(under gevent code that sleeps does so elsewhere). The timer costs the loop nothing.
 
 A task at work is found by its frame, which costs no bookkeeping: a function that carries out
 operations, one after the other, has the current one in a local variable called `operation`.
@@ -30,7 +31,10 @@ WHOSE = ("self", "branch", "user")
 
 
 class Watch:
-    """Watches a loop of the main thread, where alone `start` and `stop` may be called."""
+    """Watches a loop of the main thread, from `start` until `stop`.
+
+    In another thread, or where the alarm is somebody else's, nobody watches.
+    """
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
@@ -40,16 +44,32 @@ class Watch:
         self._ticked = self._cpu = self._since = 0.0
         self._holder: tuple[FrameType, float] | None = None
         self._seen = Standstill(0.0, 0.0, held=True)
+        self._turn, self._turned = 0.0, (0.0, 0.0)
+
+    def __enter__(self) -> None:
+        self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
 
     def start(self) -> None:
+        if signal.getsignal(signal.SIGALRM) not in (signal.SIG_DFL, signal.SIG_IGN):
+            return
         self._ticked, self._cpu = perf_counter(), thread_time()
-        signal.signal(signal.SIGALRM, self._tick)
+        try:
+            signal.signal(signal.SIGALRM, self._tick)
+        except ValueError:
+            return  # not in the main thread
         signal.siginterrupt(signal.SIGALRM, False)
         signal.setitimer(signal.ITIMER_REAL, EVERY, EVERY)
         self._loop.explain = self.take
 
     def stop(self) -> None:
+        """To be called before the interpreter ends: an alarm without a handler kills."""
+        if self._loop.explain is None:
+            return
         signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
         self._loop.explain = None
 
     def take(self) -> list[Standstill]:
@@ -58,12 +78,19 @@ class Watch:
             self._found.append(self._seen)
         self._holder = None
         found, self._found = self._found, []
+        if not found and self._turn == self._loop.looked:
+            now, (began, cpu) = perf_counter(), self._turned
+            idle = now - began - (thread_time() - cpu)
+            if idle > STILL:
+                found.append(Standstill(began - self._loop.epoch, idle))
         return found
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
         now, cpu = perf_counter(), thread_time()
         lost, used = now - self._ticked - EVERY, cpu - self._cpu
         self._ticked, self._cpu = now, cpu
+        if self._turn != self._loop.looked:
+            self._turn, self._turned = self._loop.looked, (now, cpu)
         if lost > STILL and used < lost / 2:
             self._found.append(Standstill(now - lost - self._loop.epoch, lost))
             self._loop.woke = now

@@ -29,6 +29,7 @@ from loadmux.driver.closing import LINGER_MOST
 from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
+from loadmux.driver.watch import Watch
 from loadmux.errors import ScriptFailed
 from loadmux.language import usercode
 from loadmux.language.scenario import Scenario
@@ -215,6 +216,8 @@ class Engine:
         if descriptor is not None:
             self._watcher = gevent.get_hub().loop.io(descriptor, 1)
             self._watcher.start(self._wake.set)
+        self._watch = Watch(self.loop)
+        self._watch.start()
         self._greenlet = gevent.spawn(self._drive)
 
     # --- called from other greenlets ------------------------------------------------------------
@@ -265,6 +268,7 @@ class Engine:
 
     def close(self) -> None:
         """Give every descriptor back; users that are still there are gone without a word."""
+        self._watch.stop()
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()

@@ -518,8 +518,8 @@ def serve(channel: Channel) -> None:
             return
         gc.collect()
         gc.freeze()
-        Watch(worker.loop).start()
-        final = worker.run()
+        with Watch(worker.loop):
+            final = worker.run()
         worker.loop.close()
         channel.put(final)
     except DriverFault as fault:

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from driving import Server
+from driving import Server, answering
 from locusting import LOCUST, Process, forked, locustfile, process
 from pausing import LONGER, TIMEOUT, state
 
@@ -95,3 +95,29 @@ def test_another_greenlet_that_never_gives_way_is_the_generators_own(folder: Pat
             code = locust.wait()
     assert code == 0, locust.text
     assert "the generator stood still for 1." in locust.out, locust.text
+
+
+HELD = """
+import time
+from loadmux.scripting import User, scenario
+
+@scenario(target="URL", timeout="1s")
+async def talk(user: User) -> None:
+    await user["main"].exchange("hello", expect="hello")
+    if user.number == 3 and user.iteration == 50:
+        until = time.perf_counter() + 1.5
+        while time.perf_counter() < until:
+            pass
+    await user.sleep(0.01)
+"""
+
+
+def test_a_function_that_holds_the_loop_is_named(folder: Path) -> None:
+    with Server(answering(bytes)) as server:
+        path = folder / "held.py"
+        path.write_text(HELD.replace("URL", server.url))
+        locustfile(folder, path)
+        with process([*LOCUST, *SHORT], folder) as locust:
+            code = locust.wait()
+    assert code == 0, locust.text
+    assert "step 'call #1' of user 3 (held.py:" in locust.out, locust.text
