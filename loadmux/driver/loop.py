@@ -319,10 +319,14 @@ class Loop:
                     connection.disarm(event)
             if self._closing:
                 self._bury()
-            if not (events or alone or self._ready or timeout < patience):
+            if not (events or alone or self._ready or timeout < patience or self._due(looked)):
                 break
         self._bury()
         return self._leave(now, until, len(events))
+
+    def _due(self, looked: float) -> bool:
+        """Whether a deadline had passed when the sockets were last looked at, and may fire."""
+        return bool(self._alarms) and self._alarms[0][0] <= looked
 
     def _leave(self, now: float, until: float, events: int) -> float:
         """When `run` ends, after a turn that began at `now`: how long it may stay away."""
