@@ -270,16 +270,15 @@ class Loop:
         if now - self._back_by > STILL:
             self._stood_still(now - self._back_by, now)
         while self._tasks and not self._stopped and now < until:
-            # As many as events woke: with fewer, a crowd that always gives way starves the rest.
-            most = max(AT_ONCE, len(events))
             if self._ready:
-                for _ in range(min(len(self._ready), most)):
+                # As many as events woke: a crowd that always gives way would starve the rest.
+                for _ in range(min(len(self._ready), max(AT_ONCE, len(events)))):
                     task = self._ready.popleft()
                     if not task.done:
                         self._step(task, None)
             timeout = patience
             if alarms and alarms[0][0] - now < patience:
-                timeout = min(self._fire(looked, now, most), patience)
+                timeout = min(self._fire(looked, now, len(events)), patience)
             before = clock()
             if before - now > STILL:
                 self._long_turn(before - now, before, len(events))
@@ -378,13 +377,16 @@ class Loop:
         self._tasks.discard(task)
         task.ended()
 
-    def _fire(self, looked: float, now: float, most: int) -> float:
-        """Wake `most` of those whose deadline had passed when all sockets were looked at, `looked`.
+    def _fire(self, looked: float, now: float, events: int) -> float:
+        """Wake those whose deadline had passed when all sockets were looked at, at `looked`.
 
-        Returns the time that the poller may wait from `now` on.
+        At most AT_ONCE, or as many as there were `events`. Returns the time that the poller may
+        wait from `now` on.
         """
         alarms, fired = self._alarms, 0
-        while alarms and alarms[0][0] <= looked and fired < most:
+        while alarms and alarms[0][0] <= looked:
+            if fired >= AT_ONCE and fired >= events:
+                break
             when, _, task = heapq.heappop(alarms)
             if task.alarm != when:
                 continue

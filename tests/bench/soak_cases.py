@@ -218,7 +218,7 @@ def crowd(chance: random.Random, folder: Path) -> Case:
         [
             f'steps: [{{send: "hello\\n", expect: {reply}}}]',
             f"timeout: {TIMEOUT:g}s",
-            f"load: {{users: {chance.randint(300, 2000)}, run_time: {RUN_TIME:g}s}}\n",
+            f"load: {{users: {chance.randint(300, 900)}, run_time: {RUN_TIME:g}s}}\n",
         ]
     )
     model = chance.choice(("epoll", "epoll_et", "asyncio", "io_uring"))
