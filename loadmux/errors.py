@@ -133,6 +133,7 @@ class Evidence:
     is what the server has said since the reply in hand began, as it came: the first SAID bytes at
     most, of `said_size`.
     `unjudged`: it came about while the generator stood still, so nobody knows whose doing it is.
+    `follows`: it only follows from another fault.
     """
 
     kind: Kind
@@ -150,6 +151,7 @@ class Evidence:
     transcript: list[Moment] = field(default_factory=list)
     target: str = ""
     unjudged: bool = False
+    follows: bool = False
     said: bytes = b""
     said_size: int = 0
 

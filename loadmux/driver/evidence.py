@@ -48,7 +48,7 @@ def fault(
         at = len(received) if offset is None else offset
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
     found.heard(*said(connection, verifier or connection.verifier))
-    found.at = perf_counter() - connection.loop.epoch
+    found.at = perf_counter() - connection.loop.began
     found.transcript = transcript(connection)
     found.message += hint(connection, kind, found.transcript)
     found.user, found.target = connection.user, connection.endpoint.url
@@ -60,7 +60,7 @@ def fault(
 
 def noticed(fault: Fault, connection: Peer, when: float) -> Fault:
     """The fault, which was noticed at this `perf_counter` time, before more was waited for."""
-    fault.evidence.at = when - connection.loop.epoch
+    fault.evidence.at = when - connection.loop.began
     return fault
 
 
@@ -92,24 +92,24 @@ def silent_since(connection: Peer, woke: float) -> bool:
     """
     if not woke:
         return False
-    epoch = connection.loop.epoch
-    heard = [one.at + epoch for one in connection.moments or () if one.what == "received"]
+    began = connection.loop.began
+    heard = [one.at + began for one in connection.moments or () if one.what == "received"]
     return max(connection.dialed, connection.last_at, *heard) < woke
 
 
 def transcript(connection: Peer) -> list[Moment]:
     """The last moments of a socket, oldest first; times in seconds since the run began."""
-    epoch = connection.loop.epoch
+    began = connection.loop.began
     moments = list(connection.moments or ())
     if connection.opened_at:
-        moments.append(Moment(connection.opened_at - epoch, "connected"))
+        moments.append(Moment(connection.opened_at - began, "connected"))
     if connection.began:
         data = connection.payload
-        moments.append(Moment(connection.began - epoch, "sent", data[:SHOWN], len(data)))
+        moments.append(Moment(connection.began - began, "sent", data[:SHOWN], len(data)))
     if connection.last_at:
-        moments.append(Moment(connection.last_at - epoch - 1e-9, "earlier exchanges left out"))
+        moments.append(Moment(connection.last_at - began - 1e-9, "earlier exchanges left out"))
         data = connection.last
-        moments.append(Moment(connection.last_at - epoch, "received", data[:SHOWN], len(data)))
+        moments.append(Moment(connection.last_at - began, "received", data[:SHOWN], len(data)))
     return sorted(moments, key=lambda moment: moment.at)
 
 

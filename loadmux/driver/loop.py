@@ -157,8 +157,11 @@ def at_once(task: Task, work: Coroutine[Any, Any, Result]) -> Result:
 class Loop:
     """Runs tasks until none is left or `stop()` is called.
 
-    `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
-    deadline included. `faults` counts, and `failed` holds the last replies that did not come right,
+    `epoch` is when it began, and `began` when the run did, of which it may be one of several loops
+    (`perf_counter` times). `waited` is how long (seconds since `epoch`) the loop had nothing to do,
+    spinning towards a near deadline included.
+
+    `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
     needed when the other's turn comes; `parted` are the last replies of sockets that were given up.
     `answered`: the URLs from which a datagram has come. `late`
@@ -175,7 +178,7 @@ class Loop:
         self.poller = poller
         self.socket: Callable[[int, int], socket.socket] = original(socket, "socket")
         self.connections: dict[int, Registered] = {}
-        self.epoch = perf_counter()
+        self.epoch = self.began = perf_counter()
         self.faults = 0
         self.answered: set[str] = set()
         self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)

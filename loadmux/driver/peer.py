@@ -151,7 +151,7 @@ class Peer:
         """Write a line into the transcript, which keeps the last few."""
         if self.moments is None:
             self.moments = deque(maxlen=MOMENTS)
-        at = perf_counter() - self.loop.epoch
+        at = perf_counter() - self.loop.began
         self.moments.append(Moment(at, what, data[:SHOWN], len(data)))
 
     def update_dirty(self) -> None:

@@ -24,6 +24,7 @@ from loadmux.driver.connection import Awaited, Connection, name_owed
 from loadmux.driver.datagrams import connection_for
 from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
+from loadmux.driver.outages import LOST, NOT_LET_IN, Outages
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.unread import Unread
@@ -83,6 +84,10 @@ class Control:
     departing: int = 0
     ended: float = 0.0
     barriers: Barriers | None = None
+    outages: Outages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.outages = Outages(self.stats.consequences)
 
     @property
     def given_up(self) -> bool:
@@ -335,6 +340,7 @@ class VirtualUser(Task):
         if url not in control.reached:
             control.reached.add(url)
             control.unreachable.pop(url, None)
+        control.outages.back(url, connection.dialed - self.loop.began)
         control.stats.connects.samples.append(took)
         if took > SLOW_CONNECT:
             control.stats.slow_connects += 1
@@ -405,11 +411,26 @@ class VirtualUser(Task):
         evidence = fault.evidence
         evidence.step = evidence.step or step
         evidence.user, evidence.iteration = self.number, self.iteration
-        evidence.at = evidence.at or perf_counter() - self.loop.epoch
+        evidence.at = evidence.at or perf_counter() - self.loop.began
         if evidence.unjudged:
             self.control.stats.unjudged += 1
-        else:
-            self.control.stats.record_fault(evidence, late)
+            return
+        if evidence.kind in LOST or evidence.kind in NOT_LET_IN:
+            self._note_loss(evidence)
+        self.control.stats.record_fault(evidence, late)
+
+    def _note_loss(self, evidence: Evidence) -> None:
+        """It may be the death of a server, or follow from that."""
+        control, loop, url = self.control, self.loop, evidence.target
+        opened = max(
+            (one.opened_at - loop.began for one in self.connections if one.name == evidence.socket),
+            default=0.0,
+        )
+        if url in loop.answered:  # over UDP that is all that is known of who listens
+            loop.answered.discard(url)
+            control.reached.add(url)
+            control.outages.back(url, evidence.at)
+        control.outages.note(evidence, opened, url in control.reached)
 
     def _found_late(self, connection: Connection, fault: Fault) -> None:
         """A fault on a connection that was given up after its last exchange, or was cut off."""

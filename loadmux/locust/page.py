@@ -22,6 +22,7 @@ from loadmux.errors import Evidence, LoadmuxError, Moment
 from loadmux.locust.described import Described, concrete
 from loadmux.locust.plugin import Plugin
 from loadmux.locust.preparation import BEST, OWN
+from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup
 from loadmux.report import figures
 from loadmux.running.catalog import models
@@ -167,12 +168,26 @@ def evidence(plugin: Plugin) -> list[dict[str, Any]]:
     """The first occurrences of every kind of fault at every step, as rows."""
     if plugin.here.tally is None:
         return []
-    return [
-        row_of(f"{name}: {group.step}" if plugin.here.prefixed else group.step, group, example)
+    found = [
+        (group, name, part.stats.consequences)
         for name, part in plugin.here.tally.parts.items()
         for group in part.stats.faults.values()
+    ]
+    found.sort(key=lambda one: one[0].first)
+    return [
+        row_of(f"{name}: {group.step}" if plugin.here.prefixed else group.step, group, example)
+        | {"message": followed(example, group, consequences)}
+        for group, name, consequences in found
         for example in group.examples
     ]
+
+
+def followed(example: Evidence, group: FaultGroup, consequences: Consequences) -> str:
+    """What happened, and what that followed from."""
+    cause = next(consequences.causes_of((group.kind, group.step)), None)
+    if not example.follows or cause is None:
+        return example.message
+    return f"{example.message} (follows from {cause.kind} at step '{cause.step}')"
 
 
 def row_of(step: str, group: FaultGroup, example: Evidence) -> dict[str, Any]:

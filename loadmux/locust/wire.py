@@ -29,6 +29,7 @@ ALLOWED = frozenset(
     for name in (
         *("errors", "checking.framing", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
+        "measuring.consequences",
         *("plugins.contracts", "plugins.payloads"),
     )
 )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, replace
 from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
+from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
 from loadmux.measuring.unread import Unread
 
@@ -230,12 +231,32 @@ class StepStats:
 
 @dataclass(slots=True)
 class FaultGroup:
-    """All faults of one kind at one step; the first `EXAMPLES` with their evidence."""
+    """All faults of one kind at one step; the first `EXAMPLES` with their evidence, before those
+    that only follow from another. `first` is when the first one was noticed, in seconds.
+    """
 
     kind: Kind
     step: str
     count: int = 0
     examples: list[Evidence] = field(default_factory=list)
+    first: float = float("inf")
+
+    def add(self, evidence: Evidence) -> None:
+        self.count += 1
+        self.first = min(self.first, evidence.at)
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(evidence)
+        elif self.examples[-1].follows and not evidence.follows:
+            self._keep([evidence])
+
+    def merge(self, other: FaultGroup) -> None:
+        self.count += other.count
+        self.first = min(self.first, other.first)
+        self._keep(other.examples)
+
+    def _keep(self, more: list[Evidence]) -> None:
+        found = [*self.examples, *more]
+        self.examples = sorted(found, key=lambda one: (one.follows, one.at))[:EXAMPLES]
 
 
 @dataclass(slots=True)
@@ -255,7 +276,8 @@ class Stats:
     least one iteration without a fault, `started` all that began. `script_errors` has a value for
     each `FILE:LINE` of the author's code that raised, SCRIPT_ERRORS at most. `hanging`: what users
     were waiting for, for LEAST seconds or more, when they were cut off, by step. `unread`: what is
-    known of who was to read what nobody answers, by the target's URL.
+    known of who was to read what nobody answers, by the target's URL. `consequences`: which of the
+    faults only followed from others.
 
     Of open load: `begun` counts the iterations that were started on the schedule, `waited` those of
     them that had to wait for a user, `dropped` those for which no user was free in time, `overrun`
@@ -272,6 +294,7 @@ class Stats:
     connects: StepStats = field(default_factory=lambda: StepStats("connect", "connect"))
     starts: StepStats = field(default_factory=lambda: StepStats("start"))
     faults: dict[tuple[Kind, str], FaultGroup] = field(default_factory=dict)
+    consequences: Consequences = field(default_factory=Consequences)
     script_errors: dict[str, ScriptErrors] = field(default_factory=dict)
     hanging: dict[str, Hanging] = field(default_factory=dict)
     unread: dict[str, Unread] = field(default_factory=dict)
@@ -316,9 +339,7 @@ class Stats:
         row.late += late
         key = (evidence.kind, evidence.step)
         group = self.faults.setdefault(key, FaultGroup(evidence.kind, evidence.step))
-        group.count += 1
-        if len(group.examples) < EXAMPLES:
-            group.examples.append(evidence)
+        group.add(evidence)
 
     def record_hanging(
         self, step: str, seconds: float, owed: str, timeout: float, served: bool
@@ -360,7 +381,7 @@ class Stats:
         for group in self.faults.values():
             step = f"{label}: {group.step}"
             examples = [replace(one, step=f"{label}: {one.step}") for one in group.examples]
-            faults[group.kind, step] = FaultGroup(group.kind, step, group.count, examples)
+            faults[group.kind, step] = replace(group, step=step, examples=examples)
         steps = {
             f"{label}: {row.name}": replace(
                 row, name=f"{label}: {row.name}", step=f"{label}: {row.of}"
@@ -372,7 +393,14 @@ class Stats:
             for where, one in self.script_errors.items()
         }
         hanging = {f"{label}: {step}": one for step, one in self.hanging.items()}
-        return replace(self, steps=steps, faults=faults, script_errors=errors, hanging=hanging)
+        return replace(
+            self,
+            steps=steps,
+            faults=faults,
+            consequences=self.consequences.labelled(label),
+            script_errors=errors,
+            hanging=hanging,
+        )
 
     def fold(self) -> None:
         for row in self.steps.values():
@@ -387,9 +415,8 @@ class Stats:
         self.connects.merge(other.connects)
         self.starts.merge(other.starts)
         for key, group in other.faults.items():
-            faults = self.faults.setdefault(key, FaultGroup(group.kind, group.step))
-            faults.count += group.count
-            faults.examples.extend(group.examples[: EXAMPLES - len(faults.examples)])
+            self.faults.setdefault(key, FaultGroup(group.kind, group.step)).merge(group)
+        self.consequences.merge(other.consequences)
         for where, errors in other.script_errors.items():
             self._script_errors(where, errors.text).count += errors.count
         for step, hanging in other.hanging.items():
@@ -426,6 +453,8 @@ class Stats:
     def _take_counts(self) -> Stats:
         taken = Stats(**{name: getattr(self, name) for name in COUNTS})
         taken.script_errors, self.script_errors = self.script_errors, {}
+        taken.consequences.counts = self.consequences.counts
+        self.consequences.counts = {}
         taken.hanging, self.hanging = self.hanging, {}
         taken.unread, self.unread = self.unread, {}
         taken.connects = _moved(self.connects)
@@ -449,6 +478,11 @@ class Stats:
     def spoilt(self) -> int:
         """Latencies that a standstill of the generator has spoilt."""
         return self.connects.spoilt + sum(row.spoilt for row in self.steps.values())
+
+    @property
+    def faults_in_order(self) -> list[FaultGroup]:
+        """In which they began: the first one first, whatever their counts."""
+        return sorted(self.faults.values(), key=lambda group: group.first)
 
     @property
     def errors(self) -> int:

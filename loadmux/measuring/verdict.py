@@ -398,13 +398,13 @@ def _amount(stats: Stats) -> str:
 
 
 def _errors(stats: Stats) -> str:
-    """`3 errors (2 corrupt, 1 timeout)`, the most frequent kind first."""
+    """`3 errors (1 timeout, 2 corrupt)`, the kind that began first at first."""
     if not stats.errors:
         return "no errors"
     kinds: Counter[str] = Counter()
-    for group in stats.faults.values():
+    for group in stats.faults_in_order:
         kinds[group.kind] += group.count
-    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+    listed = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
     return f"{_plural(stats.errors, 'error')} ({listed})"
 
 

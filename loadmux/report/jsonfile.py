@@ -29,7 +29,9 @@
   `scenario` is the first. With several, `LABEL: ` is before the steps, the phases, the thresholds
   and the targets of each, and `schedule` counts the starts of all.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
-- `faults`, a group for each kind and step: {`kind`, `step`, `count`, `examples`}. An example's
+- `faults`, a group for each kind and step, in the order in which they began: {`kind`, `step`,
+  `count`, `first`: when it began, `follows`: how many of them only follow from another fault,
+  `followed_by`: what followed from these, {`kind`, `step`, `count`}, `examples`}. An example's
   `expected` and `received` are excerpts in hex that begin at byte `excerpt_at` of the reply,
   `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
   the URL that the socket was connected to. `said` is all that the server has said since the reply
@@ -64,6 +66,7 @@ from typing import Any
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
+from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
 from loadmux.report import said
@@ -107,7 +110,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "phases": [_phase(phase) for part in report.parts for phase in part.labelled_phases],
         "users": _users(stats),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
-        "faults": [_group(group) for group in stats.faults.values()],
+        "faults": [_group(group, stats.consequences) for group in stats.faults_in_order],
         "script_errors": [
             {"message": errors.text, "count": errors.count}
             for errors in stats.script_errors.values()
@@ -285,11 +288,19 @@ def _threshold(result: ThresholdResult) -> dict[str, Any]:
     }
 
 
-def _group(group: FaultGroup) -> dict[str, Any]:
+def _group(group: FaultGroup, consequences: Consequences) -> dict[str, Any]:
+    key = group.kind, group.step
+    _, followed = consequences.from_group(key)
     return {
         "kind": group.kind.value,
         "step": group.step,
         "count": group.count,
+        "first": group.first,
+        "follows": consequences.following(key),
+        "followed_by": [
+            {"kind": kind.value, "step": step, "count": count}
+            for (kind, step), count in followed.items()
+        ],
         "examples": [_example(evidence) for evidence in group.examples],
     }
 
@@ -507,6 +518,11 @@ SCHEMA: dict[str, Any] = {
             kind={"enum": [kind.value for kind in Kind]},
             step=_TEXT,
             count=_COUNT,
+            first=_NUMBER,
+            follows=_COUNT,
+            followed_by=_list(
+                _object(kind={"enum": [kind.value for kind in Kind]}, step=_TEXT, count=_COUNT)
+            ),
             examples=_list(_EXAMPLE),
         )
     ),

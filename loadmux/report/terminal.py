@@ -9,7 +9,8 @@ went wrong: so many groups of faults, examples, lines and bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -17,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadmux.errors import Evidence, Kind, Moment
+from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
 from loadmux.report import figures, said, tabular
@@ -24,6 +26,7 @@ from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetRepo
 from loadmux.report.tabular import Layout
 
 GROUPS_OF_A_KIND = 6
+FOLLOWED = 6
 EXAMPLES_IN_FULL = (2, 1)
 WORKERS = 16
 DUMP_WIDTH = 8
@@ -301,26 +304,62 @@ def _padded(text: str, width: int) -> str:
 
 
 def _faults(page: _Page, report: Report) -> None:
-    """The faults by kind, the most frequent kind first; of each kind the first groups in full."""
-    kinds = _by_kind(report.stats.faults.values())
+    """The faults in the order in which they began; of each kind the first groups in full.
+
+    Those that only follow from another are told with that one.
+    """
+    told = [_Told(group, report.stats.consequences) for group in report.stats.faults_in_order]
+    told = [one for one in told if one.own]
     names = _names(report.targets)
-    if kinds:
+    places: Counter[Kind] = Counter()
+    rest: dict[Kind, list[_Told]] = {}
+    if told:
         page.heading("Faults")
-    for number, groups in enumerate(kinds):
-        if number:
+    before = None
+    for one in told:
+        group = one.group
+        place, places[group.kind] = places[group.kind], places[group.kind] + 1
+        if place >= GROUPS_OF_A_KIND:
+            rest.setdefault(group.kind, []).append(one)
+            continue
+        most = EXAMPLES_IN_FULL[place] if place < len(EXAMPLES_IN_FULL) else 0
+        if before is not None and (most or before):
             page.line()
-        for place, group in enumerate(groups[:GROUPS_OF_A_KIND]):
-            if 0 < place <= len(EXAMPLES_IN_FULL):
-                page.line()
-            title = f"{group.kind} at step '{group.step}'"
-            page.line("  ", (title, "bold red"), f": {figures.plural(group.count, 'time')}")
-            if place < len(EXAMPLES_IN_FULL):
-                _examples(page, group, EXAMPLES_IN_FULL[place], names)
-        rest = groups[GROUPS_OF_A_KIND:]
-        if rest:
-            steps = figures.plural(len(rest), "more step")
-            times = figures.plural(sum(group.count for group in rest), "time")
-            page.line("  ", (f"{groups[0].kind} at {steps}", "bold red"), f": {times}")
+        before = most
+        title = f"{group.kind} at step '{group.step}'"
+        page.line("  ", (title, "bold red"), f": {figures.plural(one.own, 'time')}")
+        if most:
+            _examples(page, group, min(most, one.own), one.own, names)
+        if one.followed:
+            _followed(page, one)
+    for kind, groups in rest.items():
+        steps = figures.plural(len(groups), "more step")
+        times = figures.plural(sum(one.own for one in groups), "time")
+        page.line("  ", (f"{kind} at {steps}", "bold red"), f": {times}")
+
+
+class _Told:
+    """A group of faults; `own` are those that follow from nothing, `followed` what did from them,
+    being so many `signs` of something that happened.
+    """
+
+    def __init__(self, group: FaultGroup, consequences: Consequences) -> None:
+        key = group.kind, group.step
+        self.group = group
+        self.signs, self.followed = consequences.from_group(key)
+        self.own = max(group.count - consequences.following(key), min(self.signs, group.count))
+
+
+def _followed(page: _Page, told: _Told) -> None:
+    """How many faults only follow from these, and of which kinds and steps most of them are."""
+    counts = told.followed.most_common()
+    them = "it" if told.signs == 1 else "them"
+    page.line()
+    page.line(f"    and {sum(told.followed.values()):,} more that follow from {them}:")
+    for (kind, step), count in counts[:FOLLOWED]:
+        page.line(f"      {kind} at step '{step}': {figures.plural(count, 'time')}")
+    if rest := sum(count for _, count in counts[FOLLOWED:]):
+        page.line(f"      at other steps: {figures.plural(rest, 'time')}")
 
 
 def _names(targets: Sequence[TargetReport]) -> dict[str, str]:
@@ -331,27 +370,21 @@ def _names(targets: Sequence[TargetReport]) -> dict[str, str]:
     return names
 
 
-def _by_kind(groups: Iterable[FaultGroup]) -> list[list[FaultGroup]]:
-    """The groups of each kind together, kinds and groups with the most faults first."""
-    kinds: dict[Kind, list[FaultGroup]] = {}
-    for group in groups:
-        kinds.setdefault(group.kind, []).append(group)
-    for of_kind in kinds.values():
-        of_kind.sort(key=lambda group: -group.count)
-    return sorted(kinds.values(), key=lambda found: -sum(group.count for group in found))
-
-
-def _examples(page: _Page, group: FaultGroup, most: int, targets: Mapping[str, str]) -> None:
-    """`targets` has the names of the targets by their URLs, where there are several."""
+def _examples(
+    page: _Page, group: FaultGroup, most: int, count: int, targets: Mapping[str, str]
+) -> None:
+    """`most` examples of `count` such faults; `targets` has the names of the targets by their URLs,
+    where there are several.
+    """
     shown = group.examples[:most]
     for number, evidence in enumerate(shown, 1):
         if len(shown) > 1:
             page.line()
             page.line("    ", (f"example {number}", "bold"))
         _evidence(page, evidence, targets.get(evidence.target))
-    if shown and group.count > len(shown):
+    if shown and count > len(shown):
         page.line()
-        page.line(f"    and {group.count - len(shown):,} more like this")
+        page.line(f"    and {count - len(shown):,} more like this")
 
 
 def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:

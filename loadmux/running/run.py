@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from time import monotonic
+from time import monotonic, perf_counter
 
 from loadmux.driver.endpoint import bind
 from loadmux.driver.pacer import Rate
@@ -44,7 +44,7 @@ from loadmux.running.ownclock import OwnClock
 from loadmux.running.script import draw_seed
 from loadmux.running.target import TargetProcess
 from loadmux.running.weak import weak_rule_notes
-from loadmux.running.worker import GO, STOP, Failed, Final, Job, Share, Update
+from loadmux.running.worker import STOP, Failed, Final, Go, Job, Share, Update
 
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024
@@ -319,8 +319,9 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
     workers = state.workers
     state.began = state.shown = monotonic()
     clock = OwnClock()
+    go = Go(perf_counter())
     for worker in workers:
-        worker.channel.put(GO)
+        worker.channel.put(go)
     stopping = hurried = None
     while running := [worker for worker in workers if not worker.over]:
         wait([worker.channel for worker in running], LISTEN_FOR)
@@ -450,7 +451,7 @@ def leave_behind(running: list[Worker]) -> None:
 def latest_end(part: Part, began: float) -> float:
     """When the last users of a scenario are interrupted, in seconds as `began`; a bit early.
 
-    Each worker counts from when it heard GO, which is later.
+    Each worker counts from when it heard `Go`, which is later.
     """
     load = part.scenario.load
     if load.run_time is None:

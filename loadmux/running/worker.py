@@ -1,7 +1,7 @@
 """A generator process: one loop, its share of the users, a channel to the process that started it.
 
 Started as a fresh interpreter with a socket's descriptor as its argument, it takes a `Job` from the
-channel, builds everything, says `Ready`, waits for `GO`, and then says an `Update` every half
+channel, builds everything, says `Ready`, waits for `Go`, and then says an `Update` every half
 second and a `Final` (or `Failed`) at the end. One loop runs the users of all scenarios. Nothing
 that draws on a terminal or reads YAML runs here: the loop has the process for itself. Telling never
 holds it up: the rows of an update go in portions between which the users have their turn, and what
@@ -39,7 +39,6 @@ from loadmux.running.barriers import Blocked, Open
 from loadmux.running.channel import Channel
 from loadmux.running.script import compile_scenario
 
-GO = "go"
 STOP = "stop"
 TICK = 0.1
 UPDATE_EVERY = 0.5
@@ -77,6 +76,17 @@ class Job:
     shares: tuple[Share, ...]
     seed: int
     poller: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """The run begins, at this `perf_counter` time: one clock for all processes of a machine.
+
+    A worker hears of it a little later, and counts from then; but what several of them met is told
+    by the time since then.
+    """
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,10 +363,11 @@ class Worker:
         self.cpu_before = 0.0
         self.stopped = self.listening = False
 
-    def run(self) -> Final:
-        """The whole run. Raises DriverFault."""
+    def run(self, began: float | None = None) -> Final:
+        """The whole run, which began at this `perf_counter` time. Raises DriverFault."""
         self.cpu_before = process_time()
         self.loop.epoch = perf_counter()
+        self.loop.began = self.loop.epoch if began is None else began
         for part in self.parts:
             part.begin(self.loop.epoch)
         spawner, ticker = Task(self.loop), Task(self.loop)
@@ -514,12 +525,13 @@ def serve(channel: Channel) -> None:
         worker = Worker(job, channel)
         rows = tuple(part.stats.take() for part in worker.parts)
         channel.put(Ready(worker.loop.poller.name, rows))
-        if channel.next() != GO:
+        go = channel.next()
+        if not isinstance(go, Go):
             return
         gc.collect()
         gc.freeze()
         with Watch(worker.loop):
-            final = worker.run()
+            final = worker.run(go.at)
         worker.loop.close()
         channel.put(final)
     except DriverFault as fault:

@@ -95,7 +95,7 @@ def test_the_top_level_says_the_outcome() -> None:
         "verdict": "fail",
         "exit_code": 1,
     }
-    assert document["reason"] == "2 errors (1 corrupt, 1 refused) in 4 exchanges"
+    assert document["reason"] == "2 errors (1 refused, 1 corrupt) in 4 exchanges"
     assert (document["seed"], document["duration"]) == (42, 2.0)
     assert document["exchanges"] == {"count": 4, "errors": 2, "rate": 1.5}
     assert document["scenario"] == {"name": "talk", "path": "talk.yaml"}
@@ -194,7 +194,8 @@ def test_closed_load_has_neither_schedule_nor_phases() -> None:
 
 
 def test_a_fault_keeps_its_evidence() -> None:
-    corrupt, refused = as_json(full())["faults"]
+    refused, corrupt = as_json(full())["faults"]
+    assert (refused["first"], corrupt["first"]) == (0.0, 1.25)
     assert (corrupt["kind"], corrupt["step"], corrupt["count"]) == ("corrupt", "ask", 1)
     [example] = corrupt["examples"]
     assert example["offset"] == 20

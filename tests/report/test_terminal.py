@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ from samples import (
 from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.language.scenario import Load, Phase
+from loadmux.measuring.consequences import Cause
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import Outcome
@@ -197,12 +199,49 @@ def test_the_amount_is_bounded_and_the_rest_is_counted() -> None:
     assert text.count("closed it was") == 1
 
 
-def test_the_most_frequent_kind_stands_first() -> None:
-    stats = fault("a", Kind.RESET, 2, measured({"ask": [0.01]}))
-    fault("b", Kind.TIMEOUT, 1, stats)
-    fault("c", Kind.TIMEOUT, 4, stats)
-    titles = re.findall(r"^  (\w+ at step '\w+')", printed(report(stats)), re.MULTILINE)
-    assert titles == ["timeout at step 'c'", "timeout at step 'b'", "reset at step 'a'"]
+def at(seconds: float, kind: Kind, step: str, target: str = "tcp://h:1") -> Evidence:
+    return Evidence(kind, f"{kind} it was", step=step, at=seconds, target=target)
+
+
+def test_what_began_first_stands_first_whatever_the_counts() -> None:
+    made = faulty(
+        at(2.0, Kind.TIMEOUT, "c"),
+        *[at(3.0 + number, Kind.TIMEOUT, "a") for number in range(9)],
+        at(1.0, Kind.RESET, "b"),
+        at(2.5, Kind.RESET, "a"),
+    )
+    titles = re.findall(r"^  (\w+ at step '\w+')", printed(made), re.MULTILINE)
+    assert titles == [
+        "reset at step 'b'",
+        "timeout at step 'c'",
+        "reset at step 'a'",
+        "timeout at step 'a'",
+    ]
+    assert lines(made)[0].endswith("12 errors (2 reset, 10 timeout) in 2 exchanges")
+
+
+def test_what_only_follows_from_another_fault_is_told_with_it() -> None:
+    made = faulty(
+        at(1.0, Kind.CLOSED, "ask"),
+        at(1.1, Kind.CORRUPT, "ask"),
+        *[at(1.0 + number / 100, Kind.CLOSED, "ask") for number in range(1, 5)],
+        *[at(1.01 + number / 100, Kind.REFUSED, "connect") for number in range(1500)],
+        at(9.0, Kind.CLOSED, "ask"),
+    )
+    stats = made.stats
+    first = Cause(1.0, "tcp://h:1", Kind.CLOSED, "ask")
+    stats.consequences.counts[first] = Counter(
+        {(Kind.CLOSED, "ask"): 4, (Kind.REFUSED, "connect"): 1500}
+    )
+    text = printed(made)
+    titles = re.findall(r"^  (\w+ at step '\w+': .*)", text, re.MULTILINE)
+    assert titles == ["closed at step 'ask': 2 times", "corrupt at step 'ask': 1 time"]
+    assert (
+        "    and 1,504 more that follow from it:\n"
+        "      refused at step 'connect': 1,500 times\n"
+        "      closed at step 'ask': 4 times\n"
+    ) in text
+    assert "1,507 errors (6 closed, 1,500 refused, 1 corrupt)" in text
 
 
 def test_a_long_transcript_line_keeps_both_ends_and_its_size() -> None:
