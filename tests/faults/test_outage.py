@@ -64,7 +64,10 @@ def test_a_death_is_one_fault_and_the_rest_follows(poller: str) -> None:
 
 
 def test_a_wrong_reply_before_the_death_stands_beside_it(tmp_path: Path) -> None:
-    """Several processes see the death, each with a first sign of its own: it is one."""
+    """Several processes see the death, each with a first sign of its own: it is one.
+
+    Which of the two is noticed first is the machine's business.
+    """
     path = tmp_path / "talk.yaml"
     path.write_text(f"{TALK}load: {{users: 20, iterations: 7}}\n")
     dying = Dying(80, wrong=40)
@@ -72,10 +75,10 @@ def test_a_wrong_reply_before_the_death_stands_beside_it(tmp_path: Path) -> None
         words = ["--target", dying.server.url, "--workers", "2"]
         done = run(path, *words, folder=tmp_path)
     titles = re.findall(r"^  (\w+) at step '(\w+)': (.*)$", done.out, re.MULTILINE)
-    assert titles[0] == ("corrupt", "ask", "1 time")
-    assert titles[1][0] in FOLLOWING
-    assert titles[1][2] == "1 time"
-    assert len(titles) == 2
+    titles.remove(("corrupt", "ask", "1 time"))
+    ((kind, _, times),) = titles
+    assert kind in FOLLOWING
+    assert times == "1 time"
     follow = re.findall(r"^    and ([\d,]+) more that follow from it:$", done.out, re.MULTILINE)
     errors = done.told["exchanges"]["errors"]
     assert [int(one.replace(",", "")) for one in follow] == [errors - 2]
