@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from loadmux.cli.printing import STREAM, deliver
-from loadmux.cli.sources import ONCE, scenarios_of, sources_of
+from loadmux.cli.sources import check_read_once, scenarios_of, sources_of
 from loadmux.errors import LoadmuxError, UsageError
 from loadmux.language.scenario import Overrides
 from loadmux.running.catalog import models
@@ -19,8 +19,7 @@ from loadmux.running.catalog import models
 def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool:
     """Tell the mistakes of all files, or print them if `shown`; whether there are none."""
     failed = False
-    if files.count(str(STREAM)) > 1:
-        raise UsageError(ONCE)
+    check_read_once(files)
     for name in files:
         try:
             (scenario,) = scenarios_of(sources_of([name]), overrides)

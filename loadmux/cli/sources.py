@@ -12,14 +12,17 @@ from loadmux.language.loading import Bundle, load_all, piped
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.running.catalog import find, models
 
-ONCE = "standard input ('-') can be read only once"
-
 
 def sources_of(files: Sequence[str]) -> list[Path | Bundle]:
     """The files that the command line names; `-` is standard input. Raises LoadmuxError."""
-    if files.count(str(STREAM)) > 1:
-        raise UsageError(ONCE)
+    check_read_once(files)
     return [_source(name) for name in files]
+
+
+def check_read_once(files: Sequence[str]) -> None:
+    """Raises UsageError where standard input is named twice: the second time it is empty."""
+    if files.count(str(STREAM)) > 1:
+        raise UsageError("standard input ('-') can be read only once")
 
 
 def _source(name: str) -> Path | Bundle:

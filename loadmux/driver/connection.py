@@ -376,22 +376,37 @@ class Connection(Peer):
         return self._read()
 
     def _read(self) -> bytes | None:
+        """What the kernel holds, as `take` has it. Raises Fault."""
+        data = self._pull()
+        if self.lost is not None:
+            raise self._lost(self.lost, "")
+        return data
+
+    def _pull(self) -> bytes | None:
+        """The same, but that the connection is lost is only written down."""
         try:
             data = self._recv(LARGE)
         except OSError as error:
-            return self._receive_failed(error)
+            self._not_received(error)
+            return None
         self._took(data, LARGE)
         if data:
             self.note("received", data)
         return data
 
+    def _not_received(self, error: OSError) -> None:
+        """A read brought nothing: there was nothing, or the connection is `lost`."""
+        if isinstance(error, BlockingIOError):
+            self.ready = 0
+            self.arm(READ)
+        else:
+            self.lost, self.dirty = error, True
+
     def _receive_failed(self, error: OSError) -> bytes | None:
         """Nothing there after all (None), or Fault."""
-        if not isinstance(error, BlockingIOError):
-            self.lost, self.dirty = error, True
+        self._not_received(error)
+        if self.lost is not None:
             raise self._lost(error, "") from None
-        self.ready = 0
-        self.arm(READ)
         return None
 
     async def _not_sent(self, error: OSError, listener: Listener | None) -> bool:
@@ -525,22 +540,10 @@ class Connection(Peer):
         Of a flood only so much as READS_AT_ONCE bring; then there is `more`.
         """
         for _ in range(READS_AT_ONCE):
-            if not self.more:
+            if not self.more or not (data := self._pull()):
                 break
-            try:
-                data = self._recv(LARGE)
-            except BlockingIOError:
-                self.ready = 0
-                self.arm(READ)
-                break
-            except OSError as error:
-                self.lost, self.dirty = error, True
-                break
-            self._took(data, LARGE)
-            if data:
-                self.note("received", data)
-                self.inbox.add(data)
-                self.dirty = True
+            self.inbox.add(data)
+            self.dirty = True
 
     # --- replies --------------------------------------------------------------------------------
 

@@ -327,9 +327,8 @@ class VirtualUser(Task):
                 took += await self._greet(connection, within)
         except Fault as fault:
             fault.evidence.step = "connect"
-            if fault.evidence.unjudged:
-                raise
-            if url not in control.reached and fault.evidence.kind in NOT_REACHED:
+            never = url not in control.reached and fault.evidence.kind in NOT_REACHED
+            if never and not fault.evidence.unjudged:
                 control.unreachable.setdefault(url, str(fault))
             raise
         except Interrupted:

@@ -1,9 +1,10 @@
-"""What a scenario file means, as frozen values: the contract between the loader and all the rest.
+"""What a scenario file means, as frozen values: the contract between reading it and all the rest.
 
 Every name is resolved, every unit converted (durations in seconds, sizes in bytes, rates in events
 a second) and every mistake already reported, so whoever reads these values never validates again.
 Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`group[0]`,
-`group[1]`). Values only: how a file is read stands in `loader`, how it is carried out in `script`.
+`group[1]`). Values only: how a file is read stands in `loading`, how it is carried out in
+`running.script`.
 """
 
 from __future__ import annotations

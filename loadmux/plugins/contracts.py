@@ -10,7 +10,7 @@ A distribution names an object for each plugin in its metadata (pyproject.toml):
   (see `framing`), and, if it wants, the payload form `send: {NAME: ...}` (`Outgoing`) and the
   reply form `expect: {NAME: ...}` (`Incoming`).
 - A **step** (`Step`) is an action, `NAME: VALUE` (`Action`), that drives the sockets of the step.
-- A **rule** is a `rules.Rule` of this name, with module-level functions: it is pickled.
+- A **rule** is a `checking.rules.Rule` of this name, with module-level functions: it is pickled.
 - A **reporter** is a function of one argument, the finished `report.model.Report`, that returns a
   text or bytes: `loadmux run --report NAME` prints them, `--report NAME=FILE` writes them.
 

@@ -223,7 +223,7 @@ def _unfit_framer(found: object) -> str:
 
 def _unfit_rule(name: str, found: object) -> str:
     if not isinstance(found, Rule):
-        return _no_instance(found, Rule, "loadmux.rules.Rule")
+        return _no_instance(found, Rule, "loadmux.checking.rules.Rule")
     if found.name != name:
         return f"the rule calls itself {found.name!r}; both names must be the same"
     for what in ("likely", "verifier"):
@@ -234,7 +234,8 @@ def _unfit_rule(name: str, found: object) -> str:
     except Exception as error:
         return f"its 'verifier' raised {type(error).__name__}: {error}"
     if not isinstance(made, RuleVerifier):
-        return f"its 'verifier' made {_kind(made)[8:]}, not a loadmux.rules.RuleVerifier"
+        wanted = "loadmux.checking.verifying.RuleVerifier"
+        return f"its 'verifier' made {_kind(made)[8:]}, not a {wanted}"
     try:
         pickle.dumps(found)
     except Exception as error:

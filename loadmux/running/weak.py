@@ -1,8 +1,8 @@
 """Checks that cannot see everything: what the report has to say of them. Pure.
 
-Rules that count replies are `weak` (see `rules`): where messages are pipelined a lost reply goes
-unseen. Where nobody says how much the server reads at a time, a reply too many does as well, for
-some cutting of the message explains up to one a byte.
+Rules that count replies are `weak` (see `checking.rules`): where messages are pipelined a lost
+reply goes unseen. Where nobody says how much the server reads at a time, a reply too many does as
+well, for some cutting of the message explains up to one a byte.
 """
 
 from __future__ import annotations

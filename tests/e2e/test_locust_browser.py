@@ -90,7 +90,7 @@ def look_at_failures(browser: Browser) -> None:
 def look_at_evidence(browser: Browser) -> None:
     browser.click("Evidence")
     rows = browser.until(lambda: [row for row in browser.rows() if row[1:2] == ["corrupt"]], "none")
-    step, _, count, who, offset, expected, received, message, transcript = rows[0]
+    step, _, count, who, offset, expected, received, _, message, transcript = rows[0]
     assert step.startswith("exchange ")
     assert int(count) >= 1
     assert int(offset) >= 0

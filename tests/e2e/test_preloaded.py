@@ -21,10 +21,10 @@ from loadmux.running import generators
 generators.WORKER = generators.WORKER.replace("    main()", '''
     from loadmux.running.worker import Worker
     whole = Worker.run
-    def watched(self):
+    def watched(self, start):
         before = set(sys.modules)
         try:
-            return whole(self)
+            return whole(self, start)
         finally:
             with open(FILE, "a") as file:
                 print("late:", *sorted(set(sys.modules) - before), file=file)
