@@ -167,6 +167,9 @@ class Loop:
     `answered`: the URLs from which a datagram has come. `late`
     collects by how much sleeps ended late (seconds).
 
+    `worker` is the number of this process among `workers`, `opened` counts its connections: a
+    connection's number, made of these, is no other's.
+
     `stood` is for how long (seconds) the loop has stood still, `woke` the `perf_counter` time at
     which it last went on: what began earlier has no latency. `stopped` is from when until when the
     process was stopped the last time. `looked` is when the sockets were last looked at. `explain`,
@@ -179,6 +182,7 @@ class Loop:
         self.socket: Callable[[int, int], socket.socket] = original(socket, "socket")
         self.connections: dict[int, Registered] = {}
         self.epoch = self.began = perf_counter()
+        self.worker, self.workers, self.opened = 0, 1, 0
         self.faults = 0
         self.answered: set[str] = set()
         self.failed: deque[tuple[str, str, bytes]] = deque(maxlen=FAILED_KEPT)

@@ -82,6 +82,7 @@ class Peer:
         "midway",
         "moments",
         "name",
+        "number",
         "opened_at",
         "owed",
         "paused",
@@ -111,6 +112,7 @@ class Peer:
         self.loop: Loop = task.loop
         self.endpoint = endpoint
         self.name = name
+        self.number = 0
         self.user = user
         self.sock: socket.socket | None = None
         self.turn = 0

@@ -323,6 +323,9 @@ class VirtualUser(Task):
         try:
             within = self.script.timeout if timeout is None else timeout
             took = await connection.connect(within)
+            loop = self.loop
+            connection.number = loop.opened * loop.workers + loop.worker
+            loop.opened += 1
             if connection.endpoint.greeting is not None:
                 took += await self._greet(connection, within)
         except Fault as fault:

@@ -9,9 +9,10 @@ from typing import Any
 from loadmux.language import nodes, patterns, usercode
 from loadmux.language.names import SENT
 from loadmux.language.nodes import kind_of, suggestion
+from loadmux.language.numbers import written_text
 from loadmux.language.patterns import portable, whole
-from loadmux.language.payloads import written_text
-from loadmux.language.reading import Reading
+from loadmux.language.payloads import PAYLOAD, PLAIN, AnyPayload, bounded
+from loadmux.language.reading import NO_STEP, Reading
 from loadmux.language.references import Reference
 from loadmux.language.scenario import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.shapes import Form, Forms
@@ -30,7 +31,7 @@ from loadmux.language.types import (
 )
 from loadmux.language.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
 from loadmux.measuring.thresholds import CONNECT
-from loadmux.plugins.payloads import Text
+from loadmux.plugins.payloads import Payload, Text
 from loadmux.units import SIZE_FORMS, quoted
 
 EACH_BYTE = "each_byte"
@@ -201,27 +202,50 @@ def no_names(r: Reading, node: Node, message: str) -> None:
     r.lose_steps()
 
 
+class Settable(Value):
+    """A value, or any payload that needs no socket."""
+
+    definition = "settable"
+    _PAYLOAD = AnyPayload(PLAIN, plugins=False)
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        if not isinstance(node, MappingNode):
+            return super().read(r, node, what)
+        r.wire = NO_STEP
+        found = self._PAYLOAD.read(r, node, "a value")
+        return None if found is None or not bounded(r, node.where, found) else found
+
+    def schema(self, s: Schemas) -> Schema:
+        return {"anyOf": [s.of(VALUE), s.of(PAYLOAD)]}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return PAYLOAD.write(value, w)
+
+
+SETTABLE = Settable()
+
+
 class Values(Type):
     """`{NAME: VALUE}`: names from here on."""
 
     word = "names with values"
 
-    def read(self, r: Reading, node: Node, what: str) -> dict[str, Text] | None:
+    def read(self, r: Reading, node: Node, what: str) -> dict[str, Payload] | None:
         if not isinstance(node, MappingNode) or not node.entries or node.incomplete:
             shown = "an empty one" if isinstance(node, MappingNode) else kind_of(node)
             no_names(r, node, f"{what} must be a mapping, not {shown}; write {{NAME: VALUE}}")
             return None
-        values = {entry.key: VALUE.read(r, entry.value, "") for entry in node.entries}
+        values = {entry.key: SETTABLE.read(r, entry.value, "") for entry in node.entries}
         for entry in node.entries:
             r.names.check(entry.where, entry.key, "the variable")
             r.names.define(entry.where, entry.key)
         return {name: value for name, value in values.items() if value is not None}
 
     def schema(self, s: Schemas) -> Schema:
-        return names_schema(s.of(VALUE))
+        return names_schema(s.of(SETTABLE))
 
     def write(self, value: Any, w: Writing) -> Any:
-        return {name: VALUE.write(one, w) for name, one in value.items()}
+        return {name: SETTABLE.write(one, w) for name, one in value.items()}
 
 
 class Listed(Type):

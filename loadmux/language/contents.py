@@ -4,26 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadmux.checking import checksums
 from loadmux.checking.framing import Framing
+from loadmux.plugins.formulas import decimal
 from loadmux.plugins.payloads import (
+    Checked,
     Data,
     Framed,
     Joined,
+    Number,
     Payload,
+    Picked,
     Random,
     Repeated,
+    Sized,
     Spoken,
     Text,
-    Variable,
+    Varint,
 )
 
 
 def parts(payload: Payload) -> Iterator[Payload]:
     """It, and all that is in it."""
     yield payload
-    if isinstance(payload, Repeated | Framed):
+    if isinstance(payload, Repeated | Framed | Sized | Checked):
         yield from parts(payload.payload)
-    elif isinstance(payload, Joined):
+    elif isinstance(payload, Number | Varint) and isinstance(payload.value, Text):
+        yield payload.value
+    elif isinstance(payload, Joined | Picked):
         for one in payload.payloads:
             yield from parts(one)
 
@@ -36,7 +44,16 @@ def size_of(payload: Payload) -> int:
         case Data(data):
             return len(data)
         case Random(size):
-            return size
+            return size * len(max(payload.alphabet or "-").encode())
+        case Number(_, width):
+            return width
+        case Varint():
+            return 1
+        case Sized(inner) | Checked(inner):
+            size = size_of(inner)
+            return size + _beside(payload, size)
+        case Picked(payloads):
+            return max(map(size_of, payloads))
         case Repeated(inner, times):
             return size_of(inner) * times
         case Joined(payloads):
@@ -45,6 +62,13 @@ def size_of(payload: Payload) -> int:
             return size_of(inner) + _overhead(framing)
         case Spoken():
             return 1
+
+
+def _beside(payload: Sized | Checked, size: int) -> int:
+    """Bytes of the length or the checksum, as far as they are known."""
+    if isinstance(payload, Checked):
+        return checksums.width(payload.check)
+    return payload.bytes or payload.digits or 1
 
 
 def _overhead(framing: Framing) -> int:
@@ -60,7 +84,7 @@ def is_empty(payload: Payload) -> bool:
     if isinstance(payload, Text):
         return not payload.parts
     return size_of(payload) == 0 and not any(
-        isinstance(one, Text) and any(isinstance(part, Variable) for part in one.parts)
+        isinstance(one, Text) and any(not isinstance(part, str) for part in one.parts)
         for one in parts(payload)
     )
 
@@ -82,7 +106,21 @@ def constant(payload: Payload) -> bytes | None:
         case Framed(inner, framing):
             body = constant(inner)
             return None if body is None else framing.encode(body)
+        case Number(value) | Varint(value):
+            number = constant_number(value)
+            return None if number is None else payload.encode(number)
+        case Sized(inner) | Checked(inner):
+            body = constant(inner)
+            return None if body is None else payload.encode(body)
     return None
+
+
+def constant_number(value: int | Text) -> int | None:
+    """The number, None where it is not known. Raises ValueError where it is none."""
+    if isinstance(value, int):
+        return value
+    found = constant(value)
+    return None if found is None else decimal(found)
 
 
 def spoken_in(payload: Payload | None) -> Iterator[Spoken]:

@@ -73,11 +73,21 @@ SECTIONS = (
     Section("Payloads", "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written"
         " in double quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and"
         " `for` define, and the built-in `user` and `iteration` (both from 0), `socket`, `uuid`,"
-        " and in `expect` `sent`: what the same step sent. `$${` is a literal `${`. `{text: ...}`"
+        " and in `expect` `sent`: what the same step sent; `connection` (a number of the socket's"
+        " connection, unique over the run), `now` (milliseconds since 1970) and `worker` (from 0),"
+        " unless the scenario gives these names to something of its own; `env.NAME` of the"
+        " environment, or `env.NAME:-DEFAULT`, read with the file, in `variables` too."
+        " `${NAME[A:B]}` is a slice of its bytes, `${len(NAME)}` their number, `${n + 1}` a sum of"
+        " whole numbers (`+ - * // %` and parentheses). `$${` is a literal `${`. `{text: ...}`"
         " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`, `on`,"
         " `barrier`, thresholds, the target): there `${name}` is a mistake.", payloads.FORMS, (
             '- {send: "user ${user}, iteration ${iteration}, on ${socket}: ${uuid}",'
-            ' expect: "${sent}"}\n'
+            ' expect: "${sent}"}',
+            'variables: {line: status=42}\n'
+            "steps:\n"
+            '  - set: {code: "${line[7:]}", home: "${env.NO_SUCH:-nowhere}"}\n'
+            '  - {send: "${code + 1} ${len(line) // 2} ${home}", expect: 43 4 nowhere}\n'
+            '  - {send: "${connection} ${now} ${worker}", expect: "${sent}"}',
             '- {send: "not a variable: $${user}", expect: "not a variable: $${user}"}',)),
     Section("Replies", "A text or another constant payload: exactly these bytes. The word `reply`:"
         " what the target's rule makes of what this socket has sent and not yet checked. Or one of"

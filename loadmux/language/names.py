@@ -8,19 +8,28 @@ be told from a misspelling until the whole file is read, so unknown names are ju
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from loadmux.errors import Position
+from loadmux.language import formulas
 from loadmux.language.nodes import REFERENCE, Mistakes, suggestion
-from loadmux.plugins.payloads import Text, Variable
+from loadmux.plugins.formulas import Formula, Term, Variable
+from loadmux.plugins.payloads import Text
 from loadmux.units import quoted
 
 SENT = "sent"
 BUILT_INS = ("user", "iteration", "socket", "uuid", SENT)
 
+LATER = ("connection", "now", "worker")
+"""Built in since version 2; a scenario may give these names to something of its own."""
+ENV = "env"
+
 NAME = re.compile(r"[^\W\d]\w*")
 _COLUMN = re.compile(r"([^\W\d]\w*)\.(.+)")
+_ENVIRONMENT = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,7 @@ class Names:
     def __init__(self, mistakes: Mistakes) -> None:
         self.lists: dict[str, tuple[Text, ...]] = {}
         self.feeders: dict[str, tuple[str, ...] | None] = {}
+        self.environment: Callable[[str], str | None] = os.environ.get
         self._mistakes = mistakes
         self._known: dict[str, None] = {}
         self._defined: dict[str, Position] = {}
@@ -115,7 +125,7 @@ class Names:
         """A text with its `${name}`s; `sent` says whether `${sent}` has a meaning here."""
         if "${" not in text:
             return Text((text,) if text else ())
-        parts: list[str | Variable] = []
+        parts: list[str | Variable | Formula] = []
         literal, end = "", 0
         for match in REFERENCE.finditer(text):
             literal += text[end : match.start()]
@@ -123,33 +133,90 @@ class Names:
             if match[1] is None:
                 literal += "${"
                 continue
-            self._use(where, match, sent)
-            parts += [literal, Variable(match[1])] if literal else [Variable(match[1])]
+            found = self._use(where, match, sent)
+            if isinstance(found, str):
+                literal += found
+                continue
+            parts += [literal, found] if literal else [found]
             literal = ""
         literal += text[end:]
         return Text((*parts, literal) if literal else tuple(parts))
 
     def constant(self, where: Position, text: str) -> str:
         """A text of `variables`, in which nothing is replaced; `$${` is a literal `${` here too."""
+        found, end = "", 0
         for match in REFERENCE.finditer(text):
-            if match[1] is not None:
+            found += text[end : match.start()]
+            end = match.end()
+            if match[1] is None:
+                found += "${"
+            elif match[2] and _ENVIRONMENT.fullmatch(match[1]):
+                found += self._environment(where, match[1])
+            else:
                 message = f"{quoted(match[0])} is not replaced in 'variables'"
                 message += "; write it in a step, or $${ for a literal '${'"
                 self._mistakes.add(where, message)
                 return text
-        return text.replace("$${", "${")
+        return found + text[end:]
 
-    def _use(self, where: Position, match: re.Match[str], sent: bool) -> None:
+    def _environment(self, where: Position, written: str) -> str:
+        """The value of `env.NAME` or `env.NAME:-default`."""
+        match = _ENVIRONMENT.fullmatch(written)
+        assert match is not None
+        found = self.environment(match[1])
+        if match[2] is not None:
+            return found or match[2]
+        if found is None:
+            message = f"the environment has no variable {quoted(match[1])}; set it, or write"
+            self._mistakes.add(where, f"{message} ${{env.{match[1]}:-DEFAULT}}")
+        return found or ""
+
+    def _use(self, where: Position, match: re.Match[str], sent: bool) -> str | Variable | Formula:
+        """What a `${...}` stands for; a text where that is known now."""
         name = match[1]
+        column = _COLUMN.fullmatch(name)
         if not match[2]:
             message = "'${' without '}'; write ${NAME}, or $${ for a literal '${'"
             self._mistakes.add(where, message)
-        elif column := _COLUMN.fullmatch(name):
+        elif _ENVIRONMENT.fullmatch(name) and ENV not in self.feeders:
+            return self._environment(where, name)
+        elif column and (re.fullmatch(r"\w+", column[2]) or self._has(column[1], column[2])):
             self._column(where, column[1], column[2])
-        elif NAME.fullmatch(name) is None:
-            message = f"{quoted('${' + name + '}')} holds no name; use letters, digits and '_'"
+        elif NAME.fullmatch(name):
+            self._name(where, name, sent)
+        elif column and not formulas.SIGNS.search(name):
+            self._column(where, column[1], column[2])
+        else:
+            return self._formula(where, name, sent)
+        return Variable(name)
+
+    def _has(self, feeder: str, column: str) -> bool:
+        return column in (self.feeders.get(feeder) or ())
+
+    def _formula(self, where: Position, written: str, sent: bool) -> Variable | Formula:
+        def named(name: str) -> Term:
+            if _ENVIRONMENT.fullmatch(name) and ENV not in self.feeders:
+                return self._environment(where, name)
+            if column := _COLUMN.fullmatch(name):
+                self._column(where, column[1], column[2])
+            else:
+                self._name(where, name, sent)
+            return Variable(name)
+
+        try:
+            formulas.parse(written, Variable)
+            term = formulas.parse(written, named)
+        except ValueError as error:
+            shown = quoted("${" + written + "}")
+            message = f"{shown}: {error}"
+            if not formulas.SIGNS.search(written):
+                message = f"{shown} holds no name; use letters, digits and '_'"
             self._mistakes.add(where, f"{message}, or write $${{ for a literal '${{'")
-        elif name == SENT and not sent:
+            return Variable(written)
+        return term if isinstance(term, Variable) else Formula(written, term)
+
+    def _name(self, where: Position, name: str, sent: bool) -> None:
+        if name == SENT and not sent:
             message = "'${sent}' has a value only in the 'expect' of a step that sends"
             self._mistakes.add(where, message)
         elif name in self.lists:
@@ -164,7 +231,7 @@ class Names:
             line = self._branches[name].line
             message = f"{quoted('${' + name + '}')} is set in another branch, which runs at the"
             self._mistakes.add(where, f"{message} same time (line {line}); it has no value yet")
-        elif name not in BUILT_INS and name not in self._known:
+        elif name not in (*BUILT_INS, *LATER) and name not in self._known:
             self._unknown.append(_Use(where, name))
 
     def _column(self, where: Position, feeder: str, column: str) -> None:

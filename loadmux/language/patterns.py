@@ -46,13 +46,18 @@ LITERAL = r"[^$]|\$\$\{|\$(?!\$?\{)"
 """One character of a text, or a `$${`, but no `${`."""
 
 CONSTANT = rf"^(?:{LITERAL})*$"
+FROM_ENVIRONMENT = rf"^(?:{LITERAL}|\$\{{env\.[^}}]+\}})*$"
 REPLACED = "write ${NAME}, or $${ for a literal '${'"
+
+
+REPLACEABLE = rf"(?:\s*{NAME}(?:\.[^}}]+)?\s*|[^}}]*[\[(+*%/-][^}}]*)"
+"""A name, or what has a sign of a formula."""
 
 
 def text(without: str = "") -> str:
     """A text with `${name}`s, none of them called `without`."""
     refused = rf"(?!{without}\}})" if without else ""
-    return rf"^(?:{LITERAL}|\$\{{{refused}{NAME}(?:\.[^}}]+)?\}})*$"
+    return rf"^(?:{LITERAL}|\$\{{{refused}{REPLACEABLE}\}})*$"
 
 
 def any_case(word: str) -> str:

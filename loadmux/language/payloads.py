@@ -13,18 +13,44 @@ import binascii
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from loadmux.checking import checksums
 from loadmux.checking.framing import Framing
 from loadmux.errors import Position
 from loadmux.language import nodes, patterns, plugged
 from loadmux.language.contents import constant, is_empty, size_of
 from loadmux.language.names import SENT
 from loadmux.language.nodes import escaped, kind_of
+from loadmux.language.numbers import Alphabet, Value, Weight, Whole, listed, written_text
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import may_capture
 from loadmux.language.shapes import Form, Forms, Key
-from loadmux.language.types import Integer, Items, Schema, Schemas, Size, Type, Writing
+from loadmux.language.types import (
+    Choice,
+    Integer,
+    Items,
+    Schema,
+    Schemas,
+    Size,
+    Type,
+    Writing,
+    Yes,
+)
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
-from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Repeated, Spoken, Text
+from loadmux.plugins.payloads import (
+    Checked,
+    Data,
+    Framed,
+    Joined,
+    Number,
+    Payload,
+    Picked,
+    Random,
+    Repeated,
+    Sized,
+    Spoken,
+    Text,
+    Varint,
+)
 from loadmux.units import quoted
 
 LARGEST_PAYLOAD = 2**30
@@ -34,7 +60,7 @@ SHORT = 32
 
 SENDABLE, EXPECTED, BYTES = "payload", "expected_payload", "bytes"
 TEXTS = {SENDABLE: patterns.text(without=SENT), EXPECTED: patterns.text()}
-NOT_IN = {EXPECTED: ("random",), BYTES: ("random", "frame")}
+NOT_IN = {EXPECTED: ("random", "pick"), BYTES: ("random", "pick", "frame")}
 
 HEX = r"^\s*(?:[0-9A-Fa-f]{2}\s*)*$"
 _SIX_BITS = r"(?:[A-Za-z0-9+/]\s*)"
@@ -75,12 +101,6 @@ class Replaced(Type):
 
     def write(self, value: Any, w: Writing) -> Any:
         return written_text(value)
-
-
-def written_text(text: Text) -> str:
-    return "".join(
-        escaped(part) if isinstance(part, str) else f"${{{part.name}}}" for part in text.parts
-    )
 
 
 class Encoded(Type):
@@ -167,8 +187,83 @@ def _framed(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | No
     return None if fit is None else Framed(payload, fit)
 
 
+# --- numbers, lengths, checksums ----------------------------------------------------------------
+
+
+def encodable(r: Reading, where: Position, payload: Payload | None) -> Payload | None:
+    """The payload, if its bytes can be made as far as they are known now."""
+    try:
+        if payload is not None:
+            constant(payload)
+    except ValueError as error:
+        r.add(where, str(error))
+        return None
+    return payload
+
+
+def _read_all(r: Reading, form: Entry, others: Mapping[str, Node], keys: Iterable[Key]) -> Any:
+    """The form's value, and what stands beside it; None where anything is wrong."""
+    found = FORM[form.key].type.read(r, form.value, f"'{form.key}'")
+    beside = {key.name: key for key in keys}
+    more = {
+        name: beside[name].type.read(r, node, f"'{name}'")
+        for name, node in others.items()
+        if name in beside
+    }
+    return None if found is None or None in more.values() else (found, more)
+
+
+def _number(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | None:
+    read = _read_all(r, form, others, FORM[form.key].beside)
+    if read is None:
+        return None
+    made = Varint(read[0]) if form.key == "varint" else Number(read[0], **read[1])
+    return encodable(r, form.value.where, made)
+
+
+def _sized(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | None:
+    written = [name for name in ("bytes", "varint", "digits") if name in others]
+    if len(written) != 1:
+        message = "'sized' needs to know how its length is written; write one of 'bytes: N',"
+        if written:
+            message = f"'{written[0]}' and '{written[1]}' exclude each other; write 'bytes: N',"
+        r.add(form.where, f"{message} 'varint: true', 'digits: N' beside it")
+    elif "order" in others and written != ["bytes"]:
+        r.add(others["order"].where, f"'order' goes with 'bytes', not with '{written[0]}'")
+    read = _read_all(r, form, others, FORM["sized"].beside)
+    if read is None or len(written) != 1 or not bounded(r, form.where, read[0]):
+        return None
+    return encodable(r, form.value.where, Sized(read[0], **read[1]))
+
+
+def _picked(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | None:
+    texts = listed(r, form.value)
+    read = _read_all(r, form, others, FORM["pick"].beside) if texts is None else None
+    if texts is not None:
+        node = others.get("weights")
+        weights = None if node is None else WEIGHTS.read(r, node, "'weights'")
+        read = texts, {} if weights is None else {"weights": weights}
+    if read is None:
+        return None
+    choices, weights = read[0], read[1].get("weights")
+    if not choices:
+        r.add(form.value.where, "'pick' holds nothing to pick from; write a list of payloads")
+    elif weights is not None and len(weights) != len(choices):
+        message = (
+            f"'weights' has {len(weights)} numbers for {len(choices)} payloads; write one each"
+        )
+        r.add(others["weights"].where, message)
+    elif weights is not None and not sum(weights):
+        r.add(others["weights"].where, "'weights' are all 0, so nothing could be picked")
+    else:
+        return Picked(choices, weights)
+    return None
+
+
 # --- the forms ----------------------------------------------------------------------------------
 
+WEIGHTS = Items(Weight(), "a weight")
+ORDER = Key("order", Choice(("big", "little"), "order"), "Which byte comes first.", default="big")
 # fmt: off
 FORMS = (
     Form("text", Replaced(), "UTF-8 text; `${name}` is replaced, `$${` is a literal `${`.",
@@ -182,13 +277,60 @@ FORMS = (
     Form("file", Encoded(lambda r, text: r.files.read(text), repr, ""), "The bytes of a file,"
         " looked for beside the scenario.", make=Data,
         examples=("- {send: {file: body.bin}, expect: {file: body.bin}}",)),
-    Form("random", Size(LARGEST_PAYLOAD), "So many fresh bytes every time, from the seed.",
-        cls=Random, examples=("- {send: {random: 1KiB}, expect: reply}",)),
+    Form("random", Size(LARGEST_PAYLOAD), "So many fresh bytes every time, from the seed; with `of`"
+        " characters.", cls=Random, beside=(
+            Key("of", Alphabet(), "The characters of a `random` text: `digits`, `letters`, `hex`,"
+                " `alnum`, or those that stand here."),
+        ), examples=("- {send: {random: 1KiB}, expect: reply}",
+            "- set: {id: {random: 8, of: hex}, dice: {random: 1, of: '123456'}}\n"
+            '- {send: "${id} ${dice}", expect: "${id} ${dice}"}')),
     Form("repeat", Inner(), "A payload, `times` over.", cls=Repeated,
         beside=(
             Key("times", Integer(), "How often `repeat` repeats.",
                 required="'repeat' needs 'times'; write {repeat: ..., times: N}"),
         ), examples=('- {send: {repeat: "ab", times: 1000}, expect: {length: 2000}}',)),
+    Form("int", Value(), "A whole number in binary, or a text that says one in decimal; one that"
+        " does not fit is an error. A negative one is its two's complement.", cls=Number,
+        reads=_number, beside=(
+            Key("bytes", Integer(1, 8), "How many bytes the number, or the length, has.",
+                required="'int' needs 'bytes'; write {int: ..., bytes: N}"),
+            ORDER,
+        ), examples=('- set: {n: "${user + 1}"}\n'
+            '- {send: {int: "${n}", bytes: 2}, expect: {int: "${n}", bytes: 2}}\n'
+            "- {send: {int: 258, bytes: 4, order: little}, expect: {hex: 02 01 00 00}}",)),
+    Form("varint", Value(), "A whole number, seven bits a byte, low ones first. (`true`, beside"
+        " `sized`.)", cls=Varint, reads=_number,
+        examples=("- {send: {varint: 300}, expect: {hex: ac 02}}",)),
+    Form("sized", Inner(), "The length of a payload in `bytes`, `varint: true` or `digits`, then"
+        " the payload. What is written and `adjust` are together the payload's bytes.", cls=Sized,
+        reads=_sized, beside=(
+            Key("bytes", Integer(1, 8), "How many bytes the number, or the length, has."),
+            Key("varint", Yes(), "The length is a varint."),
+            Key("digits", Integer(1, 20), "The length is so many decimal digits."),
+            Key("order", Choice(("big", "little"), "order"), "Which byte comes first."),
+            Key("adjust", Whole(), "What is written is less by so much; a length that counts its"
+                " own two bytes too has -2.", default=0),
+        ), examples=("- {send: {sized: hello, bytes: 2}, expect: {hex: 00 05 68 65 6c 6c 6f}}\n"
+            "- {send: {sized: hello, digits: 4}, expect: 0005hello}\n"
+            "- {send: {sized: {join: [{sized: a, varint: true}, b]}, bytes: 1, adjust: -1},"
+            " expect: {hex: 04 01 61 62}}",
+            "- {send: {sized: hello, bytes: 4, order: little}, expect: reply}")),
+    Form("checked", Inner(), "A payload, then its checksum.", cls=Checked, make=Checked, beside=(
+            Key("check", Choice(checksums.NAMES, "checksum"), "Which checksum.",
+                required="'checked' needs 'check'; write {checked: ..., check: NAME}, one of"
+                f" {', '.join(checksums.NAMES)}"),
+            ORDER,
+        ), examples=('- {send: {checked: "123456789", check: crc32}, expect: {join: ["123456789",'
+            " {hex: cb f4 39 26}]}}",
+            "- {send: {checked: {hex: 01 03}, check: crc16_modbus, order: little},"
+            " expect: reply}")),
+    Form("pick", Items(Inner(), "a payload"), "One of these payloads, or of a list in `variables`,"
+        " from the seed.", cls=Picked, reads=_picked, beside=(
+            Key("weights", WEIGHTS, "How often each is picked, beside the others."),
+        ), examples=("- {send: {pick: [GET, {join: [PUT, {random: 9}]}], weights: [9, 1]},"
+            " expect: reply}",
+            "- set: {word: {pick: [one, two, three]}}\n"
+            '- {send: "${word}", expect: "${word}"}')),
     Form("join", Items(Inner(), "a payload"), "Payloads, one after the other.", cls=Joined,
         examples=('- {send: {join: ["size: ", {hex: 00 05}, {random: 5}]}, expect: reply}',)),
     Form("frame", Inner(), "A body in a frame, as the socket's `framing` says; several go into a"
@@ -200,6 +342,7 @@ FORMS = (
             "  - {expect: {frame: two}}",)),
 )
 # fmt: on
+FORM = {form.name: form for form in FORMS}
 PLAIN = FORMS[:-1]
 """Those that need no socket."""
 

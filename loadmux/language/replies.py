@@ -30,7 +30,7 @@ from loadmux.language.scenario import (
 from loadmux.language.shapes import Form, Forms, Key
 from loadmux.language.types import Choice, Duration, Schema, Schemas, Size, Type, Writing, Yes
 from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
-from loadmux.plugins.payloads import Framed, Payload, Random, Regex, Spoken
+from loadmux.plugins.payloads import Framed, Payload, Picked, Random, Regex, Spoken
 from loadmux.units import quoted
 
 LONGEST_ANSWER = 4
@@ -75,6 +75,9 @@ def _foretold(r: Reading, where: Position, payload: Payload) -> bool:
     found = list(parts(payload))
     if any(isinstance(one, Spoken) for one in found):
         r.add(where, "what a plugin sends cannot stand in a reply")
+        return False
+    if any(isinstance(one, Picked) for one in found):
+        r.add(where, "a 'pick' cannot be foretold; 'set' it first, and send and expect its name")
         return False
     if any(isinstance(one, Random) for one in found):
         r.add(where, "'random' bytes cannot be foretold; expect {length: SIZE} or 'reply'")
@@ -260,7 +263,7 @@ class AnyReply(payloads.AnyPayload):
         payloads.forms_in(s, payloads.EXPECTED)
         exact = {"description": "Exactly this text.", "type": "string", **text}
         exact |= {"pattern": patterns.text(), "patternErrorMessage": patterns.REPLACED}
-        forms = [form for form in self.forms.values() if form.name != "random"]
+        forms = [form for form in self.forms.values() if form.name not in ("random", "pick")]
         word = {"description": told, "enum": words}
         return [word, exact, self.mapping_schema(s, forms)]
 

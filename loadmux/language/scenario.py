@@ -215,7 +215,7 @@ class For:
 class Set:
     where: Position
     name: str
-    values: Mapping[str, Text]
+    values: Mapping[str, Payload]
 
 
 @dataclass(frozen=True, slots=True)

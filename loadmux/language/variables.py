@@ -55,7 +55,7 @@ FEEDER = Keys("a feeder", (
 ), relations=(_NeverShort(),),
     description="A feeder: one row of a table for each user, `${name.column}`.")
 # fmt: on
-VALUE = Constant(patterns.CONSTANT)
+VALUE = Constant(patterns.FROM_ENVIRONMENT)
 
 
 class Variables(Type):

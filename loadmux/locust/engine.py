@@ -200,6 +200,7 @@ class Engine:
         raise_descriptor_limit()
         usercode.forget()
         self.loop = Loop(make_poller(job.poller))
+        self.loop.worker, self.loop.workers = slot, job.stride
         self.job = job
         self.crews = {
             name: Crew(self, share, share.scenario(), Numbers(slot, job.stride))

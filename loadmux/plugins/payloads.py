@@ -4,26 +4,30 @@ language's, how they are encoded is decided when a scenario is compiled.
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random as Chance
-from typing import ClassVar
+from typing import ClassVar, Literal
 
+from loadmux.checking import checksums, varints
 from loadmux.checking.framing import Framing
+from loadmux.plugins.formulas import Formula as Formula
+from loadmux.plugins.formulas import Variable as Variable
 
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """`${name}` in a text, replaced when the step runs; `feeder.column` names one of a feeder."""
-
-    name: str
+ALPHABETS = {
+    "digits": string.digits,
+    "letters": string.ascii_letters,
+    "hex": "0123456789abcdef",
+    "alnum": string.ascii_letters + string.digits,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """UTF-8 text with `${name}`s; adjacent strings are joined: a constant has one part or none."""
+    """UTF-8 text with `${...}`s; adjacent strings are joined: a constant has one part or none."""
 
-    parts: tuple[str | Variable, ...]
+    parts: tuple[str | Variable | Formula, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +39,15 @@ class Data:
 
 @dataclass(frozen=True, slots=True)
 class Random:
-    """`size` fresh bytes each time, from the seed."""
+    """`size` fresh bytes each time, from the seed; characters, where `of` says which there are."""
 
     size: int
+    of: str | None = None
+
+    @property
+    def alphabet(self) -> str | None:
+        """The characters that there are."""
+        return None if self.of is None else ALPHABETS.get(self.of, self.of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,96 @@ class Framed:
 
     payload: Payload
     framing: Framing
+
+
+Order = Literal["big", "little"]
+Encoded = bytes
+"""By this name where a field is called `bytes`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A whole number in so many bytes; a negative one is its two's complement."""
+
+    value: int | Text
+    bytes: int
+    order: Order = "big"
+
+    def encode(self, value: int) -> Encoded:
+        """Raises ValueError where it does not fit."""
+        bits = 8 * self.bytes
+        if not -(1 << bits - 1) <= value < 1 << bits:
+            most = f"{-(1 << bits - 1)} to {(1 << bits) - 1}"
+            raise ValueError(f"{self.bytes} {_bytes(self.bytes)} hold {most}, not {value}")
+        return (value % (1 << bits)).to_bytes(self.bytes, self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Varint:
+    """A whole number, seven bits a byte."""
+
+    value: int | Text
+
+    def encode(self, value: int) -> Encoded:
+        """Raises ValueError where it does not fit."""
+        return varints.encode(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """Its length, less `adjust`, then itself; one of `bytes`, `varint` and `digits` is given."""
+
+    payload: Payload
+    bytes: int | None = None
+    varint: bool | None = None
+    digits: int | None = None
+    order: Order | None = None
+    adjust: int = 0
+
+    def prefix(self, size: int) -> Encoded:
+        """The length of so many bytes. Raises ValueError where it does not fit."""
+        value = size - self.adjust
+        if value < 0:
+            raise ValueError(f"the length of {size} bytes less 'adjust' is {value}")
+        if self.varint:
+            return varints.encode(value)
+        if self.digits is not None:
+            if value >= 10**self.digits:
+                raise ValueError(f"the length {value} has more than {self.digits} digits")
+            return b"%0*d" % (self.digits, value)
+        width = self.bytes or 1
+        if value >= 1 << 8 * width:
+            raise ValueError(f"the length {value} does not fit in {width} {_bytes(width)}")
+        return value.to_bytes(width, self.order or "big")
+
+    def encode(self, body: Encoded) -> Encoded:
+        """Raises ValueError where the length does not fit."""
+        return self.prefix(len(body)) + body
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Itself, then its checksum."""
+
+    payload: Payload
+    check: str
+    order: Order = "big"
+
+    def encode(self, body: Encoded) -> Encoded:
+        sum_ = checksums.checksum(self.check, body)
+        return body + sum_.to_bytes(checksums.width(self.check), self.order)
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """One of these, from the seed; without `weights` all are equally likely."""
+
+    payloads: tuple[Payload, ...]
+    weights: tuple[float, ...] | None = None
+
+
+def _bytes(count: int) -> str:
+    return "byte" if count == 1 else "bytes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +194,8 @@ class Spoken:
     written: object = field(default=None, compare=False)
 
 
-Payload = Text | Data | Random | Repeated | Joined | Framed | Spoken
+Coded = Number | Varint | Sized | Checked
+Payload = Text | Data | Random | Repeated | Joined | Framed | Coded | Picked | Spoken
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,13 @@ class Place:
             f" frame for a body that cannot be framed: {why}; the body begins {body[:40]!r}"
         )
 
+    def unable(self, user: VirtualUser, socket: str, why: object) -> DriverFault:
+        on = f" on socket {socket!r}" if socket else ""
+        return DriverFault(
+            f"{self.where}: step {self.step!r} of user {user.number}{on} cannot be carried out:"
+            f" {why}"
+        )
+
 
 def wrapped(framing: Framing, render: Render, place: Place) -> Render:
     """Frames around what `render` makes. Raises DriverFault where there is no such frame."""

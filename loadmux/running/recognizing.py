@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Collection, Sequence
 
 from loadmux.checking.recognition import BACK, LONGEST, Opened, Owner, Shape, chained, whole
-from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text, Variable
+from loadmux.plugins.formulas import Formula, Variable
+from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text
 
 LONGEST_COPY = 16
 NUMBER = rb"0|[1-9][0-9]{0,17}"
 UUID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
-Fold = Callable[[Text], Sequence[bytes | Variable]]
+Fold = Callable[[Text], Sequence[bytes | Variable | Formula]]
 """The parts of a text, constants put in."""
 
 
@@ -93,9 +94,12 @@ class _Making:
         known = [part for part in parts if part is not None]
         return b"".join(known) if len(known) == len(parts) else None
 
-    def _part(self, part: bytes | Variable) -> bytes | None:
+    def _part(self, part: bytes | Variable | Formula) -> bytes | None:
         if isinstance(part, bytes):
             return re.escape(part)
+        if isinstance(part, Formula):
+            self.open_parts += 1
+            return self._group(f"open{len(self._known)}", "", b".*?")
         name = part.name
         if name == "sent":
             sent, self._sent = self._sent, None

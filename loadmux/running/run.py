@@ -290,7 +290,7 @@ def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
                 shares = tuple(share_of(part, number, stride) for part in parts)
                 with blocked():
                     workers.append(spawn(number, sum(len(share.numbers) for share in shares)))
-                workers[-1].channel.put(Job(shares, seed, settings.poller))
+                workers[-1].channel.put(Job(shares, seed, settings.poller, number, stride))
             await_ready(workers)
             for part, rows in zip(parts, workers[0].rows, strict=True):  # all have the same
                 part.rows = rows

@@ -55,20 +55,26 @@ from loadmux.language.scenario import (
     groups_of,
 )
 from loadmux.measuring.stats import Stats
+from loadmux.plugins import formulas
+from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (
+    Checked,
     Data,
     Framed,
     Joined,
+    Number,
     Outgoing,
     Payload,
+    Picked,
     Random,
     Regex,
     Repeated,
+    Sized,
     Spoken,
     Text,
-    Variable,
+    Varint,
 )
-from loadmux.running import form_steps, frame_steps, scripting, steps
+from loadmux.running import encoding, form_steps, frame_steps, scripting, steps
 from loadmux.running.answering import EXCHANGE, Answers, kinds
 from loadmux.running.endpoints import endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
@@ -252,9 +258,11 @@ class _Compiler:
             case Repeat(name=name, times=times, do=do):
                 return steps.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
+                self._at(step)
                 texts = [self._render(value) for value in values]
                 return steps.For(name, variable, texts, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
+                self._at(step)
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
             case Together(name=name, branches=branches, uses=uses):
                 return steps.Together(
@@ -264,6 +272,9 @@ class _Compiler:
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):
                 return self._call(name, function, on_schedule)
+
+    def _at(self, step: Step, sockets: tuple[int, ...] = ()) -> None:
+        self.place, self.sockets = frame_steps.Place(step.where, step.name), sockets
 
     def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
         bare = isinstance(operation, steps.Exchange | steps.End) and operation.message is None
@@ -448,14 +459,30 @@ class _Compiler:
 
     # --- payloads -------------------------------------------------------------------------------
 
-    def _fold(self, payload: Text) -> tuple[bytes | Variable, ...]:
+    def _known(self, name: str) -> bytes | None:
+        """The value of a name that no step changes."""
+        known = name in self.scenario.variables and name not in self.changing
+        return self.scenario.variables[name].encode() if known else None
+
+    def _calculated(self, part: Formula) -> bytes | Formula:
+        """What a formula comes to, where all its names are constants and it has a value."""
+        values = {name: self._known(name) for name in formulas.names(part.term)}
+        known = {name: value for name, value in values.items() if value is not None}
+        try:
+            return formulas.data(part.term, known.__getitem__)
+        except (KeyError, ValueError):
+            return part
+
+    def _fold(self, payload: Text) -> tuple[bytes | Variable | Formula, ...]:
         """A text's parts with constants put in, neighbours joined."""
-        folded: list[bytes | Variable] = []
+        folded: list[bytes | Variable | Formula] = []
         for part in payload.parts:
-            value: bytes | Variable
+            value: bytes | Variable | Formula
             if isinstance(part, Variable):
-                known = part.name in self.scenario.variables and part.name not in self.changing
-                value = self.scenario.variables[part.name].encode() if known else part
+                known = self._known(part.name)
+                value = part if known is None else known
+            elif isinstance(part, Formula):
+                value = self._calculated(part)
             else:
                 value = part.encode()
             if folded and isinstance(value, bytes) and isinstance(folded[-1], bytes):
@@ -469,8 +496,10 @@ class _Compiler:
         match payload:
             case Data(data=data):
                 return data
-            case Random():
+            case Random() | Picked():
                 return None
+            case Number() | Varint() | Sized() | Checked():
+                return encoding.constant(payload, self._constant)
             case Repeated(payload=inner, times=times):
                 once = self._constant(inner)
                 return None if once is None else once * times
@@ -500,8 +529,14 @@ class _Compiler:
         if constant is not None:
             return lambda user, name, sent: constant
         match payload:
+            case Random(size=size, alphabet=str(alphabet)):
+                return lambda user, name, sent: encoding.random_text(user.random, size, alphabet)
             case Random(size=size):
                 return lambda user, name, sent: random_bytes(user.random, size)
+            case Number() | Varint() | Sized() | Checked():
+                return encoding.rendered(payload, self._render, self.place)
+            case Picked(payloads=choices):
+                return encoding.picked(payload, [self._render(one) for one in choices])
             case Repeated(payload=inner, times=times):
                 once = self._render(inner)
                 return lambda user, name, sent: once(user, name, sent) * times
@@ -518,10 +553,16 @@ class _Compiler:
                 return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)
         raise AssertionError(payload)
 
-    def _part(self, part: bytes | Variable) -> steps.Render:
+    def _part(self, part: bytes | Variable | Formula) -> steps.Render:
         if isinstance(part, bytes):
             return lambda user, name, sent: part
+        if isinstance(part, Formula):
+            renders = {one: self._part(Variable(one)) for one in formulas.names(part.term)}
+            return encoding.formula(part, renders, self.place)
         name = part.name
+        own = name in self.scenario.variables or name in self.changing
+        if name in encoding.LATER and not own:
+            return encoding.LATER[name]
         if name in BUILT_IN:
             return BUILT_IN[name]
         if "." in name:

@@ -71,11 +71,16 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """All that a worker has to do; each scenario of the run has a share, if only an empty one."""
+    """All that worker number `worker` of `workers` has to do.
+
+    Each scenario of the run has a share, if only an empty one.
+    """
 
     shares: tuple[Share, ...]
     seed: int
     poller: str | None
+    worker: int = 0
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +355,7 @@ class Worker:
     def __init__(self, job: Job, channel: Channel) -> None:
         self.channel = channel
         self.loop = Loop(make_poller(job.poller))
+        self.loop.worker, self.loop.workers = job.worker, job.workers
         rate = SPAWN_RATE / len(job.shares)
         self.parts = [
             Part(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))

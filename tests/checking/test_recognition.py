@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from loadmux.checking.framing import line
 from loadmux.checking.recognition import LONGEST, Owner, Recognized, Shape
 from loadmux.checking.rules import rule
+from loadmux.plugins.formulas import Formula
 from loadmux.plugins.payloads import (
     Data,
     Framed,
@@ -29,8 +30,8 @@ A_UUID = b"01234567-89ab-4cde-8f01-23456789abcd"
 B_UUID = A_UUID[::-1].replace(b"-", b"0")[:8] + A_UUID[8:]
 
 
-def fold(text: Text) -> Sequence[bytes | Variable]:
-    return [part if isinstance(part, Variable) else part.encode() for part in text.parts]
+def fold(text: Text) -> Sequence[bytes | Variable | Formula]:
+    return [part.encode() if isinstance(part, str) else part for part in text.parts]
 
 
 def rows(column: str) -> Owner | None:

@@ -1051,7 +1051,8 @@ STEPS = [
     ),
     (
         "send: {}",
-        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, join, frame",
+        "3:11: a payload needs a form, one of text, hex, base64, file, random, repeat, int, "
+        "varint, sized, checked, pick, join, frame",
     ),
     (
         "send: {txt: a}",
@@ -1113,7 +1114,7 @@ STEPS = [
     (
         "send: {text: a, times: 2}",
         "3:21: unknown key 'times' in a payload; its forms are text, hex, base64, file, "
-        "random, repeat, join, frame",
+        "random, repeat, int, varint, sized, checked, pick, join, frame",
     ),
     (
         "send: {repeat: aaaaaaaaaaaaaaaaaaaaa, times: 100000000}",
@@ -1611,7 +1612,7 @@ FRAMED_STEPS = [
         "line",
         "expect: {frame: closed}",
         "4:21: 'closed' is no body of a frame; write a text, or one of regex, rule, length, text,"
-        " hex, base64, file, random, repeat, join",
+        " hex, base64, file, random, repeat, int, varint, sized, checked, pick, join",
     ),
     ("line", "expect: {frame: {silence: 1s}}", "4:21: 'silence' is no body of a frame; write a"),
     ("line", "expect: {frame: {until: a}}", "4:21: 'until' is no body of a frame; write a text"),

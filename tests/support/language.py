@@ -20,7 +20,9 @@ LANGUAGE = {
         *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
         *(*FRAMINGS, framings.MAX.name, *framings.PREFIX.keys),
     ),
-    "payloads": (*(form.name for form in payloads.FORMS), "times"),
+    "payloads": tuple(
+        dict.fromkeys(key.name for form in payloads.FORMS for key in (form, *form.beside))
+    ),
     "replies": (*(form.name for form in replies.FORMS), "reply"),
     "feeders": (*variables.FEEDER.keys, *get_args(Pick), *get_args(WhenShort)),
     "words": (*get_args(OnError), *RULES, "bundled", "url"),

@@ -1,0 +1,116 @@
+"""Payloads that are made anew each time: numbers, lengths, checksums, choices, formulas.
+
+What cannot be encoded when a step runs is the scenario's mistake: it ends the run (DriverFault),
+and no fault is counted against the target.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from time import time
+
+from loadmux.driver.user import VirtualUser
+from loadmux.plugins import formulas
+from loadmux.plugins.formulas import Formula, decimal
+from loadmux.plugins.payloads import Checked, Coded, Number, Payload, Picked, Sized, Text, Varint
+from loadmux.running.frame_steps import Place
+from loadmux.running.steps import Render
+
+
+def connection_number(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+    for connection in user.connections:
+        if connection.name == socket:
+            return b"%d" % connection.number
+    return b""
+
+
+LATER: dict[str, Render] = {
+    "connection": connection_number,
+    "now": lambda user, socket, sent: b"%d" % int(time() * 1000),
+    "worker": lambda user, socket, sent: b"%d" % user.loop.worker,
+}
+"""Built-in names that a scenario may have given to something of its own."""
+
+
+def constant(payload: Coded, of: Callable[[Payload], bytes | None]) -> bytes | None:
+    """The bytes, if they are always the same; None too where there are none."""
+    try:
+        if isinstance(payload, Sized | Checked):
+            body = of(payload.payload)
+            return None if body is None else payload.encode(body)
+        if isinstance(payload.value, int):
+            return payload.encode(payload.value)
+        written = of(payload.value)
+        return None if written is None else payload.encode(decimal(written))
+    except ValueError:
+        return None
+
+
+def rendered(payload: Coded, of: Callable[[Payload], Render], place: Place) -> Render:
+    """What it is at the moment. Raises DriverFault where it cannot be encoded."""
+    if isinstance(payload, Number | Varint):
+        value = payload.value if isinstance(payload.value, Text) else Text((str(payload.value),))
+        return _number(payload, of(value), place)
+    inner, encode = of(payload.payload), payload.encode
+
+    def coded(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        body = inner(user, socket, sent)
+        try:
+            return encode(body)
+        except ValueError as error:
+            raise place.unable(user, socket, error) from None
+
+    return coded
+
+
+def _number(payload: Number | Varint, value: Render, place: Place) -> Render:
+    encode = payload.encode
+
+    def coded(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        written = value(user, socket, sent)
+        try:
+            return encode(int(written) if written.isdigit() else decimal(written))
+        except ValueError as error:
+            raise place.unable(user, socket, error) from None
+
+    return coded
+
+
+def picked(payload: Picked, renders: Sequence[Render]) -> Render:
+    """One of them. `Random.random` alone gives the same for a seed in every version of Python."""
+    weights = payload.weights or (1.0,) * len(renders)
+    bounds, last = list(accumulate(weights)), len(renders) - 1
+
+    def pick(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        place = bisect(bounds, user.random.random() * bounds[-1], 0, last)
+        return renders[place](user, socket, sent)
+
+    return pick
+
+
+def random_text(source: random.Random, size: int, alphabet: str) -> bytes:
+    """So many characters; each is as likely as any other."""
+    if not alphabet.isascii() or len(alphabet) > 256:
+        return "".join(source.choices(alphabet, k=size)).encode()
+    count = len(alphabet)
+    fair = 256 - 256 % count
+    table = bytes(ord(alphabet[byte % count]) for byte in range(256))
+    unfair, found = bytes(range(fair, 256)), b""
+    while len(found) < size:
+        found += source.randbytes(size - len(found)).translate(table, unfair)
+    return found
+
+
+def formula(part: Formula, renders: Mapping[str, Render], place: Place) -> Render:
+    """What a formula comes to, its names being as `renders` has them."""
+
+    def render(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        try:
+            return formulas.data(part.term, lambda name: renders[name](user, socket, sent))
+        except ValueError as error:
+            raise place.unable(user, socket, f"${{{part.written}}}: {error}") from None
+
+    return render
