@@ -41,6 +41,7 @@ Usage: loadmux web [SCENARIO...] [OPTIONS]
   --fault NAME     have the bundled target lie
   --poller NAME    how the driver waits
   --seed N         all chance comes from it
+  --var NAME=VALUE sets one of the scenario's variables; repeatable
   --processes N    workers on this machine (1 unless --master or --worker is given)
 
   And every option of Locust (locust --help): --headless, -u, -r, -t, --web-port, --csv, --master,
@@ -60,6 +61,12 @@ TargetOption = Annotated[
 ReplyOption = Annotated[
     list[str] | None,
     typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
+]
+
+
+VarOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VALUE", help="Sets one of the file's variables. Repeatable."),
 ]
 
 
@@ -95,6 +102,7 @@ def run_command(
     threshold: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
     ] = None,
+    var: VarOption = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     json_file: Annotated[
         Path | None,
@@ -119,6 +127,7 @@ def run_command(
         seed,
         tuple(threshold or ()),
         rate,
+        tuple(var or ()),
     )
     obj: Interrupts = context.obj
     code = run_files(files, overrides, fault, workers, poller, quiet, json_file, report or (), obj)
@@ -130,6 +139,7 @@ def check(
     files: Files,
     target: TargetOption = None,
     reply: ReplyOption = None,
+    var: VarOption = None,
     shown: Annotated[
         bool, typer.Option("--print", help="Print each as it is understood, with all defaults.")
     ] = False,
@@ -138,7 +148,8 @@ def check(
     from loadmux.cli.reading import check_files
     from loadmux.language.scenario import Overrides
 
-    if not check_files(files, Overrides(tuple(target or ()), tuple(reply or ())), shown):
+    overrides = Overrides(tuple(target or ()), tuple(reply or ()), variables=tuple(var or ()))
+    if not check_files(files, overrides, shown):
         raise typer.Exit(INVALID)
 
 

@@ -80,7 +80,7 @@ class Pieces(Type):
     word = "size, list of sizes or `each_byte`"
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
-        if isinstance(node, ScalarNode) and isinstance(node.value, str):
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and "${" not in node.value:
             if node.value == EACH_BYTE:
                 return (1,)
             if not node.value[:1].isdigit():
@@ -89,18 +89,26 @@ class Pieces(Type):
         if isinstance(node, ListNode) and not node.items:
             r.add(node.where, f"'pieces' holds no size; {SIZE_FORMS}")
         items = node.items if isinstance(node, ListNode) else (node,)
-        sizes = [Size().read(r, item, "a piece") for item in items]
+        sizes = [self._size(r, item) for item in items]
         return None if None in sizes else tuple(sizes)
 
+    def _size(self, r: Reading, node: Node) -> int | Text | None:
+        if isinstance(node, ScalarNode) and isinstance(node.value, str) and "${" in node.value:
+            return r.names.text(node.where, node.value)
+        size: int | None = Size().read(r, node, "a piece")
+        return size
+
     def schema(self, s: Schemas) -> Schema:
-        size = Size().schema(s)
+        size = {"anyOf": [Size().schema(s), {"type": "string", "pattern": patterns.VARYING}]}
         listed = {"type": "array", "items": size, "minItems": 1}
         return {"anyOf": [{"enum": [EACH_BYTE]}, size, listed]}
 
     def write(self, value: Any, w: Writing) -> Any:
         if not value:
             return None
-        found = [Size().write(size, w) for size in value]
+        found = [
+            written_text(one) if isinstance(one, Text) else Size().write(one, w) for one in value
+        ]
         return EACH_BYTE if found == [1] else found[0] if len(found) == 1 else found
 
 

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
-from loadmux.errors import Position
+from loadmux.errors import Position, UsageError
 from loadmux.language import nodes
 from loadmux.language.limits import OneThreshold, step_problem
 from loadmux.language.load import LOAD, load_in_force
+from loadmux.language.names import BUILT_INS
 from loadmux.language.options import ONLY, check_rules, in_force
 from loadmux.language.reading import Reading
 from loadmux.language.scenario import OnError, Scenario, Step, Target
@@ -21,6 +22,7 @@ from loadmux.language.types import Choice, Duration, Integer, Items, Label, Word
 from loadmux.language.variables import Variables
 from loadmux.language.yamltree import MappingNode, Node
 from loadmux.measuring.thresholds import Threshold
+from loadmux.units import quoted
 
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 
@@ -114,6 +116,7 @@ class File:
             r.names.give_up()
         variables, feeders = fields.get("variables") or ({}, {})
         where = fields.where_of("target") if len(servers) > 1 else fields.where
+        self._given(variables)
         SOCKETS.declare(r, fields.node("sockets"), where)
         if "sockets" in fields.meant:
             r.sockets.known = False
@@ -137,6 +140,19 @@ class File:
             notices=r.mistakes.notices,
             **rest,
         )
+
+    def _given(self, variables: dict[str, str]) -> None:
+        """The command line's variables, also those that only texts name. Raises UsageError."""
+        names = self._r.names
+        for name, value in self._r.options.variables.items():
+            if name in variables:
+                continue
+            what = "a list" if name in names.lists else "a feeder" if name in names.feeders else ""
+            what = what or ("built in" if name in BUILT_INS else "")
+            if what:
+                raise UsageError(f"--var: {quoted(name)} is {what}; only a constant can be set")
+            names.define(Position(self._r.path, 1, 1), name)
+            variables[name] = value
 
     def _targets(self) -> Mapping[str, Target]:
         """The targets in force; those whose rule `expect: reply` does not know are `unruled`."""

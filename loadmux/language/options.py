@@ -13,6 +13,7 @@ from typing import TypeVar
 from loadmux import units
 from loadmux.checking.rules import RULES
 from loadmux.errors import UsageError
+from loadmux.language.names import NAME
 from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Overrides, Target
 from loadmux.language.urls import URL_FORMS, parse_url
@@ -50,6 +51,7 @@ class Options:
     seed: int | None
     rate: float | None
     thresholds: tuple[Threshold, ...]
+    variables: Mapping[str, str]
 
 
 def check(overrides: Overrides, models: Collection[str], rules: Collection[str]) -> Options:
@@ -65,6 +67,7 @@ def check(overrides: Overrides, models: Collection[str], rules: Collection[str])
         seed=_at_least("--seed", overrides.seed, 0),
         rate=_positive("--rate", overrides.rate, units.plain_rate),
         thresholds=tuple(map(_threshold, overrides.thresholds)),
+        variables=dict(map(_variable, overrides.variables)),
     )
 
 
@@ -97,6 +100,13 @@ def _threshold(text: str) -> Threshold:
         return thresholds.parse(text)
     except ValueError as error:
         raise UsageError(f"--threshold: {error}") from None
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or NAME.fullmatch(name) is None:
+        raise UsageError(f"--var: {quoted(text)} is no variable; write NAME=VALUE")
+    return name, value
 
 
 # --- targets ------------------------------------------------------------------------------------

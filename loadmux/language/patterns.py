@@ -54,6 +54,9 @@ REPLACEABLE = rf"(?:\s*{NAME}(?:\.[^}}]+)?\s*|[^}}]*[\[(+*%/-][^}}]*)"
 """A name, or what has a sign of a formula."""
 
 
+VARYING = r"\$\{"
+
+
 def text(without: str = "") -> str:
     """A text with `${name}`s, none of them called `without`."""
     refused = rf"(?!{without}\}})" if without else ""

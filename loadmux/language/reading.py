@@ -30,6 +30,7 @@ class Reading:
     `sent`: `${sent}` has a value here, `sends` is what it is. `row_names`: what the report calls
     the steps on sockets, `untimed` what the others are called. `complete`: every step could be
     read, so that no other name exists. `together`: a branch is being read.
+    `including`: the files whose steps are being read, `included` is how many there were so far.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Reading:
         self.complete = True
         self.together = False
         self.steps = 0
+        self.including: list[str] = []
+        self.included = 0
         self.read_payload: Callable[[Node], Payload | None] = lambda node: None
 
     def add(self, where: Position, message: str) -> None:

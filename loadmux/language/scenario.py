@@ -113,13 +113,14 @@ def groups_of(reply: Reply) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """`pieces`: sizes in bytes; the last one repeats until the payload ends; empty sends it whole.
+    """`pieces`: sizes in bytes, or texts that say them when the step runs; the last one repeats
+    until the payload ends; empty sends it whole.
 
     `gap`: seconds between pieces.
     """
 
     payload: Payload
-    pieces: tuple[int, ...] = ()
+    pieces: tuple[int | Text, ...] = ()
     gap: float = 0.0
 
 
@@ -502,7 +503,8 @@ class Scenario:
 class Overrides:
     """What the command line says instead of the file; None leaves the file's word.
 
-    `target` and `reply`: a word for the only target, or several `NAME=WORD`.
+    `target` and `reply`: a word for the only target, or several `NAME=WORD`. `variables` are
+    `NAME=VALUE`.
     """
 
     target: str | tuple[str, ...] | None = None
@@ -514,3 +516,4 @@ class Overrides:
     seed: int | None = None
     thresholds: tuple[str, ...] = ()
     rate: str | None = None
+    variables: tuple[str, ...] = ()

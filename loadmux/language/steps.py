@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from loadmux.errors import Position
-from loadmux.language import actions, nodes, plugged
+from loadmux.language import actions, included, nodes, plugged
 from loadmux.language.contents import spoken_in
 from loadmux.language.hints import meant
 from loadmux.language.nodes import kind_of
@@ -40,7 +40,7 @@ from loadmux.language.scenario import (
     flat,
 )
 from loadmux.language.shapes import Fields, Key, Needs, present
-from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Writing
+from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Words, Writing
 from loadmux.language.values import plain
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
 from loadmux.measuring.thresholds import CONNECT
@@ -65,8 +65,12 @@ class Steps(Type):
             return ()
         if self._needed and not items:
             r.add(node.where, f"{what} needs at least one step")
-        found = [STEP.read(r, item, "a step") for item in items]
-        return tuple(step for step in found if step is not None)
+        found: list[Step] = []
+        for item in items:
+            for one in included.opened(r, item):
+                step = STEP.read(r, one, "a step")
+                found += [] if step is None else [step]
+        return tuple(found)
 
     def schema(self, s: Schemas) -> Schema:
         told = "Steps, one after the other."
@@ -408,8 +412,16 @@ MODIFIERS = (
         belongs="an action on a socket"),
 )
 # fmt: on
+INCLUDE = Key(
+    "include",
+    Words(),
+    "Stands for the list of steps in a file, as if they stood here;"
+    " it is looked for as the scenario's other files are, or beside the file that includes it.",
+    examples=("- {include: login.yaml}\n- {send: hello, expect: reply}",),
+)
 KEYS: Mapping[str, Key] = {
     **ACTIONS,
+    INCLUDE.name: INCLUDE,
     NAME.name: NAME,
     **{modifier.name: modifier for modifier in MODIFIERS},
 }
@@ -513,7 +525,10 @@ class OneStep(Type):
             "type": "object",
             "properties": {name: key.schema(s) for name, key in KEYS.items()},
             "additionalProperties": False,
-            "oneOf": [{"anyOf": present(("send", "expect"))}, *present(others)],
+            "oneOf": [
+                {"anyOf": present(("send", "expect"))},
+                *present((*others, INCLUDE.name)),
+            ],
             "dependentSchemas": {name: {"anyOf": present(of)} for name, of in OWNERS.items()},
         }
         GAP.put(step)

@@ -98,7 +98,10 @@ def _rules_of(scenario: Scenario, step: Exchange) -> set[str]:
 def _largest_piece(send: Send) -> int:
     """Bytes of the largest datagram, the values of variables not counted."""
     size, largest = size_of(send.payload), 0
-    for piece in send.pieces[:-1]:
+    pieces = [piece for piece in send.pieces if isinstance(piece, int)]
+    if len(pieces) < len(send.pieces):
+        return 0
+    for piece in pieces[:-1]:
         largest = max(largest, min(piece, size))
         size = max(0, size - piece)
-    return max(largest, min(send.pieces[-1], size)) if send.pieces else size
+    return max(largest, min(pieces[-1], size)) if pieces else size

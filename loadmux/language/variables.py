@@ -73,6 +73,7 @@ class Variables(Type):
             return constants, feeders
         if node.incomplete:
             r.names.give_up()
+        given = r.options.variables
         for entry in node.entries:
             if not r.names.check(entry.where, entry.key, "the variable"):
                 continue
@@ -83,7 +84,8 @@ class Variables(Type):
                 r.names.lists[entry.key] = tuple(Text((t,) if t else ()) for t in texts)
             else:
                 r.names.define(entry.where, entry.key)
-                constants[entry.key] = _constant(r, entry.value, "a variable")
+                written = _constant(r, entry.value, "a variable")
+                constants[entry.key] = given.get(entry.key, written)
         return constants, feeders
 
     def _feeder(self, r: Reading, entry: Entry, feeders: dict[str, Feeder]) -> None:

@@ -83,6 +83,13 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--seed", default="", include_in_web_ui=False, help="All chance comes from it"
     )
+    parser.add_argument(
+        "--var",
+        action="append",
+        metavar="NAME=VALUE",
+        include_in_web_ui=False,
+        help="Sets one of the scenario's variables; repeatable",
+    )
 
 
 def install(web_ui: WebUI, plugin: Plugin) -> None:

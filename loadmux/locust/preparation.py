@@ -48,6 +48,7 @@ class Choice:
     seed: int | None = None
     host: str | None = None
     users: int | None = None
+    variables: tuple[str, ...] = ()
 
 
 def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
@@ -69,6 +70,7 @@ def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
         None if seed is None else int(seed),
         host or None,
         int(users) if users is not None and users.isdecimal() else None,
+        tuple(options.get("var") or ()),
     )
 
 
@@ -108,6 +110,7 @@ def loaded(of: type[Described], choice: Choice) -> Scenario:
         reply=choice.reply or of.reply,
         seed=choice.seed,
         run_time=ENDLESS,
+        variables=choice.variables,
     )
     path = located(name, of)
     check_load(path, overrides)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from time import time
 
+from loadmux import units
 from loadmux.driver.user import VirtualUser
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, decimal
@@ -77,6 +78,22 @@ def _number(payload: Number | Varint, value: Render, place: Place) -> Render:
             raise place.unable(user, socket, error) from None
 
     return coded
+
+
+def piece(render: Render, place: Place) -> Render:
+    """The size of a piece, in digits, at least 1. Raises DriverFault where it is none."""
+
+    def digits(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        written = render(user, socket, sent)
+        try:
+            size = units.size(written.decode(errors="replace"))
+            if size < 1:
+                raise ValueError(f"a piece has at least 1 byte, not {size}")
+        except ValueError as error:
+            raise place.unable(user, socket, error) from None
+        return b"%d" % size
+
+    return digits
 
 
 def picked(payload: Picked, renders: Sequence[Render]) -> Render:

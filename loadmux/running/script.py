@@ -401,11 +401,17 @@ class _Compiler:
         return steps.Message(
             self._constant(send.payload),
             self._render(send.payload),
-            send.pieces,
+            tuple(self._piece(one) for one in send.pieces),
             send.gap,
             self._rules_of(step.sockets),
             frozenset(names[i].name for i in step.sockets if i in self.reads),
         )
+
+    def _piece(self, size: int | Text) -> int | steps.Render:
+        """A size of a piece; it is told with its digits."""
+        if isinstance(size, int):
+            return size
+        return encoding.piece(self._render(size), self.place)
 
     def _reply(
         self, reply: Exactly | ByRule | Length | Until | Frame | Answer, sockets: tuple[int, ...]

@@ -53,15 +53,15 @@ Judged = tuple[bytes | None, Callable[[], Verifier]]
 class Message:
     """What a step sends: `constant`, or what `render` makes of the moment.
 
-    `pieces` are sizes in bytes, the last one repeating; none sends all at once. `gap` is in
-    seconds, and so is `delay`: by which the iteration that begins with it was late. Sockets are
-    named: `rules` has the reply rules by which some step checks what this one sends on them, `read`
-    those that some step reads at all.
+    `pieces` are sizes in bytes, or what tells them, the last one repeating; none sends all at once.
+    `gap` is in seconds, and so is `delay`: by which the iteration that begins with it was late.
+    Sockets are named: `rules` has the reply rules by which some step checks what this one sends on
+    them, `read` those that some step reads at all.
     """
 
     constant: bytes | None
     render: Render
-    pieces: tuple[int, ...] = ()
+    pieces: tuple[int | Render, ...] = ()
     gap: float = 0.0
     rules: Mapping[str, Rule] = field(default_factory=dict)
     read: frozenset[str] = frozenset()
@@ -70,11 +70,14 @@ class Message:
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
 
-    def cut(self, payload: bytes) -> Iterator[bytes]:
+    def cut(self, payload: bytes, user: VirtualUser, socket: str) -> Iterator[bytes]:
         if not self.pieces:
             yield payload
             return
-        at, sizes, size = 0, iter(self.pieces), self.pieces[-1]
+        found = [
+            one if isinstance(one, int) else int(one(user, socket, payload)) for one in self.pieces
+        ]
+        at, sizes, size = 0, iter(found), found[-1]
         while at < len(payload):
             size = next(sizes, size)
             yield payload[at : at + size]
@@ -176,7 +179,9 @@ async def owe(user: VirtualUser, connection: Connection, message: Message, paylo
         alone = not message.pieces and not connection.unanswered and idle
         if verifier is None:
             verifier = connection.rule_verifier = rule.verifier()
-        for data in message.cut(payload) if connection.datagrams else (payload,):
+        for data in (
+            message.cut(payload, user, connection.name) if connection.datagrams else (payload,)
+        ):
             verifier.sent(data, alone)
     if connection.name in message.read:
         connection.asks(message.delay)
@@ -196,7 +201,8 @@ async def deliver(
     connection.spoke += len(payload)
     connection.silent = False
     due = perf_counter()
-    for number, piece in enumerate(message.cut(payload) if message.pieces else (payload,)):
+    cut = message.cut(payload, user, connection.name) if message.pieces else (payload,)
+    for number, piece in enumerate(cut):
         if number and message.gap:
             due = max(due + message.gap, perf_counter())
             if listener is None:

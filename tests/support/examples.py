@@ -83,6 +83,7 @@ class Runner:
         shutil.copy(shipped / "localhost-testing.pem", folder / "client.pem")
         shutil.copy(bundled("scenarios") / "accounts.csv", folder / "accounts.csv")
         (folder / "body.bin").write_bytes(bytes(range(256)))
+        (folder / "login.yaml").write_text("- {send: log in, expect: reply}\n")
         (folder / "helpers.py").write_text("".join(_PYTHON.findall(about("all"))))
 
     def load(self, text: str) -> Scenario:
