@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -62,6 +63,22 @@ def memcached() -> Iterator[str]:
         assert server.stdout is not None
         server.stdout.readline()
         yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def dnsmasq() -> Iterator[int]:
+    """The port where it knows loadmux.test alone, over UDP and TCP."""
+    port = free_port()
+    words = [program("dnsmasq"), "-k", "-C", "/dev/null", "-R", "-h", "-p", str(port), "-x", ""]
+    words += ["--listen-address=127.0.0.1", "--bind-interfaces", "--log-facility=-"]
+    user = ["-u", "root"] if os.geteuid() == 0 else []
+    script = '"$@" 2>&1 | while read -r line; do case $line in *started*) echo; cat >/dev/null;;'
+    shell = ["sh", "-c", f"{script} esac; done", "sh"]
+    address = "--address=/loadmux.test/192.0.2.1"
+    with started([*shell, *words, *user, address]) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield port
 
 
 @contextlib.contextmanager
