@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from bisect import bisect
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from time import time
 
@@ -108,14 +109,19 @@ def picked(payload: Picked, renders: Sequence[Render]) -> Render:
     return pick
 
 
+@cache
+def tables(alphabet: str) -> tuple[bytes, bytes]:
+    """What each byte stands for, and the bytes that stand for none, so that all are as likely."""
+    count = len(alphabet)
+    table = bytes(ord(alphabet[byte % count]) for byte in range(256))
+    return table, bytes(range(256 - 256 % count, 256))
+
+
 def random_text(source: random.Random, size: int, alphabet: str) -> bytes:
     """So many characters; each is as likely as any other."""
     if not alphabet.isascii() or len(alphabet) > 256:
         return "".join(source.choices(alphabet, k=size)).encode()
-    count = len(alphabet)
-    fair = 256 - 256 % count
-    table = bytes(ord(alphabet[byte % count]) for byte in range(256))
-    unfair, found = bytes(range(fair, 256)), b""
+    (table, unfair), found = tables(alphabet), b""
     while len(found) < size:
         found += source.randbytes(size - len(found)).translate(table, unfair)
     return found

@@ -33,7 +33,7 @@ from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.peer import TRY, Owed
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
-from loadmux.errors import Fault, Kind
+from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.language.scenario import SocketAction
 from loadmux.running.answering import Answers
 
@@ -336,8 +336,11 @@ class Exchange:
             self.plan = self._plan(*judged)
 
     def awaited(self, user: VirtualUser, socket: str) -> bytes | None:
-        """The reply that this step would await now, without a message of its own."""
-        return self.reply.judged(user, socket, b"")[0]
+        """The reply that this step would await now, without a message of its own; None if none."""
+        try:
+            return self.reply.judged(user, socket, b"")[0]
+        except DriverFault:  # a name that it needs has no value yet
+            return None
 
     def _plan(self, likely: bytes | None, judge: Callable[[], Verifier]) -> Plan:
         return Plan(likely or b"", judge, self.record, self.timeout, self.context)

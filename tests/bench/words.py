@@ -1,0 +1,90 @@
+"""What words of the language cost beside a constant exchange: CPU of the generator an exchange.
+
+    python tests/bench/words.py [--rounds 5] [--seconds 2]
+
+Each round runs every case once, so that what the machine does meanwhile meets all alike. Printed
+are the ratios to the constant exchange of the same round: their median and range. `on_connect`,
+`ignore`, `join`, `sized` and `int` shall cost at most twice as much; nothing here fails a build. A
+word that this version does not read is left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from statistics import median
+
+HEAD = "target: {bundled: epoll, reply: echo}\nload: {users: 10}\n"
+LINE = "sockets: {main: {framing: line%s}}\n"
+CASES = {
+    "constant": '- {send: "hello there", expect: "hello there"}',
+    "text": '- {send: "hello ${iteration}", expect: "hello ${iteration}"}',
+    "formula": '- {send: "hello ${iteration + 1}", expect: "${sent}"}',
+    "int": '- {send: {int: "${iteration}", bytes: 4}, expect: {int: "${iteration}", bytes: 4}}',
+    "sized": '- {send: {sized: "n ${iteration}", bytes: 2}, expect: "${sent}"}',
+    "sized int": '- {send: {sized: {join: [a, {int: "${iteration}", bytes: 4}]}, bytes: 2},'
+    ' expect: "${sent}"}',
+    "checked": '- {send: {checked: "n ${iteration}", check: crc32}, expect: "${sent}"}',
+    "pick": '- {send: {pick: [one, two, three]}, expect: "${sent}"}',
+    "random of": '- {send: {random: 8, of: hex}, expect: "${sent}"}',
+    "join": '- {send: "ab${iteration}", expect: {join: [ab, {length: 1, save: n}, any]}}',
+    "on_connect": '- {send: "hello there", expect: "hello there"}',
+    "ignore": "- {send: {frame: hello there}, expect: {frame: hello there}}",
+}
+SOCKETS = {
+    "on_connect": "sockets: {main: {on_connect: [{send: login, expect: login}]}}\n",
+    "ignore": LINE % ", ignore: [{regex: 'PING .*'}]",
+    "join": LINE % "",
+}
+CASES["join"] = (
+    '- {send: {frame: "ab${iteration}"}, expect: {frame: {join: [ab, {length: 1, save: n}, any]}}}'
+)
+
+
+def command() -> list[str]:
+    return [sys.executable, "-m", "loadmux"]
+
+
+def cpu(path: Path, seconds: float) -> float | None:
+    """Microseconds of CPU an exchange; None where this version does not read the file."""
+    told = path.with_suffix(".json")
+    words = ["run", str(path), "-t", f"{seconds:g}s", "--json-file", str(told), "--quiet"]
+    done = subprocess.run([*command(), *words], capture_output=True, text=True, check=False)
+    if done.returncode == 2:
+        return None
+    if done.returncode:
+        sys.exit(f"{path.stem}: {done.stdout}{done.stderr}")
+    found = json.loads(told.read_text())
+    (worker,) = found["generator"]["workers"]
+    return float(worker["cpu"] * found["duration"] / found["exchanges"]["count"] * 1e6)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    asked = parser.parse_args()
+    costs: dict[str, list[float]] = {name: [] for name in CASES}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(asked.rounds):
+            for name, steps in CASES.items():
+                path = Path(folder) / f"{name.replace(' ', '_')}.yaml"
+                path.write_text(f"{HEAD}{SOCKETS.get(name, '')}steps:\n  {steps}\n")
+                found = cpu(path, asked.seconds)
+                if found is not None:
+                    costs[name].append(found)
+    for name, every in costs.items():
+        if not every:
+            print(f"{name:<12} not read by this version")
+            continue
+        ratios = [one / base for one, base in zip(every, costs["constant"], strict=True)]
+        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
+        print(f"{name:<12} {median(every):6.1f} us  {median(ratios):5.2f} times  ({spread})")
+
+
+if __name__ == "__main__":
+    main()
