@@ -30,7 +30,7 @@ ALLOWED = frozenset(
         *("errors", "checking.framing", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         "measuring.consequences",
-        *("plugins.contracts", "plugins.payloads"),
+        *("plugins.contracts", "plugins.formulas", "plugins.payloads"),
     )
 )
 OURS = "loadmux"

@@ -29,6 +29,20 @@ def test_a_scenario_comes_out_as_it_went_in(path: Path) -> None:
     assert wire.unpack(wire.pack(scenario, "it")) == scenario
 
 
+PAYLOADS = """
+target: {bundled: epoll, reply: echo}
+steps:
+  - set: {n: "${len(uuid) + user * 2}", part: "${uuid[1:4]}", c: {checked: a, check: crc32}}
+  - {send: {join: [{int: "${n}", bytes: 2}, {varint: 5}, {random: 4, of: hex}]}, expect: reply}
+  - {send: {sized: {pick: [a, b], weights: [1, 2]}, bytes: 1}, pieces: "${n}", expect: reply}
+"""
+
+
+def test_every_form_of_a_payload_comes_out_as_it_went_in() -> None:
+    scenario = load("s.yaml", text=PAYLOADS)
+    assert wire.unpack(wire.pack(scenario, "it")) == scenario
+
+
 def test_statistics_and_evidence_come_out_as_they_went_in() -> None:
     stats = measured({"ask": [0.001, 0.002]}, connects=[0.0001])
     fault("ask", Kind.CORRUPT, 2, stats)
