@@ -110,7 +110,9 @@ def run_command(
     ] = None,
     report: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[=FILE]", help="Print or write a plugin's report. Repeatable."),
+        typer.Option(
+            metavar="NAME[=FILE]", help="Also as junit, markdown, …: print or write. Repeatable."
+        ),
     ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""

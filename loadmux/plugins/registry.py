@@ -40,7 +40,9 @@ BUILT_IN: dict[Group, frozenset[str]] = {
         )
     ),
     "rules": frozenset(RULES),
-    "reporters": frozenset({"terminal", "json", "junit", "html"}),
+    "reporters": frozenset(
+        ("terminal", "json", "junit", "html", "markdown", "github", "csv", "ndjson", "hgrm")
+    ),
 }
 """Names that the language has, or that it reserves."""
 

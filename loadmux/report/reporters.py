@@ -1,4 +1,6 @@
-"""Reporters of plugins: `--report NAME` prints what one makes of a run, `NAME=FILE` writes it.
+"""Reporters: `--report NAME` prints what one makes of a run, `NAME=FILE` writes it.
+
+Those of BUILT_IN come with loadmux, others from plugins.
 
 They are found, loaded and their files tried before anything is sent: nobody waits for a long run to
 learn of a misspelt name.
@@ -6,8 +8,10 @@ learn of a misspelt name.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from loadmux.errors import UsageError
@@ -15,23 +19,41 @@ from loadmux.language.nodes import suggestion
 from loadmux.plugins.contracts import Plugin, told
 from loadmux.plugins.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable
+from loadmux.report.markdown import SUMMARY
 from loadmux.report.model import Report
 
 STANDARD_OUTPUT = "-"
+BUILT_IN = {"junit": "loadmux.report.junit", "markdown": "loadmux.report.markdown"}
+"""The modules whose `render` they are, imported when they are asked for."""
 
 Render = Callable[[Report], str | bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """A reporter that was asked for; `file` None: it prints."""
+    """A reporter that was asked for; `file` None: it prints. `plugin` None: it is loadmux's own.
 
-    plugin: Plugin
+    `added`: what it makes goes to the end of the file.
+    """
+
+    plugin: Plugin | None
     render: Render
     file: Path | None
+    added: bool = False
 
     def deliver(self, report: Report, write: Callable[[str], object]) -> None:
         """Print with `write`, or write the file. Raises UsageError and OSError."""
+        made = self._made(report)
+        if self.file is not None:
+            with self.file.open("ab" if self.added else "wb") as file:
+                file.write(made.encode() if isinstance(made, str) else made)
+        else:
+            text = made if isinstance(made, str) else made.decode(errors="replace")
+            write(text if text.endswith("\n") else f"{text}\n")
+
+    def _made(self, report: Report) -> str | bytes:
+        if self.plugin is None:
+            return self.render(report)
         try:
             made = self.render(report)
         except Exception as error:
@@ -39,32 +61,33 @@ class Reporter:
         if not isinstance(made, str | bytes):
             kind = type(made).__name__
             raise UsageError(f"plugin {self.plugin}: it returned {kind!r}, not a text or bytes")
-        if self.file is not None:
-            self.file.write_bytes(made.encode() if isinstance(made, str) else made)
-        else:
-            text = made if isinstance(made, str) else made.decode(errors="replace")
-            write(text if text.endswith("\n") else f"{text}\n")
+        return made
 
 
 def chosen(words: Sequence[str]) -> list[Reporter]:
     """What `--report` options ask for. Raises UsageError."""
     registry = Registry()
-    found = []
-    for word in words:
-        name, equals, file = word.partition("=")
-        if name not in registry.names("reporters"):
-            hint = suggestion(name, registry.names("reporters"), "installed are")
-            none = hint if hint else "; none is installed"
-            raise UsageError(f"--report: no reporter is called {name!r}{none}")
-        file = "" if file == STANDARD_OUTPUT else file
-        if equals and not file and word != f"{name}={STANDARD_OUTPUT}":
-            raise UsageError(f"--report: {word!r} names no file; write {name}=FILE, or {name}")
-        try:
-            render: Render = registry.reporter(name)
-        except PluginError as error:
-            raise UsageError(f"--report: {error}") from None
-        if file:
-            check_writable(file)
-        plugin = registry.used["reporters", name]
-        found.append(Reporter(plugin, render, Path(file) if file else None))
-    return found
+    return [_chosen(word, registry) for word in words]
+
+
+def _chosen(word: str, registry: Registry) -> Reporter:
+    name, equals, file = word.partition("=")
+    known = [*BUILT_IN, *(n for n in registry.names("reporters") if n not in BUILT_IN)]
+    if name not in known:
+        hint = suggestion(name, known, "there are")
+        raise UsageError(f"--report: no reporter is called {name!r}{hint}")
+    file = "" if file == STANDARD_OUTPUT else file
+    if equals and not file and word != f"{name}={STANDARD_OUTPUT}":
+        raise UsageError(f"--report: {word!r} names no file; write {name}=FILE, or {name}")
+    summary = os.environ.get(SUMMARY) if name == "markdown" and not equals else None
+    if file or summary:
+        check_writable(file or summary or "")
+    place = Path(file or summary or "") if file or summary else None
+    if name in BUILT_IN:
+        render: Render = import_module(BUILT_IN[name]).render
+        return Reporter(None, render, place, added=bool(summary))
+    try:
+        render = registry.reporter(name)
+    except PluginError as error:
+        raise UsageError(f"--report: {error}") from None
+    return Reporter(registry.used["reporters", name], render, place)

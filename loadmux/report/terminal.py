@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -192,11 +193,11 @@ def _thresholds(page: _Page, results: Sequence[ThresholdResult]) -> None:
         word = "met" if result.met else "crossed"
         page.line(
             "  ", ("✓" if result.met else "✗", style), " ", _padded(text, width), "  ",
-            (word.ljust(7), style), "  ", _measured(result),
+            (word.ljust(7), style), "  ", measured(result),
         )  # fmt: skip
 
 
-def _measured(result: ThresholdResult) -> str:
+def measured(result: ThresholdResult) -> str:
     """The measured value in the unit that the threshold speaks of."""
     measured = result.measured
     if measured is None:
@@ -301,6 +302,20 @@ def _padded(text: str, width: int) -> str:
 
 
 # --- faults -------------------------------------------------------------------------------------
+
+
+def faults_as_text(part: ScenarioReport, groups: Sequence[FaultGroup]) -> list[str]:
+    """Lines with these faults of a scenario, each with its first examples, for other reporters."""
+    file = StringIO()
+    page = _Page(Console(file=file, color_system=None, highlight=False))
+    names = _names(part.targets)
+    for group in groups:
+        told = _Told(group, part.stats.consequences)
+        page.line(f"{group.kind} at step '{group.step}': {figures.plural(group.count, 'time')}")
+        _examples(page, group, EXAMPLES_IN_FULL[0], group.count, names)
+        if told.followed:
+            _followed(page, told)
+    return file.getvalue().splitlines()
 
 
 def _faults(page: _Page, report: Report) -> None:
