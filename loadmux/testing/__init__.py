@@ -1,6 +1,7 @@
-"""Contract tests for plugins, and for pollers: what loadmux's own parts are tested with.
+"""For tests: contracts that plugins and pollers must keep, and the pytest plugin (`pytest_plugin`).
 
-Call them from a test of your own, whatever runs it; each raises AssertionError with what is wrong:
+Call the checks from a test of your own, whatever runs it; each raises AssertionError with what is
+wrong:
 
     from loadmux.testing import check_framer, check_forms
     from shouter import FRAMER
@@ -13,11 +14,15 @@ Call them from a test of your own, whatever runs it; each raises AssertionError 
         check_forms("shout", FRAMER, payloads=["hi"], replies=["HI"], wrong=["[1]"])
 """
 
-from loadmux.testing.framers import check_framer
-from loadmux.testing.pollers import POLLER_CHECKS, check_poller
-from loadmux.testing.reporters import check_reporter
-from loadmux.testing.rules import check_rule
-from loadmux.testing.scenarios import check_forms, check_step
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadmux.testing.framers import check_framer
+    from loadmux.testing.pollers import POLLER_CHECKS, check_poller
+    from loadmux.testing.reporters import check_reporter
+    from loadmux.testing.rules import check_rule
+    from loadmux.testing.scenarios import check_forms, check_step
 
 __all__ = [
     "POLLER_CHECKS",
@@ -28,3 +33,19 @@ __all__ = [
     "check_rule",
     "check_step",
 ]
+MODULES = {
+    "POLLER_CHECKS": "pollers",
+    "check_forms": "scenarios",
+    "check_framer": "framers",
+    "check_poller": "pollers",
+    "check_reporter": "reporters",
+    "check_rule": "rules",
+    "check_step": "scenarios",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Imported when it is asked for: pytest loads the plugin in every session that has loadmux."""
+    if name not in MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{MODULES[name]}"), name)

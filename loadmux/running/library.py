@@ -1,0 +1,125 @@
+"""Runs scenarios from a program: a script, a notebook, a test, also in a thread.
+
+    import loadmux
+
+    report = loadmux.run("scenarios/parts.yaml", target="tcp://127.0.0.1:8000", users=50)
+    report.assert_passed()
+
+Nothing is printed and no signal handler is installed. Ctrl-C (KeyboardInterrupt) ends the run, its
+processes included.
+"""
+
+from __future__ import annotations
+
+import io
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from os import PathLike, fspath
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from loadmux.language.loading import Bundle, load_all
+from loadmux.language.scenario import Overrides
+from loadmux.measuring.verdict import ExitCode
+from loadmux.report import terminal
+from loadmux.report.model import Progress, Report
+from loadmux.running import run as running
+from loadmux.running.catalog import find, models
+from loadmux.running.run import Settings
+
+ScenarioLike = str | PathLike[str] | Mapping[str, Any]
+NAMELESS = "scenario"
+
+
+@dataclass(frozen=True)
+class RunReport(Report):
+    """A finished run. `str()` is the report as the terminal shows it."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check held and every threshold was met."""
+        return self.verdict.code is ExitCode.PASS
+
+    def assert_passed(self) -> None:
+        """Raise AssertionError with the report, evidence included, unless the run passed."""
+        if not self.passed:
+            raise AssertionError(f"{self.verdict.reason}\n\n{self}")
+
+    def __str__(self) -> str:
+        file = io.StringIO()
+        terminal.render(self, Console(file=file, color_system=None, highlight=False))
+        return file.getvalue()
+
+
+def run(
+    scenario: ScenarioLike | Sequence[ScenarioLike],
+    *,
+    target: str | Mapping[str, str] | None = None,
+    reply: str | Mapping[str, str] | None = None,
+    users: int | None = None,
+    spawn_rate: str | float | None = None,
+    run_time: str | float | None = None,
+    iterations: int | None = None,
+    rate: str | float | None = None,
+    thresholds: Sequence[str] = (),
+    seed: int | None = None,
+    fault: str | None = None,
+    workers: int = 1,
+    poller: str | None = None,
+    show: Callable[[Progress], None] | None = None,
+) -> RunReport:
+    """Run one scenario, or several beside each other, to a verdict.
+
+    A scenario is the path of a file (YAML or Python), the name of a bundled one, or a mapping with
+    the keys of a file. `target` and `reply` are one word, or one for each name of a target.
+    `run_time` is in seconds, or a text such as "10s"; `rate` and `spawn_rate` are a number a
+    second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
+    bundled target lie. `workers` is the number of generator processes. `show` is called a few times
+    a second with how the run goes.
+
+    A server that is wrong, unreachable or slow does not raise: the report's verdict says it. Raises
+    loadmux.errors.LoadmuxError where nothing can be run: ScenarioErrors for mistakes in a scenario,
+    UsageError for arguments, TargetFailed for a bundled target that does not start.
+    """
+    every = [scenario] if isinstance(scenario, str | PathLike | Mapping) else list(scenario)
+    overrides = Overrides(
+        target=_words(target),
+        reply=_words(reply),
+        users=users,
+        spawn_rate=_rate(spawn_rate),
+        run_time=f"{run_time}s" if isinstance(run_time, int | float) else run_time,
+        iterations=iterations,
+        seed=seed,
+        thresholds=tuple(thresholds),
+        rate=_rate(rate),
+    )
+    loaded = load_all([_source(one) for one in every], overrides, models=models())
+    if fault is not None:
+        loaded = running.lying(loaded, fault)
+    names = [one.path for one in loaded]
+    settings = Settings(
+        workers, poller, lambda seed: shlex.join(["loadmux", "run", *names, "--seed", str(seed)])
+    )
+    report = running.run(loaded, settings, show or (lambda progress: None))
+    return RunReport(**{one.name: getattr(report, one.name) for one in fields(Report)})
+
+
+def _source(scenario: ScenarioLike) -> Any:
+    """What `load_all` reads. Raises UsageError where there is no such file."""
+    if isinstance(scenario, Mapping):
+        text = yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True)
+        return Bundle(NAMELESS, text, None)
+    return find(fspath(scenario))
+
+
+def _words(given: str | Mapping[str, str] | None) -> tuple[str, ...]:
+    if isinstance(given, Mapping):
+        return tuple(f"{name}={word}" for name, word in given.items())
+    return () if given is None else (given,)
+
+
+def _rate(given: str | float | None) -> str | None:
+    return f"{given}/s" if isinstance(given, int | float) else given

@@ -1,0 +1,102 @@
+"""The pytest plugin: scenario files as tests, and fixtures that start a server and load it.
+
+- `*.loadmux.yaml` files are collected, an item each. A server that is wrong, or too slow for a
+  threshold, fails the item; a run that says nothing of it (inconclusive, nobody reached, a mistake
+  in the file) is an error. `--loadmux-target URL` overrides the targets of all of them.
+- `loadmux_run(scenario, …)` takes what `loadmux.run` does and returns its report.
+- `loadmux_server(model, …)` starts a bundled target, `loadmux_server([command, …])` a server of
+  your own, with `{port}` where the port is to stand; it returns the URL. Both end with the test.
+
+pytest loads this in every session where loadmux is installed, so nothing else of loadmux is
+imported before it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from loadmux.running.library import RunReport
+
+SUFFIX = ".loadmux.yaml"
+OPTION = "--loadmux-target"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("loadmux").addoption(
+        OPTION, metavar="URL", help=f"The target of all *{SUFFIX} files, instead of their own."
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> ScenarioFile | None:
+    if not file_path.name.endswith(SUFFIX):
+        return None
+    found: ScenarioFile = ScenarioFile.from_parent(parent, path=file_path)
+    return found
+
+
+class ScenarioFile(pytest.File):
+    """A scenario file: one item."""
+
+    def collect(self) -> Iterator[ScenarioItem]:
+        yield ScenarioItem.from_parent(self, name=self.path.name.removesuffix(SUFFIX))
+
+
+class NotJudged(Exception):
+    """The run says nothing of the server; `str()` is the report."""
+
+
+class ScenarioItem(pytest.Item):
+    """Runs the file in its setup, where a failure counts as an error of the test."""
+
+    report: RunReport | None = None
+
+    def setup(self) -> None:
+        import loadmux
+        from loadmux.errors import LoadmuxError
+        from loadmux.measuring.verdict import ExitCode
+
+        try:
+            self.report = loadmux.run(self.path, target=self.config.getoption(OPTION))
+        except LoadmuxError as error:
+            raise NotJudged(str(error)) from None
+        if self.report.verdict.code not in (ExitCode.PASS, ExitCode.FAIL, ExitCode.THRESHOLD):
+            raise NotJudged(str(self.report))
+
+    def runtest(self) -> None:
+        assert self.report is not None
+        self.report.assert_passed()
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, AssertionError | NotJudged):
+            return str(excinfo.value) if self.report is None else str(self.report)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.name
+
+
+@pytest.fixture
+def loadmux_run() -> Callable[..., RunReport]:
+    """`loadmux.run`: the report of a scenario, which may be a path or a mapping."""
+    import loadmux
+
+    return loadmux.run
+
+
+@pytest.fixture
+def loadmux_server() -> Iterator[Callable[..., str]]:
+    """Starts servers that end with the test; the function returns where one listens, as a URL."""
+    from loadmux.testing.servers import start
+
+    with ExitStack() as stack:
+
+        def started(server: str | Sequence[str], **options: Any) -> str:
+            return stack.enter_context(start(server, **options))
+
+        yield started
