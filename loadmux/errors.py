@@ -111,6 +111,7 @@ class Kind(StrEnum):
     CROSSTALK = "crosstalk"
     SURPLUS = "surplus"
     MISMATCH = "mismatch"
+    CHECK = "check"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ MEANINGS = {
     Kind.CROSSTALK: "bytes that belong to another socket",
     Kind.SURPLUS: "bytes that nobody asked for",
     Kind.MISMATCH: "another reply than the right one",
+    Kind.CHECK: "a check in the scenario's code found it wrong",
 }
 
 

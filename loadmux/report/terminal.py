@@ -404,7 +404,8 @@ def _examples(
 
 def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     page.line("    ", evidence.message)
-    where = f"user {evidence.user}, iteration {evidence.iteration}, socket '{evidence.socket}'"
+    where = f"user {evidence.user}, iteration {evidence.iteration}"
+    where += f", socket '{evidence.socket}'" if evidence.socket else ""
     where += f" to '{target}'" if target is not None else ""
     page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
     if evidence.belongs_to is not None:

@@ -10,9 +10,10 @@ The function runs on loadmux's own loop, as one iteration of one user, by the sa
 and checks as YAML. What it asks for is compiled when it is first asked for, and kept.
 
 A fault of the target ends the iteration, whatever the function catches: each later await raises it
-again, and it is raised once more when the function returns. Any other exception of the function is
-a mistake of the scenario: the iteration ends as after a fault, the error is counted and reported
-with its place, the target is not blamed, and the run is no pass.
+again, and it is raised once more when the function returns. `user.fail(TEXT)`, and an
+AssertionError that the function raises, are such faults, of the kind `check`. Any other exception
+of the function is a mistake of the scenario: the iteration ends as after a fault, the error is
+counted and reported with its place, the target is not blamed, and the run is no pass.
 
 Nothing else that can be awaited works here (asyncio, trio): it would wait for a loop that does not
 run. It raises RuntimeError at that line.
@@ -38,7 +39,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter
 from types import coroutine
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, TypeVar, Unpack
 
 from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.rules import Rule
@@ -47,7 +48,7 @@ from loadmux.driver.connection import Connection, Plan, name_owed
 from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
-from loadmux.errors import DriverFault, Fault, ScriptFailed
+from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
 from loadmux.language import usercode
 from loadmux.language.scenario import (
     Answer,
@@ -459,6 +460,15 @@ class User:
         caller = sys._getframe(1)
         return self._promise(self._branches(branches, (caller.f_code.co_filename, caller.f_lineno)))
 
+    def fail(self, text: str) -> NoReturn:
+        """Say that the target is wrong: a fault of the kind `check`, which ends the iteration.
+
+        Raises it.
+        """
+        caller = sys._getframe(1)
+        self._over = self._over or wrong(f"{caller.f_code.co_filename}:{caller.f_lineno}", text)
+        raise self._over
+
     # --- within ---------------------------------------------------------------------------------
 
     def _promise(self, work: Coroutine[Any, Any, Result]) -> Coroutine[Any, Any, Result]:
@@ -557,11 +567,18 @@ class User:
             if isinstance(error, RuntimeError) and NO_LOOP in str(error):
                 error = RuntimeError(ASYNCIO).with_traceback(error.__traceback__)
             caller = None if where is None else f"{where[0]}:{where[1]}"
-            self._over = usercode.failed(error, self._folder, caller)
+            failed = usercode.failed(error, self._folder, caller)
+            checked = isinstance(error, AssertionError)
+            self._over = wrong(failed.where, failed.what) if checked else failed
             raise self._over from None
 
 
 Result = TypeVar("Result")
+
+
+def wrong(where: str, text: str) -> Fault:
+    """What the author's code at `FILE:LINE` found wrong with the target."""
+    return Fault(Evidence(Kind.CHECK, f"{where}: {text}"))
 
 
 def claim(task: VirtualUser, connection: Connection) -> None:

@@ -527,3 +527,63 @@ def test_two_projects_with_modules_of_one_name(
     words = ("--target", "tcp://127.0.0.1:9")
     done = loadmux("check", project / "calls.yaml", other / "calls.yaml", *words, cwd=ROOT)
     assert (done.code, done.err) == (0, "")
+
+
+# --- checks of the author's own -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [[], ["--workers", "2"]])
+@pytest.mark.parametrize(
+    ("check", "told"),
+    [
+        ('assert reply == b"other", "it is " + reply.decode()', "AssertionError: it is hello"),
+        ('user.fail(f"no {reply.decode()}")', "no hello"),
+        ("await user.together(other(user, reply))", "AssertionError: it is hello"),
+        ('[user.fail("no hello") for _ in [1] if reply]', "no hello"),
+    ],
+)
+def test_a_check_that_fails_is_the_targets_fault(
+    check: str, told: str, words: list[str], tmp_path: Path
+) -> None:
+    path = write(tmp_path, f'reply = await user["main"].exchange("hello")\n{check}')
+    path.write_text(
+        path.read_text()
+        + "\nasync def other(user: User, reply: bytes) -> None:\n"
+        + '    assert reply == b"other", "it is " + reply.decode()\n'
+    )
+    done = echoed(path, tmp_path, *words)
+    assert done.code == 1, done.out
+    (group,) = done.told["faults"]
+    assert (group["kind"], group["step"], group["count"]) == ("check", "call #1", 6)
+    assert re.fullmatch(rf".*/talk\.py:\d+: {re.escape(told)}", group["examples"][0]["message"])
+    assert done.told["script_errors"] == []
+    assert done.told["iterations"] == 0
+
+
+def test_a_check_cannot_be_caught(tmp_path: Path) -> None:
+    body = """
+        try:
+            user.fail("wrong")
+        except Exception:
+            pass
+        try:
+            await user["main"].exchange("hello")
+        except Exception:
+            pass
+    """
+    done = echoed(write(tmp_path, body), tmp_path)
+    assert done.code == 1
+    assert [(one["kind"], one["count"]) for one in done.told["faults"]] == [("check", 6)]
+    assert done.told["exchanges"]["count"] == 0
+
+
+def test_a_check_in_before_is_tried_again_with_a_growing_pause(tmp_path: Path) -> None:
+    path = write(tmp_path, 'await user["main"].exchange("hello")', "before=login, run_time='500ms'")
+    text = path.read_text()
+    login = "async def login(user: User) -> None:\n    assert False\n\n"
+    path.write_text(text.replace("@scenario", login + "@scenario", 1))
+    done = echoed(path, tmp_path)
+    assert done.code == 1, done.out
+    (group,) = done.told["faults"]
+    assert group["kind"] == "check"
+    assert 2 <= group["count"] < 20
