@@ -30,12 +30,15 @@ BUILT_IN: dict[Group, frozenset[str]] = {
             *("line", "delimiter", "length_prefix", "fixed", "until_close", "max"),
             *("text", "hex", "base64", "file", "random", "repeat", "times", "join", "frame"),
             *("regex", "rule", "reply", "length", "until", "closed", "reset", "silence", "body"),
+            *("int", "varint", "sized", "checked", "pick", "weights", "of"),
+            *("bytes", "order", "adjust", "digits", "check"),
         )
     ),
     "steps": frozenset(
         (
             *("send", "expect", "connect", "half_close", "close", "reset", "stop_reading"),
             *("resume_reading", "wait", "repeat", "for", "set", "together", "barrier", "call"),
+            "include",
             *("name", "on", "within", "pieces", "gap", "save", "do", "weight"),
         )
     ),
