@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from loadmux.checking import checksums
 from loadmux.checking.framing import Framing
 from loadmux.plugins.formulas import decimal
 from loadmux.plugins.payloads import (
     Checked,
+    Coded,
     Data,
     Framed,
     Joined,
@@ -106,21 +107,23 @@ def constant(payload: Payload) -> bytes | None:
         case Framed(inner, framing):
             body = constant(inner)
             return None if body is None else framing.encode(body)
-        case Number(value) | Varint(value):
-            number = constant_number(value)
-            return None if number is None else payload.encode(number)
-        case Sized(inner) | Checked(inner):
-            body = constant(inner)
-            return None if body is None else payload.encode(body)
+        case Number() | Varint() | Sized() | Checked():
+            return coded(payload, constant)
     return None
 
 
-def constant_number(value: int | Text) -> int | None:
-    """The number, None where it is not known. Raises ValueError where it is none."""
-    if isinstance(value, int):
-        return value
-    found = constant(value)
-    return None if found is None else decimal(found)
+def coded(payload: Coded, of: Callable[[Payload], bytes | None]) -> bytes | None:
+    """Its bytes, where `of` knows those of what is in it, else None.
+
+    Raises ValueError where they cannot be made.
+    """
+    if isinstance(payload, Sized | Checked):
+        body = of(payload.payload)
+        return None if body is None else payload.encode(body)
+    if isinstance(payload.value, int):
+        return payload.encode(payload.value)
+    written = of(payload.value)
+    return None if written is None else payload.encode(decimal(written))
 
 
 def spoken_in(payload: Payload | None) -> Iterator[Spoken]:

@@ -159,6 +159,10 @@ class Names:
                 return text
         return found + text[end:]
 
+    def _of_environment(self, written: str) -> bool:
+        """Whether it names a variable of the environment; a feeder called so comes first."""
+        return ENV not in self.feeders and _ENVIRONMENT.fullmatch(written) is not None
+
     def _environment(self, where: Position, written: str) -> str:
         """The value of `env.NAME` or `env.NAME:-default`."""
         match = _ENVIRONMENT.fullmatch(written)
@@ -178,7 +182,7 @@ class Names:
         if not match[2]:
             message = "'${' without '}'; write ${NAME}, or $${ for a literal '${'"
             self._mistakes.add(where, message)
-        elif _ENVIRONMENT.fullmatch(name) and ENV not in self.feeders:
+        elif self._of_environment(name):
             return self._environment(where, name)
         elif column and (re.fullmatch(r"\w+", column[2]) or self._has(column[1], column[2])):
             self._column(where, column[1], column[2])
@@ -195,7 +199,7 @@ class Names:
 
     def _formula(self, where: Position, written: str, sent: bool) -> Variable | Formula:
         def named(name: str) -> Term:
-            if _ENVIRONMENT.fullmatch(name) and ENV not in self.feeders:
+            if self._of_environment(name):
                 return self._environment(where, name)
             if column := _COLUMN.fullmatch(name):
                 self._column(where, column[1], column[2])
@@ -204,7 +208,7 @@ class Names:
             return Variable(name)
 
         try:
-            formulas.parse(written, Variable)
+            formulas.parse(written, Variable)  # names in what is malformed are told no mistakes of
             term = formulas.parse(written, named)
         except ValueError as error:
             shown = quoted("${" + written + "}")

@@ -11,7 +11,7 @@ from loadmux.language.nodes import escaped, kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Type, Words, Writing
 from loadmux.language.yamltree import Node, ScalarNode
-from loadmux.plugins.formulas import Formula
+from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import ALPHABETS, Text
 from loadmux.units import quoted
 
@@ -22,9 +22,8 @@ def written_text(text: Text) -> str:
     )
 
 
-def _name(part: Any) -> str:
-    name: str = part.written if isinstance(part, Formula) else part.name
-    return name
+def _name(part: Variable | Formula) -> str:
+    return part.written if isinstance(part, Formula) else part.name
 
 
 class Value(Type):

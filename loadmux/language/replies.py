@@ -263,7 +263,8 @@ class AnyReply(payloads.AnyPayload):
         payloads.forms_in(s, payloads.EXPECTED)
         exact = {"description": "Exactly this text.", "type": "string", **text}
         exact |= {"pattern": patterns.text(), "patternErrorMessage": patterns.REPLACED}
-        forms = [form for form in self.forms.values() if form.name not in ("random", "pick")]
+        never = payloads.NOT_IN[payloads.EXPECTED]
+        forms = [form for form in self.forms.values() if form.name not in never]
         word = {"description": told, "enum": words}
         return [word, exact, self.mapping_schema(s, forms)]
 

@@ -223,6 +223,10 @@ class StepStats:
         """Those whose every check held."""
         return self.histogram.count + self.untimed
 
+    def rate(self, duration: float) -> float:
+        """Right ones a second in so many seconds, 0 in none."""
+        return self.right / duration if duration > 0 else 0.0
+
     @property
     def count(self) -> int:
         """Attempts: those that were right and those that were not."""

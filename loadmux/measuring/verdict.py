@@ -366,7 +366,7 @@ def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | No
     if row is None:
         return None
     if threshold.metric == "rate":
-        return row.right / duration if row.right and duration > 0 else None
+        return row.rate(duration) or None
     return _time(row.histogram, threshold) if row.histogram.count else None
 
 

@@ -12,8 +12,7 @@ from typing import ClassVar, Literal
 
 from loadmux.checking import checksums, varints
 from loadmux.checking.framing import Framing
-from loadmux.plugins.formulas import Formula as Formula
-from loadmux.plugins.formulas import Variable as Variable
+from loadmux.plugins.formulas import Formula, Variable
 
 ALPHABETS = {
     "digits": string.digits,

@@ -219,7 +219,7 @@ def _scenario(part: ScenarioReport) -> dict[str, Any]:
 
 def _exchanges(stats: Stats, duration: float) -> dict[str, Any]:
     total = stats.total
-    return {"count": total.count, "errors": stats.errors, "rate": _rate(total, duration)}
+    return {"count": total.count, "errors": stats.errors, "rate": total.rate(duration)}
 
 
 def _users(stats: Stats) -> dict[str, int]:
@@ -232,7 +232,7 @@ def _row(row: StepStats, duration: float) -> dict[str, Any]:
         "kind": row.kind,
         "count": row.count,
         "errors": row.errors,
-        "rate": _rate(row, duration),
+        "rate": row.rate(duration),
         "latency": _latency(row.histogram),
         "service": None if row.service is None else _latency(row.service),
     }
@@ -264,10 +264,6 @@ def _phase(phase: PhaseReport) -> dict[str, Any]:
         "iterations": stats.iterations,
         "dropped": stats.dropped,
     }
-
-
-def _rate(row: StepStats, duration: float) -> float:
-    return row.right / duration if duration > 0 else 0.0
 
 
 def _latency(histogram: Histogram) -> dict[str, float] | None:

@@ -15,7 +15,6 @@ from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.model import Report, ScenarioReport
 
-SUMMARY = "GITHUB_STEP_SUMMARY"
 PLAIN = figures.plain_for("utf-8")
 SIGNS = {ExitCode.PASS: "✅", ExitCode.INCONCLUSIVE: "⚠️", ExitCode.INTERRUPTED: "⚠️"}
 HEADINGS = ("step", "count", "rate", "errors", "p50", "p95", "p99", "max")
@@ -85,7 +84,8 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[s
 
 def _row(row: StepStats, duration: float) -> tuple[str, ...]:
     """`-` where there is no sample."""
-    rate = figures.rate(row.right / duration) if row.right and duration > 0 else "-"
+    per_second = row.rate(duration)
+    rate = figures.rate(per_second) if per_second else "-"
     times = [*map(row.histogram.percentile, SHARES), row.histogram.high]
     shown = map(figures.time, times) if row.histogram.count else ["-"] * len(times)
     return (_text(row.name), f"{row.count:,}", rate, f"{row.errors:,}", *shown)

@@ -19,10 +19,11 @@ from loadmux.language.nodes import suggestion
 from loadmux.plugins.contracts import Plugin, told
 from loadmux.plugins.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable
-from loadmux.report.markdown import SUMMARY
 from loadmux.report.model import Report
 
 STANDARD_OUTPUT = "-"
+SUMMARY = "GITHUB_STEP_SUMMARY"
+"""Names the file that GitHub Actions shows on the page of a job."""
 BUILT_IN = {"junit": "loadmux.report.junit", "markdown": "loadmux.report.markdown"}
 """The modules whose `render` they are, imported when they are asked for."""
 
@@ -80,9 +81,10 @@ def _chosen(word: str, registry: Registry) -> Reporter:
     if equals and not file and word != f"{name}={STANDARD_OUTPUT}":
         raise UsageError(f"--report: {word!r} names no file; write {name}=FILE, or {name}")
     summary = os.environ.get(SUMMARY) if name == "markdown" and not equals else None
-    if file or summary:
-        check_writable(file or summary or "")
-    place = Path(file or summary or "") if file or summary else None
+    written = file or summary
+    if written:
+        check_writable(written)
+    place = Path(written) if written else None
     if name in BUILT_IN:
         render: Render = import_module(BUILT_IN[name]).render
         return Reporter(None, render, place, added=bool(summary))

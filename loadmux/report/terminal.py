@@ -70,6 +70,17 @@ def render(report: Report, console: Console, quiet: bool = False) -> None:
     _ending(page, report)
 
 
+def as_text(report: Report) -> str:
+    """What `render` prints, as into a file."""
+    file = StringIO()
+    render(report, _plain_console(file))
+    return file.getvalue()
+
+
+def _plain_console(file: StringIO) -> Console:
+    return Console(file=file, color_system=None, highlight=False)
+
+
 class _Page:
     """Prints lines made of (text, style) parts, safe for the console's encoding."""
 
@@ -131,7 +142,7 @@ def _summary(page: _Page, report: Report) -> None:
     )
     _schedules(page, report.parts)
     total = measured_by(stats)
-    per_second = figures.rate(_per_second(total, report.duration))
+    per_second = figures.rate(total.rate(report.duration))
     errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
     page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
 
@@ -173,10 +184,6 @@ def _scenarios(page: _Page, parts: Sequence[ScenarioReport]) -> None:
             "" if number else "scenarios", part.label, f" ({part.scenario.path}){did}, ",
             (word.lower(), style),
         )  # fmt: skip
-
-
-def _per_second(row: StepStats, duration: float) -> float:
-    return row.right / duration if duration > 0 else 0.0
 
 
 # --- thresholds ---------------------------------------------------------------------------------
@@ -252,7 +259,7 @@ def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
     mark = " (receive)" if row.kind == "receive" and row.name == row.of else ""
     cells = [page.plain(row.name + mark), f"{row.count:,}", "-", f"{row.errors:,}"]
     if row.right:
-        cells[2] = figures.rate(_per_second(row, duration))
+        cells[2] = figures.rate(row.rate(duration))
     return cells + _times(page, row.histogram)
 
 
@@ -278,7 +285,7 @@ def _phase_cells(page: _Page, phase: PhaseReport) -> list[str]:
     if total.histogram.count:
         found = map(total.histogram.percentile, (0.5, 0.99))
         times = [page.plain(figures.time(time)) for time in found]
-    rate = figures.rate(_per_second(total, phase.duration)) if total.right else "-"
+    rate = figures.rate(total.rate(phase.duration)) if total.right else "-"
     errors, dropped = f"{phase.stats.errors:,}", f"{phase.stats.dropped:,}"
     name = page.plain(phase.name)
     return [name, f"{total.count:,}", rate, errors, *times, dropped, phase.load]
@@ -307,7 +314,7 @@ def _padded(text: str, width: int) -> str:
 def faults_as_text(part: ScenarioReport, groups: Sequence[FaultGroup]) -> list[str]:
     """Lines with these faults of a scenario, each with its first examples, for other reporters."""
     file = StringIO()
-    page = _Page(Console(file=file, color_system=None, highlight=False))
+    page = _Page(_plain_console(file))
     names = _names(part.targets)
     for group in groups:
         told = _Told(group, part.stats.consequences)

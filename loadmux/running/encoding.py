@@ -15,9 +15,10 @@ from time import time
 
 from loadmux import units
 from loadmux.driver.user import VirtualUser
+from loadmux.language import contents
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, decimal
-from loadmux.plugins.payloads import Checked, Coded, Number, Payload, Picked, Sized, Text, Varint
+from loadmux.plugins.payloads import Coded, Number, Payload, Picked, Text, Varint
 from loadmux.running.frame_steps import Place
 from loadmux.running.steps import Render
 
@@ -40,13 +41,7 @@ LATER: dict[str, Render] = {
 def constant(payload: Coded, of: Callable[[Payload], bytes | None]) -> bytes | None:
     """The bytes, if they are always the same; None too where there are none."""
     try:
-        if isinstance(payload, Sized | Checked):
-            body = of(payload.payload)
-            return None if body is None else payload.encode(body)
-        if isinstance(payload.value, int):
-            return payload.encode(payload.value)
-        written = of(payload.value)
-        return None if written is None else payload.encode(decimal(written))
+        return contents.coded(payload, of)
     except ValueError:
         return None
 

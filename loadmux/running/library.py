@@ -11,15 +11,14 @@ processes included.
 
 from __future__ import annotations
 
-import io
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Any
 
 import yaml
-from rich.console import Console
 
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Overrides
@@ -49,9 +48,7 @@ class RunReport(Report):
             raise AssertionError(f"{self.verdict.reason}\n\n{self}")
 
     def __str__(self) -> str:
-        file = io.StringIO()
-        terminal.render(self, Console(file=file, color_system=None, highlight=False))
-        return file.getvalue()
+        return terminal.as_text(self)
 
 
 def run(
@@ -107,7 +104,7 @@ def run(
     return RunReport(**{one.name: getattr(report, one.name) for one in fields(Report)})
 
 
-def _source(scenario: ScenarioLike) -> Any:
+def _source(scenario: ScenarioLike) -> Path | Bundle:
     """What `load_all` reads. Raises UsageError where there is no such file."""
     if isinstance(scenario, Mapping):
         text = yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True)

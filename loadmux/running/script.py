@@ -283,7 +283,7 @@ class _Compiler:
         return FromIntendedStart.of(operation, self.stats.row(operation.name))
 
     def _perform(self, step: Performed) -> Timed:
-        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
+        self._at(step, step.sockets)
         return form_steps.Perform(
             step.name,
             step.sockets,
@@ -323,7 +323,7 @@ class _Compiler:
         return Answers(name, self.stats)
 
     def _exchange(self, step: Exchange) -> Timed:
-        self.place, self.sockets = frame_steps.Place(step.where, step.name), step.sockets
+        self._at(step, step.sockets)
         timeout = step.within or self.scenario.timeout
         message = None if step.send is None else self._message(step.send, step)
         if step.expect is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from loadmux.checking.framing import line
 from loadmux.checking.recognition import LONGEST, Owner, Recognized, Shape
 from loadmux.checking.rules import rule
-from loadmux.plugins.formulas import Formula
+from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (
     Data,
     Framed,
@@ -20,7 +20,6 @@ from loadmux.plugins.payloads import (
     Random,
     Repeated,
     Text,
-    Variable,
 )
 from loadmux.running.frame_steps import unframed
 from loadmux.running.recognizing import Shapes

@@ -20,7 +20,8 @@ from loadmux.language.scenario import (
     Url,
 )
 from loadmux.measuring.stats import Stats
-from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text, Variable
+from loadmux.plugins.formulas import Variable
+from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text
 from loadmux.running import steps
 from loadmux.running.script import compile_scenario
 

@@ -44,7 +44,8 @@ from loadmux.language.scenario import (
     WasReset,
 )
 from loadmux.measuring.thresholds import Threshold
-from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text, Variable
+from loadmux.plugins.formulas import Variable
+from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text
 
 TARGET = "target: {bundled: epoll}\n"
 MODELS = ("select", "poll", "epoll", "selectors", "threads")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from commands import run
+from commands import Done, run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,39 +123,47 @@ def test_mistakes(step: str, told: str) -> None:
     assert only.where.line == 3
 
 
+def ran(folder: Path, text: str, *words: str) -> Done:
+    """A scenario with this rest of its text, run."""
+    (folder / "s.yaml").write_text(TARGET + text)
+    return run(folder / "s.yaml", *words, folder=folder)
+
+
 def test_names_of_version_1_keep_their_meaning(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(
-        f"{TARGET}variables: {{now: then, worker: bee}}\n"
+    done = ran(
+        tmp_path,
+        "variables: {now: then, worker: bee}\n"
         "steps:\n"
         '  - {send: "${now} ${worker}", expect: then bee}\n'
         "  - set: {connection: mine}\n"
-        '  - {send: "${connection}", expect: mine}\n'
+        '  - {send: "${connection}", expect: mine}\n',
     )
-    done = run(tmp_path / "s.yaml", folder=tmp_path)
     assert done.code == 0, done.out + done.err
 
 
 def test_what_is_picked_comes_from_the_seed_and_recurs(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(
-        f"{TARGET}seed: 7\n"
+    done = ran(
+        tmp_path,
+        "seed: 7\n"
         "steps:\n"
         "  - set: {id: {random: 5, of: digits}, word: {pick: [a, {hex: 62}], weights: [1, 3]}}\n"
         '  - {send: {sized: {join: [{int: "${id}", bytes: 4}, "${word}"]}, bytes: 2},'
         ' expect: {sized: {join: [{int: "${id}", bytes: 4}, "${word}"]}, bytes: 2}}\n'
         '  - {send: {checked: "${connection}-${worker}", check: crc16_modbus}, expect: "${sent}"}\n'
-        "load: {users: 6, iterations: 3}\n"
+        "load: {users: 6, iterations: 3}\n",
+        "--workers",
+        "2",
     )
-    done = run(tmp_path / "s.yaml", "--workers", "2", folder=tmp_path)
     assert done.code == 0, done.out + done.err
 
 
 def test_a_number_that_grows_too_large_ends_the_run_and_blames_nobody(tmp_path: Path) -> None:
-    (tmp_path / "s.yaml").write_text(
-        f"{TARGET}steps:\n"
+    done = ran(
+        tmp_path,
+        "steps:\n"
         "  - set: {n: '${iteration + 255}'}\n"
         "  - {send: {int: '${n}', bytes: 1}, expect: reply}\n"
-        "load: {iterations: 3}\n"
+        "load: {iterations: 3}\n",
     )
-    done = run(tmp_path / "s.yaml", folder=tmp_path)
     assert done.code not in (0, 1), done.out + done.err
     assert "1 byte hold" in done.out + done.err

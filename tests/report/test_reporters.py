@@ -158,9 +158,14 @@ load: {users: 2, iterations: 3}
 """
 
 
-def test_reports_are_written_beside_the_terminals(tmp_path: Path) -> None:
-    file = tmp_path / "s.yaml"
+def written(folder: Path) -> Path:
+    file = folder / "s.yaml"
     file.write_text(SCENARIO)
+    return file
+
+
+def test_reports_are_written_beside_the_terminals(tmp_path: Path) -> None:
+    file = written(tmp_path)
     made = tmp_path / "made.xml"
     done = loadmux(
         "run", file, "--fault", "flip:1", "--report", f"junit={made}", "--report", "markdown"
@@ -174,8 +179,7 @@ def test_reports_are_written_beside_the_terminals(tmp_path: Path) -> None:
 
 
 def test_markdown_is_added_to_the_summary_of_a_github_job(tmp_path: Path) -> None:
-    file, summary = tmp_path / "s.yaml", tmp_path / "summary.md"
-    file.write_text(SCENARIO)
+    file, summary = written(tmp_path), tmp_path / "summary.md"
     summary.write_text("before\n")
     env = {"GITHUB_STEP_SUMMARY": str(summary)}
     done = loadmux("run", file, "--report", "markdown", env=env)
@@ -185,8 +189,7 @@ def test_markdown_is_added_to_the_summary_of_a_github_job(tmp_path: Path) -> Non
 
 
 def test_a_report_that_cannot_be_written_is_told_before_the_run(tmp_path: Path) -> None:
-    file = tmp_path / "s.yaml"
-    file.write_text(SCENARIO)
+    file = written(tmp_path)
     done = loadmux("run", file, "--report", f"junit={tmp_path}/nowhere/made.xml")
     assert done.code == 2
     assert "No such directory" in done.err
