@@ -54,8 +54,9 @@ class Peer:
 
     `label` names it in reports: the socket's name and the user's number. `unanswered` are the
     messages that have no answer yet, the oldest first. `ending`: a reply said that the connection
-    ends with it. `spoke`: bytes that were sent, not by `exchange`, since the server last said
-    anything; `silent`: by a rule it never will. `owed` is there once it was cut off in a wait.
+    ends with it. `opening`: what comes first on it is under way. `spoke`: bytes that were sent, not
+    by `exchange`, since the server last said anything; `silent`: by a rule it never will. `owed` is
+    there once it was cut off in a wait.
 
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
@@ -84,6 +85,7 @@ class Peer:
         "name",
         "number",
         "opened_at",
+        "opening",
         "owed",
         "paused",
         "payload",
@@ -113,6 +115,7 @@ class Peer:
         self.endpoint = endpoint
         self.name = name
         self.number = 0
+        self.opening = False
         self.user = user
         self.sock: socket.socket | None = None
         self.turn = 0

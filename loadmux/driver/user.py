@@ -48,7 +48,9 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What every user does. `last_rows[i]` is the row that a late surplus on socket i is for."""
+    """What every user does. `last_rows[i]` is the row that a late surplus on socket i is for,
+    `on_connect[i]` what comes first on each of its connections.
+    """
 
     before: Sequence[Operation]
     steps: Sequence[Operation]
@@ -59,6 +61,7 @@ class Script:
     timeout: float
     on_error: str
     seed: int
+    on_connect: Sequence[Sequence[Operation]] = ()
 
 
 @dataclass(slots=True)
@@ -318,6 +321,29 @@ class VirtualUser(Task):
         return True
 
     async def connect(self, connection: Connection, timeout: float | None = None) -> float:
+        """Connect and record it, then prepare the connection; the seconds the former took.
+
+        Raises Fault.
+        """
+        took = await self._connect(connection, timeout)
+        if self.script.on_connect and not connection.opening:
+            await self._open(connection)
+        return took
+
+    async def _open(self, connection: Connection) -> None:
+        """Carry out the socket's `on_connect`; a fault in it is the iteration's.
+
+        `opening` stays set after a fault, until what came of it is over. Raises Fault.
+        """
+        place = self.connections.index(connection)
+        connection.opening = True
+        await walk(self, self.script.on_connect[place])
+        connection.opening = False
+        if not connection.connected:
+            text = "the connection ended with what 'on_connect' did on it"
+            raise connection.fault(Kind.CLOSED, text)
+
+    async def _connect(self, connection: Connection, timeout: float | None) -> float:
         """Connect and record it; the seconds it took. Raises Fault."""
         control, url = self.control, connection.endpoint.url
         try:
@@ -370,7 +396,7 @@ class VirtualUser(Task):
         if control.given_up:
             self.loop.stop()
             return False
-        slowly = slowly or refused or fault.evidence.step == "connect"
+        slowly = slowly or refused or fault.evidence.step == "connect" or self._opening
         return await self._recover(slowly, fault.evidence)
 
     async def _script_failed(self, error: ScriptFailed) -> bool:
@@ -399,7 +425,14 @@ class VirtualUser(Task):
     async def _begin_anew(self, first: Evidence | None) -> None:
         """Drop all sockets, after a fault or not; `before` runs again, where there is one."""
         await drop(self, self.connections, partial(self._found_beside, first), first)
+        for connection in self.connections:
+            connection.opening = False
         self.prepared = not self.script.before
+
+    @property
+    def _opening(self) -> bool:
+        """Whether a connection failed in its `on_connect`, which would be tried again at once."""
+        return any(one.opening for one in self.connections)
 
     def _note_refusal(self, fault: Fault) -> None:
         """Nobody listens for the datagrams of a socket, as far as is known yet."""
@@ -477,6 +510,19 @@ class VirtualUser(Task):
         if going:
             await sleep_until(self, perf_counter() + QUIET)
             await close(self, going, self.script.timeout, self._found_late)
+
+
+async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
+    """Steps within a step; a fault bears the name of the innermost one."""
+    for operation in steps:
+        try:
+            await operation.run(user)
+        except Fault as fault:
+            fault.evidence.step = fault.evidence.step or operation.name
+            raise
+        except Interrupted:
+            name_owed(user.connections, operation.name)
+            raise
 
 
 def swapped(first: Evidence, label: str, other: Evidence) -> bool:

@@ -6,17 +6,16 @@ import re
 from pathlib import Path
 from typing import Any
 
-from loadmux.language import nodes, patterns, usercode
+from loadmux.language import connecting, nodes, patterns, usercode
 from loadmux.language.names import SENT
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.numbers import written_text
 from loadmux.language.patterns import portable, whole
 from loadmux.language.payloads import PAYLOAD, PLAIN, AnyPayload, bounded
 from loadmux.language.reading import NO_STEP, Reading
-from loadmux.language.references import Reference
+from loadmux.language.references import NAME, Reference
 from loadmux.language.scenario import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.shapes import Form, Forms
-from loadmux.language.sockets import NAME
 from loadmux.language.types import (
     Constant,
     Duration,
@@ -309,6 +308,7 @@ class BarrierName(Label):
         if r.together:
             message = "a 'barrier' cannot stand in a branch of 'together': the whole user waits"
             r.add(node.where, message)
+        connecting.refuse(r, node.where, "a 'barrier' cannot stand in it")
         return super().read(r, node, what)
 
 

@@ -29,6 +29,8 @@ from loadmux.language.scenario import (
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
     """Walk `before`, `steps` (twice if repeated: sockets outlive an iteration) and `after`."""
+    for socket in scenario.sockets:
+        _Flow(mistakes).walk(socket.on_connect)
     flow = _Flow(mistakes)
     flow.walk(scenario.before)
     flow.walk(scenario.steps)

@@ -36,6 +36,7 @@ _ENVIRONMENT = re.compile(r"env\.([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL
 class _Use:
     where: Position
     name: str
+    anytime: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Names:
     """The names known so far; all is called in the order of the steps.
 
     `incomplete`: something that may define names could not be read; an unknown one proves nothing.
-    `feeders` maps each to its columns, None where a mistake hides them.
+    `feeders` maps each to its columns, None where a mistake hides them. `anytime`: what is read now
+    may be carried out at any time, so whatever the file defines may have a value.
     """
 
     def __init__(self, mistakes: Mistakes) -> None:
@@ -64,7 +66,7 @@ class Names:
         self._loops: set[str] = set()
         self._branches: dict[str, Position] = {}
         self._unknown: list[_Use] = []
-        self.incomplete = False
+        self.incomplete = self.anytime = False
 
     def give_up(self) -> None:
         """From here on unknown names are no mistakes: see `incomplete`."""
@@ -236,7 +238,7 @@ class Names:
             message = f"{quoted('${' + name + '}')} is set in another branch, which runs at the"
             self._mistakes.add(where, f"{message} same time (line {line}); it has no value yet")
         elif name not in (*BUILT_INS, *LATER) and name not in self._known:
-            self._unknown.append(_Use(where, name))
+            self._unknown.append(_Use(where, name, self.anytime))
 
     def _column(self, where: Position, feeder: str, column: str) -> None:
         """`${feeder.column}`; feeders are all known before the first step."""
@@ -263,6 +265,8 @@ class Names:
         everything = [*self._known, *BUILT_INS, *self.lists, *columns]
         for use in self._unknown:
             name = quoted("${" + use.name + "}")
+            if use.anytime and use.name in self._defined:
+                continue
             if use.name in self._defined:
                 line = self._defined[use.name].line
                 message = f"{name} has no value yet here; it is set only later, at line {line}"

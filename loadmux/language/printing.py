@@ -19,7 +19,9 @@ from loadmux.language.references import ALL, group_of
 from loadmux.language.scenario import Scenario, Socket
 from loadmux.language.types import Writing
 
-DEEP = frozenset({"variables", "sockets", "before", "steps", "after", "phases", "do", "together"})
+DEEP = frozenset(
+    {"variables", "sockets", "before", "steps", "after", "phases", "do", "together", "on_connect"}
+)
 """Keys whose values are written line by line."""
 
 IMPLIED = "# and 'errors == 0', for no threshold counts the errors of the run"

@@ -29,7 +29,8 @@ class Reading:
     `unruled`: targets whose reply rule nobody knows. `wire`, `targets`: of the step's sockets.
     `sent`: `${sent}` has a value here, `sends` is what it is. `row_names`: what the report calls
     the steps on sockets, `untimed` what the others are called. `complete`: every step could be
-    read, so that no other name exists. `together`: a branch is being read.
+    read, so that no other name exists. `together`: a branch is being read. `row_prefix` begins the
+    rows of steps that are given no name.
     `including`: the files whose steps are being read, `included` is how many there were so far.
     """
 
@@ -53,6 +54,7 @@ class Reading:
         self.untimed: set[str] = set()
         self.complete = True
         self.together = False
+        self.row_prefix = ""
         self.steps = 0
         self.including: list[str] = []
         self.included = 0

@@ -15,6 +15,8 @@ from loadmux.units import quoted
 
 ALL = "all"
 DEFAULT = "main"
+NAME = re.compile(r"[\w.-]+")
+"""How sockets are called."""
 
 _MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
 
@@ -49,7 +51,8 @@ class Sockets:
     """The declared sockets; `known` is False where a mistake hides some: none is unknown then.
 
     `targets` are the names of what they may connect to, None where a mistake hides them.
-    `doubtful` are those whose framing is written, but wrong.
+    `doubtful` are those whose framing is written, but wrong. `own` is the only one that the steps
+    which are read now may use, those of its `on_connect`.
     """
 
     def __init__(self, mistakes: Mistakes) -> None:
@@ -57,6 +60,7 @@ class Sockets:
         self.targets: Collection[str] | None = None
         self.known = True
         self.doubtful: set[str] = set()
+        self.own: Reference | None = None
         self._mistakes = mistakes
         self._places: dict[str, tuple[int, ...]] = {}
         self._groups: set[str] = set()
@@ -74,6 +78,10 @@ class Sockets:
             self._groups.add(name)
             self.flat += [dataclasses.replace(socket, name=f"{name}[{i}]") for i in range(count)]
         self._places[name] = tuple(range(begin, len(self.flat)))
+
+    def places(self, name: str) -> tuple[int, ...]:
+        """Of a declared socket or group."""
+        return self._places[name]
 
     def declare_again(self, flat: Sequence[Socket]) -> None:
         """The sockets of a scenario that was loaded before."""
@@ -131,6 +139,8 @@ class Sockets:
         name = text(self._mistakes, node, what)
         if name is None or not self.known:
             return None
+        if self.own is not None:
+            return self._own(node, name, self.own)
         if name == ALL:
             return Reference(tuple(range(len(self.flat))), name)
         if name in self._places:
@@ -140,6 +150,13 @@ class Sockets:
             return self._member(node, member[1], int(member[2]), name)
         hint = suggestion(name, [*self._places, ALL], "sockets are")
         self._mistakes.add(node.where, f"unknown socket {quoted(name)}{hint}")
+        return None
+
+    def _own(self, node: Node, name: str, own: Reference) -> Reference | None:
+        if name == own.label:
+            return own
+        message = f"the steps of 'on_connect' are for the socket {quoted(own.label)} alone"
+        self._mistakes.add(node.where, f"{message}, not {quoted(name)}")
         return None
 
     def _member(self, node: Node, group: str, number: int, name: str) -> Reference | None:
@@ -155,6 +172,8 @@ class Sockets:
 
     def default(self) -> Reference | None:
         """What a step without `on` means: `main`, or the only socket or group; None if neither."""
+        if self.own is not None:
+            return self.own
         if DEFAULT in self._places:
             return Reference(self._places[DEFAULT], DEFAULT)
         if len(self._places) == 1:

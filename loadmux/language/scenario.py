@@ -319,7 +319,8 @@ class Socket:
     """Options of one socket; buffers in bytes, `linger` in seconds, None = the kernel's default.
 
     `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
-    `written` is the value of `framing` as the file has it, where it is a plugin's.
+    `written` is the value of `framing` as the file has it, where it is a plugin's. `on_connect`
+    are steps of this socket, carried out on each of its connections before anything else.
     """
 
     name: str
@@ -329,6 +330,7 @@ class Socket:
     source: str | None = None
     linger: float | None = None
     framing: Framing | None = None
+    on_connect: tuple[Step, ...] = ()
     to: str = ""
     tls: Tls | None = None
     written: object = field(default=None, compare=False)
@@ -476,8 +478,10 @@ class Scenario:
 
     @property
     def every_step(self) -> Iterator[Step]:
-        """`before`, `steps` and `after`, nested steps included."""
-        return flat((*self.before, *self.steps, *self.after))
+        """Those of `on_connect`, `before`, `steps` and `after`, nested steps included."""
+        for socket in self.sockets:
+            yield from flat(socket.on_connect)
+        yield from flat((*self.before, *self.steps, *self.after))
 
     @property
     def datagrams(self) -> frozenset[int]:

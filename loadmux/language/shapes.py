@@ -8,7 +8,8 @@ several keys and means one thing by each. What is unknown is told with what was 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -96,6 +97,12 @@ class Fields:
             return declared.default
         found = declared.type.read(self._r, entry.value, f"'{key}'")
         return declared.default if found is None else found
+
+    def without(self, keys: Collection[str]) -> Fields:
+        """The same mapping, with these keys left for later."""
+        found = copy(self)
+        found._entries = {key: one for key, one in self._entries.items() if key not in keys}
+        return found
 
     def where_of(self, key: str) -> Position:
         """The place of a key that is there."""

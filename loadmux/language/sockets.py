@@ -8,7 +8,6 @@ scenario are absolute paths, which every generator process reads again.
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,15 @@ from typing import Any
 
 from loadmux.driver.tls import BadFile, check_server_name, client_context
 from loadmux.errors import Position
-from loadmux.language import nodes
+from loadmux.language import connecting, nodes
 from loadmux.language.framings import FRAMING, plugin_of
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.patterns import portable, whole
 from loadmux.language.reading import Reading
-from loadmux.language.references import ALL, DEFAULT, group_of
+from loadmux.language.references import ALL, DEFAULT, NAME, Reference, group_of
 from loadmux.language.scenario import Socket, Tls
 from loadmux.language.shapes import Fields, Key, Keys, Needs
+from loadmux.language.steps import DO, Steps
 from loadmux.language.types import (
     Boolean,
     Choice,
@@ -45,7 +45,8 @@ from loadmux.units import quoted
 MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
-NAME = re.compile(r"[\w.-]+")
+CONNECTING = ("on_connect",)
+"""Options that are read once the socket is declared."""
 ADDRESS = r"^[0-9A-Fa-f:.]+(?:%[^/]+)?(?:/[0-9.]+)?$"
 
 
@@ -172,12 +173,18 @@ class SocketOptions(Keys):
             "to": one.to if named else None,
             "count": len(every) if one.name != name else None,
             **({} if one.written is None else {"framing": one.written}),
+            "on_connect": _written_steps(name, one, w),
         }
         found = {
             name: special[name] if name in special else key.of(one, w)
             for name, key in self.keys.items()
         }
         return {name: value for name, value in found.items() if value is not None}
+
+
+def _written_steps(name: str, one: Socket, w: Writing) -> object:
+    within = replace(w, sockets=lambda places: name, own=True)
+    return DO.write(one.on_connect, within) if one.on_connect else None
 
 
 # fmt: off
@@ -205,6 +212,20 @@ OPTIONS = SocketOptions("a socket", (
         examples=("sockets: {main: {linger: 1s}}\n"
             "steps: [{send: hello, expect: reply}, {close: main}]",)),
     Key("framing", FRAMING, "Where a message ends, for `frame` and `regex`."),
+    Key("on_connect", Steps(needed=False), "Steps that are carried out on each new connection of"
+        " this socket, before anything else on it: a PROXY header, a login, a handshake. They are"
+        " for this socket alone (no `on`), and have rows of their own; their time is in no other"
+        " step's latency. A fault in them is a fault of the iteration. They may use whatever the"
+        " file gives a name.",
+        default=(),
+        examples=("sockets:\n"
+            "  main:\n"
+            "    on_connect:\n"
+            '      - {name: login, send: "login ${user}", expect: reply}\n'
+            "steps:\n"
+            "  - {send: hello, expect: reply}\n"
+            "  - {close: main}\n"
+            "  - {send: hello again, expect: reply}  # on a new connection, after another login",)),
     Key("tls", TLS, "Options of TLS, for targets that speak it: `tls://` ones, and bundled ones"
         " with `tls: true`.",
         examples=("target: {bundled: epoll, tls: true}",
@@ -325,7 +346,7 @@ def _optioned(r: Reading, key: str, where: Position, node: Node) -> None:
     if isinstance(node, MappingNode):
         fields = Fields(r, node, OPTIONS.what, OPTIONS.keys)
         _check_to(r, fields.node("to"), name, node.where)
-        found = OPTIONS.all(r, fields)
+        found = OPTIONS.all(r, fields.without(CONNECTING))
         count = found.pop("count")
         framing = fields.node("framing")
         if framing is not None and plugin_of(r, framing) is not None:
@@ -340,8 +361,26 @@ def _optioned(r: Reading, key: str, where: Position, node: Node) -> None:
             r.add(node.where, f"{message}; write {{nodelay: false}} or nothing")
         _check_to(r, None, name, node.where)
     found["to"] = found.get("to") or _only_target(r)
-    if name is not None:
-        r.sockets.declare(name, Socket(name, **found), count)
+    if name is None:
+        return
+    r.sockets.declare(name, Socket(name, **found), count)
+    if isinstance(node, MappingNode):
+        _prepare(r, name, fields)
+
+
+def _prepare(r: Reading, name: str, fields: Fields) -> None:
+    """Read what is for the connections of a socket that is declared by now."""
+    if not any(key in fields for key in CONNECTING):
+        return
+    places = r.sockets.places(name)
+    own = Reference(places, name)
+    with connecting.reading(r, Reference(places[:1], name)):
+        target = r.sockets.flat[places[0]].to
+        r.targets = [target]
+        steps = fields.get("on_connect")
+    for place in own.sockets:
+        mine = connecting.moved(steps or (), place)
+        r.sockets.flat[place] = replace(r.sockets.flat[place], on_connect=mine)
 
 
 def _check_to(r: Reading, node: Node | None, name: str | None, where: Position) -> None:

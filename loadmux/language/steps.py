@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from loadmux.errors import Position
-from loadmux.language import actions, included, nodes, plugged
+from loadmux.language import actions, connecting, included, nodes, plugged
 from loadmux.language.contents import spoken_in
 from loadmux.language.hints import meant
 from loadmux.language.nodes import kind_of
@@ -25,6 +25,7 @@ from loadmux.language.scenario import (
     Answer,
     Barrier,
     Call,
+    Closed,
     Exchange,
     Expect,
     For,
@@ -37,6 +38,7 @@ from loadmux.language.scenario import (
     Step,
     Together,
     Wait,
+    WasReset,
     flat,
 )
 from loadmux.language.shapes import Fields, Key, Needs, present
@@ -48,6 +50,8 @@ from loadmux.units import quoted
 
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
 """Keys that can define names, by themselves or by what is in them."""
+NOT_OPENING = frozenset({"connect", "close", "reset"})
+"""Actions that make no sense on a connection that is only just made."""
 
 
 class Steps(Type):
@@ -189,7 +193,7 @@ def _on(r: Reading, fields: Fields, send: Node | None = None) -> Reference | Non
 
 
 def _name(r: Reading, fields: Fields, default: str, *, on_sockets: bool) -> str:
-    name: str = fields.get("name") or default
+    name: str = fields.get("name") or r.row_prefix + default
     (r.row_names if on_sockets else r.untimed).add(name)
     return name
 
@@ -208,6 +212,8 @@ def _exchange(r: Reading, fields: Fields, action: Action, number: int) -> Step |
         r.sent = False
         expect = None if reply is None else Expect(reply, save)
     within = fields.get("within")
+    if expect is not None and isinstance(expect.reply, Closed | WasReset):
+        connecting.refuse(r, fields.where_of("expect"), "an end cannot be expected in it")
     _check_forms(r, fields, send, expect)
     both = "send" in fields and "expect" in fields
     kind = "exchange" if both else action.name
@@ -243,6 +249,8 @@ def _on_sockets(r: Reading, fields: Fields, action: Action, number: int) -> Step
     label = "" if reference is None else f" {reference.label}"
     name = _name(r, fields, f"{action.name}{label} #{number}", on_sockets=True)
     kind = cast(SocketAction, action.name)
+    if kind in NOT_OPENING:
+        connecting.refuse(r, fields.where_of(kind), f"{quoted(kind)} cannot stand in it")
     if reference is None:
         return None
     return OnSockets(fields.where, name, kind, reference.sockets, within)
@@ -494,6 +502,10 @@ class OneStep(Type):
                 message = f"'{action.name}' names its sockets itself; write '{action.name}: SOCKET'"
                 message += " without 'on'"
             r.add(entry.where, message)
+        if r.sockets.own is not None and "on" in fields and "on" in action.takes:
+            own = quoted(r.sockets.own.label)
+            message = f"the steps of 'on_connect' are for the socket {own} alone; leave 'on' out"
+            r.add(fields.where_of("on"), message)
         if "send" in fields:
             GAP.check(r, fields)
 
@@ -546,7 +558,7 @@ class OneStep(Type):
         within = KEYS["within"]
         match step:
             case Exchange(send=send, expect=expect):
-                found = {"on": KEYS["on"].of(step, w)}
+                found = {"on": _written_on(step, w)}
                 if send is not None:
                     found["send"] = KEYS["send"].type.write(send.payload, w)
                     found["pieces"] = KEYS["pieces"].of(send, w)
@@ -559,7 +571,7 @@ class OneStep(Type):
                 return {action: ON.write(sockets, w), "within": within.of(step, w)}
             case Performed(plugin=plugin, written=written):
                 return {
-                    **{plugin: written, "on": KEYS["on"].of(step, w)},
+                    **{plugin: written, "on": _written_on(step, w)},
                     "within": within.of(step, w),
                 }
             case For(variable=variable, values=values, do=do):
@@ -573,6 +585,10 @@ class OneStep(Type):
         value = getattr(step, type(step).__match_args__[2])
         needs = {key: KEYS[key].of(step, w) for key in action.needs}
         return {action.name: action.type.write(value, w), **needs}
+
+
+def _written_on(step: Exchange | Performed, w: Writing) -> object:
+    return None if w.own else KEYS["on"].of(step, w)
 
 
 STEP = OneStep()

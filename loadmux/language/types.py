@@ -55,9 +55,13 @@ class Schemas:
 
 @dataclass(frozen=True, slots=True)
 class Writing:
-    """What writing depends on besides the values: how sockets are called, by their places."""
+    """What writing depends on besides the values: how sockets are called, by their places.
+
+    `own`: steps are for one socket alone, and do not say which.
+    """
 
     sockets: Callable[[Sequence[int]], object] = list
+    own: bool = False
 
 
 class Type:

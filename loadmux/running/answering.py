@@ -76,6 +76,10 @@ class Answers:
 def kinds(scenario: Scenario) -> dict[str, str]:
     """The kind of each bare `expect` of the file, by the step's name."""
     walk = _Walk()
+    for socket in scenario.sockets:
+        opening = _Walk()
+        opening.through(socket.on_connect)
+        walk.kinds.update(opening.kinds)
     for steps in (scenario.before, scenario.steps, scenario.after):
         walk.through(steps)
     return walk.kinds

@@ -221,6 +221,7 @@ class _Compiler:
     def script(self) -> Script:
         scenario = self.scenario
         return Script(
+            on_connect=[self._steps(one.on_connect) for one in scenario.sockets],
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),

@@ -25,14 +25,13 @@ from loadmux.driver.connection import (
     Connection,
     Plan,
     await_replies,
-    name_owed,
     readable,
 )
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.peer import TRY, Owed
 from loadmux.driver.poller import READ
-from loadmux.driver.user import Operation, VirtualUser
+from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.language.scenario import SocketAction
 from loadmux.running.answering import Answers
@@ -639,19 +638,6 @@ class Wait:
     async def run(self, user: VirtualUser) -> None:
         await sleep_until(user, perf_counter() + self.draw(user))
         await user.give_way()
-
-
-async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
-    """Steps within a step; a fault bears the name of the innermost one."""
-    for operation in steps:
-        try:
-            await operation.run(user)
-        except Fault as fault:
-            fault.evidence.step = fault.evidence.step or operation.name
-            raise
-        except Interrupted:
-            name_owed(user.connections, operation.name)
-            raise
 
 
 @dataclass(slots=True)
