@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from time import perf_counter
 
 from loadmux.driver.connection import Connection
 from loadmux.driver.loop import NEVER, Interrupted, Task, wait_io
@@ -50,6 +51,7 @@ class Branch(VirtualUser):
             parent.variables = {}
         self.variables = parent.variables
         self.iteration = parent.iteration
+        self.waited = 0.0
         self.done = self.started = False
 
     @property
@@ -76,21 +78,27 @@ class Branch(VirtualUser):
 
 
 class _Group:
-    """The branches of one `together`: who still runs, what went wrong first, who has to know."""
+    """The branches of one `together`: who still runs, what went wrong first, who has to know.
+
+    `busy` is how long (seconds) the branch took that took longest, its pauses left out.
+    """
 
     def __init__(self, parent: VirtualUser, count: int) -> None:
         self.parent = parent
         self.running = count
         self.error: Fault | ScriptFailed | None = None
         self.sleeping = False
+        self.busy = 0.0
 
     async def walk(self, branch: Branch, body: Body) -> None:
         branch.started = True
+        began = perf_counter()
         try:
             await body(branch)
         except (Fault, ScriptFailed) as error:
             self.error = self.error or error
         finally:
+            self.busy = max(self.busy, perf_counter() - began - branch.waited)
             self._ended()
 
     def _ended(self) -> None:
@@ -121,6 +129,7 @@ async def together(
     group = _Group(user, len(bodies))
     branches = [_branch(user) for _ in bodies]
     late, user.late = user.late, 0.0
+    began = perf_counter()
     for branch, body in zip(branches, bodies, strict=True):
         branch.late = late  # in open load each branch has a first exchange
         user.loop.spawn(branch, group.walk(branch, body))
@@ -141,6 +150,7 @@ async def together(
         raise group.error
     if interrupted is not None:
         raise interrupted
+    user.waited += max(0.0, perf_counter() - began - group.busy)
     user.spare = [*(user.spare or ()), *branches]
 
 

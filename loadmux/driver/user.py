@@ -103,7 +103,8 @@ class VirtualUser(Task):
 
     `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
     the same number one after the other. `late` is by how many seconds the iteration began after its
-    intended start, until a step has counted it in; always 0 where there is no schedule.
+    intended start, until a step has counted it in; always 0 where there is no schedule. `waited`
+    is for how long (seconds) it has paused because a step said so.
     """
 
     __slots__ = (
@@ -130,6 +131,7 @@ class VirtualUser(Task):
         "started",
         "streak",
         "variables",
+        "waited",
     )
 
     def __init__(self, loop: Loop, control: Control, script: Script, number: int) -> None:
@@ -142,7 +144,7 @@ class VirtualUser(Task):
         self.life = 0
         self.failures = 0
         self.barriers = self.opened = 0
-        self.late = 0.0
+        self.late = self.waited = 0.0
         self.prepared = False
         self.served = False
         self.started = False
@@ -491,6 +493,12 @@ class VirtualUser(Task):
             await wait_io(self)
         self.deadline = NEVER
         self.resting = False
+
+    async def pause(self, seconds: float) -> None:
+        """Wait because a step says so."""
+        began = perf_counter()
+        await sleep_until(self, began + seconds)
+        self.waited += perf_counter() - began
 
     async def give_way(self) -> None:
         """Let the others have a turn now and then: called by steps that may end without waiting."""

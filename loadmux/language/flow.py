@@ -23,6 +23,7 @@ from loadmux.language.scenario import (
     Scenario,
     Step,
     Together,
+    Transaction,
     WasReset,
 )
 
@@ -56,6 +57,8 @@ class _Flow:
                 case For(do=do, values=values):
                     for _ in values[:2]:
                         self.walk(do)
+                case Transaction(do=do):
+                    self.walk(do)
                 case OnSockets(action=action, sockets=sockets):
                     self._ended.difference_update(sockets)
                     if action == "half_close":

@@ -150,13 +150,17 @@ SocketAction = Literal["connect", "half_close", "close", "reset", "stop_reading"
 
 @dataclass(frozen=True, slots=True)
 class OnSockets:
-    """An action on sockets that sends and expects nothing."""
+    """An action on sockets that sends and expects nothing.
+
+    `pending` "drop": a close that does not judge what has come.
+    """
 
     where: Position
     name: str
     action: SocketAction
     sockets: tuple[int, ...]
     within: float | None = None
+    pending: Literal["drop"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,16 @@ class For:
     name: str
     variable: str
     values: tuple[Text, ...]
+    do: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """`do` once, with a row for all of it, `name`; `transaction` is what the file calls it."""
+
+    where: Position
+    name: str
+    transaction: str
     do: tuple[Step, ...]
 
 
@@ -272,14 +286,17 @@ class Performed:
     written: object = field(default=None, compare=False)
 
 
-Step = Exchange | OnSockets | Wait | Repeat | For | Set | Together | Barrier | Call | Performed
+Nesting = Repeat | For | Transaction
+"""Steps that have a list of steps in `do`."""
+
+Step = Exchange | OnSockets | Wait | Nesting | Set | Together | Barrier | Call | Performed
 
 
 def flat(steps: Sequence[Step]) -> Iterator[Step]:
     """All steps in the file's order, nested ones after the one that they are part of."""
     for step in steps:
         yield step
-        if isinstance(step, Repeat | For):
+        if isinstance(step, Nesting):
             yield from flat(step.do)
         elif isinstance(step, Together):
             for branch in step.branches:

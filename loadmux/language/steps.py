@@ -37,18 +37,29 @@ from loadmux.language.scenario import (
     SocketAction,
     Step,
     Together,
+    Transaction,
     Wait,
     WasReset,
     flat,
 )
 from loadmux.language.shapes import Fields, Key, Needs, present
-from loadmux.language.types import Duration, Integer, NewName, Schema, Schemas, Type, Words, Writing
+from loadmux.language.types import (
+    Choice,
+    Duration,
+    Integer,
+    NewName,
+    Schema,
+    Schemas,
+    Type,
+    Words,
+    Writing,
+)
 from loadmux.language.values import plain
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
 from loadmux.measuring.thresholds import CONNECT
 from loadmux.units import quoted
 
-DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together"})
+DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together", "transaction"})
 """Keys that can define names, by themselves or by what is in them."""
 NOT_OPENING = frozenset({"connect", "close", "reset"})
 """Actions that make no sense on a connection that is only just made."""
@@ -253,7 +264,15 @@ def _on_sockets(r: Reading, fields: Fields, action: Action, number: int) -> Step
         connecting.refuse(r, fields.where_of(kind), f"{quoted(kind)} cannot stand in it")
     if reference is None:
         return None
-    return OnSockets(fields.where, name, kind, reference.sockets, within)
+    pending = fields.get("pending")
+    return OnSockets(fields.where, name, kind, reference.sockets, within, pending)
+
+
+def _transaction(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
+    called = fields.get("transaction")
+    name = _name(r, fields, called or f"transaction #{number}", on_sockets=True)
+    (do,) = _needed(r, fields, action)
+    return Transaction(fields.where, name, called, do) if called and do else None
 
 
 def _for(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
@@ -325,9 +344,9 @@ EXCHANGES = (
 # fmt: on
 
 
-def _acts(name: str, told: str, *examples: str) -> Action:
+def _acts(name: str, told: str, *examples: str, takes: tuple[str, ...] = ("within",)) -> Action:
     """An action on sockets that sends and expects nothing."""
-    more: dict[str, Any] = {"takes": ("within",), "build": _on_sockets, "on_sockets": True}
+    more: dict[str, Any] = {"takes": takes, "build": _on_sockets, "on_sockets": True}
     return Action(name, ON, told, cls=OnSockets, examples=examples, **more)
 
 
@@ -339,7 +358,7 @@ ON_SOCKETS = (
         "- {send: hello}\n- {half_close: main}\n- {expect: hello}\n- {expect: closed}"),
     _acts("close", "Close in order, once what the server still sends has been read. What a rule"
         " owes is awaited for the time-out; then comes FIN, and what follows is read to the end.",
-        "- {send: hello, expect: reply}\n- {close: main}"),
+        "- {send: hello, expect: reply}\n- {close: main}", takes=("within", "pending")),
     _acts("reset", "Close with a RST. What came before is judged.",
         "- {send: hello, expect: reply}\n- {reset: main}"),
     _acts("stop_reading", "Let the server's replies pile up in the kernel.",
@@ -365,6 +384,18 @@ OTHERS = (
             '    do: [{send: "a ${colour} balloon", expect: reply}]\n'
             "  - for: {number: [1, 2, 3]}\n"
             '    do: [{send: "number ${number}", expect: reply}]',)),
+    Action("transaction", actions.RowName(also={"not": {"const": CONNECT}}), "A row of its own for"
+        " the steps of `do`, called so: from the first one's begin to the last one's end, less the"
+        " `wait`s. It is in no total; thresholds may name it. A fault in it counts as an error"
+        " of the transaction, too.", cls=Transaction, takes=("do",), needs=("do",),
+        build=_transaction,
+        examples=("steps:\n"
+            "  - transaction: log in\n"
+            "    do:\n"
+            "      - {send: my name, expect: reply}\n"
+            "      - {wait: 5ms}  # not counted\n"
+            "      - {send: my password, expect: reply}\n"
+            'thresholds: ["\'log in\': p(95) < 1s"]',)),
     Action("set", actions.Values(), "Variables from here on.", cls=Set,
         examples=('- set: {greeting: "hello from ${user}"}\n'
             '- {send: "${greeting}", expect: reply}',)),
@@ -408,7 +439,10 @@ MODIFIERS = (
             "- {send: slowly, pieces: each_byte, gap: 1ms, expect: reply}",)),
     Modifier("gap", Duration(), "Pause between the pieces.", default=0.0),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
-    Modifier("do", DO, "The steps that are repeated."),
+    Modifier("do", DO, "The steps that are repeated, or that are one transaction."),
+    Modifier("pending", Choice(("drop",)), "`drop`: what has come and no step has asked for is not"
+        " judged, and what is owed is not awaited: a client that does not wait.",
+        examples=("- {send: hello}\n- {close: main, pending: drop}",)),
     Modifier("on", ON, "Which sockets; with several, the send goes out on every one before the"
         " first reply is awaited. By default `main`, or the only one.", attribute="sockets",
         examples=("sockets: {a: , b: , crowd: {count: 2}}\n"
@@ -568,7 +602,9 @@ class OneStep(Type):
                     found["save"] = KEYS["save"].of(expect, w)
                 return {**found, "within": within.of(step, w)}
             case OnSockets(action=action, sockets=sockets):
-                return {action: ON.write(sockets, w), "within": within.of(step, w)}
+                pending = KEYS["pending"].of(step, w)
+                found = {action: ON.write(sockets, w), "pending": pending}
+                return {**found, "within": within.of(step, w)}
             case Performed(plugin=plugin, written=written):
                 return {
                     **{plugin: written, "on": _written_on(step, w)},

@@ -38,6 +38,10 @@ MEANINGS = {
 }
 
 
+APART = ("receive", "transaction")
+"""Kinds of rows that are in no total: one answers nothing, one is made of others."""
+
+
 def explained(kind: Kind) -> str:
     """`corrupt: bytes of the reply were changed`."""
     return f"{kind}: {MEANINGS[kind]}" if kind in MEANINGS else str(kind)
@@ -51,7 +55,7 @@ def pour(stats: Stats, into: RequestStats, prefix: str = "") -> None:
     for row in rows(stats):
         entry = as_entry(row, into, prefix, now)
         into.entries[(entry.name, entry.method)].extend(entry)
-        if row.kind != "receive":  # it answers nothing, and its time says nothing of a server
+        if row.kind not in APART:
             into.total.extend(entry)
     for group in stats.faults.values():
         row = stats.connects if group.step == "connect" else stats.row(group.step)

@@ -135,10 +135,11 @@ class Histogram:
 class StepStats:
     """One row of the report. `samples` is the batch not folded yet: the hot path appends to it.
 
-    `kind` is exchange (a reply was checked), receive (one that answers no send), send, connect, or
-    other. `step` is the step's name where the row's may say more. `untimed` counts what was right
-    but has no latency (a silence that was kept), `spoilt` those of them that would have one, had
-    the generator not stood still.
+    `kind` is exchange (a reply was checked), receive (one that answers no send), send, connect,
+    transaction (of several steps, whose faults are told at these and counted here again), or other.
+    `step` is the step's name where the row's may say more. `untimed` counts what was right but has
+    no latency (a silence that was kept), `spoilt` those of them that would have one, had the
+    generator not stood still.
 
     `late` are those of `errors` that came to light after their exchange had been counted as right:
     bytes too many at the end of a run.

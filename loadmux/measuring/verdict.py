@@ -337,6 +337,7 @@ def _measured_errors(
         attempts = sum(row.count for row in rows)
         named = {row.name for row in rows}
         errors = sum(group.count for group in groups if group.step in named)
+        errors += sum(row.errors for row in rows if row.kind == "transaction")
     else:
         row = measured_by(stats)
         attempts = row.right + stats.errors

@@ -11,7 +11,8 @@
   faults, those of connects too; `rate`: right ones a second}; receives where nothing is sent.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
   `latency`}; `latency` is null where none was measured. `kind` is `exchange`, `send`, `connect`,
-  `receive` (an `expect` that answered no send: it is in no total) or `other`. A step that was now
+  `receive` (an `expect` that answered no send: it is in no total), `transaction` (in no total, its
+  errors are those of its steps) or `other`. A step that was now
   the one and now the other has a row for each, `NAME` and `NAME (receive)`.
   Under open load `latency` is the response time, from the intended start, and `service` the time
   from the send, in the same shape; `service` is null where the two are one.
@@ -396,7 +397,7 @@ _HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 _LATENCY = _or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT)))
 _ROW = _object(
     name=_TEXT,
-    kind={"enum": ["exchange", "receive", "send", "connect", "other"]},
+    kind={"enum": ["exchange", "receive", "send", "connect", "transaction", "other"]},
     count=_COUNT,
     errors=_COUNT,
     rate=_AMOUNT,

@@ -256,7 +256,8 @@ def _table(page: _Page, table: list[list[str]], spare: Sequence[str], apart: boo
 
 def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
     """A row's figures as text; `-` where there is no sample."""
-    mark = " (receive)" if row.kind == "receive" and row.name == row.of else ""
+    marked = row.kind in ("receive", "transaction") and row.name == row.of
+    mark = f" ({row.kind})" if marked else ""
     cells = [page.plain(row.name + mark), f"{row.count:,}", "-", f"{row.errors:,}"]
     if row.right:
         cells[2] = figures.rate(row.rate(duration))

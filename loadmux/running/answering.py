@@ -29,6 +29,7 @@ from loadmux.language.scenario import (
     Silence,
     Step,
     Together,
+    Transaction,
     WasReset,
 )
 from loadmux.measuring.stats import Stats, StepStats
@@ -104,8 +105,8 @@ class _Walk:
                 self._expect(step)
             case OnSockets(action="close" | "reset", sockets=sockets):
                 self._forget(sockets)
-            case Repeat(do=do) | For(do=do):
-                self.through(do)
+            case Repeat() | For() | Transaction():
+                self.through(step.do)
             case Together(branches=branches):
                 for branch in sorted(branches, key=lambda one: any(map(_waits, one))):
                     self.through(branch)

@@ -22,7 +22,7 @@ from loadmux.checking.verifying import Exact, Verifier
 from loadmux.driver import closing
 from loadmux.driver.connection import Awaited, Connection, await_replies, readable
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import next_turn, sleep_until
+from loadmux.driver.loop import next_turn
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.language.scenario import Url
@@ -116,7 +116,8 @@ class AttentiveWait:
     draw: Callable[[VirtualUser], float]
 
     async def run(self, user: VirtualUser) -> None:
-        until = perf_counter() + self.draw(user)
+        began = perf_counter()
+        until = began + self.draw(user)
         own = [one for one in user.connections if one.task is user]
         sessions = [one for one in own if one.endpoint.unasked is not None]
         while perf_counter() < until:
@@ -125,6 +126,7 @@ class AttentiveWait:
                 await next_turn(user)
             else:
                 await readable(user, listening, until - user.loop.stood)
+        user.waited += perf_counter() - began
         await user.give_way()
 
 
@@ -195,7 +197,7 @@ class AtWork(Running):
             await closing.close(self._user, [connection], self._step.timeout)
 
     async def wait(self, seconds: float) -> None:
-        await sleep_until(self._user, perf_counter() + seconds)
+        await self._user.pause(seconds)
 
     def set(self, name: str, value: bytes) -> None:
         self._user.set(name, value)

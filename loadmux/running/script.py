@@ -47,6 +47,7 @@ from loadmux.language.scenario import (
     Step,
     Target,
     Together,
+    Transaction,
     Uniform,
     Until,
     Url,
@@ -251,7 +252,8 @@ class _Compiler:
                     self._record(name, "connect") if action == "connect" else _unrecorded
                 )
                 timeout = step.within or self.scenario.timeout
-                return steps.OnSockets(name, action, sockets, timeout, record)
+                drop = step.pending == "drop"
+                return steps.OnSockets(name, action, sockets, timeout, record, drop)
             case Wait(name=name, time=time):
                 talk = any(one.unasked is not None for one in self.endpoints)
                 wait = form_steps.AttentiveWait if talk else steps.Wait
@@ -262,6 +264,9 @@ class _Compiler:
                 self._at(step)
                 texts = [self._render(value) for value in values]
                 return steps.For(name, variable, texts, self._steps(do, on_schedule))
+            case Transaction(name=name, do=do):
+                row = self.stats.row_of(name, "transaction")  # before those of its steps
+                return steps.Transaction(name, row, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 self._at(step)
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})

@@ -37,7 +37,6 @@ from collections.abc import (
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, TypeVar, Unpack
 
@@ -45,7 +44,7 @@ from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.rules import Rule
 from loadmux.driver.branch import Branch, together
 from loadmux.driver.connection import Connection, Plan, name_owed
-from loadmux.driver.loop import Interrupted, sleep_until
+from loadmux.driver.loop import Interrupted
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
@@ -494,7 +493,7 @@ class User:
             self._inside.discard(task)
 
     async def _sleep(self, seconds: float) -> None:
-        await sleep_until(self._task, perf_counter() + seconds)
+        await self._task.pause(seconds)
         await self._task.give_way()
 
     async def _barrier(self, name: str) -> None:
@@ -686,9 +685,9 @@ class Sockets:
         """Connect now; otherwise the first use connects."""
         return self._do("connect", name=name, within=within)
 
-    def close(self) -> Coroutine[Any, Any, bytes]:
-        """Close in order; bytes that nobody asked for are a fault."""
-        return self._do("close")
+    def close(self, *, pending: str | None = None) -> Coroutine[Any, Any, bytes]:
+        """Close in order; bytes that nobody asked for are a fault, unless `pending` is "drop"."""
+        return self._do("close", pending=pending)
 
     def half_close(self) -> Coroutine[Any, Any, bytes]:
         """End the sending side."""

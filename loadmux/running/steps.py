@@ -34,6 +34,7 @@ from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.language.scenario import SocketAction
+from loadmux.measuring.stats import StepStats
 from loadmux.running.answering import Answers
 
 PIECES_AT_ONCE = 16
@@ -594,13 +595,17 @@ class AwaitedEnd:
 
 @dataclass(slots=True)
 class OnSockets:
-    """connect, half_close, close, reset, stop_reading, resume_reading."""
+    """connect, half_close, close, reset, stop_reading, resume_reading.
+
+    `drop`: a close that judges nothing.
+    """
 
     name: str
     action: SocketAction
     sockets: tuple[int, ...]
     timeout: float
     record: Record
+    drop: bool = False
 
     async def run(self, user: VirtualUser) -> None:
         connections = [user.connections[index] for index in self.sockets]
@@ -623,6 +628,9 @@ class OnSockets:
         await user.give_way()
 
     async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
+        if self.drop:
+            await closing.drop(user, connections)
+            return
         if self.action == "close":
             await closing.close(user, connections, self.timeout)
             return
@@ -636,7 +644,7 @@ class Wait:
     draw: Callable[[VirtualUser], float]
 
     async def run(self, user: VirtualUser) -> None:
-        await sleep_until(user, perf_counter() + self.draw(user))
+        await user.pause(self.draw(user))
         await user.give_way()
 
 
@@ -662,6 +670,26 @@ class For:
         for value in self.values:
             user.set(self.variable, value(user, "", b""))
             await walk(user, self.do)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """Steps with a row for all of them, where waits do not count; a fault in them counts in it."""
+
+    name: str
+    row: StepStats
+    do: Sequence[Operation]
+
+    async def run(self, user: VirtualUser) -> None:
+        began, waited = perf_counter(), user.waited
+        try:
+            await walk(user, self.do)
+        except Fault as fault:
+            if not fault.evidence.unjudged:
+                self.row.errors += 1
+            raise
+        took = user.loop.since(began) - (user.waited - waited)
+        self.row.samples.append(0.0 if took < 0.0 else took)  # NaN stays what it is
 
 
 @dataclass(slots=True)

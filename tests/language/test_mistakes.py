@@ -13,6 +13,10 @@ from loadmux.language.loading import load
 MODELS = ("select", "poll", "epoll", "selectors", "threads")
 TARGET = "target: tcp://127.0.0.1:9\n"
 STEPS_LINE = "steps: [{send: a}]\n"
+ACTIONS = (
+    "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
+    " for, transaction, set, together, barrier, call"
+)
 
 
 def mistakes_of(text: str) -> list[str]:
@@ -870,9 +874,7 @@ KEYS = [
 STEPS = [
     (
         "",
-        "3:4: a step must be a mapping, not nothing; write 'send: ...' or another of send,"
-        " expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
-        " for, set, together, barrier, call",
+        f"3:4: a step must be a mapping, not nothing; write 'send: ...' or another of {ACTIONS}",
     ),
     ("expect: {until: 5}", "3:21: 'until' must be a text, not the number '5'; write it in quotes"),
     ("expect: {until: {repeat: a, times: 70000}}", "3:21: too large: more than 65536 bytes"),
@@ -896,18 +898,15 @@ STEPS = [
     (
         "send",
         "3:5: a step must be a mapping, not the text 'send'; write 'send: ...' or another of "
-        "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, "
-        "wait, repeat, for, set, together, barrier, call",
+        + ACTIONS,
     ),
     (
         "{}",
-        "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
+        f"3:5: a step needs an action, one of {ACTIONS}",
     ),
     (
         "{on: main}",
-        "3:5: a step needs an action, one of send, expect, connect, half_close, close, "
-        "reset, stop_reading, resume_reading, wait, repeat, for, set, together, barrier, call",
+        f"3:5: a step needs an action, one of {ACTIONS}",
     ),
     (
         "{expct: x}",
@@ -995,7 +994,7 @@ STEPS = [
     ),
     (
         "{send: a, do: []}",
-        "3:15: 'do' belongs to a 'repeat' or a 'for'",
+        "3:15: 'do' belongs to a 'repeat' or a 'for' or a 'transaction'",
     ),
     (
         "{send: a, gap: 1ms}",
