@@ -37,6 +37,7 @@ Usage: loadmux web [SCENARIO...] [OPTIONS]
 
   --target MODEL   a bundled target server in place of the scenario's own
   --host URL       a server of your own, such as tcp://127.0.0.1:7000
+  --command WORDS  starts a server of your own, with {port} where its port stands
   --reply RULE     how the target replies
   --fault NAME     have the bundled target lie
   --poller NAME    how the driver waits
@@ -64,6 +65,12 @@ ReplyOption = Annotated[
 ]
 
 
+CommandOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="WORDS", help="Starts your server: 'python server.py --port {port}'; NAME=..."
+    ),
+]
 VarOption = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Sets one of the file's variables. Repeatable."),
@@ -75,6 +82,7 @@ def run_command(
     context: typer.Context,
     files: Files,
     target: TargetOption = None,
+    command: CommandOption = None,
     reply: ReplyOption = None,
     users: Annotated[
         int | None, typer.Option("-u", "--users", min=1, help="At once; of open load at most.")
@@ -130,6 +138,7 @@ def run_command(
         tuple(threshold or ()),
         rate,
         tuple(var or ()),
+        tuple(command or ()),
     )
     obj: Interrupts = context.obj
     code = run_files(files, overrides, fault, workers, poller, quiet, json_file, report or (), obj)
@@ -140,6 +149,7 @@ def run_command(
 def check(
     files: Files,
     target: TargetOption = None,
+    command: CommandOption = None,
     reply: ReplyOption = None,
     var: VarOption = None,
     shown: Annotated[
@@ -150,7 +160,12 @@ def check(
     from loadmux.cli.reading import check_files
     from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(tuple(target or ()), tuple(reply or ()), variables=tuple(var or ()))
+    overrides = Overrides(
+        tuple(target or ()),
+        tuple(reply or ()),
+        variables=tuple(var or ()),
+        command=tuple(command or ()),
+    )
     if not check_files(files, overrides, shown):
         raise typer.Exit(INVALID)
 

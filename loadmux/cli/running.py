@@ -61,7 +61,7 @@ def run_files(
 def perform(scenarios: Sequence[Scenario], settings: Settings, wanted: Wanted) -> ExitCode:
     """Run, show, report; the exit code."""
     servers = [one for scenario in scenarios for one in scenario.servers.values()]
-    targets = ", ".join(dict.fromkeys(str(one.url or one.bundled) for one in servers))
+    targets = ", ".join(dict.fromkeys(one.called for one in servers))
     names = ", ".join(scenario.name for scenario in scenarios)
     with Aside(sys.stderr) as aside:
         console = Console(file=cast(IO[str], aside), highlight=False)

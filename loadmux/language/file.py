@@ -43,13 +43,14 @@ SCENARIO = Keys("a scenario", (
     Key("description", Prose(), "What it is for.", default="",
         examples=("name: greeting\ndescription: One user says hello.",)),
     Key("target", Targets(), "The server: a URL, {url: URL, reply: RULE}, {bundled: MODEL, reply:"
-        " RULE}, which is started for the run, or names of several: each socket then says with `to`"
-        " which is its own. What else stands beside `bundled` are options of the target's own."
-        " Without it --target must name one.",
+        " RULE} or {command: [WORD, ...]}, which are started for the run, or names of several: each"
+        " socket then says with `to` which is its own. What else stands beside `bundled` are"
+        " options of the target's own. Without it --target must name one.",
         examples=("target: tcp://127.0.0.1:8001\n"
             "steps: [{send: hello, expect: hello}]",
             "target: {bundled: threads, reply: upper}",
             "target: {bundled: thread_pool, workers: 2}",
+            'target: {command: [python, server.py, --port, "{port}"], reply: echo}',
             "target:\n"
             "  front: {bundled: epoll, reply: echo}\n"
             "  cache: {bundled: select, reply: upper}\n"
@@ -161,7 +162,7 @@ class File:
         if "target" in self._fields.meant or not found.judged:
             r.sockets.targets = None
             return found.targets
-        servers = in_force(found.targets, options.targets, options.replies)
+        servers = in_force(found.targets, options)
         check_rules(r.registry, servers, options.replies)
         r.sockets.targets = tuple(servers)
         if not servers:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from loadmux.errors import UsageError
 from loadmux.language import actions, framings, payloads, plugged, replies, steps, yamltext
 from loadmux.language.file import SCENARIO
+from loadmux.language.launching import COMMAND
 from loadmux.language.load import LOAD, PHASE
 from loadmux.language.shapes import Form, Key
 from loadmux.language.sockets import OPTIONS, TLS
@@ -54,6 +55,8 @@ SECTIONS = (
     Section("Scenario", "The top level of a file.", tuple(SCENARIO.keys.values())),
     Section("Target", "A server that is there already.",
         (*AT_URL.keys.values(), RULE.keys["read_size"])),
+    Section("Command", "A target that is a server of your own, started for the run; `reply` is as"
+        " for one that is there already.", COMMAND),
     Section("Feeder", "A variable that is a table, a CSV file with a header: one row a user, the"
         " same one as long as it lives. A text says `${name.column}`.",
         tuple(FEEDER.keys.values())),

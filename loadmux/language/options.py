@@ -6,8 +6,9 @@ Raises UsageError, which names the option: these mistakes have no place in the f
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from loadmux import units
@@ -15,7 +16,7 @@ from loadmux.checking.rules import RULES
 from loadmux.errors import UsageError
 from loadmux.language.names import NAME
 from loadmux.language.nodes import suggestion
-from loadmux.language.scenario import Overrides, Target
+from loadmux.language.scenario import PORT, Command, Overrides, Target
 from loadmux.language.urls import URL_FORMS, parse_url
 from loadmux.measuring import thresholds
 from loadmux.measuring.thresholds import Threshold
@@ -43,6 +44,7 @@ class Options:
     rules: Collection[str]
 
     targets: Mapping[str, Target]
+    commands: Mapping[str, Command]
     replies: Mapping[str, str]
     users: int | None
     spawn_rate: float | None
@@ -59,6 +61,7 @@ def check(overrides: Overrides, models: Collection[str], rules: Collection[str])
         models=models,
         rules=rules,
         targets=by_name(_words(overrides.target), lambda text: checked_target(text, models)),
+        commands=by_name(_words(overrides.command), checked_command),
         replies=by_name(_words(overrides.reply), lambda text: checked_rule(text, rules)),
         users=_at_least("--users", overrides.users, 1),
         spawn_rate=_positive("--spawn-rate", overrides.spawn_rate, units.plain_rate),
@@ -127,6 +130,17 @@ def checked_target(text: str, models: Collection[str]) -> Target:
     return Target(bundled=text)
 
 
+def checked_command(text: str) -> Command:
+    """What `--command` says; raises UsageError."""
+    try:
+        words = tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(f"--command: {quoted(text)}: {str(error).lower()}") from None
+    if not words:
+        raise UsageError("--command: it is empty; write the words of a command")
+    return Command(words)
+
+
 def checked_rule(text: str, rules: Collection[str]) -> str:
     """What `--reply` says; raises UsageError."""
     if text in rules:
@@ -145,17 +159,32 @@ def by_name(words: tuple[str, ...], checked: Callable[[str], T]) -> dict[str, T]
     return found
 
 
-def in_force(
-    file: Mapping[str, Target], line: Mapping[str, Target], replies: Mapping[str, str]
-) -> dict[str, Target]:
+def in_force(file: Mapping[str, Target], line: Options) -> dict[str, Target]:
     """The file's targets with the command line's words in place of theirs. Raises UsageError."""
-    targets = _settled("--target", line, file)
-    rules = _settled("--reply", replies, file)
+    targets = dict(_settled("--target", line.targets, file))
+    for name, command in _settled("--command", line.commands, file).items():
+        if name in targets:
+            raise UsageError("--command: --target names another target; leave one of them out")
+        targets[name] = Target(command=placed(command, file.get(name)))
+    rules = _settled("--reply", line.replies, file)
     found = {
         name: overridden(file.get(name), targets.get(name), rules.get(name))
         for name in (file or targets)
     }
     return {name: target for name, target in found.items() if target is not None}
+
+
+def placed(command: Command, file: Target | None) -> Command:
+    """A command with what the file's target says of where it listens. Raises UsageError."""
+    if file is not None and file.command is not None:
+        command = replace(file.command, words=command.words)
+    elif file is not None and file.url is not None:
+        url = file.url
+        command = replace(command, url=replace(url, port=0) if command.told_port else url)
+    if not (command.told_port or command.fixed):
+        shown = quoted(shlex.join(command.words))
+        raise UsageError(f"--command: {shown} is not told its port; write {PORT} where it stands")
+    return command
 
 
 def _settled(option: str, given: Mapping[str, T], file: Mapping[str, Target]) -> Mapping[str, T]:
@@ -213,4 +242,4 @@ def overridden(file: Target | None, line: Target | None, rule: str | None) -> Ta
     rule = rule or kept or (DEFAULT_RULE if target.bundled else None)
     options = file.options if file is not None and file.bundled == target.bundled else {}
     read_size = None if file is None or target.bundled else file.read_size
-    return Target(target.url, target.bundled, rule, options, read_size)
+    return Target(target.url, target.bundled, rule, options, read_size, target.command)

@@ -9,6 +9,7 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
@@ -369,13 +370,49 @@ class Url:
         return f"{self.scheme}://{host}:{self.port}"
 
 
+PORT = "{port}"
+"""Stands in a command for the port on which its server is to listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A server of the user's own that is started for the run.
+
+    It listens at `url`, by default tcp://127.0.0.1, on `port`, by default a free one, which it is
+    told as PORT in its `words`; the port of `url` is 0 where PORT stands there. It is ready within
+    `ready_within` seconds: it listens, or a line of its output matches `ready`.
+    """
+
+    words: tuple[str, ...]
+    port: int | None = None
+    url: Url | None = None
+    ready: str | None = None
+    ready_within: float = 10.0
+
+    @property
+    def told_port(self) -> bool:
+        """Whether it learns its port from us."""
+        return any(PORT in word for word in self.words)
+
+    @property
+    def fixed(self) -> bool:
+        """Whether it is known beforehand where it will listen."""
+        own = self.url is not None and (bool(self.url.port) or self._own_path)
+        return self.port is not None or own
+
+    @property
+    def _own_path(self) -> bool:
+        return self.url is not None and self.url.scheme == "unix" and PORT not in self.url.path
+
+
 READ_SIZE = "read-size"
 """The option of bundled targets that is `read_size` of others."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Either `url` or `bundled` is set; `options` are the bundled target's own, `--NAME VALUE`.
+    """One of `url`, `bundled` and `command` is set; `options` are the bundled target's own,
+    `--NAME VALUE`.
 
     `read_size`: bytes that the server at `url` reads at a time, None where nobody has said so.
     """
@@ -385,6 +422,14 @@ class Target:
     rule: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
     read_size: int | None = None
+    command: Command | None = None
+
+    @property
+    def called(self) -> str:
+        """What it is called before it is started."""
+        if self.command is not None:
+            return shlex.join(self.command.words)
+        return str(self.url or self.bundled)
 
     @property
     def reads_at_most(self) -> int | None:
@@ -397,6 +442,8 @@ class Target:
         """How it is spoken to, known before it is started."""
         if self.url is not None:
             return self.url.scheme
+        if self.command is not None:
+            return "tcp" if self.command.url is None else self.command.url.scheme
         if self.bundled == "udp":
             return "udp"
         return "tls" if "tls" in self.options else "unix" if "unix" in self.options else "tcp"
@@ -525,7 +572,7 @@ class Overrides:
     """What the command line says instead of the file; None leaves the file's word.
 
     `target` and `reply`: a word for the only target, or several `NAME=WORD`. `variables` are
-    `NAME=VALUE`.
+    `NAME=VALUE`. `command` is as `target`: the words of a command, as a shell has them.
     """
 
     target: str | tuple[str, ...] | None = None
@@ -538,3 +585,4 @@ class Overrides:
     thresholds: tuple[str, ...] = ()
     rate: str | None = None
     variables: tuple[str, ...] = ()
+    command: str | tuple[str, ...] | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
-from loadmux.language import nodes, patterns
+from loadmux.language import launching, nodes, patterns
 from loadmux.language.hints import meant, nearest
 from loadmux.language.nodes import escaped, kind_of, suggestion
 from loadmux.language.options import DEFAULT_RULE, MODEL, ONLY, UNBUNDLED
@@ -19,7 +19,7 @@ from loadmux.language.patterns import LETTERS, any_case, portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.replies import Rule
 from loadmux.language.scenario import READ_SIZE, Target
-from loadmux.language.shapes import Fields, Key, Keys
+from loadmux.language.shapes import Fields, Key, Keys, present
 from loadmux.language.types import Schema, Schemas, Size, Type, Words, Writing
 from loadmux.language.urls import LONGEST_UNIX_PATH, NETWORKED, URL_FORMS, parse_url
 from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
@@ -88,7 +88,9 @@ AT_URL = Keys("a target with a 'url'", (
             " echo}")),
     REPLY,
 ), lambda url, reply: Target(url, None, reply[0], {}, reply[1]))
+AT_COMMAND = Keys("a target with a 'command'", (*launching.COMMAND, REPLY))
 # fmt: on
+KINDS = ("bundled", "url", "command")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,10 @@ class OneTarget(Type):
         values = {entry.key: entry.value for entry in node.entries}
         if "bundled" in values and "url" in values:
             return r.refuse(node, "a target has 'url' or 'bundled', not both")
+        if "bundled" in values and "command" in values:
+            return r.refuse(node, "a target has 'command' or 'bundled', not both")
+        if "command" in values:
+            return _commanded(r, node)
         if "url" in values:
             found: Target | None = AT_URL.read(r, node, "")
             return found
@@ -141,7 +147,8 @@ class OneTarget(Type):
         return Target(bundled=model, rule=rule or DEFAULT_RULE, options=options)
 
     def schema(self, s: Schemas) -> Schema:
-        return {"anyOf": [s.of(URL), AT_URL.schema(s), self._bundled(s)]}
+        commanded = AT_COMMAND.schema(s)
+        return {"anyOf": [s.of(URL), AT_URL.schema(s), commanded, self._bundled(s)]}
 
     def _bundled(self, s: Schemas) -> Schema:
         told = "A target server that comes with loadmux, started for the run."
@@ -151,7 +158,7 @@ class OneTarget(Type):
             "type": "object",
             "properties": {"bundled": model, "reply": {**REPLY.schema(s), "default": DEFAULT_RULE}},
             "required": ["bundled"],
-            "not": {"anyOf": [{"required": ["url"]}, *_read_size_twice()]},
+            "not": {"anyOf": [*present(("url", "command")), *_read_size_twice()]},
             "propertyNames": {"pattern": whole(portable(OPTION.pattern))},
             "additionalProperties": {
                 "description": "An option of the target's own (`loadmux serve MODEL --help`).",
@@ -160,11 +167,31 @@ class OneTarget(Type):
         }
 
     def write(self, value: Any, w: Writing) -> Any:
+        if value.command is not None:
+            return _written(value, w)
         if value.url is not None:
             reply = REPLY.type.write((value.rule, value.read_size), w)
             return {"url": str(value.url), **({} if reply is None else {"reply": reply})}
         options = {name: escaped(text) or True for name, text in value.options.items()}
         return {"bundled": value.bundled, "reply": value.rule, **options}
+
+
+def _commanded(r: Reading, node: MappingNode) -> Target | None:
+    before, fields = len(r.mistakes), Fields(r, node, AT_COMMAND.what, AT_COMMAND.keys)
+    found = AT_COMMAND.all(r, fields)
+    rule, read_size = found.pop("reply")
+    if fields.refused or len(r.mistakes) > before:
+        return None
+    command = launching.command(r, node, words=found.pop("command"), **found)
+    return Target(command=command, rule=rule, read_size=read_size)
+
+
+def _written(value: Target, w: Writing) -> dict[str, object]:
+    assert value.command is not None
+    found = {"command": launching.WORDS.type.write(value.command.words, w)}
+    found |= {key.name: key.of(value.command, w) for key in launching.COMMAND[1:]}
+    found["reply"] = REPLY.type.write((value.rule, value.read_size), w)
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _read_size_twice() -> list[Schema]:
@@ -176,17 +203,17 @@ def _read_size_twice() -> list[Schema]:
 
 
 def _neither(r: Reading, node: MappingNode) -> None:
-    """Neither `url` nor `bundled`."""
-    misspelt = [entry for entry in node.entries if meant(entry.key, ("bundled", "url"))]
+    """None of the keys that a target has one of."""
+    misspelt = [entry for entry in node.entries if meant(entry.key, KINDS)]
     if misspelt:
-        hint = f"did you mean {quoted(meant(misspelt[0].key, ('bundled', 'url')) or '')}?"
+        hint = f"did you mean {quoted(meant(misspelt[0].key, KINDS) or '')}?"
         values = {entry.key: entry.value for entry in node.entries}
         host, port = values.get("host"), values.get("port")
         if isinstance(host, ScalarNode) and isinstance(port, ScalarNode):
             hint = f"write {quoted(f'tcp://{host.text}:{port.text}')}"
         r.add(misspelt[0].where, f"unknown key {quoted(misspelt[0].key)} in a target; {hint}")
     elif not node.incomplete:
-        r.add(node.where, f"a target needs 'url' or 'bundled'; {TARGET_FORMS}")
+        r.add(node.where, f"a target needs 'url', 'bundled' or 'command'; {TARGET_FORMS}")
 
 
 def _model(r: Reading, node: Node) -> str | None:
@@ -271,12 +298,12 @@ class Targets(Type):
 def _holds_names(node: MappingNode) -> bool:
     """Whether a mapping is no target but a map of several."""
     values = {entry.key: entry.value for entry in node.entries}
-    if "bundled" in values or "url" in values:
+    if "bundled" in values or "url" in values or launching.is_command(values):
         return False
     if any(isinstance(value, MappingNode) for value in values.values()):
         return True
     urls = all(isinstance(v, ScalarNode) and "://" in v.text for v in values.values())
-    misspelt = any(nearest(key, ("bundled", "url")) for key in values)
+    misspelt = any(nearest(key, KINDS) for key in values)
     return bool(values) and urls and not (misspelt and len(values) == 1)
 
 

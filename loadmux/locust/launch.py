@@ -7,24 +7,22 @@ worker (`--processes 1`), on a free port of this machine, so that two runs never
 from __future__ import annotations
 
 import argparse
-import random
-import socket
 from functools import cache
 from typing import TYPE_CHECKING
 
 from locust.argument_parser import LocustArgumentParser
 
-from loadmux.errors import LoadmuxError, UsageError
+from loadmux.errors import LoadmuxError
 from loadmux.language.loading import load
 from loadmux.language.scenario import Load, Overrides
 from loadmux.locust.page import Offered
+from loadmux.running import ports
 from loadmux.running.catalog import find, models
 
 if TYPE_CHECKING:
     from loadmux.locust.user import ScenarioUser
 
 LOCAL = "127.0.0.1"
-PORTS = range(15000, 32000)
 
 
 def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
@@ -66,15 +64,5 @@ def load_of(scenario: str) -> Load | None:
 
 @cache
 def free_port() -> int:
-    """A port that nobody has; the same one for all parsers of this process.
-
-    Below those that the kernel hands out by itself: Locust binds it only when it has started.
-    """
-    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
-        with socket.socket() as sock:
-            try:
-                sock.bind((LOCAL, port))
-            except OSError:
-                continue
-            return port
-    raise UsageError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free for the workers")
+    """A port that nobody has; the same one for all parsers of this process."""
+    return ports.free_port()

@@ -72,6 +72,13 @@ def add_options(parser: LocustArgumentParser) -> None:
         help="A bundled target server, in place of the scenario's; a URL goes into Host",
     )
     parser.add_argument(
+        "--command",
+        default="",
+        metavar="WORDS",
+        include_in_web_ui=False,
+        help="Starts a server of your own, with {port} where its port stands",
+    )
+    parser.add_argument(
         "--reply", choices=[OWN, *RULES], default=OWN, help="The rule by which the target replies"
     )
     parser.add_argument(

@@ -1,7 +1,7 @@
 """From what was chosen (class, command line, start form) to scenarios with running targets.
 
 Done where the test is started, on the master or in a process that is alone, and only there: this is
-where scenario files are read, mistakes told, and bundled targets started, once for all workers.
+where scenario files are read, mistakes told, and targets started, once for all workers.
 """
 
 from __future__ import annotations
@@ -25,9 +25,17 @@ from loadmux.locust import wire
 from loadmux.locust.described import Described
 from loadmux.locust.job import Job, Share, refuse_barriers
 from loadmux.running.catalog import find, models
-from loadmux.running.run import Part, Settings, check_limits, check_source, fitted, lying, urls_of
+from loadmux.running.run import (
+    Part,
+    Settings,
+    check_limits,
+    check_source,
+    lying,
+    note_death,
+    urls_of,
+)
 from loadmux.running.script import draw_seed
-from loadmux.running.target import TargetProcess
+from loadmux.running.starting import servers_of
 
 logger = logging.getLogger("loadmux")
 
@@ -49,6 +57,7 @@ class Choice:
     host: str | None = None
     users: int | None = None
     variables: tuple[str, ...] = ()
+    command: str | None = None
 
 
 def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
@@ -71,6 +80,7 @@ def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
         host or None,
         int(users) if users is not None and users.isdecimal() else None,
         tuple(options.get("var") or ()),
+        said("command"),
     )
 
 
@@ -105,8 +115,12 @@ def loaded(of: type[Described], choice: Choice) -> Scenario:
     host = url_from(choice.host)
     if choice.target is not None and host is not None:
         raise UsageError(f"choose a target ({choice.target}) or a host ({host}), not both")
+    if choice.command is not None and (choice.target or host) is not None:
+        raise UsageError("choose a command or another target, not both")
+    own = None if choice.command else url_from(of.own_host) or of.target
     overrides = Overrides(
-        target=choice.target or host or url_from(of.own_host) or of.target,
+        target=choice.target or host or own,
+        command=choice.command,
         reply=choice.reply or of.reply,
         seed=choice.seed,
         run_time=ENDLESS,
@@ -199,11 +213,9 @@ class Preparation:
         scenario = part.scenario
         load = replace(scenario.load, users=users or scenario.load.users)
         wanted = replace(scenario, load=load)
-        bundled = {n: one for n, one in scenario.servers.items() if one.bundled is not None}
-        if bundled:
+        if any(one.bundled is not None for one in scenario.servers.values()):
             check_limits([wanted], Settings())
-        for name, target in bundled.items():
-            process = TargetProcess(fitted(name, target, wanted))
+        for name, process in servers_of(wanted):
             part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
 
@@ -228,7 +240,7 @@ class Preparation:
         return Job(shares, self.poller, slots, max(1, len(slots)))
 
     def elsewhere(self, workers: Iterable[str]) -> list[str]:
-        """Workers that cannot reach a bundled target, which listens on this machine only.
+        """Workers that cannot reach a target of ours, which listens on this machine only.
 
         Locust's client ids begin with the name of the machine.
         """
@@ -237,10 +249,9 @@ class Preparation:
         return [one for one in workers if bundled and one.rpartition("_")[0] != here]
 
     def note_deaths(self) -> None:
-        """Write down how bundled targets ended on their own."""
+        """Write down how targets of ours ended on their own."""
         for part in self.parts.values():
-            told = (process.died() for process in part.processes.values())
-            part.died = next(filter(None, told), None)
+            note_death(part)
 
     def close(self) -> None:
         self._stack.close()

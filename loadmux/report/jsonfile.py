@@ -5,7 +5,8 @@
 - `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold`,
   `interrupted` or `broken`; `exit_code`; `reason`: one line for a person.
 - `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
-  `model` (null unless bundled), `reply` (the rule, or null)}, `notes`. `targets` has all of them,
+  `model` (null unless bundled), `reply` (the rule, or null), `command` (the words that started a
+  server of the user's own, or empty)}, `notes`. `targets` has all of them,
   with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
   faults, those of connects too; `rate`: right ones a second}; receives where nothing is sent.
@@ -194,8 +195,13 @@ def _replace(place: Path, text: str) -> None:
         raise
 
 
-def _target(target: TargetReport) -> dict[str, str | None]:
-    return {"url": target.url, "model": target.model, "reply": target.rule}
+def _target(target: TargetReport) -> dict[str, object]:
+    return {
+        "url": target.url,
+        "model": target.model,
+        "reply": target.rule,
+        "command": list(target.command),
+    }
 
 
 def _scenario(part: ScenarioReport) -> dict[str, Any]:
@@ -450,7 +456,12 @@ _EXAMPLE = _object(
     belongs_to=_or_null(_TEXT),
     transcript=_list(_object(at=_NUMBER, what=_TEXT, size=_COUNT, data=_HEX)),
 )
-_TARGET = {"url": _TEXT, "model": _or_null(_TEXT), "reply": _or_null(_TEXT)}
+_TARGET = {
+    "url": _TEXT,
+    "model": _or_null(_TEXT),
+    "reply": _or_null(_TEXT),
+    "command": _list(_TEXT),
+}
 _EXCHANGES = _object(count=_COUNT, errors=_COUNT, rate=_AMOUNT)
 _USERS = _object(started=_COUNT, served=_COUNT)
 _WORKER = _object(

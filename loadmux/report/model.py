@@ -7,6 +7,7 @@ verdict; reporters never compute a verdict of their own.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field, replace
 
 from loadmux.driver.standstill import Standstill
@@ -61,17 +62,20 @@ class TargetReport:
     """A target that was driven, by the name that the scenario gives it ("" for the only one).
 
     `model` is the bundled target's, None for the user's own; `rule` the reply rule, if known.
+    `command` has the words that started a server of the user's own.
     """
 
     name: str
     url: str
     model: str | None = None
     rule: str | None = None
+    command: tuple[str, ...] = ()
 
     @property
     def about(self) -> str:
         """What is known beside the URL, in words."""
         about = [f"bundled {self.model}"] if self.model else []
+        about += [f"started by {shlex.join(self.command)}"] if self.command else []
         return ", ".join([*about, f"reply rule: {self.rule}"] if self.rule else about)
 
 

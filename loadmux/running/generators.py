@@ -16,7 +16,7 @@ from loadmux.measuring.verdict import ExitCode
 from loadmux.report.model import WorkerReport
 from loadmux.running.channel import Channel, pair, wait
 from loadmux.running.ownclock import OwnClock
-from loadmux.running.target import how_it_ended
+from loadmux.running.processes import how_it_ended
 from loadmux.running.worker import Failed, Final, Health, Ready
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.

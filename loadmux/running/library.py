@@ -55,6 +55,7 @@ def run(
     scenario: ScenarioLike | Sequence[ScenarioLike],
     *,
     target: str | Mapping[str, str] | None = None,
+    command: str | Sequence[str] | None = None,
     reply: str | Mapping[str, str] | None = None,
     users: int | None = None,
     spawn_rate: str | float | None = None,
@@ -72,6 +73,7 @@ def run(
 
     A scenario is the path of a file (YAML or Python), the name of a bundled one, or a mapping with
     the keys of a file. `target` and `reply` are one word, or one for each name of a target.
+    `command` starts a server of your own, with `{port}` where its port is to stand.
     `run_time` is in seconds, or a text such as "10s"; `rate` and `spawn_rate` are a number a
     second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
     bundled target lie. `workers` is the number of generator processes. `show` is called a few times
@@ -92,6 +94,7 @@ def run(
         seed=seed,
         thresholds=tuple(thresholds),
         rate=_rate(rate),
+        command=command if command is None or isinstance(command, str) else shlex.join(command),
     )
     loaded = load_all([_source(one) for one in every], overrides, models=models())
     if fault is not None:

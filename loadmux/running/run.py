@@ -20,8 +20,8 @@ from loadmux.driver.endpoint import bind
 from loadmux.driver.pacer import Rate
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
-from loadmux.errors import DriverFault, Kind, TargetFailed, UsageError
-from loadmux.language.scenario import Load, Phase, Scenario, Target, Url
+from loadmux.errors import DriverFault, Kind, UsageError
+from loadmux.language.scenario import Load, Phase, Scenario, Url
 from loadmux.language.shares import labels
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Outcome, Stood, combined, judge
@@ -36,13 +36,13 @@ from loadmux.report.model import (
 from loadmux.running import breakdown
 from loadmux.running.barriers import Blocked, Coordinator, Open
 from loadmux.running.channel import wait
-from loadmux.running.description import describe
 from loadmux.running.endpoints import resolve
 from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, ended, spawn
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
+from loadmux.running.processes import ServerProcess
 from loadmux.running.script import draw_seed
-from loadmux.running.target import TargetProcess
+from loadmux.running.starting import connections, servers_of
 from loadmux.running.weak import weak_rule_notes
 from loadmux.running.worker import STOP, Failed, Final, Go, Job, Share, Update
 
@@ -76,13 +76,14 @@ class Part:
     scenario: Scenario
     label: str
     first: int
-    processes: dict[str, TargetProcess] = field(default_factory=dict)
+    processes: dict[str, ServerProcess] = field(default_factory=dict)
     urls: dict[str, Url] = field(default_factory=dict)
     rows: Stats = field(default_factory=Stats)
     stats: Stats = field(default_factory=Stats)
     phases: dict[int, Stats] = field(default_factory=dict)
     elapsed: float = 0.0
     died: str | None = None
+    last_lines: list[str] = field(default_factory=list)
     unreachable: str | None = None
     barriers: Coordinator = field(default_factory=Coordinator)
 
@@ -159,11 +160,6 @@ def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:
         )
 
 
-def connections(name: str, scenario: Scenario) -> int:
-    """How many connections a scenario opens to its target of this name."""
-    return scenario.load.users * sum(one.to == name for one in scenario.sockets)
-
-
 def check_descriptors(who: str, wanted: int, remedy: str) -> None:
     """Raises UsageError where a process may not open so many connections."""
     needed, limit = wanted + SPARE_DESCRIPTORS, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -182,32 +178,6 @@ def check_source(source: str) -> None:
             bind(sock, source)
         except DriverFault as fault:
             raise UsageError(f"source: {fault}") from None
-
-
-def fitted(name: str, target: Target, scenario: Scenario) -> Target:
-    """A bundled target, called `name`, that can serve all the connections to it at once.
-
-    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
-    cannot serve so many: a right server would be blamed for clients that wait in its backlog.
-    Raises TargetFailed where the model cannot run on this machine.
-    """
-    assert target.bundled is not None
-    told = describe(target.bundled)
-    if told.reason is not None:
-        raise TargetFailed(f"target {target.bundled} cannot run here: {told.reason}")
-    wanted = connections(name, scenario)
-    most = told.at_once or told.pool
-    if most is None or "workers" in target.options:
-        return target
-    if wanted > most:
-        users = scenario.load.users
-        raise UsageError(
-            f"target {target.bundled} serves {most} at once, and this scenario opens {wanted}"
-            f" connections ({users} times {wanted // users}): use fewer --users, or another model"
-        )
-    if told.at_once:
-        return target
-    return replace(target, options={**target.options, "workers": str(wanted)})
 
 
 def lying(scenarios: Sequence[Scenario], fault: str) -> tuple[Scenario]:
@@ -239,11 +209,8 @@ def run(
     state = State(parts_of(scenarios))
     with surviving(state), ExitStack() as stack:
         for part in state.parts:
-            for name, target in part.scenario.servers.items():
-                if target.bundled is not None:
-                    fit = fitted(name, target, part.scenario)
-                    process = TargetProcess(fit, settings.interrupts)
-                    part.processes[name] = stack.enter_context(process)
+            for name, process in servers_of(part.scenario, settings.interrupts):
+                part.processes[name] = stack.enter_context(process)
             part.urls = urls_of(part)
         stack.enter_context(started(state, seed, settings))
         conduct(state, settings.interrupts, show)
@@ -333,7 +300,7 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
         look_for_silence(running, now)
         show_progress(workers, state, show)
         for part in state.parts:
-            part.died = part.died or first_death(part.processes)
+            note_death(part)
         died = any(part.died for part in state.parts)
         state.aborted = any(one.final is not None and one.final.aborted for one in workers)
         state.interrupted = interrupts.count > 0
@@ -348,13 +315,13 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
             leave_behind(running)
 
 
-def first_death(processes: Mapping[str, TargetProcess]) -> str | None:
-    """How a bundled target ended on its own, None while all of them run."""
-    for name, process in processes.items():
-        died = process.died()
+def note_death(part: Part) -> None:
+    """Write down how one of its targets ended on its own, and what it said last."""
+    for name, process in part.processes.items():
+        died = None if part.died else process.died()
         if died is not None:
-            return f"{name}: {died}" if name else died
-    return None
+            part.died = f"{name}: {died}" if name else died
+            part.last_lines = process.last_lines()
 
 
 def open_barriers(workers: list[Worker], state: State) -> None:
@@ -555,7 +522,7 @@ def part_report(
         label=part.label,
         scenario=replace(scenario, seed=seed),
         targets=tuple(
-            TargetReport(name, str(part.urls[name]), target.bundled, target.rule)
+            TargetReport(name, str(part.urls[name]), target.bundled, target.rule, words(part, name))
             for name, target in scenario.servers.items()
         ),
         duration=part.elapsed,
@@ -563,6 +530,12 @@ def part_report(
         verdict=judge(part.stats, scenario.thresholds, outcome),
         phases=phases,
     )
+
+
+def words(part: Part, name: str) -> tuple[str, ...]:
+    """The command that started a target, if there is one."""
+    started = part.scenario.servers[name].command is not None and name in part.processes
+    return part.processes[name].words if started else ()
 
 
 def phase_reports(part: Part) -> Iterator[PhaseReport]:
@@ -605,6 +578,9 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     scenario, stats = part.scenario, part.stats
     if part.died is not None:
         yield part.died + "; the faults after that are its death, not as many bugs"
+    if len(part.last_lines) > 1:
+        yield "the last lines that it printed:"
+        yield from (f"| {line}" for line in part.last_lines)
     ended_early = state.over or state.aborted or part.died or part.unreachable
     missing = 0 if scenario.load.phases else scenario.load.users - stats.started
     if not ended_early and missing > 0:

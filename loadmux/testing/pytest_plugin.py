@@ -2,7 +2,8 @@
 
 - `*.loadmux.yaml` files are collected, an item each. A server that is wrong, or too slow for a
   threshold, fails the item; a run that says nothing of it (inconclusive, nobody reached, a mistake
-  in the file) is an error. `--loadmux-target URL` overrides the targets of all of them.
+  in the file) is an error. `--loadmux-target URL` overrides the targets of all of them, and
+  `--loadmux-command "python server.py --port {port}"` starts that target, for each anew.
 - `loadmux_run(scenario, …)` takes what `loadmux.run` does and returns its report.
 - `loadmux_server(model, …)` starts a bundled target, `loadmux_server([command, …])` a server of
   your own, with `{port}` where the port is to stand; it returns the URL. Both end with the test.
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 
 SUFFIX = ".loadmux.yaml"
 OPTION = "--loadmux-target"
+COMMAND = "--loadmux-command"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("loadmux").addoption(
+    group = parser.getgroup("loadmux")
+    group.addoption(
         OPTION, metavar="URL", help=f"The target of all *{SUFFIX} files, instead of their own."
+    )
+    group.addoption(
+        COMMAND, metavar="WORDS", help="Starts that target, with {port} where its port stands."
     )
 
 
@@ -62,7 +68,8 @@ class ScenarioItem(pytest.Item):
         from loadmux.measuring.verdict import ExitCode
 
         try:
-            self.report = loadmux.run(self.path, target=self.config.getoption(OPTION))
+            target, command = map(self.config.getoption, (OPTION, COMMAND))
+            self.report = loadmux.run(self.path, target=target, command=command)
         except LoadmuxError as error:
             raise NotJudged(str(error)) from None
         if self.report.verdict.code not in (ExitCode.PASS, ExitCode.FAIL, ExitCode.THRESHOLD):

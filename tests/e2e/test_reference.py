@@ -72,7 +72,7 @@ def test_every_key_is_a_topic_with_an_example() -> None:
 
 @pytest.mark.parametrize("number", [0, len(EXAMPLES) // 3, -1])
 def test_the_command_runs_them_alike(number: int, tmp_path: Path) -> None:
-    elsewhere = ("://", "csv:", "file:", "call:", "include:")
+    elsewhere = ("://", "command:", "csv:", "file:", "call:", "include:")
     whole = [one for one in EXAMPLES if not any(word in one.text for word in elsewhere)]
     (tmp_path / "s.yaml").write_text(whole[number].whole)
     done = run(tmp_path / "s.yaml", "-t", "300ms", folder=tmp_path)

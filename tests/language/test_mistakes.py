@@ -311,6 +311,50 @@ WHOLE_FILES = [
         "1:26: unknown key 'replly' in a target; did you mean 'reply'?",
     ),
     (
+        "target: {bundled: epoll, command: [a]}\nsteps: [{send: a}]\n",
+        "1:9: a target has 'command' or 'bundled', not both",
+    ),
+    (
+        "target: {command: []}\nsteps: [{send: a}]\n",
+        "1:19: 'command' must be a list of words, not an empty list; write [python, "
+        'server.py, --port, "{port}"]',
+    ),
+    (
+        "target: {command: [server]}\nsteps: [{send: a}]\n",
+        "1:9: the server is not told its port: write '{port}' in 'command', or where it "
+        "listens: 'port: N'",
+    ),
+    (
+        "target: {command: [a], port: 70000}\nsteps: [{send: a}]\n",
+        "1:30: 'port' must be at most 65535, not '70000'",
+    ),
+    (
+        "target: {command: [a], url: 'tcp://h:1', port: 2}\nsteps: [{send: a}]\n",
+        "1:9: 'port' and the port in 'url' are two; leave one of them out",
+    ),
+    (
+        "target: {command: 'a \"b', port: 2}\nsteps: [{send: a}]\n",
+        "1:19: 'command' is no command: no closing quotation; write [python, server.py, "
+        '--port, "{port}"]',
+    ),
+    (
+        "target: {command: [a], port: 2, ready: '('}\nsteps: [{send: a}]\n",
+        "1:40: '(' is no regex: missing ), unterminated subpattern at position 0",
+    ),
+    (
+        "target: {command: [a], port: 2, redy: x}\nsteps: [{send: a}]\n",
+        "1:33: unknown key 'redy' in a target with a 'command'; did you mean 'ready'?",
+    ),
+    (
+        "target: {comand: [a], port: 2}\nsteps: [{send: a}]\n",
+        "1:10: unknown key 'comand' in a target; did you mean 'command'?",
+    ),
+    (
+        "target: {command: ['${x}'], port: 2}\nsteps: [{send: a}]\n",
+        "1:20: '${x}' is not replaced in a word of 'command', which is no template; write "
+        "it without '${}', or $${ for a literal '${'",
+    ),
+    (
         "target: {bundled: epoll, url: 'tcp://h:1'}\nsteps: [{send: a}]\n",
         "1:9: a target has 'url' or 'bundled', not both",
     ),
@@ -324,7 +368,8 @@ WHOLE_FILES = [
     ),
     (
         "target: {reply: echo}\nsteps: [{send: a}]\n",
-        "1:9: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or "
+        "1:9: a target needs 'url', 'bundled' or 'command'; write a URL, {url: URL, "
+        "reply: RULE} or "
         "{bundled: MODEL, reply: RULE}",
     ),
     (
@@ -1933,7 +1978,8 @@ ONE_OF_SEVERAL = [
     ),
     (
         "target: {api: {}, cache: {bundled: epoll}}\nsockets: {a: {to: api}}\n",
-        "1:15: a target needs 'url' or 'bundled'; write a URL, {url: URL, reply: RULE} or"
+        "1:15: a target needs 'url', 'bundled' or 'command'; write a URL, {url: URL, "
+        "reply: RULE} or"
         " {bundled: MODEL, reply: RULE}",
     ),
     (

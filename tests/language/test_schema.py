@@ -58,6 +58,9 @@ BEYOND = {
         r"'reply' needs to know",
         r"needs a 'run_time'",
     ),
+    "words and places of a command": (
+        r"is not told its port|'port' and the port in 'url'|is no command: no closing|is no regex:",
+    ),
     "files": (
         r"cannot read|is not a regular file|is not the name of a file",
         r"is not an 'async def' function",

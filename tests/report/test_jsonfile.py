@@ -103,6 +103,7 @@ def test_the_top_level_says_the_outcome() -> None:
         "url": "tcp://127.0.0.1:8001",
         "model": "epoll",
         "reply": "received",
+        "command": [],
     }
     assert (document["iterations"], document["interrupted"], document["dropped"]) == (3, 1, 2)
     assert document["passed_over"] == 4

@@ -10,18 +10,21 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from driving import drive_scenario
+from own_server import SERVER
 
 from loadmux.language import usercode
 from loadmux.language.loading import load
 from loadmux.language.manual import about
-from loadmux.language.scenario import Overrides, Scenario, Target, Url
+from loadmux.language.scenario import Command, Overrides, Scenario, Target, Url
 from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.running.catalog import bundled, models
+from loadmux.running.commands import CommandProcess
+from loadmux.running.ports import free_port
 from loadmux.running.target import TargetProcess
 
 DEFAULT_TARGET = "target: {bundled: epoll, reply: echo}\n"
@@ -78,11 +81,13 @@ class Runner:
         self.folder = folder
         self._processes = processes
         self._urls: dict[tuple[object, ...], Url] = {}
+        self._started: dict[Command, Url] = {}
         shipped = bundled("targets")
         shutil.copy(shipped / "localhost-testing-ca.pem", folder / "ca.pem")
         shutil.copy(shipped / "localhost-testing.pem", folder / "client.pem")
         shutil.copy(bundled("scenarios") / "accounts.csv", folder / "accounts.csv")
         (folder / "body.bin").write_bytes(bytes(range(256)))
+        (folder / "server.py").write_text(SERVER)
         (folder / "login.yaml").write_text("- {send: log in, expect: reply}\n")
         (folder / "helpers.py").write_text("".join(_PYTHON.findall(about("all"))))
 
@@ -106,6 +111,8 @@ class Runner:
 
     def _listening(self, target: Target) -> Url:
         """Where such a target listens; for a URL one that we start."""
+        if target.command is not None:
+            return self._own(target.command)
         if target.url is not None:
             target = self._instead(target.url, target.rule or "echo")
         key = (target.bundled, target.rule, *sorted(target.options.items()))
@@ -113,6 +120,16 @@ class Runner:
             process = self._processes.enter_context(TargetProcess(target))
             self._urls[key] = process.url
         return self._urls[key]
+
+    def _own(self, command: Command) -> Url:
+        """A server of one's own, on another port than is written: tests run at once."""
+        if command not in self._started:
+            port = free_port()
+            words = tuple(word.replace(str(command.port), str(port)) for word in command.words)
+            elsewhere = replace(command, words=words, port=command.port and port)
+            started = self._processes.enter_context(CommandProcess(elsewhere, self.folder))
+            self._started[command] = started.url
+        return self._started[command]
 
     def _instead(self, url: Url, rule: str) -> Target:
         path = str(self.folder / "socket")

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from loadmux.checking.rules import RULES
-from loadmux.language import actions, framings, payloads, replies, sockets, steps, variables
+from loadmux.language import (
+    actions,
+    framings,
+    payloads,
+    replies,
+    sockets,
+    steps,
+    targets,
+    variables,
+)
 from loadmux.language.file import SCENARIO
 from loadmux.language.load import LOAD, PHASE
 from loadmux.language.scenario import OnError, Pick, WhenShort
@@ -25,7 +34,7 @@ LANGUAGE = {
     ),
     "replies": (*(form.name for form in replies.FORMS), "reply"),
     "feeders": (*variables.FEEDER.keys, *get_args(Pick), *get_args(WhenShort)),
-    "words": (*get_args(OnError), *RULES, "bundled", "url"),
+    "words": (*get_args(OnError), *RULES, "bundled", *targets.AT_COMMAND.keys),
 }
 
 

@@ -71,7 +71,7 @@ def test_a_server_that_does_not_start_is_told_with_its_output(tmp_path: Path) ->
     (tmp_path / "test_server.py").write_text(TEST.replace("MODE", "''"))
     status, out = pytest_in(tmp_path)
     assert status == 1
-    assert "the server ended with status 1; it printed:" in out
+    assert "did not start: it exited with 1; it printed:" in out
     assert "no licence" in out
 
 
@@ -101,6 +101,13 @@ def test_nobody_is_there_is_an_error_and_a_target_can_be_given(tmp_path: Path) -
     assert status == 1
     assert "1 error" in out
     assert "UNREACHABLE" in out
+
+
+def test_the_target_of_files_can_be_a_command(tmp_path: Path) -> None:
+    (tmp_path / "server.py").write_text(SERVER)
+    written(tmp_path, ask=FILE.replace("ANSWER", "hello"))
+    status, out = pytest_in(tmp_path, "--loadmux-command", f"{sys.executable} server.py {{port}}")
+    assert status == 0, out
 
 
 def test_nothing_heavy_is_imported_before_it_is_used(tmp_path: Path) -> None:

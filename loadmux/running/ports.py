@@ -1,0 +1,101 @@
+"""Ports of this machine: one that is free, and who listens where.
+
+Who listens is read from /proc, where there is one: a connection made to find out would be the first
+client of a server that serves but one.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import NamedTuple
+
+from loadmux.errors import UsageError
+from loadmux.language.scenario import Url
+
+LOCAL = "127.0.0.1"
+PORTS = range(15000, 32000)
+"""Below those that the kernel hands out by itself, to clients as well."""
+LISTENING = {"tcp": "0A", "udp": "07"}
+ACCEPTS = 0x10000
+"""__SO_ACCEPTCON among the flags of /proc/net/unix."""
+
+
+class Listener(NamedTuple):
+    """A socket that awaits clients: its address and the number of its inode."""
+
+    address: str
+    inode: int
+
+
+def free_port() -> int:
+    """A port that nobody has now, for TCP or UDP. Raises UsageError where there is none."""
+    for port in random.SystemRandom().sample(PORTS, len(PORTS)):
+        if _is_free(port):
+            return port
+    raise UsageError(f"no port from {PORTS.start} to {PORTS.stop - 1} is free")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+        with closing(socket.socket(socket.AF_INET, kind)) as sock:
+            try:
+                sock.bind(("", port))
+            except OSError:
+                return False
+    return True
+
+
+def listeners(url: Url) -> list[Listener] | None:
+    """Who awaits clients where the URL says, whatever its host; None where nobody can tell."""
+    if not Path("/proc/net/tcp").exists():
+        return None
+    return list(_of_path(url.path) if url.scheme == "unix" else _of_port(url))
+
+
+def _of_port(url: Url) -> Iterator[Listener]:
+    kind = "udp" if url.scheme == "udp" else "tcp"
+    for table in (kind, f"{kind}6"):
+        for fields in _rows(table):
+            address, _, port = fields[1].partition(":")
+            if fields[3] == LISTENING[kind] and int(port, 16) == url.port:
+                yield Listener(_address(address), int(fields[9]))
+
+
+def _of_path(path: str) -> Iterator[Listener]:
+    for fields in _rows("unix"):
+        if fields[7:8] == [path] and int(fields[3], 16) & ACCEPTS:
+            yield Listener(path, int(fields[6]))
+
+
+def _rows(table: str) -> Iterator[list[str]]:
+    with suppress(OSError):
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]:
+            yield line.split()
+
+
+def _address(digits: str) -> str:
+    """An address as /proc shows it: words of four bytes, in this machine's order."""
+    words = [bytes.fromhex(digits[at : at + 8]) for at in range(0, len(digits), 8)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return str(ip_address(b"".join(words)))
+
+
+def connects(url: Url) -> bool:
+    """Whether somebody accepts there; not for UDP."""
+    family = socket.AF_UNIX if url.scheme == "unix" else socket.AF_INET
+    if ":" in url.host:
+        family = socket.AF_INET6
+    with closing(socket.socket(family)) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(url.path if url.scheme == "unix" else (url.host, url.port))
+        except OSError:
+            return False
+    return True

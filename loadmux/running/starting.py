@@ -1,0 +1,61 @@
+"""Which servers a scenario starts for itself, and whether they can serve it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from loadmux.errors import TargetFailed, UsageError
+from loadmux.language.scenario import Scenario, Target
+from loadmux.running.commands import CommandProcess
+from loadmux.running.description import describe
+from loadmux.running.interrupts import Interrupts
+from loadmux.running.processes import ServerProcess
+from loadmux.running.target import TargetProcess
+
+
+def servers_of(
+    scenario: Scenario, interrupts: Interrupts | None = None
+) -> Iterator[tuple[str, ServerProcess]]:
+    """The servers by the names of their targets; each starts when its block begins.
+
+    Raises what `fitted` does, and TargetFailed where a port is taken.
+    """
+    for name, target in scenario.servers.items():
+        if target.bundled is not None:
+            yield name, TargetProcess(fitted(name, target, scenario), interrupts)
+        elif target.command is not None:
+            folder = Path(scenario.path).parent
+            yield name, CommandProcess(target.command, folder, interrupts)
+
+
+def connections(name: str, scenario: Scenario) -> int:
+    """How many connections a scenario opens to its target of this name."""
+    return scenario.load.users * sum(one.to == name for one in scenario.sockets)
+
+
+def fitted(name: str, target: Target, scenario: Scenario) -> Target:
+    """A bundled target, called `name`, that can serve all the connections to it at once.
+
+    A pool whose size was not chosen gets a worker for each. Raises UsageError where the model
+    cannot serve so many: a right server would be blamed for clients that wait in its backlog.
+    Raises TargetFailed where the model cannot run on this machine.
+    """
+    assert target.bundled is not None
+    told = describe(target.bundled)
+    if told.reason is not None:
+        raise TargetFailed(f"target {target.bundled} cannot run here: {told.reason}")
+    wanted = connections(name, scenario)
+    most = told.at_once or told.pool
+    if most is None or "workers" in target.options:
+        return target
+    if wanted > most:
+        users = scenario.load.users
+        raise UsageError(
+            f"target {target.bundled} serves {most} at once, and this scenario opens {wanted}"
+            f" connections ({users} times {wanted // users}): use fewer --users, or another model"
+        )
+    if told.at_once:
+        return target
+    return replace(target, options={**target.options, "workers": str(wanted)})
