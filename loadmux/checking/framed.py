@@ -1,10 +1,11 @@
 """Verifiers of framed replies: one frame is taken off the stream, then its body is judged.
 
-Where a body has one frame only (`Framing.canonical`), an expected body is an expected stretch of
-bytes, compared as it comes (`ExactFrame`); so it is where the body is the stream itself
-(`ExactToEnd`). Everything else goes through a decoder (`FrameVerifier`): a malformed or too large
-frame is wrong when the decoder knows it, and a whole one is judged by its body alone, so that any
-framing and any judge go together. No I/O.
+Where a body has one frame only (`Framing.certain`), an expected body is an expected stretch of
+bytes, compared as it comes (`ExactFrame`); so it is where only the header is not known
+(`ExactPrefixed`), and where the body is the stream itself (`ExactToEnd`). Everything else goes
+through a decoder (`FrameVerifier`): a malformed or too large frame is wrong when the decoder knows
+it, and a whole one is judged by its body alone, so that any framing and any judge go together. No
+I/O.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 
 from loadmux.checking import diagnosis
 from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.reach import Reach, reach
 from loadmux.checking.verifying import MAX_FRAME, Exact, Problem, Verifier, first_difference
 from loadmux.errors import Kind
@@ -238,6 +240,62 @@ class ExactFrame(Exact):
 
     def kept(self) -> bytes:
         return self._body
+
+
+class ExactPrefixed(ExactFrame):
+    """Exactly this body in a frame with a length: a wrong length is told as soon as it came.
+
+    What else its header holds is taken as it comes, unless it is `told`; and so is a varint of more
+    bytes than need be.
+    """
+
+    __slots__ = ("_framing", "_settled", "_told")
+
+    def __init__(self, framing: LengthPrefixed, frame: bytes, body: bytes, told: bool) -> None:
+        super().__init__(frame, body)
+        self._framing = framing
+        self._told = told
+        self._settled = False
+
+    def feed(self, data: bytes) -> bytes:
+        if self._settled:
+            return super().feed(data)
+        came = bytes(self.received) + data
+        right = self._right(came)
+        if right is None:
+            self.received += data
+            return b""
+        self._settled, self._reply = True, right
+        self.received.clear()
+        return super().feed(came)
+
+    def _right(self, came: bytes) -> bytes | None:
+        """The right frame where one begins so; None while that is not known."""
+        framing, frame = self._framing, self._reply
+        wanted = framing.sizes(frame)
+        assert wanted is not None
+        try:
+            found = framing.sizes(came)
+        except FrameError:
+            found = 1, 0
+        if found is None:
+            return None
+        head, size = found
+        before, length, after = framing.parted(frame[: wanted[0]])
+        if size - head != wanted[1] - wanted[0]:
+            if not self._told:
+                before, theirs = came[: framing.at], came[framing.at + len(length) :]
+                after = theirs[: len(after)] + after[len(theirs) :]
+            return before + length + after + frame[wanted[0] :]
+        if len(came) < head:
+            return None
+        parts = framing.parted(came[:head])
+        if self._told:
+            parts = before, parts[1], after
+        return b"".join(parts) + frame[wanted[0] :]
+
+    def owed(self) -> str:
+        return super().owed() if self._settled else self._framing.owed_of_header(len(self.received))
 
 
 class ExactToEnd(Exact):

@@ -9,9 +9,10 @@ The contract, which a framing of one's own implements too:
   `symmetric` says that the server's frames are like ours: decoding what `encode` made gives the
   body back. (Not so where requests and responses differ, or clients mask what servers do not.)
   `canonical` says besides that a body has one frame only, what `encode` makes; an expected body
-  is then compared byte by byte as it comes, without a decoder. Where the end of a frame hangs on
-  what it answers (a response to HEAD has no body), `answering` gives the framing of that answer.
-  `holding` gives the framing of a frame whose body is known to be large.
+  is then compared byte by byte as it comes, without a decoder; `certain` says so of one framing
+  where others of its class are not. `headed` is `encode` with a header of one's own. Where the end
+  of a frame hangs on what it answers (a response to HEAD has no body), `answering` gives the
+  framing of that answer. `holding` gives the framing of a frame whose body is known to be large.
 - A `Decoder` is fed what arrives, cut anywhere (never an empty chunk), until it returns a `Frame`
   or raises `FrameError`; after either it is not used again. `feed` must give the same frame
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
@@ -27,8 +28,8 @@ The contract, which a framing of one's own implements too:
   `aside`, how many bytes of what was fed lie before the frame for it by `gone` (offsets count from
   there), and by `moved` whether the frame itself came nearer: a server that only pings is late.
 
-All framings here are symmetric. Their `max_size` bounds a whole frame in bytes, delimiter or length
-included, both ways.
+Framings with a length are in `prefixed`. All framings here are symmetric. Their `max_size` bounds a
+whole frame in bytes, delimiter included, both ways.
 
 `line` ends in LF, and a CR before it is a byte of the body like any other: a protocol with CRLF has
 `Delimited(b"\\r\\n")`.
@@ -38,7 +39,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from random import Random
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, NamedTuple
 
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
@@ -47,9 +48,6 @@ from loadmux.units import size_text
 MEBI = 2**20
 LARGEST_FRAME = 2**30
 """Bytes that a `max` may be at most."""
-
-PrefixSize = Literal[1, 2, 4, 8]
-ByteOrder = Literal["big", "little"]
 
 
 class FrameError(ValueError):
@@ -123,9 +121,18 @@ class Framing:
     symmetric: ClassVar[bool] = False
     canonical: ClassVar[bool] = False
 
+    @property
+    def certain(self) -> bool:
+        """`canonical`, for a framing of which that hangs on how it is used."""
+        return self.canonical
+
     def encode(self, body: bytes) -> bytes:
         """The frame of a body. Raises ValueError where there is none."""
         raise NotImplementedError
+
+    def headed(self, header: bytes, body: bytes) -> bytes:
+        """The frame of a body with a header of one's own. Raises ValueError where there is none."""
+        raise ValueError("a frame of this framing has no header")
 
     def decoder(self) -> Decoder:
         """A decoder for one frame."""
@@ -266,78 +273,7 @@ def line(max_size: int = MAX_FRAME) -> Delimited:
     return Delimited(b"\n", max_size)
 
 
-# --- length_prefix, fixed -----------------------------------------------------------------------
-
-
-class LengthPrefixDecoder(Decoder):
-    __slots__ = ("_framing", "_size", "_taken")
-
-    def __init__(self, framing: LengthPrefixed) -> None:
-        self._framing = framing
-        self._size: int | None = None
-        self._taken = bytearray()
-
-    def feed(self, data: bytes) -> Frame | None:
-        self._taken += data
-        prefix = self._framing.prefix
-        if self._size is None and len(self._taken) >= prefix:
-            self._size = self._framing.frame_size(bytes(self._taken[:prefix]))
-        if self._size is None or len(self._taken) < self._size:
-            return None
-        return Frame(bytes(self._taken[prefix : self._size]), bytes(self._taken[self._size :]))
-
-    def owed(self) -> str:
-        if self._size is None:
-            prefix = self._framing.prefix
-            return f"{prefix - len(self._taken)} of {prefix} bytes of the length, then the body"
-        return f"{self._size - len(self._taken)} of {self._size} bytes of the frame"
-
-
-@dataclass(frozen=True, slots=True)
-class LengthPrefixed(Framing):
-    """`{length_prefix: ...}`: an unsigned length of `prefix` bytes, then as many bytes of body.
-
-    `counts_itself`: the length counts its own bytes too.
-    """
-
-    prefix: PrefixSize
-    order: ByteOrder = "big"
-    counts_itself: bool = False
-    max_size: int = MAX_FRAME
-    symmetric: ClassVar[bool] = True
-    canonical: ClassVar[bool] = True
-
-    def encode(self, body: bytes) -> bytes:
-        length = self._length(len(body))
-        return fitting(length.to_bytes(self.prefix, self.order) + body, self.max_size)
-
-    def _length(self, size: int) -> int:
-        """What the prefix says of a body of `size` bytes."""
-        length = size + self.prefix * self.counts_itself
-        largest = 256**self.prefix - 1
-        if length > largest:
-            prefix = f"a length of {self.prefix} byte{'s' if self.prefix > 1 else ''}"
-            raise ValueError(f"it needs the length {length}, and {prefix} holds at most {largest}")
-        return length
-
-    def holding(self, least: int) -> LengthPrefixed:
-        self._length(least)
-        return replace(self, max_size=raised(self.max_size, least + self.prefix))
-
-    def decoder(self) -> Decoder:
-        return LengthPrefixDecoder(self)
-
-    def frame_size(self, prefix: bytes) -> int:
-        """Bytes of the whole frame that begins so. Raises FrameError."""
-        length = int.from_bytes(prefix, self.order)
-        size = length + (0 if self.counts_itself else self.prefix)
-        if size < self.prefix:
-            text = f"the length {length} is less than the {self.prefix} bytes that it takes itself"
-            raise FrameError(text, 0)
-        if size > self.max_size:
-            text = f"the length {length} means a frame of {size} bytes, more than 'max'"
-            raise FrameError(f"{text} ({self.max_size})", 0)
-        return size
+# --- fixed ----------------------------------------------------------------------------------------
 
 
 class FixedDecoder(Decoder):

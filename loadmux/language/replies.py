@@ -88,7 +88,7 @@ def _foretold(r: Reading, where: Position, payload: Payload) -> bool:
 def _exactly(r: Reading, where: Position, payload: Payload | None) -> Exactly | None:
     if payload is None or not _foretold(r, where, payload):
         return None
-    if any(isinstance(one, Framed) and not one.framing.canonical for one in parts(payload)):
+    if any(isinstance(one, Framed) and not one.framing.certain for one in parts(payload)):
         r.add(where, "a frame of this framing is no fixed bytes; expect {frame: ...} by itself")
     elif is_empty(payload):
         r.add(where, "there is nothing to expect; for silence write {silence: DURATION}")

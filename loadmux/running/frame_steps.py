@@ -13,8 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
+from loadmux.checking.framed import (
+    ExactFrame,
+    ExactPrefixed,
+    ExactToEnd,
+    FrameVerifier,
+    IsExactly,
+    Judge,
+)
 from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.received import received_reply
 from loadmux.checking.recognition import Opened
 from loadmux.checking.rules import WORDS, Rule
@@ -163,8 +171,10 @@ class FrameByRule(Reply):
 def exactly(framing: Framing, body: bytes) -> Judged:
     """One frame with exactly this body. Raises ValueError if no frame can carry it."""
     frame = framing.encode(body) if framing.symmetric else b""
-    if framing.canonical:
+    if framing.certain:
         return frame, partial(ExactFrame, frame, body)
+    if isinstance(framing, LengthPrefixed):
+        return frame, partial(ExactPrefixed, framing, frame, body, told=False)
     if isinstance(framing, UntilClose):
         return None, partial(ExactToEnd, body)
     return None, verifiers(framing, IsExactly(body))

@@ -56,7 +56,7 @@ def _travels(framing: Framing) -> None:
     again = pickle.loads(pickle.dumps(framing))
     assert again == framing, "the framing is not equal to itself once pickled: make it a dataclass"
     assert hash(again) == hash(framing), "equal framings have different hashes: freeze the class"
-    assert framing.symmetric or not framing.canonical, "canonical framings are symmetric"
+    assert framing.symmetric or not framing.certain, "canonical framings are symmetric"
 
 
 def _is(found: Frame | None, body: bytes, rest: bytes, how: str) -> None:
@@ -107,8 +107,8 @@ def _begun(framing: Framing, wire: bytes) -> None:
 
 def _encodes(framing: Framing, wire: bytes, body: bytes, until_end: bool) -> None:
     made = framing.encode(body)
-    if framing.canonical:
-        assert made == wire, f"canonical, but {body!r} is encoded as {made!r}, not {wire!r}"
+    if framing.certain:
+        assert made == wire, f"certain, but {body!r} is encoded as {made!r}, not {wire!r}"
     _is(fed(framing, [made], until_end), body, b"", f"the encoded {body!r}")
 
 

@@ -16,7 +16,8 @@ from loadmux.checking.framed import (
     Matches,
     match_until,
 )
-from loadmux.checking.framing import Decoder, Framing, LengthPrefixed, UntilClose, line
+from loadmux.checking.framing import Decoder, Framing, UntilClose, line
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind
 

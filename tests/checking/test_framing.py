@@ -14,10 +14,10 @@ from loadmux.checking.framing import (
     Frame,
     FrameError,
     Framing,
-    LengthPrefixed,
     UntilClose,
     line,
 )
+from loadmux.checking.prefixed import LengthPrefixed
 
 CRLF = Delimited(b"\r\n")
 WIRE = [

@@ -21,10 +21,10 @@ from loadmux.checking.framing import (
     Frame,
     FrameError,
     Framing,
-    LengthPrefixed,
     UntilClose,
 )
 from loadmux.checking.framing import line as line_framing
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule, rule
 from loadmux.language import framings, payloads, replies, steps
 from loadmux.plugins.registry import BUILT_IN
@@ -51,6 +51,8 @@ def websocket() -> ModuleType:
 
 # --- framings -----------------------------------------------------------------------------------
 
+HEADED = {b"a\0\0\x05bcdef": b"def", b"\0\0\0\x02\0\0": b""}
+
 
 @pytest.mark.parametrize(
     ("framing", "frames"),
@@ -58,6 +60,12 @@ def websocket() -> ModuleType:
         (line_framing(64), {b"hello\n": b"hello", b"\n": b""}),
         (Delimited(b"\r\n", 64), {b"a\rb\r\n": b"a\rb"}),
         (LengthPrefixed(2, "little", True, 64), {b"\x05\x00abc": b"abc"}),
+        (LengthPrefixed(3, "big", at=1, header=6, adjust=-2, max_size=64), HEADED),
+        (
+            LengthPrefixed(varint=True, at=1, max_size=200),
+            {b"\0\x80\x01" + b"x" * 128: b"x" * 128, b"\x31\0": b""},
+        ),
+        (LengthPrefixed(digits=3, counts_itself=True, max_size=64), {b"006abc": b"abc"}),
         (Fixed(4), {b"abcd": b"abcd"}),
     ],
 )

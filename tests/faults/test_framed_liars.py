@@ -54,6 +54,9 @@ FRAMINGS = [
     '{delimiter: "\\r\\n", max: 7}',
     "{length_prefix: {bytes: 4, order: little}}",
     "{length_prefix: {bytes: 2, counts_itself: true}}",
+    "{length_prefix: {at: 1, varint: true}}",
+    "{length_prefix: {at: 2, bytes: 3, header: 9, adjust: 4}}",
+    "{length_prefix: {digits: 4}}",
     "{fixed: 5}",
 ]
 BODIES = ["hello", "{regex: 'h.*o'}", "{length: 5}", "reply", "'${sent}'"]
@@ -131,6 +134,28 @@ def test_a_wrong_frame_is_told_like_any_wrong_reply(
     poller: str, reply: bytes, kind: str, offset: int | None
 ) -> None:
     driven = talk(answering(lambda chunk: reply), poller=poller)
+    assert driven.kinds == {kind: 3}
+    assert driven.faults[0].offset == offset
+
+
+@pytest.mark.parametrize(
+    ("framing", "reply", "kind", "offset"),
+    [
+        ("{at: 1, varint: true}", b"\x30\x06hello", "corrupt", 1),
+        ("{at: 1, varint: true}", b"\x30\x04hello", "corrupt", 1),
+        ("{at: 1, varint: true}", b"\x30\x05hellO", "corrupt", 6),
+        ("{at: 1, varint: true}", b"\x30\x05hell", "truncated", 6),
+        ("{at: 1, varint: true}", b"\x30", "truncated", 1),
+        ("{bytes: 3, header: 8}", b"\0\0\x06abcdehello", "corrupt", 2),
+        ("{bytes: 3, header: 8}", b"\0\0\x05abcdehullo", "corrupt", 9),
+        ("{digits: 4}", b"0006hello", "corrupt", 3),
+        ("{digits: 4}", b"000Xhello", "corrupt", 3),
+        ("{bytes: 2, adjust: -2}", b"\0\x05hello", "corrupt", 1),
+        ("{bytes: 2, counts_itself: true}", b"\0\x05hello", "corrupt", 1),
+    ],
+)
+def test_a_length_that_lies(framing: str, reply: bytes, kind: str, offset: int) -> None:
+    driven = talk(saying(reply), framing=f"{{length_prefix: {framing}}}")
     assert driven.kinds == {kind: 3}
     assert driven.faults[0].offset == offset
 

@@ -6,7 +6,8 @@ import pickle
 
 import pytest
 
-from loadmux.checking.framing import Delimited, Fixed, Framing, LengthPrefixed, UntilClose, line
+from loadmux.checking.framing import Delimited, Fixed, Framing, UntilClose, line
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.language.loading import load
 from loadmux.language.scenario import (
     ByRule,

@@ -1597,8 +1597,53 @@ FRAMINGS = [
         "{length_prefix: 4}",
         "2:43: 'length_prefix' must be a mapping, not the number '4'; write {bytes: 4}",
     ),
-    ("{length_prefix: {}}", "2:43: 'length_prefix' needs 'bytes', one of 1, 2, 4, 8"),
-    ("{length_prefix: {bytes: 3}}", "2:51: 'bytes' must be 1, 2, 4 or 8, not '3'"),
+    (
+        "{length_prefix: {}}",
+        "2:43: 'length_prefix' needs to know how its length is written; write one of 'bytes: N' (1,"
+        " 2, 3, 4 or 8), 'varint: true', 'digits: N'",
+    ),
+    ("{length_prefix: {bytes: 5}}", "2:51: 'bytes' must be 1, 2, 3, 4 or 8, not '5'"),
+    (
+        "{length_prefix: {bytes: 2, varint: true}}",
+        "2:54: 'bytes' and 'varint' exclude each other; a length is written in one way",
+    ),
+    (
+        "{length_prefix: {digits: 2, bytes: 2}}",
+        "2:55: 'bytes' and 'digits' exclude each other; a length is written in one way",
+    ),
+    ("{length_prefix: {varint: false}}", "2:52: 'varint' can only be true, not 'false'"),
+    (
+        "{length_prefix: {varint: true, order: big}}",
+        "2:58: 'order' goes with 'bytes', not with 'varint'",
+    ),
+    (
+        "{length_prefix: {order: little, digits: 3}}",
+        "2:59: 'order' goes with 'bytes', not with 'digits'",
+    ),
+    ("{length_prefix: {digits: 21}}", "2:52: 'digits' must be at most 20, not '21'"),
+    ("{length_prefix: {bytes: 2, at: -1}}", "2:58: 'at' must be at least 0, not '-1'"),
+    (
+        "{length_prefix: {bytes: 2, at: 3, header: 4}}",
+        "2:61: the length ends at byte 5, so 'header' must be at least 5",
+    ),
+    (
+        "{length_prefix: {bytes: 1, adjust: 3, counts_itself: true}}",
+        "2:54: 'counts_itself: true' says what 'adjust' would; leave one of them out",
+    ),
+    (
+        "{length_prefix: {bytes: 1, adjust: -300}}",
+        "2:27: no frame is possible: it needs the length 300, and a length of 1 byte holds at most"
+        " 255",
+    ),
+    (
+        "{length_prefix: {digits: 1, header: 20, counts_itself: true}}",
+        "2:27: no frame is possible: it needs the length 20, and a length of 1 digit holds at most"
+        " 9",
+    ),
+    (
+        "{length_prefix: {bytes: 4, header: 8, adjust: 3}, max: 10}",
+        "2:82: 'max' must be at least 11 bytes, the size of the smallest frame",
+    ),
     (
         "{length_prefix: {byte: 4}}",
         "2:44: unknown key 'byte' in a 'length_prefix'; did you mean 'bytes'?",
@@ -1634,6 +1679,11 @@ FRAMED_STEPS = [
         "send: {join: [{frame: {repeat: a, times: 256}}]}",
         "4:27: this body cannot be framed: it needs the length 256, and a length of 1 byte holds at"
         " most 255",
+    ),
+    (
+        "{length_prefix: {bytes: 1, adjust: 3}}",
+        "send: {frame: ab}",
+        "4:19: this body cannot be framed: it needs the length -1, and there is none below zero",
     ),
     (
         "{length_prefix: {bytes: 2, counts_itself: true}}",

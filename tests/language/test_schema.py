@@ -80,6 +80,7 @@ BEYOND = {
         r"is too (long|high); at most",
         r"too large: more than",
         r"'uniform' goes from the shorter",
+        r"the length ends at byte|no frame is possible|says what 'adjust' would",
     ),
     "forms too deep for a pattern": (
         r"is not an IPv4 address|is not a block of IP|is one address within a block",

@@ -158,9 +158,21 @@ STEP = st.recursive(
 
 # --- the rest -----------------------------------------------------------------------------------
 
-PREFIXES = st.fixed_dictionaries(
-    {"bytes": st.sampled_from([1, 2, 4, 8])},
-    optional={"order": st.sampled_from(["big", "little"]), "counts_itself": st.booleans()},
+ORDERS = st.sampled_from(["big", "little"])
+LENGTHS = st.one_of(
+    st.fixed_dictionaries({"bytes": st.sampled_from([1, 2, 3, 4, 8])}, optional={"order": ORDERS}),
+    st.just({"varint": True}),
+    st.fixed_dictionaries({"digits": st.integers(2, 20)}),
+)
+HEADERS = st.fixed_dictionaries(
+    {}, optional={"at": st.integers(0, 9), "header": st.sampled_from([40, "1KiB"])}
+)
+ADJUSTED = st.fixed_dictionaries({}, optional={"counts_itself": st.booleans()}) | st.builds(
+    lambda adjust: {"adjust": adjust}, st.integers(-40, 40)
+)
+PREFIXES = st.one_of(
+    st.builds(_merged, LENGTHS, ADJUSTED),
+    st.builds(_merged, st.just({"bytes": 4}), HEADERS, ADJUSTED),
 )
 FORM_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "line": st.just(True),
