@@ -2,7 +2,8 @@
 
 A branch is a view of its user: number, iteration, variables, chance and statistics are shared,
 only what a task is (what it waits for, its deadline) is its own. A connection is driven by one
-task at a time, so a branch takes over those that it uses and the user gets them back at the end,
+task at a time, so a branch takes over those that it uses (but for those on which it only sends
+what another one reads, see `duplex`) and the user gets them back at the end,
 which happens in the user's own turn: the loop looks at a connection's task when a branch ends.
 
 The first fault ends all: the other branches are cancelled in their order and are not blamed, the
@@ -17,7 +18,9 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from time import perf_counter
+from typing import Literal
 
+from loadmux.driver import duplex
 from loadmux.driver.connection import Connection
 from loadmux.driver.loop import NEVER, Interrupted, Task, wait_io
 from loadmux.driver.user import VirtualUser
@@ -26,11 +29,14 @@ from loadmux.errors import Fault, ScriptFailed
 Body = Callable[["Branch"], Awaitable[None]]
 """What a branch does."""
 
+Side = Literal["send", "expect", "both"]
+"""What a branch does on a connection: a connection has one writer and one reader."""
+
 
 class Branch(VirtualUser):
     """One of the things that `parent` (a user, or a branch of one) does at once."""
 
-    __slots__ = ("parent", "taken")
+    __slots__ = ("parent", "sides", "spoken", "taken")
 
     def __init__(self, parent: VirtualUser) -> None:
         Task.__init__(self, parent.loop)
@@ -43,6 +49,8 @@ class Branch(VirtualUser):
         self.resting = self.interrupted = False
         self.spare = None
         self.taken: list[tuple[Connection, VirtualUser]] = []
+        self.spoken: list[Connection] = []
+        self.sides: dict[Connection, Side] = {}
 
     def begin(self) -> None:
         """Share what the user has by now."""
@@ -65,12 +73,81 @@ class Branch(VirtualUser):
         """Drive these connections from now on, until `give_back`."""
         for connection in connections:
             owner = connection.task
-            if owner is not self:
+            if owner is not self and not self.speaks(connection):
                 assert isinstance(owner, VirtualUser)
                 self.taken.append((connection, owner))
                 connection.task, connection.resume = self, self.resume
 
+    def speak(self, connection: Connection) -> None:
+        """Only send on a connection that another branch reads, until this one ends."""
+        connection.writer = self
+        self.spoken.append(connection)
+
+    def speaks(self, connection: Connection) -> bool:
+        """Whether this branch, or one that it is part of, is the writer of a connection."""
+        one: VirtualUser = self
+        while connection.writer is not one and isinstance(one, Branch):
+            one = one.parent
+        return connection.writer is one
+
+    def claim(self, connection: Connection, side: Side) -> bool:
+        """Use a connection on this side; false where another branch has yet to end what it is at.
+
+        Raises ValueError where that cannot be.
+        """
+        owner = connection.task
+        if self.speaks(connection):
+            allowed = side == "send"
+        elif owner is self:
+            known = self.sides.get(connection, side)
+            self.sides[connection] = known if known == side else "both"
+            allowed = known == side or connection.writer is None
+        elif self._within(owner):
+            self.take([connection])
+            self.sides[connection], allowed = side, True
+        else:
+            return self._share(connection, owner, side)
+        if not allowed:
+            raise ValueError(f"two branches use the socket {connection.name!r} at once")
+        return True
+
+    def _within(self, owner: Task) -> bool:
+        one: VirtualUser = self
+        while isinstance(one, Branch):
+            one = one.parent
+            if one is owner:
+                return True
+        return False
+
+    def _share(self, connection: Connection, owner: Task, side: Side) -> bool:
+        """Read what another branch sends, or send where it reads."""
+        theirs = owner.sides.get(connection) if isinstance(owner, Branch) else None
+        if connection.writer is not None or {theirs, side} != {"send", "expect"}:
+            raise ValueError(f"two branches use the socket {connection.name!r} at once")
+        assert isinstance(owner, Branch)
+        if side == "send":
+            self.speak(connection)
+            return True
+        if connection.midway or not duplex.settled(connection):
+            return False
+        whose = next(one for one in owner.taken if one[0] is connection)
+        owner.taken.remove(whose)
+        owner.speak(connection)
+        self.taken.append(whose)
+        connection.task, connection.resume = self, self.resume
+        self.sides[connection] = side
+        return True
+
+    def hush(self) -> None:
+        """It has ended."""
+        for connection in self.spoken:
+            duplex.hush(connection)
+
     def give_back(self) -> None:
+        for connection in self.spoken:
+            duplex.settle(connection)
+        self.spoken.clear()
+        self.sides.clear()
         for connection, owner in reversed(self.taken):
             connection.task, connection.resume = owner, owner.resume
             connection.want = 0
@@ -98,6 +175,7 @@ class _Group:
         except (Fault, ScriptFailed) as error:
             self.error = self.error or error
         finally:
+            branch.hush()
             self.busy = max(self.busy, perf_counter() - began - branch.waited)
             self._ended()
 
@@ -120,9 +198,13 @@ class _Group:
 
 
 async def together(
-    user: VirtualUser, bodies: Sequence[Body], uses: Sequence[Sequence[int]] = ()
+    user: VirtualUser,
+    bodies: Sequence[Body],
+    uses: Sequence[Sequence[int]] = (),
+    says: Sequence[Sequence[int]] = (),
 ) -> None:
-    """Do all of `bodies` at once; `uses[i]` are the sockets that body i takes from the start.
+    """Do all of `bodies` at once; `uses[i]` are the sockets that body i takes from the start,
+    `says[i]` those of others on which it only sends.
 
     Raises the first Fault or ScriptFailed of a branch, and Interrupted, once no branch runs.
     """
@@ -135,6 +217,9 @@ async def together(
         user.loop.spawn(branch, group.walk(branch, body))
     for branch, sockets in zip(branches, uses, strict=False):
         branch.take(user.connections[index] for index in sockets)
+    for branch, sockets in zip(branches, says, strict=False):
+        for index in sockets:
+            branch.speak(user.connections[index])
     interrupted = None
     try:
         await group.over()

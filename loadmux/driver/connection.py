@@ -638,9 +638,10 @@ class Connection(Peer):
         if verifier.received:
             self.spoke = 0
         if isinstance(verifier, RuleVerifier):
-            self.rule_verifier = None if verifier.idle else verifier
+            more = self.writer is not None or self.unruled
+            self.rule_verifier = None if verifier.idle and not more else verifier
             self.silent = verifier.idle and not verifier.received
-            self.unanswered.clear()
+            del self.unanswered[: len(self.unanswered) - len(self.unruled)]
         else:
             del self.unanswered[:1]
             self._explain(verifier)
@@ -846,10 +847,29 @@ class Awaited:
         if verifier.wrong_at is not None:
             raise at_once(connection.task, connection.wrong(verifier)) from None
         sending = connection.midway or connection.owed is not None
-        if not (whole or sending) and (self.asked or not connection.last):
+        nobody_asked = connection.writer is not None and not connection.unanswered
+        if whole or sending or nobody_asked:
+            return
+        if self.asked or connection.unanswered or not connection.last:
             since = self.heard + connection.loop.stood if self.heard else self.began
-            since = max(since, connection.loop.woke)  # nobody listened before
+            asked = connection.unanswered[0].at if connection.unanswered else 0.0
+            since = max(since, asked, connection.loop.woke)  # nobody listened before
             connection.owed = Owed(verifier.owed(), since, timeout)
+
+    def excused(self, timeout: float) -> bool:
+        """Whether it is not late yet, as what it answers was sent, or will be, by another branch
+        while it was awaited already.
+        """
+        connection, loop = self.connection, self.connection.loop
+        if connection.unanswered:
+            at = connection.unanswered[0].at
+            due = loop.limit(at, timeout) if at > self.began else 0.0
+        else:
+            due = 0.0 if connection.writer is None else loop.awake() + timeout
+        if due <= loop.awake():
+            return False
+        self.due, self.until = due, self.until if self.until == NEVER else due
+        return True
 
     def _complete(self) -> None:
         self.ended = perf_counter()
@@ -899,6 +919,8 @@ async def await_replies(task: Task, waiting: list[Awaited], timeout: float) -> N
             raise
         if timed_out:
             late = min(waiting, key=lambda one: one.due)
+            if late.excused(timeout):
+                continue
             quiet = task.loop.awake() - late.heard if late.heard else timeout
             raise late.connection.late(late.verifier, timeout, quiet)
 

@@ -58,6 +58,9 @@ class Peer:
     by `exchange`, since the server last said anything; `silent`: by a rule it never will. `owed` is
     there once it was cut off in a wait.
 
+    `writer`: another task than the reader's, which sends on it meanwhile (see `duplex`); `unruled`
+    is what it has sent that the rule has not been told yet, as nobody awaits its answer so far.
+
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
     is about to, or that it was given up; then the connection can carry no other message.
@@ -99,9 +102,11 @@ class Peer:
         "tls",
         "turn",
         "unanswered",
+        "unruled",
         "user",
         "verifier",
         "want",
+        "writer",
     )
 
     _send: Callable[[bytes | memoryview], int]
@@ -116,6 +121,7 @@ class Peer:
         self.name = name
         self.number = 0
         self.opening = False
+        self.writer: Task | None = None
         self.user = user
         self.sock: socket.socket | None = None
         self.turn = 0
@@ -127,6 +133,7 @@ class Peer:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = 0
         self.unanswered: list[Sent] = []
+        self.unruled: list[bytes] = []
         self.eof = self.paused = self.ending = self.midway = False
         self.lost: OSError | None = None
         self.silent = False

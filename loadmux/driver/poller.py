@@ -1,7 +1,8 @@
 """Four ways to ask the kernel which sockets are ready, behind one contract.
 
 `add(fd)` once, `wait(seconds)` for a list of `(fd, events)`, `remove(fd)` right before the
-descriptor is closed, `close()`, and `fileno()`. `arm(fd, mask)` replaces what a *level-triggered*
+descriptor is closed (`withdraw(fd)` where another one of the same socket stays open), `close()`,
+and `fileno()`. `arm(fd, mask)` replaces what a *level-triggered*
 poller (`level` is true: poll, select) reports of a descriptor; after `add` that is READ. The
 edge-triggered ones (epoll with EPOLLET, kqueue with EV_CLEAR) report everything once for each
 change and ignore `arm`: one registration for a connection's whole life is what makes them the
@@ -50,6 +51,8 @@ class Poller(Protocol):
 
     def remove(self, fd: int) -> None: ...
 
+    def withdraw(self, fd: int) -> None: ...
+
     def arm(self, fd: int, mask: int) -> None: ...
 
     def wait(self, seconds: float) -> Events: ...
@@ -76,6 +79,9 @@ class Epoll:
 
     def remove(self, fd: int) -> None:
         pass  # close(2) does it, epoll(7), Q&A 6; the call would be 8% of a short connection
+
+    def withdraw(self, fd: int) -> None:
+        self._epoll.unregister(fd)
 
     def arm(self, fd: int, mask: int) -> None:
         pass
@@ -114,6 +120,8 @@ class Kqueue:
     def remove(self, fd: int) -> None:
         self._change(fd, bsd.KQ_EV_DELETE)
 
+    withdraw = remove
+
     def arm(self, fd: int, mask: int) -> None:
         pass
 
@@ -151,6 +159,8 @@ class Poll:
 
     def remove(self, fd: int) -> None:
         self.arm(fd, 0)
+
+    withdraw = remove
 
     def arm(self, fd: int, mask: int) -> None:
         # With an empty mask poll() would still report POLLHUP and POLLERR, without end.
@@ -193,6 +203,8 @@ class Select:
     def remove(self, fd: int) -> None:
         self._reads.discard(fd)
         self._writes.discard(fd)
+
+    withdraw = remove
 
     def arm(self, fd: int, mask: int) -> None:
         (self._reads.add if mask & READ else self._reads.discard)(fd)

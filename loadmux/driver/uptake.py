@@ -26,7 +26,7 @@ class Uptake:
         self, loop: Loop, sock: socket.socket, tls: Secured | None, timeout: float
     ) -> None:
         self._loop, self._sock, self._tls = loop, sock, tls
-        self._timeout = timeout
+        self.timeout = timeout
         self._left = math.inf
         self._due = self.next_look = 0.0
         self.moved()
@@ -34,12 +34,12 @@ class Uptake:
     def moved(self) -> None:
         """The kernel took something."""
         now = self._loop.awake()
-        self._due, self.next_look = now + self._timeout, now + self._timeout / LOOKS
+        self._due, self.next_look = now + self.timeout, now + self.timeout / LOOKS
 
     @property
     def idle(self) -> float:
         """Seconds since the peer was last seen to take anything."""
-        return self._loop.awake() - (self._due - self._timeout)
+        return self._loop.awake() - (self._due - self.timeout)
 
     def stalled(self) -> bool:
         """Whether the peer has taken nothing for `timeout` seconds; looks if it is time."""
@@ -48,9 +48,9 @@ class Uptake:
             return False
         left = self._unacknowledged()
         if left < self._left:
-            self._due = now + self._timeout
+            self._due = now + self.timeout
         self._left = left
-        self.next_look = min(now + self._timeout / LOOKS, self._due)
+        self.next_look = min(now + self.timeout / LOOKS, self._due)
         return now >= self._due
 
     def _unacknowledged(self) -> int:

@@ -21,6 +21,7 @@ from loadmux.language.scenario import (
     Repeat,
     Step,
     Together,
+    Transaction,
 )
 
 PREFIX = "on_connect "
@@ -54,12 +55,13 @@ def _moved(step: Step, socket: int) -> Step:
     match step:
         case Exchange() | OnSockets() | Performed():
             return replace(step, sockets=(socket,))
-        case Repeat(do=do) | For(do=do):
+        case Repeat(do=do) | For(do=do) | Transaction(do=do):
             return replace(step, do=moved(do, socket))
-        case Together(branches=branches, uses=uses):
+        case Together(branches=branches, uses=uses, says=says):
             return replace(
                 step,
                 branches=tuple(moved(branch, socket) for branch in branches),
                 uses=tuple((socket,) if use else () for use in uses),
+                says=tuple((socket,) if said else () for said in says),
             )
     return step

@@ -236,12 +236,17 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """Branches that run at once within the user; `uses[i]` are the sockets of branch i alone."""
+    """Branches that run at once within the user.
+
+    `uses[i]` are the sockets that branch i drives, `says[i]` those on which it only sends, and
+    which another branch, that only expects on them, drives.
+    """
 
     where: Position
     name: str
     branches: tuple[tuple[Step, ...], ...]
     uses: tuple[tuple[int, ...], ...]
+    says: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ default name, and which `${name}`s it may use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -61,6 +61,9 @@ from loadmux.units import quoted
 
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together", "transaction"})
 """Keys that can define names, by themselves or by what is in them."""
+SIDES = {"half_close": "send", "stop_reading": "expect", "resume_reading": "expect"}
+SHARED = {"send", "expect"}
+"""A connection has one writer and one reader."""
 NOT_OPENING = frozenset({"connect", "close", "reset"})
 """Actions that make no sense on a connection that is only just made."""
 
@@ -101,7 +104,7 @@ class Steps(Type):
 class Branches(Type):
     """Lists of steps that run at once.
 
-    One reader for a connection: branches may not share a socket, and what one of them saves is no
+    Two may share a socket only where one sends and the other expects. What one of them saves is no
     value for another, which may come too early.
     """
 
@@ -138,24 +141,35 @@ class Branches(Type):
 
 
 def _check_sockets(r: Reading, branches: Sequence[Sequence[Step]]) -> None:
-    owners: dict[int, tuple[int, Position]] = {}
-    for number, branch in enumerate(branches):
-        told: set[int] = set()
-        for socket, where in sockets_of(branch):
-            owner, first = owners.setdefault(socket, (number, where))
-            if owner != number and socket not in told:
-                told.add(socket)
-                name = quoted(r.sockets.flat[socket].name)
-                message = f"two branches use the socket {name} at once (the other one at line"
-                r.add(where, f"{message} {first.line}); give each branch its own sockets")
+    sides = [sides_of(branch) for branch in branches]
+    for socket in dict.fromkeys(socket for one in sides for socket in one):
+        found = [one[socket] for one in sides if socket in one]
+        if (len(found) > 1 and {side for side, _ in found} != SHARED) or len(found) > 2:
+            first, where = found[0][1], found[1][1]
+            name = quoted(r.sockets.flat[socket].name)
+            message = f"two branches use the socket {name} at once (the other one at line"
+            message = f"{message} {first.line}); give each branch its own sockets, or let one only"
+            r.add(where, f"{message} send and the other only expect")
 
 
-def sockets_of(steps: Sequence[Step]) -> Iterator[tuple[int, Position]]:
-    """The sockets that these steps use, nested ones included, each with the step's place."""
+def sides_of(steps: Sequence[Step]) -> dict[int, tuple[str, Position]]:
+    """The sockets that these steps use, whether they only `send` or only `expect` on them, and
+    where they first use them.
+    """
+    found: dict[int, tuple[str, Position]] = {}
     for step in flat(steps):
         if isinstance(step, Exchange | OnSockets | Performed):
+            side = _side(step)
             for socket in step.sockets:
-                yield socket, step.where
+                before, where = found.get(socket, (side, step.where))
+                found[socket] = side if before == side else "both", where
+    return found
+
+
+def _side(step: Exchange | OnSockets | Performed) -> str:
+    if isinstance(step, Exchange):
+        return "send" if step.expect is None else "expect" if step.send is None else "both"
+    return SIDES.get(step.action, "both") if isinstance(step, OnSockets) else "both"
 
 
 # --- what is declared ---------------------------------------------------------------------------
@@ -299,8 +313,12 @@ def _together(r: Reading, fields: Fields, action: Action, number: int) -> Step |
     branches = fields.get("together")
     if branches is None:
         return None
-    uses = [dict.fromkeys(socket for socket, _ in sockets_of(one)) for one in branches]
-    return Together(fields.where, name, branches, tuple(map(tuple, uses)))
+    sides = [sides_of(branch) for branch in branches]
+    heard = {i for one in sides for i, (side, _) in one.items() if side == "expect"}
+    said = [[i for i, (side, _) in one.items() if side == "send" and i in heard] for one in sides]
+    uses = [[i for i in one if i not in own] for one, own in zip(sides, said, strict=True)]
+    says = tuple(map(tuple, said)) if heard and any(said) else ()
+    return Together(fields.where, name, branches, tuple(map(tuple, uses)), says)
 
 
 def _plain(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
@@ -400,15 +418,23 @@ OTHERS = (
         examples=('- set: {greeting: "hello from ${user}"}\n'
             '- {send: "${greeting}", expect: reply}',)),
     Action("together", Branches(), "Branches: lists of steps that run at once within the user, each"
-        " with sockets of its own; done when all are. What a branch saves has a value for the"
-        " others only after it.", cls=Together, build=_together,
+        " with sockets of its own; done when all are. Two may use one socket if one only sends on"
+        " it (or half-closes it) and the other only expects. What a branch saves has a value for"
+        " the others only after it.", cls=Together, build=_together,
         examples=("sockets: [listener, speaker]\n"
             "steps:\n"
             "  - together:\n"
             "      - - {on: listener, send: one, expect: reply}\n"
             "        - {on: listener, send: two, expect: reply}\n"
             "      - - {on: speaker, send: hello, expect: reply, save: said}\n"
-            '  - {on: listener, send: "they said ${said}", expect: they said hello}',)),
+            '  - {on: listener, send: "they said ${said}", expect: they said hello}',
+            "sockets: {main: {framing: line}}\n"
+            "steps:\n"
+            "  - together:  # a message a millisecond, whenever the answers come\n"
+            "      - - repeat: 10\n"
+            '          do: [{send: {frame: "I am ${user}"}}, {wait: 1ms}]\n'
+            "      - - repeat: 10\n"
+            '          do: [{name: answer, expect: {frame: "I am ${user}"}}]',)),
     Action("barrier", actions.BarrierName(), "Wait until every running user is at the barrier of"
         " this name. It needs a fixed number of users: no `rate`, ramps or `phases`.", cls=Barrier,
         examples=("steps:\n"

@@ -31,6 +31,7 @@ from loadmux.language.scenario import (
     Together,
     Transaction,
     WasReset,
+    flat,
 )
 from loadmux.measuring.stats import Stats, StepStats
 
@@ -108,7 +109,7 @@ class _Walk:
             case Repeat() | For() | Transaction():
                 self.through(step.do)
             case Together(branches=branches):
-                for branch in sorted(branches, key=lambda one: any(map(_waits, one))):
+                for branch in sorted(branches, key=lambda one: any(map(_waits, flat(one)))):
                     self.through(branch)
 
     def _expect(self, step: Exchange) -> None:

@@ -270,10 +270,9 @@ class _Compiler:
             case Set(name=name, values=pairs):
                 self._at(step)
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
-            case Together(name=name, branches=branches, uses=uses):
-                return steps.Together(
-                    name, [self._steps(branch, on_schedule) for branch in branches], uses
-                )
+            case Together(name=name, branches=branches, uses=uses, says=says):
+                walked = [self._steps(branch, on_schedule) for branch in branches]
+                return steps.Together(name, walked, uses, says)
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):

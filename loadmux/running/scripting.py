@@ -37,14 +37,16 @@ from collections.abc import (
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from time import perf_counter
 from types import coroutine
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypedDict, TypeVar, Unpack
 
 from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.rules import Rule
-from loadmux.driver.branch import Branch, together
+from loadmux.driver.branch import Branch, Side, together
 from loadmux.driver.connection import Connection, Plan, name_owed
-from loadmux.driver.loop import Interrupted
+from loadmux.driver.duplex import SOON
+from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
@@ -82,6 +84,11 @@ WORDS = frozenset({"reply", "closed"})
 NOT_PLAIN = ("closed", "", b"")
 PLAIN = frozenset({"send", "expect", "name", "within"})
 TIMES = frozenset({"within", "gap"})
+SIDES: Mapping[str, Side] = {
+    "half_close": "send",
+    "stop_reading": "expect",
+    "resume_reading": "expect",
+}
 KEPT_OPERATIONS = 4096
 SMALL_REPLY = 2048
 SAMPLES = ({"send": b"x", "expect": b"x"}, {"send": b"x", "expect": "reply"}, {"send": b"x"})
@@ -161,6 +168,7 @@ class Ready:
     """A compiled step. `saved` names the variable that takes the reply, where it may be large.
 
     `alone`: checked by a rule that the target did not declare, so nothing else may be under way.
+    `side`: what it does on its sockets.
     """
 
     operation: Operation
@@ -168,6 +176,7 @@ class Ready:
     replies: bool = False
     saved: str | None = None
     alone: bool = False
+    side: Side = "both"
 
 
 class Library:
@@ -218,7 +227,7 @@ class Library:
     def _on_sockets(self, user: VirtualUser, action: str, on: On, words: dict[str, Any]) -> Ready:
         step = self._read(tuple(user.variables or ()), {action: listed(on), **words})
         assert isinstance(step, OnSockets)
-        return Ready(self.compiler.operation(step), step.sockets)
+        return Ready(self.compiler.operation(step), step.sockets, side=SIDES.get(action, "both"))
 
     def _exchange(self, user: VirtualUser, on: On, words: dict[str, Any]) -> Ready:
         send, expect = words.get("send"), words.get("expect")
@@ -229,7 +238,8 @@ class Library:
         else:
             step = self._read_exchange(tuple(user.variables or ()), on, words)
         if step.expect is None:
-            return Ready(self.compiler.operation(step), step.sockets)
+            return Ready(self.compiler.operation(step), step.sockets, side="send")
+        side: Side = "expect" if step.send is None else "both"
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
         timed = operation.step if isinstance(operation, FromIntendedStart) else operation
@@ -238,8 +248,8 @@ class Library:
                 saved = f".reply {step.sockets[-1]}"
                 step = replace(step, expect=replace(step.expect, save=saved))
                 operation = self.compiler.operation(step)
-            return Ready(operation, step.sockets, True, saved, alone)
-        return Ready(operation, step.sockets)
+            return Ready(operation, step.sockets, True, saved, alone, side)
+        return Ready(operation, step.sockets, side=side)
 
     def _fits(self, send: object) -> bool:
         """Whether it is a payload of a size that every socket can send."""
@@ -449,7 +459,8 @@ class User:
         """Do all of these at once; their results in the same order, when all have ended.
 
         `await user.together(user["a"].exchange("x"), talk(user, "b"))`. No two branches may use
-        the same socket. The first fault cancels the others.
+        the same socket, unless one only sends on it and the other only expects. The first fault
+        cancels the others.
         """
         for one in branches:
             if not isinstance(one, Coroutine):
@@ -510,15 +521,17 @@ class User:
         if self._over is not None:
             raise self._over
         connections = [task.connections[index] for index in ready.sockets]
-        for connection in connections:
-            if connection.task is not task:
-                claim(task, connection)
-            if ready.alone and connection.unanswered:
+        for connection in connections if ready.alone else ():
+            if connection.unanswered:
                 text = "what was sent on it before has no reply yet; the rule cannot judge both"
                 raise ValueError(f"socket {connection.name!r}: {text}")
         self._inside.add(task)
         try:
+            if isinstance(task, Branch) or connections[0].task is not task:
+                await claimed(task, connections, ready.side)
             await ready.operation.run(task)
+        except ValueError:
+            raise
         except BaseException as error:
             if isinstance(error, Fault):
                 error.evidence.step = error.evidence.step or ready.operation.name
@@ -580,16 +593,17 @@ def wrong(where: str, text: str) -> Fault:
     return Fault(Evidence(Kind.CHECK, f"{where}: {text}"))
 
 
-def claim(task: VirtualUser, connection: Connection) -> None:
-    """Let a branch drive a connection that nobody beside it drives. Raises ValueError."""
-    ancestor = task
-    while isinstance(ancestor, Branch):
-        ancestor = ancestor.parent
-        if connection.task is ancestor:
-            assert isinstance(task, Branch)
-            task.take([connection])
-            return
-    raise ValueError(f"two branches use the socket {connection.name!r} at once")
+async def claimed(task: VirtualUser, connections: Sequence[Connection], side: Side) -> None:
+    """Let a branch drive connections that nobody beside it drives, or but the other side of them.
+
+    Raises ValueError.
+    """
+    for connection in connections:
+        if isinstance(task, Branch):
+            while not task.claim(connection, side):
+                await sleep_until(task, perf_counter() + SOON)
+        elif connection.task is not task:
+            raise ValueError(f"two branches use the socket {connection.name!r} at once")
 
 
 @coroutine

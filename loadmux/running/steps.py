@@ -16,7 +16,7 @@ from time import perf_counter
 from loadmux.checking.recognition import Context
 from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
-from loadmux.driver import closing
+from loadmux.driver import closing, duplex
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import together
 from loadmux.driver.connection import (
@@ -155,6 +155,8 @@ async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
     """The user's connections with these numbers, each of them open. Raises Fault."""
     connections = [user.connections[index] for index in sockets]
     for connection in connections:
+        if connection.task is not user:
+            continue  # another branch reads it
         if connection.ending:
             await closing.finish(user, connection)
         if not connection.connected:
@@ -194,10 +196,12 @@ async def deliver(
     payload: bytes,
     timeout: float,
     listener: Listener | None = None,
+    speaker: duplex.Speaker | None = None,
 ) -> bool:
     """Send a message in its pieces; false if the listener has heard enough before. Raises Fault."""
     whole, enough = True, False
     connection.midway = not connection.datagrams
+    sender: duplex.Sender = speaker or connection
     connection.spoke += len(payload)
     connection.silent = False
     due = perf_counter()
@@ -211,7 +215,7 @@ async def deliver(
                 enough = await listener.sleep_until(due)
         if not enough:
             connection.note("sent", piece)
-            enough = not await connection.send_rest(piece, 0, timeout, listener)
+            enough = not await sender.send_rest(piece, 0, timeout, listener)
         if enough:
             whole = False
             break
@@ -231,6 +235,8 @@ async def send(
 
     False if the connection was lost, but the server had said something that a later step can judge.
     """
+    if connection.task is not user:
+        return await _send_beside(user, connection, message, payload, timeout)
     await owe(user, connection, message, payload)
     try:
         return await deliver(user, connection, message, payload, timeout)
@@ -241,6 +247,24 @@ async def send(
             raise
         user.note_cut_short()
         return False
+
+
+async def _send_beside(
+    user: VirtualUser, connection: Connection, message: Message, payload: bytes, timeout: float
+) -> bool:
+    """The same on a connection that another branch reads."""
+    speaker = duplex.Speaker(user, connection)
+    await speaker.begin()
+    rule = message.rules.get(connection.name)
+    if rule is not None:
+        alone = not (message.pieces or connection.unanswered)
+        for data in (
+            message.cut(payload, user, connection.name) if connection.datagrams else (payload,)
+        ):
+            duplex.tell_rule(connection, rule, data, alone)
+    if connection.name in message.read:
+        connection.asks(message.delay)
+    return await deliver(user, connection, message, payload, timeout, None, speaker)
 
 
 async def speak(
@@ -431,6 +455,8 @@ class Exchange:
     ) -> Awaited:
         message = self.message
         if message is None:
+            if isinstance(self.reply, RuleReply | RuleReplies):
+                await duplex.owed(user, connection)
             verifier, asked = self._verifier(user, connection, b""), bool(connection.unanswered)
             return Awaited(connection, verifier, perf_counter(), asked=asked)
         payload = message.bytes_for(user, connection.name) if rendered is None else rendered
@@ -505,9 +531,11 @@ class End:
                 for one in waiting:
                     one.cut_off(self.timeout)
                 raise
-            if timed_out and self.wanted is not None:
+            if timed_out and self.wanted and any(one.writer for one in connections):
+                due = user.loop.awake() + self.timeout  # what ends it is yet to be sent
+            elif timed_out and self.wanted is not None:
                 raise self.unwanted(connections[0], None)
-            if timed_out:
+            elif timed_out:
                 for _ in waiting:
                     self.passed()
                 return
@@ -614,6 +642,9 @@ class OnSockets:
             await user.give_way()
             return
         for connection in connections:
+            if connection.task is not user:  # another branch reads it, and this one only sends
+                await duplex.Speaker(user, connection).half_close(self.timeout)
+                continue
             if not connection.connected:
                 took = await user.connect(connection, self.timeout)
                 if self.action == "connect":
@@ -706,14 +737,19 @@ class Set:
 
 @dataclass(slots=True)
 class Together:
-    """Branches at once; `uses[i]` are the sockets that branch i drives."""
+    """Branches at once; `uses[i]` are the sockets that branch i drives, `says[i]` those of others
+    on which it only sends.
+    """
 
     name: str
     branches: Sequence[Sequence[Operation]]
     uses: Sequence[tuple[int, ...]]
+    says: Sequence[tuple[int, ...]] = ()
 
     async def run(self, user: VirtualUser) -> None:
-        await together(user, [partial(walk, steps=branch) for branch in self.branches], self.uses)
+        await opened(user, [index for one in self.says for index in one])
+        bodies = [partial(walk, steps=branch) for branch in self.branches]
+        await together(user, bodies, self.uses, self.says)
         await user.give_way()
 
 

@@ -56,6 +56,20 @@ def bits(poller: Poller, fd: int, seconds: float = 5.0) -> int:
     return found
 
 
+def a_withdrawn_descriptor_is_silent_while_its_socket_lives(poller: Poller, pair: Pair) -> None:
+    ours, theirs = pair
+    with ours.dup() as other:
+        fd = added(poller, ours)
+        poller.add(other.fileno())
+        poller.arm(other.fileno(), READ | WRITE)
+        seen = dict(poller.wait(5.0))
+        assert other.fileno() in seen
+        poller.withdraw(other.fileno())
+    theirs.sendall(b"x")
+    found = poller.wait(5.0)
+    assert {which for which, _ in found} == {fd}
+
+
 def a_fresh_descriptor_reports_no_input(poller: Poller, pair: Pair) -> None:
     added(poller, pair[0])
     assert poller.wait(0) == []
@@ -208,6 +222,7 @@ POLLER_CHECKS: tuple[Check, ...] = (
     a_level_poller_is_silent_when_disarmed_even_at_the_end,
     an_edge_poller_reports_a_change_once,
     a_removed_and_closed_descriptor_is_forgotten,
+    a_withdrawn_descriptor_is_silent_while_its_socket_lives,
     a_number_can_be_used_again,
     waiting_ends_by_itself,
     many_are_reported_each,

@@ -37,6 +37,56 @@ def rows(done: Done) -> dict[str, int]:
 
 # --- what it can say ------------------------------------------------------------------------------
 
+DUPLEX = """
+    s = user["main"]
+
+    async def speak():
+        for number in range(20):
+            await s.send(f"m {number:02}", name="said")
+            await user.sleep(0.002)
+
+    async def hear():
+        for number in range(20):
+            await s.expect(f"m {number:02}", name="heard")
+
+    await s.exchange("before", "before")
+    await user.together(HALVES)
+    await s.exchange("after", "after")
+"""
+
+
+@pytest.mark.parametrize("halves", ["speak(), hear()", "hear(), speak()"])
+@pytest.mark.parametrize("words", [[], ["--workers", "2"]])
+def test_one_socket_for_who_speaks_and_who_hears(
+    halves: str, words: list[str], tmp_path: Path
+) -> None:
+    done = echoed(write(tmp_path, DUPLEX.replace("HALVES", halves)), tmp_path, *words)
+    assert done.code == 0, done.out
+    assert rows(done) == {"exchange main": 12, "said": 120, "heard": 120}
+
+
+def test_who_hears_may_be_the_first_to_connect(tmp_path: Path) -> None:
+    body = DUPLEX.replace("HALVES", "hear(), speak()").replace("await s.exchange", "# ")
+    assert echoed(write(tmp_path, body), tmp_path).code == 0
+
+
+def test_a_large_message_and_its_echo_at_once(tmp_path: Path) -> None:
+    body = """
+        big = "x" * 5_000_000
+        await user.together(user["main"].send(big), user["main"].expect(big))
+        await user.together(user["main"].expect(big), user["main"].send(big))
+    """
+    assert echoed(write(tmp_path, body), tmp_path).code == 0
+
+
+def test_a_branch_on_a_shared_socket_keeps_to_its_side(tmp_path: Path) -> None:
+    body = DUPLEX.replace("HALVES", "hear(), speak()").replace(
+        "await user.sleep(0.002)", "await s.exchange('x', 'x')"
+    )
+    done = echoed(write(tmp_path, body), tmp_path)
+    assert done.code == 3
+    assert "two branches use the socket 'main' at once" in done.out
+
 
 @pytest.mark.parametrize("words", [[], ["--workers", "2"]])
 def test_the_bundled_example(words: list[str], tmp_path: Path) -> None:

@@ -987,14 +987,14 @@ STEPS = [
         "3:29: a branch of 'together' needs at least one step",
     ),
     (
-        "together: [[{send: a}], [{wait: 1s}, {expect: b}]]",
+        "together: [[{send: a}], [{wait: 1s}, {send: b, expect: b}]]",
         "3:42: two branches use the socket 'main' at once (the other one at line 3); give each"
-        " branch its own sockets",
+        " branch its own sockets, or let one only send and the other only expect",
     ),
     (
         "together: [[{repeat: 2, do: [{send: a}]}], [{together: [[{close: main}]]}]]",
         "3:62: two branches use the socket 'main' at once (the other one at line 3); give each"
-        " branch its own sockets",
+        " branch its own sockets, or let one only send and the other only expect",
     ),
     (
         "together: [[{set: {x: 1}}], [{send: '${x}'}]]",
