@@ -77,6 +77,16 @@ VarOption = Annotated[
 ]
 
 
+FaultOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
+]
+SeedOption = Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")]
+PollerOption = Annotated[
+    str | None,
+    typer.Option(metavar="epoll|kqueue|poll|select", help="Instead of the best one here."),
+]
+
+
 @app.command("run", epilog=EXIT_CODES)
 def run_command(
     context: typer.Context,
@@ -98,15 +108,10 @@ def run_command(
         str | None,
         typer.Option(metavar="RATE", help="Iterations a second on a schedule: 500/s (open load)."),
     ] = None,
-    fault: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
-    ] = None,
+    fault: FaultOption = None,
     workers: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
-    seed: Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")] = None,
-    poller: Annotated[
-        str | None,
-        typer.Option(metavar="epoll|kqueue|poll|select", help="Instead of the best one here."),
-    ] = None,
+    seed: SeedOption = None,
+    poller: PollerOption = None,
     threshold: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
     ] = None,
@@ -143,6 +148,38 @@ def run_command(
     obj: Interrupts = context.obj
     code = run_files(files, overrides, fault, workers, poller, quiet, json_file, report or (), obj)
     raise typer.Exit(code)
+
+
+@app.command()
+def trace(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")],
+    target: TargetOption = None,
+    command: CommandOption = None,
+    reply: ReplyOption = None,
+    fault: FaultOption = None,
+    seed: SeedOption = None,
+    poller: PollerOption = None,
+    var: VarOption = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Only show what comes, whatever was expected.")
+    ] = False,
+) -> None:
+    """Show all that goes over the wire in one iteration of one user, step by step.
+
+    Ends with an `expect` for what came and was not expected. Exit codes as for `run`.
+    """
+    from loadmux.cli.tracing import trace_file
+    from loadmux.language.scenario import Overrides
+
+    overrides = Overrides(
+        tuple(target or ()),
+        tuple(reply or ()),
+        seed=seed,
+        variables=tuple(var or ()),
+        command=tuple(command or ()),
+    )
+    raise typer.Exit(trace_file(file, overrides, fault, poller, not no_check, context.obj))
 
 
 @app.command()

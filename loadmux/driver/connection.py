@@ -272,6 +272,8 @@ class Connection(Peer):
             raise
         self.dirty = False
         self.opened_at = perf_counter()
+        if self.loop.tap is not None:
+            self.loop.tap.opened(self)
         return self.loop.since(began)
 
     async def _connecting(self, due: float) -> int:
@@ -754,6 +756,8 @@ class Connection(Peer):
         if self.sock is None:
             return
         remember(self)
+        if self.loop.tap is not None:
+            self.loop.tap.closed(self)
         if self.tls is not None:
             self._finish_tls()
         if self.loop.connections.get(self.fd) is self:

@@ -154,6 +154,21 @@ def at_once(task: Task, work: Coroutine[Any, Any, Result]) -> Result:
     raise AssertionError("it waits on although time is up")
 
 
+class Tap(Protocol):
+    """Is told of connections (`Peer`) by whoever drives them, where somebody watches the wire.
+
+    `opened` may put its own in place of what sends and receives, and `secured` again.
+    """
+
+    def opened(self, connection: Any) -> None: ...
+
+    def secured(self, connection: Any) -> None: ...
+
+    def noted(self, connection: Any, what: str) -> None: ...
+
+    def closed(self, connection: Any) -> None: ...
+
+
 class Loop:
     """Runs tasks until none is left or `stop()` is called.
 
@@ -196,6 +211,7 @@ class Loop:
         self.standstills = Standstills()
         self.suspensions = Suspensions()
         self.queues = Queues()
+        self.tap: Tap | None = None
         self.explain: Callable[[], list[Standstill]] | None = None
         self._back_by = NEVER
         self._unseen = 0

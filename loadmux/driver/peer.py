@@ -163,6 +163,8 @@ class Peer:
         """Write a line into the transcript, which keeps the last few."""
         if self.moments is None:
             self.moments = deque(maxlen=MOMENTS)
+        if self.loop.tap is not None:
+            self.loop.tap.noted(self, what)
         at = perf_counter() - self.loop.began
         self.moments.append(Moment(at, what, data[:SHOWN], len(data)))
 

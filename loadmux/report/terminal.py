@@ -326,6 +326,21 @@ def faults_as_text(part: ScenarioReport, groups: Sequence[FaultGroup]) -> list[s
     return file.getvalue().splitlines()
 
 
+def evidence_as_text(evidence: Evidence) -> list[str]:
+    """Lines that say what was wrong, and what was expected beside what came."""
+    file = StringIO()
+    page = _Page(_plain_console(file))
+    page.line(evidence.message)
+    if evidence.belongs_to is not None:
+        page.line("the bytes belong to ", evidence.belongs_to)
+    wrong = _first_wrong(evidence)
+    if wrong is not None:
+        page.line(_wrongness(evidence, wrong))
+    if evidence.expected or evidence.received:
+        _dump(page, evidence, wrong)
+    return file.getvalue().rstrip().splitlines()
+
+
 def _faults(page: _Page, report: Report) -> None:
     """The faults in the order in which they began; of each kind the first groups in full.
 

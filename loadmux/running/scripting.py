@@ -183,7 +183,8 @@ class Library:
     """The steps that a scenario's code has asked for so far, shared by all users of a process.
 
     `exchanges` has those that are a payload and a reply in plain texts or bytes, by sockets,
-    payload, reply, name and time-out: a look there is all that such an exchange costs.
+    payload, reply, name and time-out: a look there is all that such an exchange costs. `told` is
+    put around each, where somebody wants to be told of it.
     """
 
     def __init__(self, compiler: Compiler) -> None:
@@ -197,6 +198,7 @@ class Library:
         self._known: dict[tuple[object, ...], Ready] = {}
         self._plain: dict[tuple[object, ...], Exchange] = {}
         self._registry: Registry | None = None
+        self.told: Callable[[Operation], Operation] | None = None
 
     def ready(self, user: VirtualUser, action: str, on: On, **words: Any) -> Ready:
         """The operation for `action` with the modifiers `words`. Raises ValueError."""
@@ -217,6 +219,8 @@ class Library:
         if len(self._known) >= KEPT_OPERATIONS:
             self._known.clear()
             self.exchanges.clear()
+        if self.told is not None:
+            made = replace(made, operation=self.told(made.operation))
         self._known[key] = made
         if PLAIN.issuperset(given) and isinstance(words.get("send"), str | bytes):
             plain = (on, words["send"], words["expect"], words["name"], words["within"])

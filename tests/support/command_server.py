@@ -64,7 +64,8 @@ def main() -> None:
     import loadmux.cli.pages
     import loadmux.cli.reading
     import loadmux.cli.running
-    import loadmux.cli.serving  # noqa: F401
+    import loadmux.cli.serving
+    import loadmux.cli.tracing  # noqa: F401
 
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that attend
