@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from loadmux.checking import diagnosis
 from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
-from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.prefixed import HeadedFrame, LengthPrefixed
 from loadmux.checking.reach import Reach, reach
 from loadmux.checking.verifying import MAX_FRAME, Exact, Problem, Verifier, first_difference
 from loadmux.errors import Kind
@@ -41,21 +41,22 @@ RIGHT = Judgement()
 
 @dataclass(frozen=True, slots=True)
 class IsExactly:
-    """Exactly these bytes."""
+    """Exactly these bytes; `what` is what must be them, for the report."""
 
     expected: bytes
+    what: str = "the frame's body"
 
     def __call__(self, body: bytes) -> Judgement:
         if body == self.expected:
             return RIGHT
         at, size = first_difference(self.expected, body), len(self.expected)
         if at == len(body):
-            kind, text = Kind.TRUNCATED, f"the frame's body ends after {at} of {size} bytes"
+            kind, text = Kind.TRUNCATED, f"{self.what} ends after {at} of {size} bytes"
         elif at == size:
-            kind, text = Kind.SURPLUS, f"the frame's body has {len(body)} bytes, expected {size}"
+            kind, text = Kind.SURPLUS, f"{self.what} has {len(body)} bytes, expected {size}"
         else:
             found = diagnosis.diagnose(self.expected, body, at)
-            kind, at, text = found.kind, found.offset, f"in the frame's body, {found.message}"
+            kind, at, text = found.kind, found.offset, f"in {self.what}, {found.message}"
         return Judgement(Problem(kind, text, at, self.expected, body))
 
 
@@ -64,12 +65,13 @@ class HasLength:
     """So many bytes, whatever they are."""
 
     size: int
+    what: str = "the frame's body"
 
     def __call__(self, body: bytes) -> Judgement:
         if len(body) == self.size:
             return RIGHT
         kind = Kind.TRUNCATED if len(body) < self.size else Kind.SURPLUS
-        text = f"the frame's body has {len(body)} bytes, expected {self.size}"
+        text = f"{self.what} has {len(body)} bytes, expected {self.size}"
         return Judgement(Problem(kind, text, None, None, body))
 
 
@@ -223,6 +225,37 @@ class WholeFrameVerifier(FrameVerifier):
         return self._judge_frame(frame)
 
 
+@dataclass(frozen=True, slots=True)
+class HeaderIs:
+    """A header with exactly these bytes, but for its length; `framing` says where that is."""
+
+    framing: LengthPrefixed
+    expected: bytes
+
+    def __call__(self, header: bytes) -> Judgement:
+        before, _, after = self.framing.parted(self.expected)
+        length = self.framing.parted(header)[1]
+        return IsExactly(before + length + after, "the frame's header")(header)
+
+
+@dataclass(frozen=True, slots=True)
+class BothRight:
+    """A frame whose header and body are right."""
+
+    header: Judge
+    body: Judge
+
+    def __call__(self, frame: Frame) -> Judgement:
+        assert isinstance(frame, HeadedFrame)
+        header = self.header(frame.header)
+        if header.problem is not None:
+            return header
+        body = self.body(frame.body)
+        if body.problem is not None:
+            return body
+        return Judgement(captured={**header.captured, **body.captured})
+
+
 def match_until(delimiter: bytes, pattern: re.Pattern[bytes]) -> FrameVerifier:
     """`regex` with `until`: what comes up to and with the delimiter matches wholly."""
     decoder = DelimitedDecoder(delimiter, MAX_FRAME, kept=len(delimiter))
@@ -246,18 +279,46 @@ class ExactPrefixed(ExactFrame):
     """Exactly this body in a frame with a length: a wrong length is told as soon as it came.
 
     What else its header holds is taken as it comes, unless it is `told`; and so is a varint of more
-    bytes than need be.
+    bytes than need be. `judge` is asked of the header that came.
     """
 
-    __slots__ = ("_framing", "_settled", "_told")
+    __slots__ = ("_framing", "_judge", "_judgement", "_settled", "_told")
 
-    def __init__(self, framing: LengthPrefixed, frame: bytes, body: bytes, told: bool) -> None:
+    def __init__(
+        self,
+        framing: LengthPrefixed,
+        frame: bytes,
+        body: bytes,
+        told: bool,
+        judge: Judge | None = None,
+    ) -> None:
         super().__init__(frame, body)
         self._framing = framing
         self._told = told
+        self._judge = judge
+        self._judgement = RIGHT
         self._settled = False
 
     def feed(self, data: bytes) -> bytes:
+        rest = self._fed(data)
+        if self.done and self._judge is not None:
+            self._judgement = self._judge(self._header())
+            if self._judgement.problem is not None:
+                self.done, self.wrong_at = False, self._judgement.problem.offset or 0
+        return rest
+
+    def _header(self) -> bytes:
+        sizes = self._framing.sizes(self.received)
+        assert sizes is not None
+        return bytes(self.received[: sizes[0]])
+
+    def problem(self) -> Problem | None:
+        return self._judgement.problem
+
+    def captured(self) -> Mapping[str, bytes]:
+        return self._judgement.captured
+
+    def _fed(self, data: bytes) -> bytes:
         if self._settled:
             return super().feed(data)
         came = bytes(self.received) + data

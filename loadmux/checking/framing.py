@@ -132,7 +132,16 @@ class Framing:
 
     def headed(self, header: bytes, body: bytes) -> bytes:
         """The frame of a body with a header of one's own. Raises ValueError where there is none."""
-        raise ValueError("a frame of this framing has no header")
+        raise ValueError("with this framing a frame has no header to fill in")
+
+    @property
+    def header_size(self) -> int:
+        """Bytes of a header that `headed` takes."""
+        return 0
+
+    def check_header(self, header: bytes) -> None:
+        """Raises ValueError unless `headed` takes this header."""
+        raise ValueError("with this framing a frame has no header to fill in")
 
     def decoder(self) -> Decoder:
         """A decoder for one frame."""

@@ -110,6 +110,15 @@ class LengthPrefixed(Framing):
         before, _, after = self.parted(header)
         return fitting(before + self._length(len(body)) + after + body, self.max_size)
 
+    @property
+    def header_size(self) -> int:
+        return self.size
+
+    def check_header(self, header: bytes) -> None:
+        if not self.beside:
+            raise ValueError("the framing's header has nothing but the length, which is filled in")
+        self.parted(header)
+
     def parted(self, header: bytes) -> tuple[bytes, bytes, bytes]:
         """What is before the length, the length, and what is after. Raises ValueError."""
         end = self.at + self.width

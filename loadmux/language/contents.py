@@ -30,6 +30,8 @@ def parts(payload: Payload) -> Iterator[Payload]:
     yield payload
     if isinstance(payload, Repeated | Framed | Sized | Checked):
         yield from parts(payload.payload)
+        if isinstance(payload, Framed) and payload.header is not None:
+            yield from parts(payload.header)
     elif isinstance(payload, Number | Varint) and isinstance(payload.value, Text):
         yield payload.value
     elif isinstance(payload, Joined | Picked):
@@ -104,12 +106,21 @@ def constant(payload: Payload) -> bytes | None:
         case Joined(payloads):
             found = [constant(inner) for inner in payloads]
             return None if None in found else b"".join(one for one in found if one is not None)
-        case Framed(inner, framing):
-            body = constant(inner)
-            return None if body is None else framing.encode(body)
+        case Framed():
+            return framed(payload, constant)
         case Number() | Varint() | Sized() | Checked():
             return coded(payload, constant)
     return None
+
+
+def framed(payload: Framed, of: Callable[[Payload], bytes | None]) -> bytes | None:
+    """The frame, where `of` knows its body and header, else None. ValueError: there is none."""
+    body = of(payload.payload)
+    if payload.header is None:
+        return None if body is None else payload.framing.encode(body)
+    header = of(payload.header)
+    known = body is not None and header is not None
+    return payload.framing.headed(header or b"", body or b"") if known else None
 
 
 def coded(payload: Coded, of: Callable[[Payload], bytes | None]) -> bytes | None:

@@ -181,10 +181,29 @@ def bounded(r: Reading, where: Position, payload: Payload, most: int = LARGEST_P
 def _framed(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | None:
     framing = framing_of(r, form)
     payload = PAYLOAD.read(r, form.value, "a frame's body")
+    header = None
+    if "header" in others:
+        header = PAYLOAD.read(r, others["header"], "a frame's header")
+        if not header_fits(r, others["header"].where, framing, header):
+            return None
     if framing is None or payload is None or not bounded(r, form.where, payload):
         return None
     fit = fitting(r, form.value.where, payload, framing)
-    return None if fit is None else Framed(payload, fit)
+    return None if fit is None else Framed(payload, fit, header)
+
+
+def header_fits(
+    r: Reading, where: Position, framing: Framing | None, header: Payload | None
+) -> bool:
+    """Whether a header goes with a framing, as far as it is known."""
+    known = None if header is None or not bounded(r, where, header) else constant(header)
+    try:
+        if framing is not None:
+            framing.check_header(known if known is not None else bytes(framing.header_size))
+    except ValueError as error:
+        r.add(where, f"'header': {error}")
+        return False
+    return framing is not None and header is not None
 
 
 # --- numbers, lengths, checksums ----------------------------------------------------------------
@@ -263,6 +282,17 @@ def _picked(r: Reading, form: Entry, others: Mapping[str, Node]) -> Payload | No
 # --- the forms ----------------------------------------------------------------------------------
 
 WEIGHTS = Items(Weight(), "a weight")
+HEADER = Key(
+    "header",
+    Inner(),
+    "Beside `frame`: what the header holds, any bytes in place of the length, which is filled in.",
+    examples=(
+        "sockets: {main: {framing: {length_prefix: {at: 1, varint: true}}}}\n"
+        "steps:\n"
+        "  - send: {frame: hello, header: {hex: 30 00}}\n"
+        "    expect: {frame: hello, header: {hex: 30 00}}",
+    ),
+)
 ORDER = Key("order", Choice(("big", "little"), "order"), "Which byte comes first.", default="big")
 # fmt: off
 FORMS = (
@@ -334,7 +364,7 @@ FORMS = (
     Form("join", Items(Inner(), "a payload"), "Payloads, one after the other.", cls=Joined,
         examples=('- {send: {join: ["size: ", {hex: 00 05}, {random: 5}]}, expect: reply}',)),
     Form("frame", Inner(), "A body in a frame, as the socket's `framing` says; several go into a"
-        " `join`.", reads=_framed, cls=Framed, attribute="payload",
+        " `join`.", reads=_framed, cls=Framed, attribute="payload", beside=(HEADER,),
         examples=("sockets: {main: {framing: {length_prefix: {bytes: 4}}}}\n"
             "steps:\n"
             "  - {send: {join: [{frame: one}, {frame: two}]}}\n"

@@ -48,7 +48,7 @@ def may_capture(reply: Node) -> bool:
         return False
     return any(
         meant(entry.key, ("regex",)) is not None
-        or (meant(entry.key, ("frame",)) is not None and may_capture(entry.value))
+        or (meant(entry.key, ("frame", "header")) is not None and may_capture(entry.value))
         for entry in reply.entries
     )
 

@@ -9,10 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from loadmux.checking.framing import Fixed, Framing
+from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.errors import Position
 from loadmux.language import patterns, payloads, plugged
 from loadmux.language.contents import is_empty, parts, size_of
-from loadmux.language.payloads import PAYLOAD, PLAIN, Bytes, bounded, fitting, framing_of
+from loadmux.language.payloads import (
+    PAYLOAD,
+    PLAIN,
+    Bytes,
+    bounded,
+    fitting,
+    framing_of,
+    header_fits,
+)
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
 from loadmux.language.scenario import (
@@ -30,7 +39,7 @@ from loadmux.language.scenario import (
 from loadmux.language.shapes import Form, Forms, Key
 from loadmux.language.types import Choice, Duration, Schema, Schemas, Size, Type, Writing, Yes
 from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
-from loadmux.plugins.payloads import Framed, Payload, Picked, Random, Regex, Spoken
+from loadmux.plugins.payloads import Data, Framed, Payload, Picked, Random, Regex, Spoken, Text
 from loadmux.units import quoted
 
 LONGEST_ANSWER = 4
@@ -88,13 +97,21 @@ def _foretold(r: Reading, where: Position, payload: Payload) -> bool:
 def _exactly(r: Reading, where: Position, payload: Payload | None) -> Exactly | None:
     if payload is None or not _foretold(r, where, payload):
         return None
-    if any(isinstance(one, Framed) and not one.framing.certain for one in parts(payload)):
+    if any(isinstance(one, Framed) and not _certain(one) for one in parts(payload)):
         r.add(where, "a frame of this framing is no fixed bytes; expect {frame: ...} by itself")
     elif is_empty(payload):
         r.add(where, "there is nothing to expect; for silence write {silence: DURATION}")
     else:
         return Exactly(payload)
     return None
+
+
+def _certain(frame: Framed) -> bool:
+    """Whether the bytes of a frame are known; where a varint could be longer, the shortest is."""
+    framing = frame.framing
+    if frame.header is not None or framing.certain:
+        return True
+    return isinstance(framing, LengthPrefixed) and not framing.beside
 
 
 def _exact_body(r: Reading, where: Position, payload: Payload | None) -> Exactly | None:
@@ -128,8 +145,12 @@ def _regex(r: Reading, form: Entry, others: Mapping[str, Node]) -> Reply | None:
 
 def _frame(r: Reading, form: Entry, others: Mapping[str, Node]) -> Reply | None:
     framing = framing_of(r, form)
+    header = headed = None
+    if "header" in others:
+        header = BODY.read(r, others["header"], "a frame's header")
+        headed = _header(r, others["header"].where, header, framing)
     body = BODY.read(r, form.value, "a frame's body")
-    if framing is None or body is None:
+    if framing is None or body is None or headed is not header:
         return None
     where, answers = form.value.where, r.wire.answers and framing.symmetric
     fit: Framing | None = framing
@@ -143,7 +164,18 @@ def _frame(r: Reading, form: Entry, others: Mapping[str, Node]) -> Reply | None:
         fit = _answering(r, framing)
     elif isinstance(body, Length):
         fit = _awaited(r, where, body.size, framing)
-    return None if fit is None else Frame(body, fit, answers)
+    return None if fit is None else Frame(body, fit, answers, headed)
+
+
+def _header(r: Reading, where: Position, found: Any, framing: Framing | None) -> Any:
+    """What a header is asked; None where nothing can be."""
+    if isinstance(found, ByRule):
+        r.add(where, "a rule answers the body of a frame, not its header; write what it must be")
+        return None
+    payload = found.payload if isinstance(found, Exactly) else Text(())
+    if not isinstance(found, Exactly) and framing is not None:
+        payload = Data(bytes(framing.header_size))
+    return found if header_fits(r, where, framing, payload) else None
 
 
 def _awaited(r: Reading, where: Position, size: int, framing: Framing) -> Framing | None:
@@ -177,11 +209,22 @@ class Body(Type):
         return s.of(BODY)
 
 
+HEADER_KEY = Key(
+    "header",
+    Body(),
+    "Beside `frame`: what the header holds; in place of the length any bytes.",
+    examples=(
+        "sockets: {main: {framing: {length_prefix: {bytes: 2, header: 4}}}}\n"
+        "steps:\n"
+        "  - send: {frame: hello, header: {hex: 0000 1234}}\n"
+        "    expect: {frame: {length: 5}, header: {regex: '(?s)..\\x12(?P<id>.)'}}",
+    ),
+)
 UNTIL = "Up to and with these bytes; beside `regex`, what it must match ends with them."
 # fmt: off
 FRAME_FORM = Form("frame", Body(), "One frame with this body, as the socket's `framing` says: a"
     " constant payload, `{length}`, `{regex}`, or `reply` and `{rule}` for the one frame that the"
-    " same step sends.", reads=_frame,
+    " same step sends.", reads=_frame, beside=(HEADER_KEY,),
     examples=("sockets: {main: {framing: line}}\n"
         "steps:\n"
         "  - {send: {frame: hello}, expect: {frame: reply}}\n"
@@ -277,6 +320,8 @@ class AnyReply(payloads.AnyPayload):
                 return "reply" if rule is None else {"rule": rule}
             case Until(delimiter, Regex(pattern=pattern)):
                 return {"regex": pattern, "until": Bytes().write(delimiter, w)}
+            case Frame(body=body, header=header) if header is not None:
+                return {"frame": BODY.write(body, w), "header": BODY.write(header, w)}
             case Frame(body=Regex(pattern=pattern), answers=False) | Regex(pattern=pattern):
                 return {"regex": pattern}
             case Frame(body=body):

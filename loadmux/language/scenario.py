@@ -59,7 +59,7 @@ class Until:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame with this body.
+    """One frame with this body, and this header, of which the length may be any bytes.
 
     `answers`: the step sends one frame of the same framing; by a rule it must.
     """
@@ -67,6 +67,7 @@ class Frame:
     body: Exactly | ByRule | Length | Regex
     framing: Framing
     answers: bool = False
+    header: Exactly | Length | Regex | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +104,10 @@ def groups_of(reply: Reply) -> tuple[str, ...]:
     """The names of what a reply's regex captures."""
     if isinstance(reply, Answer):
         return reply.form.captures()
-    matches = reply.matches if isinstance(reply, Until) else None
-    if isinstance(reply, Frame) and isinstance(reply.body, Regex):
-        matches = reply.body
-    return () if matches is None else matches.groups
+    asked: list[object] = [reply.matches] if isinstance(reply, Until) else []
+    if isinstance(reply, Frame):
+        asked = [reply.header, reply.body]
+    return tuple(name for one in asked if isinstance(one, Regex) for name in one.groups)
 
 
 # --- steps --------------------------------------------------------------------------------------

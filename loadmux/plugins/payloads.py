@@ -62,10 +62,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class Framed:
-    """Wrapped by the framing of the sockets that it is sent or expected on."""
+    """Wrapped by the framing of the sockets that it is sent or expected on.
+
+    `header` is what its header holds, with any bytes in place of the length.
+    """
 
     payload: Payload
     framing: Framing
+    header: Payload | None = None
 
 
 Order = Literal["big", "little"]

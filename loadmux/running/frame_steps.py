@@ -29,6 +29,8 @@ from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.upper_sb import SUFFIX
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Position
+from loadmux.language import contents
+from loadmux.plugins.payloads import Framed, Payload
 from loadmux.running.steps import Judged, Render, Reply
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
@@ -63,13 +65,14 @@ class Place:
         )
 
 
-def wrapped(framing: Framing, render: Render, place: Place) -> Render:
+def wrapped(framing: Framing, render: Render, place: Place, header: Render | None = None) -> Render:
     """Frames around what `render` makes. Raises DriverFault where there is no such frame."""
 
     def frame(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        head = None if header is None else header(user, socket, sent)
         body = render(user, socket, sent)
         try:
-            return framing.encode(body)
+            return framing.encode(body) if head is None else framing.headed(head, body)
         except ValueError as error:
             raise place.refuse(user, socket, body, error) from None
 
@@ -98,10 +101,10 @@ def unframed(framing: Framing) -> Opened:
     return opened
 
 
-def encoded(framing: Framing, body: bytes | None) -> bytes | None:
-    """The frame of a body; None where there is none."""
+def encoded(payload: Framed, of: Callable[[Payload], bytes | None]) -> bytes | None:
+    """The frame, if `of` knows all of it; None where there is none."""
     try:
-        return None if body is None else framing.encode(body)
+        return contents.framed(payload, of)
     except ValueError:
         return None
 

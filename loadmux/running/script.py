@@ -75,7 +75,7 @@ from loadmux.plugins.payloads import (
     Text,
     Varint,
 )
-from loadmux.running import encoding, form_steps, frame_steps, scripting, steps
+from loadmux.running import encoding, form_steps, frame_steps, headed_steps, scripting, steps
 from loadmux.running.answering import EXCHANGE, Answers, kinds
 from loadmux.running.endpoints import endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
@@ -441,6 +441,9 @@ class _Compiler:
 
     def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
         framing = reply.framing
+        if reply.header is not None:
+            header, body = self._asked(reply.header), self._asked(reply.body)
+            return headed_steps.HeadedReply(framing, header, body, self.place, reply.answers)
         match reply.body:
             case Exactly(payload=payload):
                 constant, render = self._constant(payload), self._render(payload)
@@ -452,6 +455,19 @@ class _Compiler:
                 return frame_steps.FrameByJudge(framing, HasLength(size))
             case Regex(pattern=pattern):
                 return frame_steps.FrameByJudge(framing, Matches(frame_steps.compiled(pattern)))
+
+    def _asked(self, body: Exactly | ByRule | Length | Regex) -> headed_steps.Asked:
+        """What a header or a body is asked beside the other."""
+        match body:
+            case Exactly(payload=payload):
+                return headed_steps.Asked(self._constant(payload), self._render(payload))
+            case Length(size=size):
+                return headed_steps.Asked(judge=partial(HasLength, size))
+            case Regex(pattern=pattern):
+                return headed_steps.Asked(judge=partial(Matches, frame_steps.compiled(pattern)))
+            case ByRule():
+                rule = self._rule(body, self.sockets[0])
+                return headed_steps.Asked(rule=rule)
 
     def _answer(self, reply: Answer) -> steps.Reply:
         parts = reply.form.payloads()
@@ -518,8 +534,8 @@ class _Compiler:
                 found = [self._constant(part) for part in parts]
                 known = [one for one in found if one is not None]
                 return b"".join(known) if len(known) == len(found) else None
-            case Framed(payload=inner, framing=framing):
-                return frame_steps.encoded(framing, self._constant(inner))
+            case Framed():
+                return frame_steps.encoded(payload, self._constant)
             case Spoken(form=form):
                 return self._spoken(form)
             case Text():
@@ -554,8 +570,9 @@ class _Compiler:
             case Joined(payloads=parts):
                 renders = [self._render(part) for part in parts]
                 return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
-            case Framed(payload=inner, framing=framing):
-                return frame_steps.wrapped(framing, self._render(inner), self.place)
+            case Framed(payload=inner, framing=framing, header=header):
+                head = None if header is None else self._render(header)
+                return frame_steps.wrapped(framing, self._render(inner), self.place, head)
             case Spoken(form=form):
                 said = [self._render(part) for part in form.payloads()]
                 return form_steps.rendered(form, said, self.authorities, self.place)

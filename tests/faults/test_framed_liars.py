@@ -160,6 +160,102 @@ def test_a_length_that_lies(framing: str, reply: bytes, kind: str, offset: int) 
     assert driven.faults[0].offset == offset
 
 
+BINARY = "{length_prefix: {at: 8, bytes: 4, header: 24}}"
+ASKING = """
+variables: {{key: k}}
+steps:
+  - set: {{opaque: {{random: 4, of: digits}}, no: "${{iteration}}"}}
+  - name: get
+    send:
+      frame: {{join: ["${{key}}", "${{user}}"]}}
+      header: {{join: [{{hex: 800c000200000000ffffffff}}, "${{opaque}}", {{repeat: x, times: 8}}]}}
+    expect: {{frame: {body}, header: {header}}}
+"""
+HEADERS = [
+    '{join: [{hex: 81 0c 0002 00 00 0000 00000000}, "${opaque}", {hex: 0000000000000001}]}',
+    "{regex: '(?s)\\x81\\x0c.{10}(?P<said>\\d{4}).{8}'}",
+    "{length: 24}",
+]
+IN_FRAME = ['"k${user}"', "'${sent}'", "{regex: 'k\\d'}", "{length: 2}", "{rule: echo}"]
+
+
+def answered(chunk: bytes) -> bytes:
+    """As a right server answers: the opaque and the key come back."""
+    assert chunk[8:12] == (len(chunk) - 24).to_bytes(4, "big")
+    return b"\x81" + chunk[1:16] + bytes(7) + b"\x01" + chunk[24:]
+
+
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize("body", IN_FRAME)
+def test_a_header_goes_with_a_body(header: str, body: str) -> None:
+    def dripping(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            for byte in answered(chunk):
+                connection.sendall(bytes([byte]))
+
+    steps = ASKING.format(body="'k${user}'" if "sent" in body else body, header=header)
+    for handler in (answering(answered), dripping):
+        driven = talk(handler, steps, BINARY, rule="echo")
+        assert driven.kinds == {}
+        assert driven.stats.steps["get"].right == 3
+
+
+@pytest.mark.parametrize("header", HEADERS[:2])
+@pytest.mark.parametrize("body", IN_FRAME)
+@pytest.mark.parametrize("place", [0, 1, 12, 15])
+def test_a_header_that_lies(header: str, body: str, place: int) -> None:
+    def lie(chunk: bytes) -> bytes:
+        reply = bytearray(answered(chunk))
+        reply[place] ^= 0x80
+        return bytes(reply)
+
+    steps = ASKING.format(body="'k${user}'" if "sent" in body else body, header=header)
+    driven = talk(answering(lie), steps, BINARY, rule="echo")
+    assert driven.kinds == {"mismatch" if "regex" in header else "corrupt": 3}
+    assert driven.faults[0].offset is not None
+    assert driven.faults[0].offset <= place
+
+
+@pytest.mark.parametrize("header", HEADERS)
+def test_a_header_with_a_wrong_length(header: str) -> None:
+    def lie(chunk: bytes) -> bytes:
+        reply = bytearray(answered(chunk))
+        reply[11] += 1
+        return bytes(reply)
+
+    driven = talk(answering(lie), ASKING.format(body=IN_FRAME[0], header=header), BINARY)
+    assert driven.kinds == {"corrupt": 3}
+    assert driven.faults[0].offset == 11
+
+
+def test_what_a_header_captures() -> None:
+    seen: list[bytes] = []
+
+    def note(chunk: bytes) -> bytes:
+        seen.append(chunk)
+        return b"a\x05bhello" if chunk.startswith(b"?") else b"ok"
+
+    steps = """
+steps:
+  - send: "?"
+    expect: {frame: {regex: '(?P<word>hel)lo'}, header: {regex: '(?P<first>.)(?s:.)(?P<last>.)'}}
+    save: body
+  - {send: "${first}${last} ${word} ${body}", expect: ok}
+"""
+    driven = talk(answering(note), steps, "{length_prefix: {at: 1, bytes: 1, header: 3}}")
+    assert driven.kinds == {}
+    assert seen[:2] == [b"?", b"ab hel hello"]
+
+
+def test_a_header_that_does_not_fit_is_not_the_server_s_fault() -> None:
+    step = '{name: talk, send: {frame: a, header: "${iteration}"}, expect: any}'
+    step = step.replace("any", "{length: 1}")
+    with pytest.raises(
+        DriverFault, match="its header has 1 bytes, and the framing's has 24, any 4"
+    ):
+        talk(saying(b"a"), f"steps: [{step}]\n", BINARY)
+
+
 @pollers
 @pytest.mark.parametrize("expected", ["hello", "{regex: hello}"])
 def test_a_frame_that_comes_twice_is_a_duplicate(poller: str, expected: str) -> None:

@@ -150,6 +150,18 @@ def test_named_groups_are_names_from_then_on() -> None:
             b"\1c\1d",
         ),
         ("{send: {frame: x}, expect: {frame: x}}", "until_close", b"x", None),
+        (
+            "{send: {frame: ab, header: {hex: 3000}}, expect: {frame: c, header: {hex: 40ff}}}",
+            "{length_prefix: {at: 1, varint: true}}",
+            b"\x30\2ab",
+            b"\x40\1c",
+        ),
+        (
+            "{send: {frame: a}, expect: {join: [{frame: c, header: '-xx-'}, d]}}",
+            "{length_prefix: {at: 1, bytes: 2, header: 4}}",
+            b"\0\0\1\0a",
+            b"-\0\1-cd",
+        ),
         ("{send: {frame: x}, expect: {regex: x}}", "line", b"x\n", None),
         ("{send: {frame: x}, expect: {frame: '${sent}'}}", "line", b"x\n", None),
     ],

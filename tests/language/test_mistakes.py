@@ -1663,6 +1663,26 @@ FRAMINGS = [
 ]
 
 FRAMED_STEPS = [
+    (
+        "line",
+        "send: {frame: a, header: b}",
+        "4:30: 'header': with this framing a frame has no header to fill in",
+    ),
+    (
+        "{length_prefix: {bytes: 2}}",
+        "expect: {frame: a, header: b}",
+        "4:32: 'header': the framing's header has nothing but the length, which is filled in",
+    ),
+    (
+        "{length_prefix: {at: 1, varint: true}}",
+        "send: {frame: a, header: {hex: 30}}",
+        "4:30: 'header': its header has 1 bytes, and the framing's has 2, any 1 for the length",
+    ),
+    (
+        "{length_prefix: {at: 1, varint: true}}",
+        "{send: {frame: a}, expect: {frame: {rule: echo}, header: {rule: echo}}}",
+        "a rule answers the body of a frame, not its header; write what it must be",
+    ),
     ("line", 'send: {frame: "a\\nb"}', "this body cannot be framed: the delimiter"),
     (
         "{delimiter: aa}",

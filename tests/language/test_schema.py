@@ -71,7 +71,7 @@ BEYOND = {
     ),
     "frames: the framing stands elsewhere in the file": (
         r"needs to know where a frame ends",
-        r"this body cannot be framed|is no fixed bytes",
+        r"this body cannot be framed|is no fixed bytes|'header': |answers the body of a frame",
         r"answers the frame that the same step sends",
     ),
     "bounds of what has a unit, and sums": (

@@ -41,6 +41,16 @@ FRAMED = [
     ),
     ("{length_prefix: {at: 1, varint: true}}", "{frame: hello}", b"\x40\x85\0hello"),
     ("{length_prefix: {at: 1, bytes: 3, header: 6}}", "{frame: hello}", b"a\0\0\x05bchello"),
+    (
+        "{length_prefix: {at: 1, bytes: 2, header: 4}}",
+        "{frame: hello, header: {regex: '(?s)a..(?P<v>.)'}}",
+        b"a\0\5bhello",
+    ),
+    (
+        "{length_prefix: {at: 1, bytes: 2, header: 4}}",
+        "{frame: {regex: 'h.*o'}, header: a--b}",
+        b"a\0\5bhello",
+    ),
     ("{length_prefix: {digits: 3, adjust: -1}}", "{regex: 'h.*o'}", b"006hello"),
     ("{fixed: 5}", "{regex: 'h.*o'}", b"hello"),
     ("until_close", "{regex: 'h.*o'}", b"hello"),
