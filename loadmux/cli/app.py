@@ -209,14 +209,33 @@ def check(
 
 @app.command()
 def init(
+    context: typer.Context,
     path: Annotated[
         Path, typer.Argument(metavar="[FILE]", help="Must not exist; - prints it.")
     ] = FIRST,
+    server: Annotated[
+        str | None,
+        typer.Option("--from", metavar="URL", help="Asks this server, and expects its answers."),
+    ] = None,
+    command: Annotated[
+        str | None, typer.Option(metavar="WORDS", help="As --from, of a server that this starts.")
+    ] = None,
+    send: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="What to send (\\r, \\n, \\xNN); else it is asked. Repeatable."
+        ),
+    ] = None,
 ) -> None:
-    """Write a first scenario, with comments, that runs at once."""
-    from loadmux.cli.reading import write_first
+    """Write a first scenario: one with comments, or one of what a server answers (--from)."""
+    if server is None and command is None:
+        from loadmux.cli.reading import write_first
 
-    write_first(path)
+        write_first(path)
+    else:
+        from loadmux.cli.asking import write_answered
+
+        write_answered(path, server, command, send or (), context.obj)
 
 
 def topics_like(incomplete: str) -> list[str]:

@@ -37,6 +37,11 @@ def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool
 def write_first(path: Path) -> None:
     """Write a first scenario to a file that must not exist. Raises UsageError."""
     text = (Path(__file__).parents[1] / "language" / "first.yaml").read_text(encoding="utf-8")
+    write_new(path, text)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a scenario that calls itself scenario.yaml; or print it. Raises UsageError."""
     if path == STREAM:
         deliver(partial(print, text, end=""))
         return

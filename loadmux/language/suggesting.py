@@ -67,6 +67,34 @@ def constant(data: bytes, sent: bytes = b"") -> str:
     return template(text, as_text(sent) or "")
 
 
+def varied(first: bytes, second: bytes) -> str:
+    """A reply that two answers to the same message fit, which differ."""
+    if len(first) == len(second):
+        return f"{{length: {len(first)}}}"
+    head = _common(first, second)
+    tail = _common(first[len(head) :][::-1], second[len(head) :][::-1])[::-1]
+    ends = [as_text(head), as_text(tail)]
+    lines = all(one.endswith(b"\n") and one.count(b"\n") == 1 for one in (first, second))
+    if lines and None not in ends:
+        pattern = ".*".join(_escaped(one or "") for one in ends)
+        return f'{{regex: {quoted(pattern)}, until: "\\n"}}'
+    end = tail[-4:]
+    if end and all(one.index(end) == len(one) - len(end) for one in (first, second)):
+        return f"{{until: {constant(end)}}}"
+    return f"{{length: {min(len(first), len(second))}}}"
+
+
+def _common(first: bytes, second: bytes) -> bytes:
+    """How both begin."""
+    size = min(len(first), len(second))
+    return first[: next((at for at in range(size) if first[at] != second[at]), size)]
+
+
+def _escaped(text: str) -> str:
+    """A text in a regular expression, no more escaped than it must be."""
+    return "".join(f"\\{one}" if one in ".^$*+?{}[]\\|()" else one for one in text)
+
+
 def as_text(data: bytes) -> str | None:
     """The text that these bytes are, None where they are none that people write."""
     try:

@@ -51,11 +51,12 @@ TOLD_BY_TAP = ("sent", "received", "closed by the server")
 
 @dataclass(slots=True)
 class Talk:
-    """What went over a socket since its last right reply; `step` is the last that spoke on it.
+    """What went over `socket` since its last right reply; `step` is the last that spoke on it.
 
     `ahead`: so many bytes that are still to be read were told already.
     """
 
+    socket: str
     step: str = ""
     sent: bytes = b""
     came: bytes = b""
@@ -67,14 +68,15 @@ class Talk:
 class Tracer:
     """Tells what happens. `check` false: nothing is said of what was expected, and it goes on.
 
-    `heard` counts what was read, `step` is the last that began, `parting`: an iteration has failed.
+    `heard` counts what was read, `step` is the last that began, `parting`: what comes from now
+    on comes because we leave.
     """
 
     scenario: Scenario
     say: Say
     check: bool = True
     talks: dict[str, Talk] = field(default_factory=dict)
-    suggestions: list[tuple[str, str, list[str]]] = field(default_factory=list)
+    answers: list[Talk] = field(default_factory=list)
     told: list[Evidence] = field(default_factory=list)
     heard: int = 0
     step: str = ""
@@ -90,7 +92,7 @@ class Tracer:
     def opened(self, connection: Peer) -> None:
         """A connection can be spoken on: listen to both directions."""
         self._event(connection, f"connected to {connection.endpoint.url}")
-        self.talks[connection.name] = Talk(self.step)
+        self.talks[connection.name] = Talk(connection.name, self.step)
         self.secured(connection)
 
     def secured(self, connection: Peer) -> None:
@@ -144,7 +146,8 @@ class Tracer:
         if not talk.ahead and (data or connection.datagrams):
             more = behind(connection)
             talk.ahead, data = len(more), data + more
-            talk.came += data
+            if not self.parting:
+                talk.came += data
             self._bytes(connection, "<-", data)
 
     def _event(self, connection: Peer, what: str) -> None:
@@ -192,29 +195,31 @@ class Tracer:
         for number, line in enumerate(evidence_as_text(evidence)):
             self.say(f"  {line}" if number else f"  ✗ {evidence.kind}: {line}", "bad")
 
-    def suggest(self, name: str, step: str) -> None:
-        """Remember what could be written for what came on a socket."""
+    def keep(self, name: str, step: str) -> None:
+        """What came on a socket is no more than that: it will be suggested."""
         talk = self.talks.get(name)
         if talk is not None and (talk.came or talk.sent or talk.ended):
-            found = suggested(talk.sent, talk.came, talk.ended, self.framings.get(name))
-            self.suggestions.append((step or talk.step, name, found))
-            self.talks[name] = Talk(talk.step)
+            talk.step = step or talk.step
+            self.answers.append(talk)
+            self.talks[name] = Talk(name, talk.step)
 
     def conclude(self) -> None:
         """At the end: what to write for what came and was not asked for."""
         for name in list(self.talks):
             if self.talks[name].came:
-                self.suggest(name, "")
-        if not self.suggestions:
+                self.keep(name, "")
+        if not self.answers:
             return
         self.say("", "")
         self.say("Suggested, for what came:", "bold")
         several = len(self.framings) > 1
-        for step, name, (first, *rest) in self.suggestions:
-            line = self.lines.get(step)
-            self.say(f"  {step}{f' (line {line})' if line else ''}: expect: {first}", "")
+        for talk in self.answers:
+            framing = self.framings.get(talk.socket)
+            first, *rest = suggested(talk.sent, talk.came, talk.ended, framing)
+            line = self.lines.get(talk.step)
+            self.say(f"  {talk.step}{f' (line {line})' if line else ''}: expect: {first}", "")
             for one in rest:
-                on = f"on: {name}, " if several else ""
+                on = f"on: {talk.socket}, " if several else ""
                 self.say(f"    and after it - {{{on}expect: {one}}}", "")
 
 
@@ -247,6 +252,7 @@ class Traced:
         tracer, operation = self._tracer, self._operation
         tracer.begin(operation)
         began, mine = perf_counter(), own(user, operation)
+        fresh = [one for one in mine if not one.connected]
         try:
             await operation.run(user)
         except Fault as fault:
@@ -260,16 +266,22 @@ class Traced:
             return
         tracer.right(operation, mine, perf_counter() - began)
         if not tracer.check and isinstance(operation, steps.Send):
-            await listen(tracer, user, mine, FIRST)
-            for one in mine:
-                tracer.suggest(one.name, operation.name)
-            forget(mine)
+            await self._hear(user, mine)
+        elif not tracer.check and getattr(operation, "action", "") == "connect" and fresh:
+            await self._hear(user, fresh)
+
+    async def _hear(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
+        """What the server says, of which nothing is known."""
+        await listen(self._tracer, user, connections, FIRST)
+        for one in connections:
+            self._tracer.keep(one.name, self.name)
+        forget(connections)
 
     def _suggest(self, fault: Fault, connections: Sequence[Connection]) -> None:
         names = [one.name for one in connections]
         failed = fault.evidence.socket
         for name in [failed] if failed in names else names:
-            self._tracer.suggest(name, self._operation.name)
+            self._tracer.keep(name, self._operation.name)
 
     async def _pass_over(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
         """Go on as if the reply had been right: it is what was to be kept of one."""
@@ -289,6 +301,7 @@ class Linger:
 
     async def run(self, user: VirtualUser) -> None:
         await listen(self._tracer, user, user.connections, QUIET)
+        self._tracer.parting = not user.script.after
         if not self._tracer.check:
             forget(user.connections)
 
@@ -367,6 +380,22 @@ def trace(
     interrupts: Interrupts | None = None,
 ) -> ExitCode:
     """Run one iteration of one user. Raises what `run` raises before anything is sent."""
+    tracer = Tracer(scenario, say, check)
+    part, verdict = watched(tracer, poller, interrupts)
+    for line in part.last_lines:
+        say(f"| {line}", "dim")
+    if not (check or part.died or verdict.code is ExitCode.UNREACHABLE):
+        return ExitCode.PASS
+    say("", "")
+    say(f"{verdict.code.name}: {verdict.reason}", "good" if not verdict.code else "bad")
+    return verdict.code
+
+
+def watched(
+    tracer: Tracer, poller: str | None = None, interrupts: Interrupts | None = None
+) -> tuple[Part, Verdict]:
+    """The run of the tracer's scenario, and the verdict on it. Raises what `trace` does."""
+    scenario, say = tracer.scenario, tracer.say
     scenario = replace(scenario, load=Load(users=1, iterations=1, graceful_stop=0.0))
     seed = draw_seed() if scenario.seed is None else scenario.seed
     part = parts_of([replace(scenario, seed=seed)])[0]
@@ -376,16 +405,10 @@ def trace(
         part.urls = urls_of(part)
         for name, url in part.urls.items():
             say(f"{f'target {name}' if name else 'target'}  {url}", "")
-        tracer = Tracer(scenario, say, check)
+        tracer.began = perf_counter()
         verdict = _run(part, tracer, seed, poller)
         tracer.conclude()
-        for line in part.last_lines:
-            say(f"| {line}", "dim")
-    if not (check or part.died or verdict.code is ExitCode.UNREACHABLE):
-        return ExitCode.PASS
-    say("", "")
-    say(f"{verdict.code.name}: {verdict.reason}", "good" if not verdict.code else "bad")
-    return verdict.code
+    return part, verdict
 
 
 def _run(part: Part, tracer: Tracer, seed: int, poller: str | None) -> Verdict:
