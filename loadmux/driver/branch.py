@@ -16,14 +16,14 @@ deadline is over, so new ones for each iteration would pile up there.
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from time import perf_counter
 from typing import Literal
 
 from loadmux.driver import duplex
 from loadmux.driver.connection import Connection
 from loadmux.driver.loop import NEVER, Interrupted, Task, wait_io
-from loadmux.driver.user import VirtualUser
+from loadmux.driver.user import Operation, Shift, VirtualUser, walk
 from loadmux.errors import Fault, ScriptFailed
 
 Body = Callable[["Branch"], Awaitable[None]]
@@ -60,6 +60,7 @@ class Branch(VirtualUser):
         self.variables = parent.variables
         self.iteration = parent.iteration
         self.waited = 0.0
+        self.shift = parent.shift
         self.done = self.started = False
 
     @property
@@ -138,6 +139,19 @@ class Branch(VirtualUser):
         self.sides[connection] = side
         return True
 
+    def relieve(self) -> None:
+        """All others have ended: go on no longer than the step in hand, and for a message that
+        nobody has asked for not at all.
+        """
+        if self.shift.over or self.done:
+            return
+        self.shift.end()
+        idle = [one for one, _ in self.taken if one.want and one.verifier is not None]
+        if idle and not any(one.unanswered or one.midway or one.heard for one in idle):
+            self.loop.throw(self, Interrupted())
+            for one in idle:
+                one.want, one.verifier, one.owed = 0, None, None
+
     def hush(self) -> None:
         """It has ended."""
         for connection in self.spoken:
@@ -157,12 +171,15 @@ class Branch(VirtualUser):
 class _Group:
     """The branches of one `together`: who still runs, what went wrong first, who has to know.
 
+    `others` are those that do not end by themselves, `left` is how many of the rest still run.
     `busy` is how long (seconds) the branch took that took longest, its pauses left out.
     """
 
-    def __init__(self, parent: VirtualUser, count: int) -> None:
+    def __init__(self, parent: VirtualUser, count: int, others: Sequence[Branch]) -> None:
         self.parent = parent
         self.running = count
+        self.others = others
+        self.left = count - len(others)
         self.error: Fault | ScriptFailed | None = None
         self.sleeping = False
         self.busy = 0.0
@@ -176,12 +193,17 @@ class _Group:
             self.error = self.error or error
         finally:
             branch.hush()
-            self.busy = max(self.busy, perf_counter() - began - branch.waited)
+            if branch not in self.others:
+                self.busy = max(self.busy, perf_counter() - began - branch.waited)
+                self.left -= 1
             self._ended()
 
     def _ended(self) -> None:
         """Wake the parent once, when there is something for it to do."""
         self.running -= 1
+        if not self.left and self.error is None:
+            for one in self.others:
+                one.relieve()
         if self.sleeping and (self.error is not None or not self.running):
             self.sleeping = False
             self.parent.loop.wake(self.parent)
@@ -202,14 +224,19 @@ async def together(
     bodies: Sequence[Body],
     uses: Sequence[Sequence[int]] = (),
     says: Sequence[Sequence[int]] = (),
+    background: Collection[int] = (),
 ) -> None:
     """Do all of `bodies` at once; `uses[i]` are the sockets that body i takes from the start,
-    `says[i]` those of others on which it only sends.
+    `says[i]` those of others on which it only sends. Bodies whose numbers are in the `background`
+    end with their branch's `shift`, which is over when all others have ended.
 
     Raises the first Fault or ScriptFailed of a branch, and Interrupted, once no branch runs.
     """
-    group = _Group(user, len(bodies))
     branches = [_branch(user) for _ in bodies]
+    others = [branches[number] for number in background]
+    for one in others:
+        one.shift = Shift()
+    group = _Group(user, len(bodies), others)
     late, user.late = user.late, 0.0
     began = perf_counter()
     for branch, body in zip(branches, bodies, strict=True):
@@ -237,6 +264,13 @@ async def together(
         raise interrupted
     user.waited += max(0.0, perf_counter() - began - group.busy)
     user.spare = [*(user.spare or ()), *branches]
+
+
+async def again(branch: Branch, steps: Sequence[Operation]) -> None:
+    """Steps that are repeated until the branch's shift is over."""
+    while not branch.shift.over:
+        await walk(branch, steps)
+        await branch.give_way()
 
 
 def _branch(user: VirtualUser) -> Branch:

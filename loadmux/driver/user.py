@@ -98,13 +98,32 @@ class Control:
         return bool(self.unreachable) and not self.persistent
 
 
+class Shift:
+    """For how long a branch goes on; that it is `over` ends the pauses of those `resting`."""
+
+    __slots__ = ("over", "resting")
+
+    def __init__(self) -> None:
+        self.over = False
+        self.resting: set[Task] = set()
+
+    def end(self) -> None:
+        self.over = True
+        for task in self.resting:
+            task.loop.wake(task)
+
+
+ENDLESS = Shift()
+"""Of users, and of branches that end by themselves."""
+
+
 class VirtualUser(Task):
     """User `number` (from 0, unique over all workers) of a test.
 
     `leaving` true lets the user go after the iteration in hand. `life` tells users apart that had
     the same number one after the other. `late` is by how many seconds the iteration began after its
     intended start, until a step has counted it in; always 0 where there is no schedule. `waited`
-    is for how long (seconds) it has paused because a step said so.
+    is for how long (seconds) it has paused because a step said so. `shift` ends what would go on.
     """
 
     __slots__ = (
@@ -127,6 +146,7 @@ class VirtualUser(Task):
         "resting",
         "script",
         "served",
+        "shift",
         "spare",
         "started",
         "streak",
@@ -145,6 +165,7 @@ class VirtualUser(Task):
         self.failures = 0
         self.barriers = self.opened = 0
         self.late = self.waited = 0.0
+        self.shift = ENDLESS
         self.prepared = False
         self.served = False
         self.started = False
@@ -496,9 +517,23 @@ class VirtualUser(Task):
 
     async def pause(self, seconds: float) -> None:
         """Wait because a step says so."""
-        began = perf_counter()
-        await sleep_until(self, began + seconds)
+        began, shift = perf_counter(), self.shift
+        if shift is ENDLESS:
+            await sleep_until(self, began + seconds)
+        else:
+            await self._doze(shift, began + seconds)
         self.waited += perf_counter() - began
+
+    async def _doze(self, shift: Shift, until: float) -> None:
+        """Sleep, until the shift is over at the latest."""
+        shift.resting.add(self)
+        try:
+            while not shift.over and perf_counter() < until:
+                self.set_deadline(until)
+                await wait_io(self)
+        finally:
+            shift.resting.discard(self)
+            self.deadline = NEVER
 
     async def give_way(self) -> None:
         """Let the others have a turn now and then: called by steps that may end without waiting."""
@@ -523,6 +558,8 @@ class VirtualUser(Task):
 async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
     """Steps within a step; a fault bears the name of the innermost one."""
     for operation in steps:
+        if user.shift.over:
+            return
         try:
             await operation.run(user)
         except Fault as fault:

@@ -240,7 +240,8 @@ class Together:
     """Branches that run at once within the user.
 
     `uses[i]` are the sockets that branch i drives, `says[i]` those on which it only sends, and
-    which another branch, that only expects on them, drives.
+    which another branch, that only expects on them, drives. Those whose numbers are `background`
+    are repeated until all others have ended.
     """
 
     where: Position
@@ -248,6 +249,7 @@ class Together:
     branches: tuple[tuple[Step, ...], ...]
     uses: tuple[tuple[int, ...], ...]
     says: tuple[tuple[int, ...], ...] = ()
+    background: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

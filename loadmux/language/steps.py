@@ -59,6 +59,7 @@ from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
 from loadmux.measuring.thresholds import CONNECT
 from loadmux.units import quoted
 
+BACKGROUND = "background"
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together", "transaction"})
 """Keys that can define names, by themselves or by what is in them."""
 SIDES = {"half_close": "send", "stop_reading": "expect", "resume_reading": "expect"}
@@ -119,25 +120,53 @@ class Branches(Type):
             return None
         outer, r.together = r.together, True
         apart = r.names.begin_branches()
-        branches = []
+        branches: list[Sequence[Step]] = []
+        background: list[int] = []
         for item in node.items:
-            if not isinstance(item, ListNode):
+            steps = _background(item)
+            if steps is not None:
+                background.append(len(branches))
+            elif not isinstance(item, ListNode):
                 message = f"a branch of 'together' must be a list of steps, not {kind_of(item)}"
-                r.add(item.where, f"{message}; write [[steps], [steps]]")
+                r.add(item.where, f"{message}; write [[steps], [steps]] or {{background: [steps]}}")
                 r.names.give_up()
                 continue
-            branches.append(DO.read(r, item, "a branch of 'together'"))
+            branches.append(DO.read(r, steps or item, "a branch of 'together'"))
             r.names.next_branch(apart)
         r.names.end_branches(apart)
         r.together = outer
         _check_sockets(r, branches)
-        return tuple(branches)
+        if len(background) == len(node.items):
+            message = "one branch at least must end by itself; make it a list of steps"
+            r.add(node.where, message)
+        return tuple(branches), tuple(background)
 
     def schema(self, s: Schemas) -> Schema:
-        return {"type": "array", "items": DO.schema(s), "minItems": 1}
+        steps = DO.schema(s)
+        told = "Steps that are repeated until all other branches have ended."
+        background = {
+            "type": "object",
+            "properties": {BACKGROUND: {"description": told, **steps}},
+            "required": [BACKGROUND],
+            "additionalProperties": False,
+        }
+        listed = {"type": "array", "items": {"anyOf": [steps, background]}, "minItems": 1}
+        return {**listed, "contains": {"type": "array"}}
 
     def write(self, value: Any, w: Writing) -> Any:
-        return [DO.write(branch, w) for branch in value]
+        branches, background = value
+        found = [DO.write(branch, w) for branch in branches]
+        return [
+            {BACKGROUND: steps} if number in background else steps
+            for number, steps in enumerate(found)
+        ]
+
+
+def _background(item: Node) -> Node | None:
+    """The steps of a `{background: [steps]}`."""
+    if isinstance(item, MappingNode) and [one.key for one in item.entries] == [BACKGROUND]:
+        return item.entries[0].value
+    return None
 
 
 def _check_sockets(r: Reading, branches: Sequence[Sequence[Step]]) -> None:
@@ -310,15 +339,16 @@ def _for(r: Reading, fields: Fields, action: Action, number: int) -> Step | None
 
 def _together(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
     name = _name(r, fields, f"together #{number}", on_sockets=False)
-    branches = fields.get("together")
-    if branches is None:
+    found = fields.get("together")
+    if found is None:
         return None
+    branches, background = found
     sides = [sides_of(branch) for branch in branches]
     heard = {i for one in sides for i, (side, _) in one.items() if side == "expect"}
     said = [[i for i, (side, _) in one.items() if side == "send" and i in heard] for one in sides]
     uses = [[i for i in one if i not in own] for one, own in zip(sides, said, strict=True)]
     says = tuple(map(tuple, said)) if heard and any(said) else ()
-    return Together(fields.where, name, branches, tuple(map(tuple, uses)), says)
+    return Together(fields.where, name, branches, tuple(map(tuple, uses)), says, background)
 
 
 def _plain(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
@@ -420,7 +450,9 @@ OTHERS = (
     Action("together", Branches(), "Branches: lists of steps that run at once within the user, each"
         " with sockets of its own; done when all are. Two may use one socket if one only sends on"
         " it (or half-closes it) and the other only expects. What a branch saves has a value for"
-        " the others only after it.", cls=Together, build=_together,
+        " the others only after it. A branch `{background: [steps]}` repeats its steps until all"
+        " others have ended, and then ends after the step in hand, a `wait` at once: a heartbeat.",
+        cls=Together, build=_together,
         examples=("sockets: [listener, speaker]\n"
             "steps:\n"
             "  - together:\n"
@@ -434,7 +466,12 @@ OTHERS = (
             "      - - repeat: 10\n"
             '          do: [{send: {frame: "I am ${user}"}}, {wait: 1ms}]\n'
             "      - - repeat: 10\n"
-            '          do: [{name: answer, expect: {frame: "I am ${user}"}}]',)),
+            '          do: [{name: answer, expect: {frame: "I am ${user}"}}]',
+            "sockets: [main, beat]\n"
+            "steps:\n"
+            "  - together:\n"
+            "      - [{send: hello, expect: reply}, {wait: 20ms}, {send: bye, expect: reply}]\n"
+            "      - background: [{on: beat, send: ping, expect: ping}, {wait: 5ms}]",)),
     Action("barrier", actions.BarrierName(), "Wait until every running user is at the barrier of"
         " this name. It needs a fixed number of users: no `rate`, ramps or `phases`.", cls=Barrier,
         examples=("steps:\n"
@@ -636,6 +673,8 @@ class OneStep(Type):
                     **{plugin: written, "on": _written_on(step, w)},
                     "within": within.of(step, w),
                 }
+            case Together(branches=branches, background=background):
+                return {"together": KEYS["together"].type.write((branches, background), w)}
             case For(variable=variable, values=values, do=do):
                 loop = KEYS["for"].type.write((variable, values), w)
                 return {"for": loop, "do": DO.write(do, w)}

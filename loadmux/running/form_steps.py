@@ -120,12 +120,14 @@ class AttentiveWait:
         until = began + self.draw(user)
         own = [one for one in user.connections if one.task is user]
         sessions = [one for one in own if one.endpoint.unasked is not None]
-        while perf_counter() < until:
+        while perf_counter() < until and not user.shift.over:
             listening = [one for one in sessions if one.connected and attend(one)]
             if any(one.more for one in listening):
                 await next_turn(user)
             else:
+                user.shift.resting.add(user)
                 await readable(user, listening, until - user.loop.stood)
+                user.shift.resting.discard(user)
         user.waited += perf_counter() - began
         await user.give_way()
 

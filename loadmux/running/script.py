@@ -272,7 +272,7 @@ class _Compiler:
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
             case Together(name=name, branches=branches, uses=uses, says=says):
                 walked = [self._steps(branch, on_schedule) for branch in branches]
-                return steps.Together(name, walked, uses, says)
+                return steps.Together(name, walked, uses, says, step.background)
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)
             case Call(name=name, function=function):

@@ -18,7 +18,7 @@ from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
 from loadmux.driver import closing, duplex
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.branch import together
+from loadmux.driver.branch import again, together
 from loadmux.driver.connection import (
     SMALL,
     Awaited,
@@ -738,18 +738,21 @@ class Set:
 @dataclass(slots=True)
 class Together:
     """Branches at once; `uses[i]` are the sockets that branch i drives, `says[i]` those of others
-    on which it only sends.
+    on which it only sends. Those in the `background` are repeated.
     """
 
     name: str
     branches: Sequence[Sequence[Operation]]
     uses: Sequence[tuple[int, ...]]
     says: Sequence[tuple[int, ...]] = ()
+    background: Sequence[int] = ()
 
     async def run(self, user: VirtualUser) -> None:
         await opened(user, [index for one in self.says for index in one])
         bodies = [partial(walk, steps=branch) for branch in self.branches]
-        await together(user, bodies, self.uses, self.says)
+        for number in self.background:
+            bodies[number] = partial(again, steps=self.branches[number])
+        await together(user, bodies, self.uses, self.says, self.background)
         await user.give_way()
 
 

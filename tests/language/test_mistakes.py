@@ -980,7 +980,7 @@ STEPS = [
     (
         "together: [[{send: a}], {send: b}]",
         "3:29: a branch of 'together' must be a list of steps, not a mapping; write [[steps],"
-        " [steps]]",
+        " [steps]] or {background: [steps]}",
     ),
     (
         "together: [[{send: a}], []]",

@@ -1,0 +1,148 @@
+"""Branches in the background: they go on as long as the others do, and no longer."""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+import pytest
+from driving import POLLERS, Server, answering, drive, scenario_for
+
+from loadmux.errors import ScenarioErrors
+
+pollers = pytest.mark.parametrize("poller", POLLERS)
+
+BEAT = """
+sockets: [main, beat]
+steps:
+  - together:
+    - [{send: one, expect: one}, {wait: 60ms}, {send: two, expect: two}]
+    - background:
+      - {name: beat, on: beat, send: ping, expect: ping}
+      - {wait: 5ms}
+load: {users: 2, iterations: 3}
+timeout: 500ms
+"""
+
+
+@pollers
+def test_it_repeats_until_the_others_have_ended(poller: str) -> None:
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(BEAT, server.url, poller)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 6
+    assert driven.stats.interrupted == 0
+    assert driven.stats.steps["beat"].right >= 6
+
+
+@pollers
+def test_a_wait_in_hand_ends_at_once(poller: str) -> None:
+    text = BEAT.replace("wait: 5ms", "repeat: 3, do: [{wait: 1h}]")
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(text, server.url, poller)
+    assert driven.stats.iterations == 6
+    assert driven.stats.steps["beat"].right == 6
+
+
+def test_an_exchange_in_hand_is_ended() -> None:
+    """The heart is slower than all the rest: its answer is awaited, and no other beat follows."""
+    gate = threading.Event()
+
+    def slow(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            if chunk == b"ping":
+                gate.wait(0.2)
+            connection.sendall(chunk)
+
+    text = BEAT.replace("{wait: 60ms}", "{wait: 1ms}").replace("users: 2", "users: 1")
+    with Server(slow) as server:
+        driven = drive(text.replace("      - {wait: 5ms}\n", ""), server.url)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == driven.stats.steps["beat"].right == 3
+
+
+@pollers
+def test_a_fault_in_it_is_one_of_the_iteration(poller: str) -> None:
+    with Server(answering(lambda chunk: b"pong" if chunk == b"ping" else chunk)) as server:
+        driven = drive(BEAT, server.url, poller)
+    assert driven.kinds == {"corrupt": 6}
+    assert {one.step for one in driven.faults} == {"beat"}
+
+
+def test_a_fault_elsewhere_ends_it_unblamed() -> None:
+    with Server(answering(lambda chunk: b"???" if chunk == b"two" else chunk)) as server:
+        driven = drive(BEAT, server.url)
+    assert sum(driven.kinds.values()) == 6
+    assert "beat" not in {one.step for one in driven.faults}
+
+
+def test_it_may_send_what_another_branch_hears() -> None:
+    text = """
+    steps:
+      - together:
+        - background: [{send: tick}, {wait: 5ms}]
+        - [{repeat: 5, do: [{name: tock, expect: tick}]}]
+      - {close: main, pending: drop}
+    load: {users: 2, iterations: 3}
+    """
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(text, server.url)
+    assert driven.kinds == {}
+    assert driven.stats.steps["tock"].right == 30
+
+
+@pollers
+def test_one_that_hears_does_not_wait_for_what_nobody_asked_for(poller: str) -> None:
+    text = """
+    steps:
+      - together:
+        - [{repeat: 5, do: [{send: "m\\n"}, {wait: 5ms}]}, {wait: 50ms}]
+        - background: [{name: heard, expect: {until: "\\n"}}]
+      - {send: "last\\n", expect: "last\\n"}
+    load: {users: 2, iterations: 3}
+    timeout: 20s
+    """
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(text, server.url, poller)
+    assert driven.kinds == {}
+    assert driven.stats.hanging == {}
+    assert driven.stats.steps["heard"].right == 30
+
+
+def test_with_branches_and_transactions_of_its_own_in_open_load() -> None:
+    text = """
+    sockets: [a, b, c]
+    steps:
+      - transaction: all
+        do:
+          - together:
+            - [{on: a, send: x, expect: x}, {wait: 30ms}]
+            - background:
+              - transaction: beats
+                do:
+                  - together:
+                    - [{on: b, send: x, expect: x}, {wait: 1h}]
+                    - [{on: c, send: x, expect: x}]
+    load: {rate: 50/s, max_users: 4, run_time: 300ms}
+    """
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(text, server.url)
+    assert driven.kinds == {}
+    assert driven.stats.iterations >= 4
+    assert driven.stats.steps["all"].right == driven.stats.iterations
+
+
+@pytest.mark.parametrize(
+    ("branches", "told"),
+    [
+        ("{background: [{send: a}]}", "one branch at least must end by itself"),
+        ("[{send: a}], {background: []}", "needs at least one step"),
+        ("[{send: a}], {background: {send: b}}", "must be a list"),
+        ("[{send: a}], {backgruond: [{send: a}]}", "or {background: [steps]}"),
+        ("[{send: a, expect: a}], {background: [{expect: a}]}", "two branches use the socket"),
+    ],
+)
+def test_what_is_wrong_is_told_when_the_file_is_read(branches: str, told: str) -> None:
+    with pytest.raises(ScenarioErrors) as caught:
+        scenario_for(f"steps: [{{together: [{branches}]}}]\n", "tcp://127.0.0.1:1")
+    assert any(told in error.message for error in caught.value.errors), caught.value
