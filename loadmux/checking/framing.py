@@ -17,7 +17,8 @@ The contract, which a framing of one's own implements too:
   or raises `FrameError`; after either it is not used again. `feed` must give the same frame
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
   it knows that the frame is malformed or larger than allowed, so that what it keeps is bounded.
-  `end` is called instead of `feed` when the peer has ended the stream in order.
+  `end` is called instead of `feed` when the peer has ended the stream in order. `so_far` may say
+  how the body begins.
 - A `Frame` has the `body`, and as `rest` the bytes after its end, of all that was fed: they belong
   to the next frame. A framing whose frames have structure (headers, a type) returns a subclass of
   Frame that says more; whoever reads only `body` need not know it. A frame that is `last` ends the
@@ -96,6 +97,10 @@ class Decoder:
     def answer(self) -> bytes:
         """What the server must be sent at once for what came; asking takes it away."""
         return b""
+
+    def so_far(self) -> bytes | None:
+        """How the body begins, as far as it has come; None where that is not known yet."""
+        return None
 
     @property
     def aside(self) -> int:
@@ -250,6 +255,9 @@ class DelimitedDecoder(Decoder):
         if found < 0:
             return None
         return Frame(bytes(taken[: found + self._kept]), bytes(taken[end:]))
+
+    def so_far(self) -> bytes:
+        return bytes(self._taken)
 
     def owed(self) -> str:
         return f"the delimiter {self._delimiter!r}"

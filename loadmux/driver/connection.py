@@ -48,6 +48,7 @@ from loadmux.driver.loop import (
 )
 from loadmux.driver.peer import TRY, Owed, Peer, Sent
 from loadmux.driver.poller import PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
+from loadmux.driver.slowly import SlowReader, TooEarly
 from loadmux.driver.suspects import owed_elsewhere, remember, suspects
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
@@ -270,6 +271,8 @@ class Connection(Peer):
             if isinstance(error, Interrupted):
                 self.owed = Owed(f"a connection to {self.endpoint.url}", began, timeout)
             raise
+        if self.endpoint.pace is not None:
+            self._recv = SlowReader(self, self.endpoint.pace, self._recv).receive
         self.dirty = False
         self.opened_at = perf_counter()
         if self.loop.tap is not None:
@@ -400,7 +403,7 @@ class Connection(Peer):
         """A read brought nothing: there was nothing, or the connection is `lost`."""
         if isinstance(error, BlockingIOError):
             self.ready = 0
-            self.arm(READ)
+            self.arm(0 if isinstance(error, TooEarly) else READ)
         else:
             self.lost, self.dirty = error, True
 
@@ -571,6 +574,21 @@ class Connection(Peer):
         if self.eof and not self.inbox:
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
         self.check_lost()
+
+    def ended_idle(self) -> bool:
+        """Whether the server has ended the connection in order while nothing was owed.
+
+        That TLS ended without close_notify harms nobody then. Raises Fault for what explains
+        nothing.
+        """
+        self.drain()
+        if self.inbox:
+            self.explain_unasked()
+        tls = self.tls
+        ended = self.eof or (self.lost is not None and tls is not None and tls.unfinished)
+        rule = self.rule_verifier
+        owed = self.inbox or self.unanswered or self.midway or not (rule is None or rule.done)
+        return ended and not owed
 
     def check_lost(self) -> None:
         """Fault if the connection was lost (not ended in order) and nothing is left to read."""
@@ -821,6 +839,7 @@ class Awaited:
         while not verifier.done:
             data = connection.take()
             if data is None:
+                self.left = connection.more
                 return False
             if not data and connection.eof:
                 return self._end()

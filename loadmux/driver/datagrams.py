@@ -26,9 +26,8 @@ from loadmux.checking.diagnosis import Finding, excerpt
 from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
 from loadmux.driver.connection import GATHER, GATHER_MOST, Awaited, Clock, Connection, Plan
-from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
+from loadmux.driver.loop import Interrupted, next_turn, wait_io
 from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
 from loadmux.driver.suspects import Labelled, Suspects, owed_elsewhere, recognized, suspects
@@ -262,12 +261,6 @@ class DatagramConnection(Connection):
 
     def say_goodbye(self) -> bool:
         return False
-
-
-def connection_for(task: Task, endpoint: Endpoint, name: str, user: int) -> Connection:
-    """A user's socket of the kind that the endpoint needs."""
-    kind = DatagramConnection if endpoint.datagrams else Connection
-    return kind(task, endpoint, name, user)
 
 
 def dropped_here(sock: socket.socket) -> int:

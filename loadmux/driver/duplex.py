@@ -174,9 +174,10 @@ class Speaker:
             del loop.connections[fd]
         loop.close_later(own)
 
-    def disarm(self, event: int) -> None:
+    def unwanted(self, event: int) -> None:
         """Nobody waits for it."""
-        self.connection.loop.poller.arm(self._fd, 0)
+        if self.connection.loop.poller.level:
+            self.connection.loop.poller.arm(self._fd, 0)
 
     def abandon(self) -> None:
         """The loop is closed."""

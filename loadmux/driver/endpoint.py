@@ -6,13 +6,16 @@ import errno
 import resource
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
 
+from loadmux.checking.framed import Judge
+from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import Verifier
+from loadmux.driver.loop import Task
 from loadmux.driver.sources import Sources
 from loadmux.errors import DriverFault
 
@@ -32,6 +35,30 @@ LOCAL_LIMITS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Pace:
+    """How a slow reader reads: `size` bytes at a time at most, the next `gap` seconds later."""
+
+    size: int
+    gap: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnyTime:
+    """What may come on a socket at any time.
+
+    `framing` finds it in a stream; None where a datagram is the whole of it. `judges` make the
+    judges of the moment for a user and the socket's name, always the same ones where they are
+    `constant`. `taken` is told which of them has taken a frame and what it gives a name to, and
+    says what is to be sent for it.
+    """
+
+    framing: Framing | None
+    judges: Callable[[Task, str], Sequence[Judge]]
+    taken: Callable[[Task, str, int, Mapping[str, bytes]], bytes]
+    constant: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where and how to connect: `address` as the socket's family takes it, buffers in bytes.
 
@@ -39,7 +66,9 @@ class Endpoint:
     `greeting` makes what a new connection begins with: bytes to send, and the verifier of their
     answer. `unasked` judges what comes between replies: what to send for it, what is left of it,
     why the server has ended the conversation (empty: it has not), and how many messages are to be
-    counted; `begun` whether what is left is the beginning of more.
+    counted; `begun` whether what is left is the beginning of more. `any_time` is what the scenario
+    says of frames that come unasked. `may_end`: the server may end the connection in order while
+    nothing is owed. `pace` is how a slow reader reads.
     """
 
     family: int
@@ -56,6 +85,9 @@ class Endpoint:
     greeting: Greeting | None = None
     unasked: UnaskedJudge | None = None
     begun: Callable[[bytes], bool] | None = None
+    any_time: AnyTime | None = None
+    may_end: bool = False
+    pace: Pace | None = None
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

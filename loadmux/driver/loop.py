@@ -67,7 +67,7 @@ class Registered(Protocol):
     task: Task
     resume: Callable[[Any], object]
 
-    def disarm(self, event: int) -> None: ...
+    def unwanted(self, event: int) -> None: ...
 
     def abandon(self) -> None: ...
 
@@ -259,6 +259,18 @@ class Loop:
         """Resume a waiting task in the next turn."""
         self._ready.append(task)
 
+    def tell(self, connection: Registered, event: int) -> None:
+        """Say that a connection is ready, be it not the poller that knows."""
+        connection.ready |= event
+        if not event & connection.want:
+            connection.unwanted(event)
+            return
+        connection.want = 0
+        try:
+            connection.resume(False)
+        except StopIteration:
+            self._finish(connection.task)
+
     def stop(self) -> None:
         """Return from `run` after this batch, whatever still runs."""
         self._stopped = True
@@ -287,7 +299,7 @@ class Loop:
         socket gets ready; 0 if there is now.
         """
         wait, connections, alarms = self.poller.wait, self.connections, self._alarms
-        level, clock, alone = self.poller.level, perf_counter, until == NEVER
+        clock, alone = perf_counter, until == NEVER
         now, looked = clock(), self.looked
         events: Events = []
         if now - self._back_by > STILL:
@@ -337,8 +349,8 @@ class Loop:
                         connection.resume(False)
                     except StopIteration:
                         self._finish(connection.task)
-                elif level:
-                    connection.disarm(event)
+                else:
+                    connection.unwanted(event)
             if self._closing:
                 self._bury()
             if not (events or alone or self._ready or timeout < patience or self._due(looked)):

@@ -195,9 +195,12 @@ class Peer:
         if self.loop.poller.level:
             self.loop.poller.arm(self.fd, mask)
 
-    def disarm(self, event: int) -> None:
-        """A level-triggered poller reported what nobody waits for: silence it, `ready` has it."""
-        self.loop.poller.arm(self.fd, 0 if event & (READ | GONE) else READ)
+    def unwanted(self, event: int) -> None:
+        """The poller reported what nobody waits for: `ready` has it, a level-triggered one is to be
+        silent now.
+        """
+        if self.loop.poller.level:
+            self.loop.poller.arm(self.fd, 0 if event & (READ | GONE) else READ)
 
 
 def peers(loop: Loop) -> Iterator[Peer]:

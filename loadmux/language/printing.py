@@ -15,8 +15,8 @@ from typing import Any
 
 from loadmux.language import yamltext
 from loadmux.language.file import SCENARIO
-from loadmux.language.references import ALL, group_of
-from loadmux.language.scenario import Scenario, Socket
+from loadmux.language.references import ALL
+from loadmux.language.scenario import Scenario, Socket, group_of
 from loadmux.language.types import Writing
 
 DEEP = frozenset(

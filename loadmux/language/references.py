@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from loadmux.checking.framing import Framing
 from loadmux.language.nodes import Mistakes, suggestion, text
-from loadmux.language.scenario import Socket
+from loadmux.language.scenario import MEMBER, Socket, group_of
 from loadmux.language.yamltree import ListNode, Node
 from loadmux.units import quoted
 
@@ -17,14 +17,6 @@ ALL = "all"
 DEFAULT = "main"
 NAME = re.compile(r"[\w.-]+")
 """How sockets are called."""
-
-_MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
-
-
-def group_of(name: str) -> str:
-    """The declared name of a socket: of its group, if it is one of several."""
-    member = _MEMBER.fullmatch(name)
-    return name if member is None else member[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +137,7 @@ class Sockets:
             return Reference(tuple(range(len(self.flat))), name)
         if name in self._places:
             return Reference(self._places[name], name)
-        member = _MEMBER.fullmatch(name)
+        member = MEMBER.fullmatch(name)
         if member is not None and member[1] in self._places:
             return self._member(node, member[1], int(member[2]), name)
         hint = suggestion(name, [*self._places, ALL], "sockets are")

@@ -9,6 +9,7 @@ Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`gr
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -68,6 +69,24 @@ class Frame:
     framing: Framing
     answers: bool = False
     header: Exactly | Length | Regex | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """A frame (or datagram) with this body may come at any time; `send` answers it."""
+
+    where: Position = field(compare=False)
+    body: Exactly | Length | Regex
+    send: Payload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a slow reader reads: `size` bytes at a time at most, the next `gap` seconds later."""
+
+    size: int
+    gap: float
+    where: Position | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,7 +365,9 @@ class Socket:
 
     `to` names its target, one of `Scenario.servers`. `source` is an address or a CIDR block.
     `written` is the value of `framing` as the file has it, where it is a plugin's. `on_connect`
-    are steps of this socket, carried out on each of its connections before anything else.
+    are steps of this socket, carried out on each of its connections before anything else. What
+    `ignore` and `answer` hold may come at any time. `idle_close` `allowed`: the server may end the
+    connection in order while nothing is owed.
     """
 
     name: str
@@ -357,9 +378,23 @@ class Socket:
     linger: float | None = None
     framing: Framing | None = None
     on_connect: tuple[Step, ...] = ()
+    ignore: tuple[Unasked, ...] = ()
+    answer: tuple[Unasked, ...] = ()
+    idle_close: Literal["fault", "allowed"] = "fault"
+    read: Pace | None = None
     to: str = ""
     tls: Tls | None = None
     written: object = field(default=None, compare=False)
+
+
+MEMBER = re.compile(r"([\w.-]+)\[([0-9]{1,9})\]")
+"""The name of one socket of a group."""
+
+
+def group_of(name: str) -> str:
+    """The declared name of a socket: of its group, if it is one of several."""
+    member = MEMBER.fullmatch(name)
+    return name if member is None else member[1]
 
 
 @dataclass(frozen=True, slots=True)

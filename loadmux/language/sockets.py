@@ -20,8 +20,8 @@ from loadmux.language.framings import FRAMING, plugin_of
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.patterns import portable, whole
 from loadmux.language.reading import Reading
-from loadmux.language.references import ALL, DEFAULT, NAME, Reference, group_of
-from loadmux.language.scenario import Socket, Tls
+from loadmux.language.references import ALL, DEFAULT, NAME, Reference
+from loadmux.language.scenario import Pace, Socket, Tls, group_of
 from loadmux.language.shapes import Fields, Key, Keys, Needs
 from loadmux.language.steps import DO, Steps
 from loadmux.language.types import (
@@ -30,6 +30,7 @@ from loadmux.language.types import (
     Constant,
     Duration,
     Integer,
+    Items,
     Label,
     Schema,
     Schemas,
@@ -38,6 +39,7 @@ from loadmux.language.types import (
     Words,
     Writing,
 )
+from loadmux.language.unasked import ANSWER, UNEXPECTED
 from loadmux.language.values import plain
 from loadmux.language.yamltree import ListNode, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
@@ -45,7 +47,7 @@ from loadmux.units import quoted
 MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
-CONNECTING = ("on_connect",)
+CONNECTING = ("on_connect", "ignore", "answer")
 """Options that are read once the socket is declared."""
 ADDRESS = r"^[0-9A-Fa-f:.]+(?:%[^/]+)?(?:/[0-9.]+)?$"
 
@@ -165,6 +167,22 @@ def source(text: str) -> str:
     return str(block)
 
 
+class ReadOptions(Keys):
+    def build(self, r: Reading, fields: Fields, node: Node) -> Pace | None:
+        found: Pace | None = super().build(r, fields, node)
+        return None if found is None else replace(found, where=node.where)
+
+
+# fmt: off
+PACE = ReadOptions("'read'", (
+    Key("size", Size(LARGEST_BUFFER), "Bytes that are read at a time at most.",
+        required="'read' needs 'size: SIZE', the most that is read at a time"),
+    Key("gap", Duration(zero=False), "How long after one read the next one comes.",
+        required="'read' needs 'gap: DURATION', how long after one read the next one comes"),
+), Pace, remedy="write {size: 2KiB, gap: 10ms}")
+# fmt: on
+
+
 class SocketOptions(Keys):
     def written(self, name: str, every: Sequence[Socket], named: bool, w: Writing) -> Schema:
         """The options of a socket, or of a group; `named`: its target has a name."""
@@ -174,6 +192,7 @@ class SocketOptions(Keys):
             "count": len(every) if one.name != name else None,
             **({} if one.written is None else {"framing": one.written}),
             "on_connect": _written_steps(name, one, w),
+            **{key: None for key in ("ignore", "answer") if not getattr(one, key)},
         }
         found = {
             name: special[name] if name in special else key.of(one, w)
@@ -226,6 +245,28 @@ OPTIONS = SocketOptions("a socket", (
             "  - {send: hello, expect: reply}\n"
             "  - {close: main}\n"
             "  - {send: hello again, expect: reply}  # on a new connection, after another login",)),
+    Key("ignore", Items(UNEXPECTED, "a reply"), "Frames that may come at any time, each judged as"
+        " a frame's body (of a UDP socket, a datagram). They are taken out wherever they come, are"
+        " counted in the row `ignored SOCKET`, and are no fault. So none of them can be awaited.",
+        default=(),
+        examples=("sockets: {main: {framing: line, ignore: [{regex: 'TICK \\d+'}, keepalive]}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: reply}}]",)),
+    Key("answer", Items(ANSWER, "an answer"), "As `ignore`, and answered at once, also while the"
+        " user waits or rests: `{to: REPLY, send: PAYLOAD}`. Names that `to` captures may stand in"
+        " `send`.", default=(),
+        examples=("sockets:\n"
+            "  main:\n"
+            "    framing: {delimiter: \"\\r\\n\"}\n"
+            "    answer: [{to: {regex: 'PING (?P<token>.*)'}, send: {frame: \"PONG ${token}\"}}]\n"
+            "steps: [{send: {frame: hello}, expect: {frame: reply}}]",)),
+    Key("idle_close", Choice(("fault", "allowed")), "`allowed`: the server may end the connection"
+        " in order while nothing is owed. The socket connects anew at its next use, with its"
+        " `on_connect`; that is counted, and no fault.", default="fault",
+        examples=("sockets: {main: {idle_close: allowed}}",)),
+    Key("read", PACE, "A slow reader: at most `size` bytes are read at a time, and the next ones"
+        " `gap` later.",
+        examples=("sockets: {main: {read: {size: 2KiB, gap: 1ms}}}\n"
+            "steps: [{send: {random: 16KiB}, expect: reply}]",)),
     Key("tls", TLS, "Options of TLS, for targets that speak it: `tls://` ones, and bundled ones"
         " with `tls: true`.",
         examples=("target: {bundled: epoll, tls: true}",
@@ -374,13 +415,16 @@ def _prepare(r: Reading, name: str, fields: Fields) -> None:
         return
     places = r.sockets.places(name)
     own = Reference(places, name)
+    r.wire = r.sockets.wire(Reference(places[:1], name), False)
+    ignore, answer = (fields.get(key) or () for key in ("ignore", "answer"))
     with connecting.reading(r, Reference(places[:1], name)):
-        target = r.sockets.flat[places[0]].to
-        r.targets = [target]
+        r.targets = [r.sockets.flat[places[0]].to]
         steps = fields.get("on_connect")
     for place in own.sockets:
         mine = connecting.moved(steps or (), place)
-        r.sockets.flat[place] = replace(r.sockets.flat[place], on_connect=mine)
+        r.sockets.flat[place] = replace(
+            r.sockets.flat[place], on_connect=mine, ignore=ignore, answer=answer
+        )
 
 
 def _check_to(r: Reading, node: Node | None, name: str | None, where: Position) -> None:

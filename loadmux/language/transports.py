@@ -9,7 +9,7 @@ file runs against several targets.)
 from __future__ import annotations
 
 from loadmux.checking.datagrams import LARGEST
-from loadmux.checking.framing import Session
+from loadmux.checking.framing import Session, UntilClose
 from loadmux.checking.rules import RULES
 from loadmux.language.contents import size_of
 from loadmux.language.nodes import Mistakes
@@ -24,6 +24,7 @@ from loadmux.language.scenario import (
     Send,
     Step,
     WasReset,
+    group_of,
 )
 from loadmux.units import quoted
 
@@ -43,6 +44,7 @@ def check(scenario: Scenario, mistakes: Mistakes) -> None:
             message = f"'tls' needs a target that speaks it, not {scheme}; write tls://HOST:PORT"
             mistakes.add(where, f"{message}, or {{bundled: MODEL, tls: true}}")
     _check_sessions(scenario, mistakes)
+    _check_options(scenario, mistakes)
     for step in scenario.every_step:
         check_step(scenario, step, mistakes)
 
@@ -64,6 +66,22 @@ def _check_sessions(scenario: Scenario, mistakes: Mistakes) -> None:
             message = "its 'framing' begins with a handshake, and UDP has no connection for one"
             mistakes.add(step.where, f"the socket {named}: {message}; use a tcp or tls target")
             told.difference_update(step.sockets)
+
+
+def _check_options(scenario: Scenario, mistakes: Mistakes) -> None:
+    """What sockets say of their connections; told once for a group."""
+    told: set[str] = set()
+    for place, one in enumerate(scenario.sockets):
+        every, name = (*one.ignore, *one.answer), group_of(one.name)
+        framed = one.framing is not None and not isinstance(one.framing, UntilClose)
+        if every and not (framed or place in scenario.datagrams) and name not in told:
+            told.add(name)
+            what = "ignore" if one.ignore else "answer"
+            message = f"'{what}' needs to know where a frame ends; write 'framing: line' or another"
+            mistakes.add(every[0].where, f"{message} framing beside it")
+        if one.read is not None and one.read.where is not None and place in scenario.datagrams:
+            message = "'read' is for streams: a datagram is read whole; leave it out"
+            mistakes.add(one.read.where, message)
 
 
 def _check_datagrams(scenario: Scenario, step: Exchange | OnSockets, mistakes: Mistakes) -> None:

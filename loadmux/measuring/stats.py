@@ -23,6 +23,8 @@ from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
 from loadmux.measuring.unread import Unread
 
 EXAMPLES = 3
+IGNORED = "ignored"
+"""The kind of the rows that count what a server may say at any time."""
 COUNTS = (
     "iterations",
     "interrupted",
@@ -33,6 +35,7 @@ COUNTS = (
     "missed",
     "unjudged",
     "passed_over",
+    "ended_idle",
     "started",
     "served",
     "slow_connects",
@@ -136,7 +139,8 @@ class StepStats:
     """One row of the report. `samples` is the batch not folded yet: the hot path appends to it.
 
     `kind` is exchange (a reply was checked), receive (one that answers no send), send, connect,
-    transaction (of several steps, whose faults are told at these and counted here again), or other.
+    transaction (of several steps, whose faults are told at these and counted here again), ignored
+    (what a server may say at any time), or other.
     `step` is the step's name where the row's may say more. `untimed` counts what was right but has
     no latency (a silence that was kept), `spoilt` those of them that would have one, had the
     generator not stood still.
@@ -290,7 +294,8 @@ class Stats:
     still, and are none of these. `starts` is by how much the generator was late in starting an
     iteration for which there was a user.
 
-    `passed_over` counts messages of the targets that answer nothing and are no fault (pushes).
+    `passed_over` counts messages of the targets that answer nothing and are no fault (pushes),
+    `ended_idle` the connections that a server ended while nothing was owed, as it may.
     `unjudged` counts connections that ended while the generator stood still: no faults, as a server
     may well give up a client that is gone.
     """
@@ -312,6 +317,7 @@ class Stats:
     missed: int = 0
     unjudged: int = 0
     passed_over: int = 0
+    ended_idle: int = 0
     started: int = 0
     served: int = 0
     slow_connects: int = 0

@@ -13,13 +13,14 @@
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
   `latency`}; `latency` is null where none was measured. `kind` is `exchange`, `send`, `connect`,
   `receive` (an `expect` that answered no send: it is in no total), `transaction` (in no total, its
-  errors are those of its steps) or `other`. A step that was now
-  the one and now the other has a row for each, `NAME` and `NAME (receive)`.
+  errors are those of its steps), `ignored` (came at any time, as it may) or `other`. A step that
+  was now the one and now the other has a row for each, `NAME` and `NAME (receive)`.
   Under open load `latency` is the response time, from the intended start, and `service` the time
   from the send, in the same shape; `service` is null where the two are one.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
   `served`: completed an iteration without a fault}. `passed_over`: messages of the servers that
-  answer nothing and are no fault (pushes).
+  answer nothing and are no fault (pushes). `ended_idle`: connections that a server ended while
+  nothing was owed, as it may.
 - `schedule`, null unless iterations start on one: `begun`, `dropped` (found no free user in time),
   `waited` (those of the begun that waited for a user), `overrun` (those of the dropped that the
   generator had no time for), `missed` (due while it was stopped, and none of the others),
@@ -107,6 +108,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "iterations": stats.iterations,
         "interrupted": stats.interrupted,
         "passed_over": stats.passed_over,
+        "ended_idle": stats.ended_idle,
         "dropped": stats.dropped,
         "schedule": _schedule(stats, report.parts),
         "phases": [_phase(phase) for part in report.parts for phase in part.labelled_phases],
@@ -403,7 +405,7 @@ _HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 _LATENCY = _or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT)))
 _ROW = _object(
     name=_TEXT,
-    kind={"enum": ["exchange", "receive", "send", "connect", "transaction", "other"]},
+    kind={"enum": ["exchange", "receive", "send", "connect", "transaction", "ignored", "other"]},
     count=_COUNT,
     errors=_COUNT,
     rate=_AMOUNT,
@@ -494,6 +496,7 @@ SCHEMA: dict[str, Any] = {
     iterations=_COUNT,
     interrupted=_COUNT,
     passed_over=_COUNT,
+    ended_idle=_COUNT,
     dropped=_COUNT,
     schedule=_or_null(_SCHEDULE),
     phases=_list(_PHASE),

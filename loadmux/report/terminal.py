@@ -595,6 +595,9 @@ def _remarks(page: _Page, report: Report) -> None:
     if stats.passed_over:
         came = f"{figures.plural(stats.passed_over, 'message')} that answered nothing (pushes)"
         remarks.append(f"{came} came and were passed over")
+    if stats.ended_idle:
+        ended = figures.plural(stats.ended_idle, "connection")
+        remarks.append(f"{ended} ended by the server while idle, as it may, and made anew")
     for number, remark in enumerate((*remarks, *report.notes)):
         page.paragraph("" if number else "notes", remark)
 

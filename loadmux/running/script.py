@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from loadmux.checking import chunks, datagrams, rules, verifying
-from loadmux.checking.framed import HasLength, Matches, match_until
+from loadmux.checking.framed import HasLength, IsExactly, Matches, match_until
 from loadmux.checking.recognition import Context, Owner, Shape
-from loadmux.driver.endpoint import Endpoint
+from loadmux.driver.endpoint import AnyTime, Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
 from loadmux.language import usercode
@@ -53,9 +54,10 @@ from loadmux.language.scenario import (
     Url,
     Wait,
     WasReset,
+    group_of,
     groups_of,
 )
-from loadmux.measuring.stats import Stats
+from loadmux.measuring.stats import IGNORED, Stats
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (
@@ -81,6 +83,7 @@ from loadmux.running.endpoints import endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
+from loadmux.running.unasked import BodyJudge, Unexpected
 
 MOST_AT_ONCE = 1 << 27
 OWNERS_MOST = 10_000
@@ -160,6 +163,10 @@ class _Compiler:
         self.shapes = Shapes(self._fold, self._owner, names)
         self.library = Library(self)
         self.calls = False
+        for one in scenario.sockets:
+            for unasked in (*one.ignore, *one.answer):
+                if isinstance(unasked.body, Regex):
+                    self.changing.update(unasked.body.groups)
         for step in scenario.every_step:
             self._survey(step)
 
@@ -226,13 +233,45 @@ class _Compiler:
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),
-            endpoints=self.endpoints,
+            endpoints=[self._attentive(*one) for one in enumerate(self.endpoints)],
             names=[one.name for one in scenario.sockets],
             last_rows=self.last_rows,
             timeout=scenario.timeout,
             on_error=scenario.on_error,
             seed=self.seed,
         )
+
+    # --- what may come at any time --------------------------------------------------------------
+
+    def _attentive(self, place: int, endpoint: Endpoint) -> Endpoint:
+        """The same, where the socket's `ignore` and `answer` say anything."""
+        socket = self.scenario.sockets[place]
+        if not (socket.ignore or socket.answer):
+            return endpoint
+        every = (*socket.ignore, *socket.answer)
+        judges, sends = [], list[steps.Render | None]()
+        for one in every:
+            self.place = frame_steps.Place(one.where, "ignore" if one.send is None else "answer")
+            judges.append(self._judge(one.body))
+            sends.append(None if one.send is None else self._render(one.send))
+        row = self.stats.row_of(f"ignored {group_of(socket.name)}", IGNORED)
+        unexpected = Unexpected(judges, sends, row.pass_untimed)
+        constant = unexpected.constant is not None
+        told = AnyTime(socket.framing, unexpected.judges, unexpected.taken, constant)
+        return replace(endpoint, any_time=told)
+
+    def _judge(self, body: Exactly | Length | Regex) -> BodyJudge:
+        """What judges a frame's body, always the same, or for a user and the name of a socket."""
+        match body:
+            case Length(size=size):
+                return BodyJudge(HasLength(size))
+            case Regex(pattern=pattern):
+                return BodyJudge(Matches(frame_steps.compiled(pattern)))
+            case Exactly(payload=payload):
+                known, render = self._constant(payload), self._render(payload)
+                if known is not None:
+                    return BodyJudge(IsExactly(known))
+                return BodyJudge(None, lambda user, name: IsExactly(render(user, name, b"")))
 
     # --- steps ----------------------------------------------------------------------------------
 

@@ -159,6 +159,9 @@ async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
             continue  # another branch reads it
         if connection.ending:
             await closing.finish(user, connection)
+        if connection.endpoint.may_end and connection.connected and connection.ended_idle():
+            connection.abandon()
+            user.control.stats.ended_idle += 1
         if not connection.connected:
             await user.connect(connection)
     return connections

@@ -97,7 +97,7 @@ def test_what_is_dumped_reads_well() -> None:
     assert dump(load("s.yaml", text=text)) == (
         "target: {bundled: epoll, reply: echo}\n"
         "sockets:\n"
-        "  main: {nodelay: true}\n"
+        "  main: {nodelay: true, idle_close: fault}\n"
         "steps:\n"
         '  - name: "exchange main #1"\n'
         "    on: main\n"

@@ -1,0 +1,179 @@
+"""Connections on which a server may speak at any time (`ignore`, `answer`).
+
+What may come at any time is taken out before anybody else sees it, counted, and answered at once:
+such a connection is read also while no step waits for it (`unwanted`). What it reads then and does
+not take waits in the inbox, as ever; with KEPT bytes there it leaves the rest in the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+
+from loadmux.checking.framed import Judge
+from loadmux.checking.framing import FrameError, Framing
+from loadmux.checking.sifting import Sieve
+from loadmux.checking.verifying import Verifier
+from loadmux.driver.connection import KEPT, READS_AT_ONCE, Awaited, Clock, Connection, Plan
+from loadmux.driver.datagrams import READS_AT_ONCE as DATAGRAMS_AT_ONCE
+from loadmux.driver.datagrams import DatagramConnection
+from loadmux.driver.endpoint import AnyTime, Endpoint
+from loadmux.driver.loop import Task, at_once
+from loadmux.driver.poller import READABLE
+from loadmux.errors import Fault
+
+
+class AttentiveConnection(Connection):
+    """A stream; `_passed` is the last reply that was found to hold nothing that is taken out."""
+
+    __slots__ = ("_passed", "_sieve")
+
+    def _clear(self) -> None:
+        any_time = said(self.endpoint)
+        assert any_time.framing is not None, "a stream without frames has nothing to take out"
+        self._passed = b""
+        self._sieve = Sieve(any_time.framing, self._judges, partial(answer_to, self))
+        super()._clear()
+
+    def _judges(self) -> Sequence[Judge]:
+        return said(self.endpoint).judges(self.task, self.name)
+
+    async def connect(self, timeout: float) -> float:
+        took = await super().connect(timeout)
+        self.drain()  # what came meanwhile is told by no further event
+        return took
+
+    def exchange(  # type: ignore[override]  # awaited alike
+        self, plan: Plan, payload: bytes, clock: Clock = perf_counter
+    ) -> Awaitable[None]:
+        if self._plain(plan.likely):
+            return super().exchange(plan, payload, clock)
+        return self._exchange_sifted(plan, payload, clock())
+
+    def _plain(self, likely: bytes) -> bool:
+        """Whether a reply may be compared as it comes, without the sieve."""
+        if likely == self._passed:
+            return not self._sieve.busy
+        passes = self._sieve.passes(likely)
+        if passes and said(self.endpoint).constant:
+            self._passed = likely
+        return passes
+
+    async def _exchange_sifted(self, plan: Plan, payload: bytes, began: float) -> None:
+        awaited = Awaited(self, plan.verifier(), began)
+        await self.tell(awaited, payload, plan.timeout)
+        plan.record(awaited.took)
+
+    def unwanted(self, event: int) -> None:
+        if event & READABLE and self.opened_at and self.more and self.inbox.size < KEPT:
+            self.drain()
+        else:
+            super().unwanted(event)
+
+    async def check_surplus(self) -> None:
+        if not self.inbox:
+            self._sieve.begin_anew()  # a prompt was read, which has no end of its own
+        await super().check_surplus()
+
+    @property
+    def _needs_care(self) -> bool:
+        return self._sieve.busy or super()._needs_care
+
+    def _keep(self, data: bytes | None, size: int) -> None:
+        if data is None:
+            return
+        self._took(data, size)
+        if data:
+            self.note("received", data)
+        self.inbox.add(self._sieve.feed(data) if data else self._left())
+
+    def _pull(self) -> bytes | None:
+        for _ in range(READS_AT_ONCE):
+            data = super()._pull()
+            if data is None:
+                return None
+            rest = self._sieve.feed(data) if data else self._left()
+            if rest or not self.more:
+                return rest if rest or self.eof else None
+        return None
+
+    def _left(self) -> bytes:
+        """At the end of the stream: what was held back, if somebody waits for a reply."""
+        return self._sieve.release() if self.verifier is not None else b""
+
+    def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
+        """The fault of a reply that did not come; what was held back is part of it."""
+        held = self._sieve.release()
+        if held and not verifier.done:
+            self.give(verifier, held)
+            if verifier.wrong_at is not None:
+                return at_once(self.task, self.wrong(verifier))
+        return super().late(verifier, timeout, quiet)
+
+
+class AttentiveDatagrams(DatagramConnection):
+    """A datagram is a frame, or where the socket has no framing the whole of what is judged."""
+
+    __slots__ = ()
+
+    async def connect(self, timeout: float) -> float:
+        took = await super().connect(timeout)
+        self.drain()
+        return took
+
+    def unwanted(self, event: int) -> None:
+        if event & READABLE and self.opened_at and self.more and len(self.queue) < KEPT:
+            self.drain()
+        else:
+            super().unwanted(event)
+
+    def _read(self) -> bytes | None:
+        for _ in range(DATAGRAMS_AT_ONCE):
+            data = super()._read()
+            if data is None or not self._takes(data):
+                return data
+        return None
+
+    def _takes(self, data: bytes) -> bool:
+        any_time = said(self.endpoint)
+        body = data if any_time.framing is None else body_of(any_time.framing, data)
+        if body is None:
+            return False
+        for which, judge in enumerate(any_time.judges(self.task, self.name)):
+            judged = judge(body)
+            if judged.problem is None:
+                answer_to(self, which, judged.captured)
+                return True
+        return False
+
+
+def said(endpoint: Endpoint) -> AnyTime:
+    """What may come at any time."""
+    assert endpoint.any_time is not None
+    return endpoint.any_time
+
+
+def answer_to(connection: Connection, which: int, names: Mapping[str, bytes]) -> None:
+    """Count a frame that was taken, and answer it."""
+    answer = said(connection.endpoint).taken(connection.task, connection.name, which, names)
+    if answer:
+        connection.answer(answer)
+
+
+def body_of(framing: Framing, datagram: bytes) -> bytes | None:
+    """The body of the one frame that a datagram is; None where it is no such thing."""
+    decoder = framing.decoder()
+    try:
+        frame = (decoder.feed(datagram) if datagram else None) or decoder.end()
+    except FrameError:
+        return None
+    return None if frame is None or frame.rest else frame.body
+
+
+def connection_for(task: Task, endpoint: Endpoint, name: str, user: int) -> Connection:
+    """A user's socket of the kind that the endpoint needs."""
+    kind: type[Connection] = DatagramConnection if endpoint.datagrams else Connection
+    if endpoint.any_time is not None:
+        kind = AttentiveDatagrams if endpoint.datagrams else AttentiveConnection
+    return kind(task, endpoint, name, user)

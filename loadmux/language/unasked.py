@@ -1,0 +1,82 @@
+"""What may come on a socket at any time: the options `ignore` and `answer`.
+
+Each item is a reply that one frame (or datagram) is judged by: a frame's body, or `{frame: BODY}`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from loadmux.language.payloads import ToSend, fitting
+from loadmux.language.reading import Reading
+from loadmux.language.replies import BODY
+from loadmux.language.scenario import ByRule, Exactly, Unasked
+from loadmux.language.shapes import Key, Keys
+from loadmux.language.types import Schema, Schemas, Type, Writing
+from loadmux.language.yamltree import MappingNode, Node
+
+
+class Unexpected(Type):
+    """A reply that may come at any time."""
+
+    word = "reply"
+
+    def read(self, r: Reading, node: Node, what: str) -> Any:
+        inner = node
+        if isinstance(node, MappingNode) and [one.key for one in node.entries] == ["frame"]:
+            inner = node.entries[0].value
+        body = BODY.read(r, inner, "a frame's body")
+        if isinstance(body, ByRule):
+            message = "a rule answers what was sent, and this may come at any time; write a text,"
+            return r.refuse(node, f"{message} or {{regex: RE}}")
+        if isinstance(body, Exactly) and not _fits(r, inner, body):
+            return None
+        return None if body is None else Unasked(node.where, body)
+
+    def schema(self, s: Schemas) -> Schema:
+        inner = {"description": "The frame's body.", **s.of(BODY)}
+        framed: Schema = {"type": "object", "properties": {"frame": inner}}
+        return {"anyOf": [s.of(BODY), {**framed, "required": ["frame"]}]}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return BODY.write(value.body, w)
+
+
+def _fits(r: Reading, node: Node, body: Exactly) -> bool:
+    """Whether a frame can have this body, as far as it is known."""
+    framing = r.wire.framing
+    if framing is None or not framing.symmetric:
+        return True
+    return fitting(r, node.where, body.payload, framing) is not None
+
+
+class Answers(Keys):
+    def build(self, r: Reading, fields: Any, node: Node) -> Any:
+        found = super().build(r, fields, node)
+        if found is None or found["to"] is None or found["send"] is None:
+            return None
+        return Unasked(node.where, found["to"].body, found["send"])
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return {"to": UNEXPECTED.write(value, w), "send": ToSend().write(value.send, w)}
+
+
+UNEXPECTED = Unexpected()
+ANSWER = Answers(
+    "an answer",
+    (
+        Key(
+            "to",
+            UNEXPECTED,
+            "The frame that is answered; its regex's groups are names for `send`.",
+            required="'answer' needs 'to: REPLY', the frame that is answered",
+        ),
+        Key(
+            "send",
+            ToSend(),
+            "What is sent for it, a payload.",
+            required="'answer' needs 'send: PAYLOAD', what is sent for it",
+        ),
+    ),
+    remedy="write {to: REPLY, send: PAYLOAD}",
+)

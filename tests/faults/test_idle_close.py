@@ -1,0 +1,79 @@
+"""`idle_close: allowed`: a server may end a connection while nothing is owed, and only then."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+import pytest
+from driving import POLLERS, Driven, Server, drive
+
+STEPS = r'[{name: ask, send: "ask\n", expect: "told\n"}, {wait: 100ms}]'
+LOGIN = r'on_connect: [{name: login, send: "LOGIN\n", expect: "OK\n"}]'
+
+
+def text(options: str = "idle_close: allowed") -> str:
+    return (
+        f"sockets: {{main: {{{options}}}}}\nsteps: {STEPS}\n"
+        "load: {users: 2, iterations: 4}\ntimeout: 2s\n"
+    )
+
+
+def closing(last: bytes = b"told\n", end: Callable[[socket.socket], None] | None = None) -> object:
+    """Answers logins and one question, then ends the connection."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        with connection.makefile("rb") as lines:
+            for line in lines:
+                if line == b"LOGIN\n":
+                    connection.sendall(b"OK\n")
+                    continue
+                connection.sendall(last)
+                (end or (lambda one: one.shutdown(socket.SHUT_WR)))(connection)
+
+    return handler
+
+
+def driven(handler: object, options: str, poller: str | None = None) -> Driven:
+    with Server(handler) as listening:  # type: ignore[arg-type]
+        return drive(text(options), listening.url, poller)
+
+
+@pytest.mark.parametrize("poller", POLLERS)
+def test_the_socket_connects_anew_at_its_next_use(poller: str) -> None:
+    found = driven(closing(), f"idle_close: allowed, {LOGIN}", poller)
+    assert found.kinds == {}
+    assert found.stats.steps["ask"].right == 8
+    assert found.stats.steps["login"].right == 8
+    assert found.stats.ended_idle == 6  # the last ends are those of the run
+
+
+def test_without_it_that_is_a_fault() -> None:
+    found = driven(closing(), "nodelay: true")
+    assert set(found.kinds) == {"closed"}
+
+
+def test_an_end_in_the_middle_of_a_reply_is_one() -> None:
+    found = driven(closing(b"tol"), "idle_close: allowed")
+    assert found.kinds == {"closed": 8}
+
+
+def test_a_reset_is_one() -> None:
+    def reset(connection: socket.socket) -> None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        connection.close()
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.recv(100)
+        connection.sendall(b"told\n")
+        connection.recv(0)
+        reset(connection)
+
+    found = driven(handler, "idle_close: allowed")
+    assert set(found.kinds) == {"reset"}
+
+
+def test_bytes_before_the_end_are_surplus() -> None:
+    found = driven(closing(b"told\nmore\n"), "idle_close: allowed")
+    assert "surplus" in found.kinds
+    assert set(found.kinds) == {"surplus"}
