@@ -265,7 +265,9 @@ class Connection(Peer):
                 raise self._connected_to_itself()
             self._send, self._recv = sock.send, sock.recv
             if self.endpoint.tls is not None:
-                await self._secure(sock, self.endpoint.tls, due, timeout)
+                name, where = self.endpoint.server_name, f"cannot connect to {self.endpoint.url}"
+                late = Kind.CONNECT_TIMEOUT
+                await self.secure(self.endpoint.tls, name, due, timeout, where, late)
         except BaseException as error:
             self.abandon()
             if isinstance(error, Interrupted):
@@ -292,11 +294,22 @@ class Connection(Peer):
         self.arm(READ)
         return self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
 
-    async def _secure(
-        self, sock: socket.socket, context: ssl.SSLContext, due: float, timeout: float
+    async def secure(
+        self,
+        context: ssl.SSLContext,
+        server_name: str | None,
+        due: float,
+        timeout: float,
+        where: str,
+        kind: Kind,
     ) -> None:
-        """The TLS handshake, until `due`, when the connect's `timeout` is over. Raises Fault."""
-        self.tls = tls = Secured(sock, context, self.endpoint.server_name, self._found_end)
+        """The TLS handshake, until `due`, when the step's `timeout` is over.
+
+        `where` begins what is told of a failure; that it took too long is of this `kind`. Raises
+        Fault.
+        """
+        assert self.sock is not None
+        self.tls = tls = Secured(self.sock, context, server_name, self._found_end)
         self._send, self._recv = tls.send, tls.recv
         late = False
         try:
@@ -307,15 +320,13 @@ class Connection(Peer):
                 late = await wait_io(self.task)
                 self.want = 0
         except OSError as error:
-            raise self._insecure(error) from None
+            raise self._insecure(error, where) from None
         if late:
-            text = f"cannot connect to {self.endpoint.url}: no TLS handshake within {timeout:g} s"
-            raise self.fault(Kind.CONNECT_TIMEOUT, text)
+            raise self.fault(kind, f"{where}: no TLS handshake within {timeout:g} s")
         self.ready |= READ  # what came behind the handshake is decrypted already, or will be
         self.arm(READ)
 
-    def _insecure(self, error: OSError) -> Fault:
-        where = f"cannot connect to {self.endpoint.url}"
+    def _insecure(self, error: OSError, where: str) -> Fault:
         if isinstance(error, Unfinished):
             text = f"{where}: the server closed the connection during the TLS handshake"
             return self.fault(Kind.TLS, text)

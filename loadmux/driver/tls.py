@@ -29,6 +29,8 @@ from loadmux.driver.poller import READABLE, WRITABLE
 
 RAW = 64 * 1024
 RECORD = 16 * 1024
+RECORDS = range(20, 25)
+"""How records begin: the types of content, RFC 8446, 5.1."""
 SENT_AT_ONCE = 64 * 1024
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 NOT_TLS = {"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
@@ -131,6 +133,7 @@ class Secured:
     """
 
     __slots__ = (
+        "_begun",
         "_decrypted",
         "_encrypted",
         "_end",
@@ -140,6 +143,7 @@ class Secured:
         "_pending",
         "_sock",
         "_tls",
+        "no_record",
         "ready",
     )
 
@@ -160,6 +164,9 @@ class Secured:
         self._end: OSError | bytes | None = None
         self.ready = False
         """The handshake is over."""
+        self.no_record = b""
+        """What came first, where it does not begin as TLS does."""
+        self._begun = False
 
     @property
     def pending(self) -> int:
@@ -193,6 +200,9 @@ class Secured:
                 return READABLE
             if not raw:
                 raise Unfinished
+            if not self._begun:
+                self._begun = True
+                self.no_record = b"" if raw[0] in RECORDS else raw
             self._in.write(raw)
 
     def send(self, data: Octets) -> int:

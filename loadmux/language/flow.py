@@ -25,14 +25,17 @@ from loadmux.language.scenario import (
     Together,
     Transaction,
     WasReset,
+    flat,
 )
+
+TWICE = "TLS has begun on this socket already; 'close' it first, and it connects anew"
 
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
     """Walk `before`, `steps` (twice if repeated: sockets outlive an iteration) and `after`."""
     for socket in scenario.sockets:
         _Flow(mistakes).walk(socket.on_connect)
-    flow = _Flow(mistakes)
+    flow = _Flow(mistakes, _upgraded(scenario))
     flow.walk(scenario.before)
     flow.walk(scenario.steps)
     if scenario.load.iterations != 1:
@@ -40,11 +43,25 @@ def check(scenario: Scenario, mistakes: Mistakes) -> None:
     flow.walk(scenario.after)
 
 
-class _Flow:
-    """At this point of the walk `shut` sockets cannot send any more, `ended` ones are closed."""
+def _upgraded(scenario: Scenario) -> frozenset[int]:
+    """The sockets that speak TLS once `on_connect` was carried out."""
+    return frozenset(
+        place
+        for place, one in enumerate(scenario.sockets)
+        for step in flat(one.on_connect)
+        if isinstance(step, OnSockets) and step.action == "start_tls"
+    )
 
-    def __init__(self, mistakes: Mistakes) -> None:
+
+class _Flow:
+    """At this point of the walk `shut` sockets cannot send any more, `ended` ones are closed, and
+    `secured` ones speak TLS since a `start_tls`, `always` those whose `on_connect` has one.
+    """
+
+    def __init__(self, mistakes: Mistakes, always: frozenset[int] = frozenset()) -> None:
         self._mistakes = mistakes
+        self._always = always
+        self._secured = set(always)
         self._shut: set[int] = set()
         self._ended: set[int] = set()
 
@@ -61,10 +78,12 @@ class _Flow:
                     self.walk(do)
                 case OnSockets(action=action, sockets=sockets):
                     self._ended.difference_update(sockets)
-                    if action == "half_close":
+                    if action == "start_tls":
+                        self._secure(step)
+                    elif action == "half_close":
                         self._shut.update(sockets)
                     elif action in ("close", "reset"):
-                        self._shut.difference_update(sockets)
+                        self._renew(sockets)
                 case Exchange():
                     self._exchange(step)
                 case Together(branches=branches):
@@ -73,11 +92,22 @@ class _Flow:
                 case Call():  # what it does to the sockets only the run will show
                     self._shut.clear()
                     self._ended.clear()
+                    self._secured.clear()
                 case Performed(sockets=sockets):
-                    self._shut.difference_update(sockets)
+                    self._renew(sockets)
                     self._ended.difference_update(sockets)
                 case _:
                     pass
+
+    def _renew(self, sockets: Sequence[int]) -> None:
+        """They connect anew."""
+        self._shut.difference_update(sockets)
+        self._secured.difference_update(set(sockets) - self._always)
+
+    def _secure(self, step: OnSockets) -> None:
+        if self._secured & set(step.sockets):
+            self._mistakes.add(step.where, TWICE)
+        self._secured.update(step.sockets)
 
     def _exchange(self, step: Exchange) -> None:
         if step.send is not None and self._shut & set(step.sockets):
@@ -99,4 +129,4 @@ class _Flow:
         if by_frame:
             self._ended.update(step.sockets)
         if by_frame or by_end:
-            self._shut.difference_update(step.sockets)
+            self._renew(step.sockets)

@@ -166,7 +166,9 @@ class Exchange:
     within: float | None = None
 
 
-SocketAction = Literal["connect", "half_close", "close", "reset", "stop_reading", "resume_reading"]
+SocketAction = Literal[
+    "connect", "start_tls", "half_close", "close", "reset", "stop_reading", "resume_reading"
+]
 
 
 @dataclass(frozen=True, slots=True)

@@ -402,6 +402,16 @@ def _acts(name: str, told: str, *examples: str, takes: tuple[str, ...] = ("withi
 ON_SOCKETS = (
     _acts("connect", "Connect now, timed. (Otherwise a socket connects at its first use.)",
         "- {connect: main}\n- {send: hello, expect: reply}"),
+    _acts("start_tls", "TLS on a connection that is open, with the options `tls` of its socket;"
+        " timed. For a tcp or unix target, once both sides have agreed on it in plain text."
+        " Bytes that come between are a fault (`surplus`).",
+        "target: tcp://127.0.0.1:587\n"
+        "sockets: {main: {framing: line, tls: {ca: ca.pem, server_name: localhost}}}\n"
+        "steps:\n"
+        "  - {expect: {regex: '220 .*'}}\n"
+        "  - {send: {frame: STARTTLS}, expect: {regex: '220 .*'}}\n"
+        "  - {name: handshake, start_tls: main, within: 2s}\n"
+        "  - {send: {frame: NOOP}, expect: {regex: '250 .*'}}\n"),
     _acts("half_close", "Shut down the sending side; what the server owes still comes.",
         "- {send: hello}\n- {half_close: main}\n- {expect: hello}\n- {expect: closed}"),
     _acts("close", "Close in order, once what the server still sends has been read. What a rule"

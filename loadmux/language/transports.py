@@ -11,10 +11,12 @@ from __future__ import annotations
 from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.framing import Session, UntilClose
 from loadmux.checking.rules import RULES
+from loadmux.errors import Position
 from loadmux.language.contents import size_of
 from loadmux.language.nodes import Mistakes
 from loadmux.language.scenario import (
     ByRule,
+    Call,
     Closed,
     Exchange,
     Frame,
@@ -23,36 +25,71 @@ from loadmux.language.scenario import (
     Scenario,
     Send,
     Step,
+    Tls,
     WasReset,
     group_of,
 )
 from loadmux.units import quoted
 
+UNFIT = {
+    "tls": "a tls one speaks TLS from the beginning",
+    "udp": "UDP has no connection for it",
+}
+"""Schemes of targets on whose connections TLS cannot begin."""
 WITHOUT_END = "UDP has no connection whose end could be"
 
 
 def check(scenario: Scenario, mistakes: Mistakes) -> None:
     """Report what cannot work with the scenario's targets."""
+    later = _upgraded(scenario)
     schemes = [scenario.servers[one.to].scheme for one in scenario.sockets if scenario.servers]
     plain = {
         one.tls.where: scheme
         for one, scheme in zip(scenario.sockets, schemes, strict=False)
-        if one.tls is not None and scheme != "tls"
+        if one.tls is not None and scheme != "tls" and one.tls.where not in later
     }
     for where, scheme in plain.items():
         if where is not None:
             message = f"'tls' needs a target that speaks it, not {scheme}; write tls://HOST:PORT"
-            mistakes.add(where, f"{message}, or {{bundled: MODEL, tls: true}}")
+            mistakes.add(where, f"{message}, {{bundled: MODEL, tls: true}}, or 'start_tls'")
     _check_sessions(scenario, mistakes)
     _check_options(scenario, mistakes)
     for step in scenario.every_step:
         check_step(scenario, step, mistakes)
 
 
+def _upgraded(scenario: Scenario) -> set[Position | None]:
+    """The places of TLS options of sockets on which some step begins TLS, or code may."""
+    found: set[Position | None] = set()
+    for step in scenario.every_step:
+        if isinstance(step, Call):
+            return {one.tls.where for one in scenario.sockets if one.tls is not None}
+        if isinstance(step, OnSockets) and step.action == "start_tls":
+            named = [scenario.sockets[place].tls for place in step.sockets]
+            found.update(one.where for one in named if one is not None)
+    return found
+
+
 def check_step(scenario: Scenario, step: Step, mistakes: Mistakes) -> None:
-    """Report what one step asks of a datagram socket in vain."""
+    """Report what one step asks of its sockets' transport in vain."""
+    if isinstance(step, OnSockets) and step.action == "start_tls":
+        _check_upgrade(scenario, step, mistakes)
+        return
     if isinstance(step, Exchange | OnSockets) and not scenario.datagrams.isdisjoint(step.sockets):
         _check_datagrams(scenario, step, mistakes)
+
+
+def _check_upgrade(scenario: Scenario, step: OnSockets, mistakes: Mistakes) -> None:
+    for one in (scenario.sockets[place] for place in step.sockets) if scenario.servers else ():
+        scheme, tls = scenario.servers[one.to].scheme, one.tls or Tls()
+        if scheme in UNFIT:
+            mistakes.add(step.where, f"'start_tls' needs a tcp or unix target: {UNFIT[scheme]}")
+            return
+        if scheme == "unix" and tls.verify and tls.server_name is None:
+            message = "a unix target has no host whose name the certificate could bear; write"
+            message = f"{message} 'tls: {{server_name: NAME}}' or {{verify: false}} for the socket"
+            mistakes.add(step.where, f"{message} {quoted(one.name)}")
+            return
 
 
 def _check_sessions(scenario: Scenario, mistakes: Mistakes) -> None:

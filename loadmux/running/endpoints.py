@@ -32,7 +32,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
     Raises TargetFailed when a host's name cannot be resolved.
     """
     found = {name: resolve(url) for name, url in urls.items()}
-    contexts: dict[Tls, ssl.SSLContext] = {}
+    contexts = Contexts()
     spoken = spoken_on(scenario)
     return [
         _endpoint(
@@ -54,17 +54,14 @@ def _endpoint(
     found: tuple[int, object],
     source: Sources | None,
     target: Target | None,
-    contexts: dict[Tls, ssl.SSLContext],
+    contexts: Contexts,
     framing: Framing | None,
 ) -> Endpoint:
     family, address = found
     datagrams = url.scheme == "udp"
     tls, server_name = None, None
     if url.scheme == "tls":
-        options = trusting(one.tls or Tls(), target)
-        if options not in contexts:
-            contexts[options] = context(options)
-        tls, server_name = contexts[options], options.server_name or url.host
+        tls, server_name = contexts.of(one, target, url)
     return Endpoint(
         family,
         address,  # type: ignore[arg-type]
@@ -81,6 +78,20 @@ def _endpoint(
         may_end=one.idle_close == "allowed",
         pace=None if one.read is None or datagrams else Pace(one.read.size, one.read.gap),
     )
+
+
+class Contexts:
+    """TLS contexts by what options they have, each made once, when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._made: dict[Tls, ssl.SSLContext] = {}
+
+    def of(self, one: Socket, target: Target | None, url: Url) -> tuple[ssl.SSLContext, str | None]:
+        """That of a socket, and the name that its server must have."""
+        options = trusting(one.tls or Tls(), target)
+        if options not in self._made:
+            self._made[options] = context(options)
+        return self._made[options], options.server_name or url.host or None
 
 
 def spoken_on(scenario: Scenario) -> Mapping[int, Framing]:

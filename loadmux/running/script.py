@@ -77,9 +77,17 @@ from loadmux.plugins.payloads import (
     Text,
     Varint,
 )
-from loadmux.running import encoding, form_steps, frame_steps, headed_steps, scripting, steps
+from loadmux.running import (
+    encoding,
+    form_steps,
+    frame_steps,
+    headed_steps,
+    scripting,
+    steps,
+    upgrading,
+)
 from loadmux.running.answering import EXCHANGE, Answers, kinds
-from loadmux.running.endpoints import endpoints
+from loadmux.running.endpoints import Contexts, endpoints
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
@@ -118,7 +126,7 @@ def compile_scenario(
     """
     authorities = {name: form_steps.authority(url) for name, url in urls.items()}
     where = endpoints(scenario, urls)
-    compiler = _Compiler(scenario, seed, stats, first, where, authorities, users)
+    compiler = _Compiler(scenario, seed, stats, first, where, authorities, users, urls)
     script = compiler.script()
     if compiler.calls:
         compiler.library.prepare("\n".join(usercode.sources()))
@@ -144,6 +152,7 @@ class _Compiler:
         endpoints: Sequence[Endpoint],
         authorities: Mapping[str, str],
         users: range,
+        urls: Mapping[str, Url],
     ) -> None:
         self.scenario = scenario
         self.endpoints = endpoints
@@ -159,6 +168,8 @@ class _Compiler:
         self.last_rows = ["close"] * len(scenario.sockets)
         self.kinds = kinds(scenario)
         self.users = users
+        self.urls = urls
+        self.contexts = Contexts()
         names = [one.name for one in scenario.sockets]
         self.shapes = Shapes(self._fold, self._owner, names)
         self.library = Library(self)
@@ -286,6 +297,8 @@ class _Compiler:
                 return self._on_schedule(self._exchange(step), on_schedule)
             case Performed():
                 return self._on_schedule(self._perform(step), on_schedule)
+            case OnSockets(action="start_tls"):
+                return self._upgrade(step)
             case OnSockets(name=name, action=action, sockets=sockets):
                 record: steps.Record = (
                     self._record(name, "connect") if action == "connect" else _unrecorded
@@ -325,6 +338,18 @@ class _Compiler:
         if not on_schedule or bare:
             return operation
         return FromIntendedStart.of(operation, self.stats.row(operation.name))
+
+    def _upgrade(self, step: OnSockets) -> Operation:
+        def how(index: int) -> upgrading.Upgrade:
+            one = self.scenario.sockets[index]
+            return self.contexts.of(one, self.scenario.servers.get(one.to), self.urls[one.to])
+
+        self._at(step, step.sockets)
+        timeout = step.within or self.scenario.timeout
+        for index in step.sockets:  # made before the run, and reported if a file is of no use
+            how(index)
+        record = self._record(step.name, "connect")
+        return upgrading.StartTls(step.name, step.sockets, timeout, record, how, self.place)
 
     def _perform(self, step: Performed) -> Timed:
         self._at(step, step.sockets)

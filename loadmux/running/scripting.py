@@ -703,6 +703,12 @@ class Sockets:
         """Connect now; otherwise the first use connects."""
         return self._do("connect", name=name, within=within)
 
+    def start_tls(
+        self, *, name: str | None = None, within: float | str | None = None
+    ) -> Coroutine[Any, Any, bytes]:
+        """TLS on the open connection, with the socket's `tls`."""
+        return self._do("start_tls", name=name, within=within)
+
     def close(self, *, pending: str | None = None) -> Coroutine[Any, Any, bytes]:
         """Close in order; bytes that nobody asked for are a fault, unless `pending` is "drop"."""
         return self._do("close", pending=pending)

@@ -14,8 +14,8 @@ MODELS = ("select", "poll", "epoll", "selectors", "threads")
 TARGET = "target: tcp://127.0.0.1:9\n"
 STEPS_LINE = "steps: [{send: a}]\n"
 ACTIONS = (
-    "send, expect, connect, half_close, close, reset, stop_reading, resume_reading, wait, repeat,"
-    " for, transaction, set, together, barrier, call"
+    "send, expect, connect, start_tls, half_close, close, reset, stop_reading, resume_reading,"
+    " wait, repeat, for, transaction, set, together, barrier, call"
 )
 
 
@@ -549,8 +549,8 @@ WHOLE_FILES = [
     ),
     (
         "sockets: {a: {tls: {verify: false}}}\ntarget: tcp://127.0.0.1:9\nsteps: [{send: a}]\n",
-        "1:20: 'tls' needs a target that speaks it, not tcp; write tls://HOST:PORT, or "
-        "{bundled: MODEL, tls: true}",
+        "1:20: 'tls' needs a target that speaks it, not tcp; write tls://HOST:PORT, "
+        "{bundled: MODEL, tls: true}, or 'start_tls'",
     ),
     (
         "target: udp://127.0.0.1:9\nsteps: [{half_close: main}]\n",

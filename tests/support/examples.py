@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shutil
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from types import MappingProxyType
 
 from driving import drive_scenario
 from own_server import SERVER
+from transports import StartTlsServer
 
 from loadmux.language import usercode
 from loadmux.language.loading import load
@@ -31,6 +33,9 @@ DEFAULT_TARGET = "target: {bundled: epoll, reply: echo}\n"
 DEFAULT_STEPS = "steps: [{send: hello, expect: reply}]\n"
 SHORT = "200ms"
 """Seconds that an example may take whose load has a `run_time`."""
+
+STARTTLS = 587
+"""The port at which a server begins in plain text and can go on in TLS."""
 
 _PART = re.compile(
     r"^##+ (?P<topic>[^\n]+)$|^```yaml\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL
@@ -113,6 +118,8 @@ class Runner:
         """Where such a target listens; for a URL one that we start."""
         if target.command is not None:
             return self._own(target.command)
+        if target.url is not None and target.url.port == STARTTLS:
+            return self._upgrading()
         if target.url is not None:
             target = self._instead(target.url, target.rule or "echo")
         key = (target.bundled, target.rule, *sorted(target.options.items()))
@@ -130,6 +137,12 @@ class Runner:
             started = self._processes.enter_context(CommandProcess(elsewhere, self.folder))
             self._started[command] = started.url
         return self._started[command]
+
+    def _upgrading(self) -> Url:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.folder / "client.pem")
+        server = self._processes.enter_context(StartTlsServer(context))
+        return Url("tcp", "127.0.0.1", int(server.url.rpartition(":")[2]))
 
     def _instead(self, url: Url, rule: str) -> Target:
         path = str(self.folder / "socket")

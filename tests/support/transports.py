@@ -76,6 +76,35 @@ class TlsServer(Server):
             self._handler(secured, number)
 
 
+class StartTlsServer(Server):
+    """Speaks in lines, and TLS after the line `STARTTLS`; every other line is answered by `250`.
+
+    `early` is what it says in plain text behind the agreement, `go` the agreement itself.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, early: bytes = b"", go: bytes = b"220 go ahead\n"
+    ) -> None:
+        super().__init__(self._talk)
+        self._context = context
+        self._go = go + early
+
+    def _talk(self, connection: socket.socket, number: int) -> None:
+        connection.sendall(b"220 ready\n")
+        buffer = b""
+        while chunk := connection.recv(65536):
+            buffer += chunk
+            while b"\n" in buffer:
+                line, _, buffer = buffer.partition(b"\n")
+                if line == b"STARTTLS":
+                    connection.sendall(self._go)
+                    if self._go:
+                        connection = self._context.wrap_socket(connection, server_side=True)
+                        self._connections[number] = connection
+                else:
+                    connection.sendall(b"250 " + line + b"\n")
+
+
 class UnixServer(Server):
     """A `Server` on a Unix socket at `path`."""
 
