@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from loadmux.checking import diagnosis
+from loadmux.checking.checked import Checked
 from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
 from loadmux.checking.prefixed import HeadedFrame, LengthPrefixed
 from loadmux.checking.reach import Reach, reach
@@ -194,7 +195,11 @@ class FrameVerifier(Verifier):
         return frame.rest
 
     def _judged(self, frame: Frame) -> Judgement:
-        return self._judge(frame.body)
+        found = self._judge(frame.body)
+        if found.problem is None or frame.other is None:
+            return found
+        other = self._judge(frame.other)
+        return found if other.problem is not None else other
 
     def expected(self) -> bytes:
         return b""
@@ -263,13 +268,28 @@ def match_until(delimiter: bytes, pattern: re.Pattern[bytes]) -> FrameVerifier:
 
 
 class ExactFrame(Exact):
-    """Exactly the bytes of one frame; a `save` stores the body."""
+    """Exactly the bytes of one frame; a `save` stores the body.
 
-    __slots__ = ("_body",)
+    `checked` is the framing if it has a checksum: then a wrong one is told.
+    """
 
-    def __init__(self, frame: bytes, body: bytes) -> None:
+    __slots__ = ("_body", "_checked")
+
+    def __init__(self, frame: bytes, body: bytes, checked: Checked | None = None) -> None:
         super().__init__(frame)
         self._body = body
+        self._checked = checked
+
+    def problem(self) -> Problem | None:
+        if self._checked is None or self.wrong_at is None:
+            return None
+        try:
+            self._checked.decoder().feed(bytes(self.received))
+        except FrameError as error:
+            if error.kind is Kind.CORRUPT:
+                came = bytes(self.received)
+                return Problem(error.kind, str(error), self.wrong_at, self._reply, came)
+        return None
 
     def kept(self) -> bytes:
         return self._body
@@ -291,8 +311,9 @@ class ExactPrefixed(ExactFrame):
         body: bytes,
         told: bool,
         judge: Judge | None = None,
+        checked: Checked | None = None,
     ) -> None:
-        super().__init__(frame, body)
+        super().__init__(frame, body, checked)
         self._framing = framing
         self._told = told
         self._judge = judge
@@ -313,7 +334,7 @@ class ExactPrefixed(ExactFrame):
         return bytes(self.received[: sizes[0]])
 
     def problem(self) -> Problem | None:
-        return self._judgement.problem
+        return self._judgement.problem or super().problem()
 
     def captured(self) -> Mapping[str, bytes]:
         return self._judgement.captured

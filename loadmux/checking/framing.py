@@ -29,7 +29,8 @@ The contract, which a framing of one's own implements too:
   `aside`, how many bytes of what was fed lie before the frame for it by `gone` (offsets count from
   there), and by `moved` whether the frame itself came nearer: a server that only pings is late.
 
-Framings with a length are in `prefixed`. All framings here are symmetric. Their `max_size` bounds a
+Framings with a length are in `prefixed`, those with marks or several lines in `marked`, and with a
+checksum in `checked`. All framings here are symmetric. Their `max_size` bounds a
 whole frame in bytes, delimiter included, both ways.
 
 `line` ends in LF, and a CR before it is a byte of the body like any other: a protocol with CRLF has
@@ -75,6 +76,11 @@ class Frame:
     def last(self) -> bool:
         """Whether the connection ends with it."""
         return False
+
+    @property
+    def other(self) -> bytes | None:
+        """What is as good as the body: whoever asks for this is answered, too."""
+        return None
 
 
 class Decoder:
@@ -138,6 +144,13 @@ class Framing:
     def headed(self, header: bytes, body: bytes) -> bytes:
         """The frame of a body with a header of one's own. Raises ValueError where there is none."""
         raise ValueError("with this framing a frame has no header to fill in")
+
+    def expected(self, body: bytes) -> bytes:
+        """The body of the frame that a reply with this body is. ValueError: none ever comes.
+
+        Where framings are symmetric, `encode` says all that there is to say.
+        """
+        return body
 
     @property
     def header_size(self) -> int:

@@ -102,7 +102,11 @@ class LengthPrefixed(Framing):
     @property
     def smallest(self) -> int:
         """Bytes of the smallest frame. Raises ValueError where there is none."""
-        body = 0 if self.counts_itself else max(0, self.adjust)
+        return self.size_with(0)
+
+    def size_with(self, least: int) -> int:
+        """Bytes of the smallest frame with so many behind the header. Raises ValueError."""
+        body = least if self.counts_itself else max(least, self.adjust)
         return self.beside + len(self._length(body)) + body
 
     def headed(self, header: bytes, body: bytes) -> bytes:
@@ -163,9 +167,7 @@ class LengthPrefixed(Framing):
         return header if self.counts_itself else -self.adjust
 
     def holding(self, least: int) -> LengthPrefixed:
-        size = least if self.counts_itself else max(least, self.adjust)
-        head = self.beside + len(self._length(size))
-        return replace(self, max_size=raised(self.max_size, size + head))
+        return replace(self, max_size=raised(self.max_size, self.size_with(least)))
 
     def decoder(self) -> Decoder:
         return LengthPrefixDecoder(self)

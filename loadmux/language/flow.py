@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadmux.checking.checked import unchecked
 from loadmux.checking.framing import UntilClose
 from loadmux.language.nodes import Mistakes
 from loadmux.language.scenario import (
@@ -117,7 +118,7 @@ class _Flow:
                 " closed', and it connects anew",
             )
         reply = None if step.expect is None else step.expect.reply
-        by_frame = isinstance(reply, Frame) and isinstance(reply.framing, UntilClose)
+        by_frame = isinstance(reply, Frame) and isinstance(unchecked(reply.framing), UntilClose)
         by_end = isinstance(reply, Closed | WasReset)
         if by_end and step.send is None and self._ended & set(step.sockets):
             self._mistakes.add(

@@ -1,7 +1,7 @@
 """The option `framing` of a socket: where a message ends.
 
 A framing is a word (`line`, `until_close`, a plugin's name) or a mapping with one form and, beside
-it, `max`.
+it, `max`, and `check` with its `order`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from loadmux.checking import checksums
+from loadmux.checking.checked import Checked
 from loadmux.checking.framing import (
     LARGEST_FRAME,
     Delimited,
@@ -17,14 +19,16 @@ from loadmux.checking.framing import (
     UntilClose,
     line,
 )
+from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes, plugged
+from loadmux.language.linepatterns import LinePattern
 from loadmux.language.nodes import suggestion
 from loadmux.language.numbers import Whole
 from loadmux.language.payloads import Bytes
 from loadmux.language.reading import Reading
-from loadmux.language.shapes import Apart, Fields, Form, Forms, Key, Keys, Relation, present
+from loadmux.language.shapes import Apart, Fields, Form, Forms, Key, Keys, Needs, Relation, present
 from loadmux.language.types import (
     Boolean,
     Choice,
@@ -40,7 +44,10 @@ from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, Scalar
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.units import quoted
 
-REMEDY = "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}} or {fixed: SIZE}"
+REMEDY = (
+    "write line, until_close, {delimiter: BYTES}, {length_prefix: {bytes: 4}}, {fixed: SIZE},"
+    " {start: BYTES, end: BYTES} or {lines_until: RE}"
+)
 
 LARGEST_HEADER = 2**16
 
@@ -144,8 +151,8 @@ Make = Callable[[int], Framing]
 
 
 def until_max(make: Callable[..., Framing]) -> Callable[..., Make]:
-    """`make(value, most)` as soon as `max` is known."""
-    return lambda value: lambda most: make(value, most)
+    """`make(value, ..., most)` as soon as `max` is known."""
+    return lambda *values, **more: lambda most: make(*values, *more.values(), most)
 
 
 # fmt: off
@@ -171,18 +178,52 @@ FORMS = (
             "sockets:\n"
             "  main: {framing: {length_prefix: {bytes: 2, order: little, counts_itself: true}}}\n"
             "steps: [{send: {frame: hello}, expect: {frame: hello}}]",)),
+    Form("start", Bytes(), "These bytes, a body, and the bytes of `end`.",
+        make=until_max(Marked), beside=(
+            Key("end", Bytes(), "Beside `start`: what ends the frame; no body holds it.",
+                required="'start' needs 'end'; write {start: BYTES, end: BYTES}"),
+        ), examples=("sockets: {main: {framing: {start: {hex: '02'}, end: {hex: '03'}}}}\n"
+            "steps: [{send: {frame: hello}, expect: {frame: hello}}]",)),
+    Form("lines_until", LinePattern(), "Whole lines, up to and with the first that matches this"
+        " regular expression wholly, its line end (LF, CRLF) aside. The body is without the last"
+        " line end, but an expected one may have it. A body that is sent gets CRLF behind it,"
+        " unless it ends in LF.", make=until_max(LinesUntil),
+        examples=("sockets: {main: {framing: {lines_until: '\\d{3} .*'}}}\n"
+            "steps:\n"
+            '  - {send: "250-one\\r\\n250 two\\r\\n", expect: {frame: "250-one\\r\\n250 two"}}\n'
+            "  - {send: {frame: 221 bye}, expect: {regex: '221 (?P<word>.*)'}}",)),
     Form("fixed", Size(LARGEST_FRAME), "A body of so many bytes.",
         make=until_max(lambda size, most: Fixed(size)),
         examples=("sockets: {main: {framing: {fixed: 8}}}\n"
             "steps: [{send: {frame: 8 bytes.}, expect: {frame: 8 bytes.}}]",)),
 )
 # fmt: on
+CHECK = Key(
+    "check",
+    Choice(checksums.NAMES, "checksum"),
+    "Beside a form: behind the body stands"
+    " this checksum of it, within what the form counts or marks. It is made on sending; a wrong one"
+    " is a fault, `corrupt`.",
+    examples=(
+        "sockets: {main: {framing: {length_prefix: {bytes: 2}, check: crc32}}}\n"
+        "steps: [{send: {frame: hello}, expect: {frame: hello}}]",
+        "sockets:\n"
+        "  main: {framing: {start: '<', end: '>', check: crc16_modbus, order: little}}\n"
+        "steps: [{send: {frame: hello}, expect: {frame: {length: 5}}}]",
+    ),
+)
+ORDER = Key(
+    "order",
+    Choice(("big", "little"), "order"),
+    "Beside `check`: the order of its bytes; by default that of the length, else `big`.",
+)
+BESIDE = (MAX, CHECK, ORDER)
 WORDS = tuple(form.name for form in FORMS if isinstance(form.type, Yes))
 
 
 class AnyFraming(Forms):
     word = "framing"
-    listing = "beside 'max' it has one of"
+    listing = "beside 'max' and 'check' it has one of"
 
     def __init__(self) -> None:
         super().__init__("a framing", FORMS, "framing")
@@ -214,16 +255,28 @@ class AnyFraming(Forms):
 
     def mapping(self, r: Reading, node: MappingNode, what: str) -> Any:
         before = len(r.mistakes)
-        most = next((one for one in node.entries if one.key == MAX.name), None)
-        rest = MappingNode(
-            node.where, tuple(one for one in node.entries if one is not most), node.incomplete
-        )
-        entry = self.chosen(r, rest, self.what)
+        names = [key.name for key in BESIDE]
+        beside = {one.key: one for one in node.entries if one.key in names}
+        alone = tuple(one for one in node.entries if one.key not in names)
+        if [one.key for one in alone] == ["end"]:
+            return r.refuse(alone[0].value, "'end' needs 'start'; write {start: BYTES, end: BYTES}")
+        most, check, order = map(beside.get, names)
+        entry = self.chosen(r, MappingNode(node.where, alone, node.incomplete), self.what)
         size = MAX_FRAME if most is None else MAX.type.read(r, most.value, "'max'")
-        make = None if entry is None else self.forms[entry.key].read(r, entry, {})
+        make = None
+        if entry is not None:
+            others = {one.key: one.value for one in alone if one is not entry}
+            make = self.forms[entry.key].read(r, entry, others)
+        checked = _check(r, check, order)
         if make is None or len(r.mistakes) > before:
             return None
         framing: Framing = make(size)
+        if checked is not None and isinstance(framing, LinesUntil):
+            assert check is not None
+            r.add(check.where, "'check' goes with no 'lines_until': text lines have no checksum")
+            return None
+        if checked is not None:
+            framing = Checked(framing, checked[0], checked[1] or _order_of(framing))
         try:
             least = _least(framing)
         except ValueError as error:
@@ -238,11 +291,22 @@ class AnyFraming(Forms):
     def schema(self, s: Schemas) -> Schema:
         mapping = super().schema(s)
         mapping["properties"]["max"] = MAX.schema(s)
+        mapping["properties"]["check"] = CHECK.schema(s)
+        mapping["properties"]["order"] = ORDER.schema(s)
+        Needs("order", ("check",), "").put(mapping)
+        Apart("check", {"lines_until": ""}).put(mapping)
         more = plugged.schemas("framers", s.framers, {"max": MAX.schema(s)})
         names = [{"enum": list(s.framers)}] if s.framers else []
         return {"anyOf": [{"enum": list(WORDS)}, mapping, *names, *more]}
 
     def write(self, value: Any, w: Writing) -> Any:
+        if isinstance(value, Checked):
+            check = {"check": value.name, "order": value.order}
+            return {**self._plain(value.inner, w), **check}
+        return self._plain(value, w)
+
+    def _plain(self, value: Any, w: Writing) -> Any:
+        """A framing without its checksum."""
         match value:
             case Delimited(delimiter=b"\n"):
                 form: Mapping[str, Any] = {"line": True}
@@ -253,6 +317,10 @@ class AnyFraming(Forms):
             case Fixed(size=size):
                 sizes = (Size().write(one, w) for one in (size, max(size, MAX_FRAME)))
                 return dict(zip(("fixed", "max"), sizes, strict=True))
+            case Marked(start=start, end=end):
+                form = {"start": Bytes().write(start, w), "end": Bytes().write(end, w)}
+            case LinesUntil(pattern=pattern):
+                form = {"lines_until": pattern}
             case UntilClose():
                 form = {"until_close": True}
             case _:
@@ -261,6 +329,22 @@ class AnyFraming(Forms):
 
 
 FRAMING = AnyFraming()
+
+
+def _check(r: Reading, check: Entry | None, order: Entry | None) -> tuple[str, Any] | None:
+    """The name of a checksum, and the order of its bytes where that is said."""
+    said = None if order is None else ORDER.type.read(r, order.value, "'order'")
+    if check is None:
+        if order is not None:
+            message = "'order' goes with 'check'; that of a length stands in its 'length_prefix'"
+            r.add(order.where, message)
+        return None
+    name = CHECK.type.read(r, check.value, "'check'")
+    return None if name is None else (name, said)
+
+
+def _order_of(framing: Framing) -> Any:
+    return framing.order if isinstance(framing, LengthPrefixed) else "big"
 
 
 def plugin_of(r: Reading, node: Node) -> str | None:
@@ -287,6 +371,16 @@ def _plugin(r: Reading, node: Node, name: str) -> Framing | None:
 def _least(framing: Framing) -> int:
     """The size in bytes of the smallest frame. Raises ValueError where there is none."""
     match framing:
+        case Checked(inner=Fixed(size=size)) if size < framing.width:
+            raise ValueError(f"{size} bytes have no room for a checksum of {framing.width}")
+        case Checked(inner=Fixed() as inner):
+            return _least(inner)
+        case Checked(inner=LengthPrefixed() as inner):
+            return inner.size_with(framing.width)
+        case Checked():
+            return _least(framing.inner) + framing.width
+        case Marked(start=start, end=end):
+            return len(start) + len(end)
         case Fixed(size=size):
             return size
         case Delimited(delimiter=delimiter):

@@ -65,7 +65,7 @@ SECTIONS = (
         " there is one, `main`.", tuple(OPTIONS.keys.values())),
     Section("TLS", "Options of `tls`.", tuple(TLS.keys.values())),
     Section("Framing", "Where a message ends, for `frame` and `regex`: a word, or one of these"
-        " forms and `max` beside it.", (*framings.FORMS, framings.MAX)),
+        " forms, and `max` and `check` beside it.", (*framings.FORMS, *framings.BESIDE)),
     Section("Length prefix", "Keys of `length_prefix`.", tuple(framings.PREFIX.keys.values())),
     Section("Steps", "A step has one action, and what belongs to it. `send` and `expect` together"
         " are one *exchange*, timed from just before the send until the last byte of the checked"

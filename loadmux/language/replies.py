@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from loadmux.checking.checked import unchecked
 from loadmux.checking.framing import Fixed, Framing
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.errors import Position
 from loadmux.language import patterns, payloads, plugged
-from loadmux.language.contents import is_empty, parts, size_of
+from loadmux.language.contents import constant, is_empty, parts, size_of
 from loadmux.language.payloads import (
     PAYLOAD,
     PLAIN,
@@ -108,7 +109,7 @@ def _exactly(r: Reading, where: Position, payload: Payload | None) -> Exactly | 
 
 def _certain(frame: Framed) -> bool:
     """Whether the bytes of a frame are known; where a varint could be longer, the shortest is."""
-    framing = frame.framing
+    framing = unchecked(frame.framing)
     if frame.header is not None or framing.certain:
         return True
     return isinstance(framing, LengthPrefixed) and not framing.beside
@@ -156,6 +157,8 @@ def _frame(r: Reading, form: Entry, others: Mapping[str, Node]) -> Reply | None:
     fit: Framing | None = framing
     if isinstance(body, Exactly) and framing.symmetric:
         fit = fitting(r, where, body.payload, framing)
+    elif isinstance(body, Exactly):
+        fit = _coming(r, where, body.payload, framing)
     elif isinstance(body, ByRule) and not framing.symmetric:
         message = "with this framing a server's frames are not like ours; a rule cannot answer"
         r.add(where, message)
@@ -176,6 +179,18 @@ def _header(r: Reading, where: Position, found: Any, framing: Framing | None) ->
     if not isinstance(found, Exactly) and framing is not None:
         payload = Data(bytes(framing.header_size))
     return found if header_fits(r, where, framing, payload) else None
+
+
+def _coming(r: Reading, where: Position, payload: Payload, framing: Framing) -> Framing | None:
+    """The framing for a body of the server's own kind; None where none can come."""
+    known = constant(payload)
+    try:
+        if known is not None:
+            framing.expected(known)
+        return framing.holding(size_of(payload))
+    except ValueError as error:
+        r.add(where, f"this reply can never come: {error}")
+    return None
 
 
 def _awaited(r: Reading, where: Position, size: int, framing: Framing) -> Framing | None:

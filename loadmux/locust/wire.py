@@ -27,8 +27,8 @@ LARGEST = 8 * 2**20
 ALLOWED = frozenset(
     f"loadmux.{name}"
     for name in (
-        *("errors", "checking.framing", "checking.prefixed", "checking.rules", "driver.pacer"),
-        "language.scenario",
+        *("errors", "checking.framing", "checking.prefixed", "checking.marked"),
+        *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         "measuring.consequences",
         *("plugins.contracts", "plugins.formulas", "plugins.payloads"),

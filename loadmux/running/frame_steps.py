@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from loadmux.checking.checked import Checked, unchecked
 from loadmux.checking.framed import (
     ExactFrame,
     ExactPrefixed,
@@ -22,6 +23,7 @@ from loadmux.checking.framed import (
     Judge,
 )
 from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.marked import LinesUntil
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.received import received_reply
 from loadmux.checking.recognition import Opened
@@ -174,13 +176,17 @@ class FrameByRule(Reply):
 def exactly(framing: Framing, body: bytes) -> Judged:
     """One frame with exactly this body. Raises ValueError if no frame can carry it."""
     frame = framing.encode(body) if framing.symmetric else b""
+    checked = framing if isinstance(framing, Checked) else None
     if framing.certain:
-        return frame, partial(ExactFrame, frame, body)
-    if isinstance(framing, LengthPrefixed):
-        return frame, partial(ExactPrefixed, framing, frame, body, told=False)
+        return frame, partial(ExactFrame, frame, body, checked)
+    inner = unchecked(framing)
+    if isinstance(inner, LengthPrefixed):
+        return frame, partial(ExactPrefixed, inner, frame, body, told=False, checked=checked)
     if isinstance(framing, UntilClose):
         return None, partial(ExactToEnd, body)
-    return None, verifiers(framing, IsExactly(body))
+    expected = framing.expected(body)
+    likely = framing.encode(body) if isinstance(framing, LinesUntil) else None
+    return likely, verifiers(framing, IsExactly(expected))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from loadmux.checking.checked import Checked, unchecked
 from loadmux.checking.framed import (
     BothRight,
     ExactPrefixed,
@@ -92,14 +93,17 @@ class HeadedReply(Reply):
 
     def _exactly(self, header: bytes | None, body: bytes) -> Judged:
         framing = prefixed(self.framing)
+        checked = self.framing if isinstance(self.framing, Checked) else None
+        exactly = partial(ExactPrefixed, framing, body=body, checked=checked)
         if header is not None:
             frame = self.framing.headed(header, body)
-            return frame, partial(ExactPrefixed, framing, frame, body, told=True)
+            return frame, partial(exactly, frame=frame, told=True)
         frame, judge = self.framing.encode(body), self._header(None)
-        return None, partial(ExactPrefixed, framing, frame, body, told=False, judge=judge)
+        return None, partial(exactly, frame=frame, told=False, judge=judge)
 
 
 def prefixed(framing: Framing) -> LengthPrefixed:
     """The part of a framing that has the header."""
-    assert isinstance(framing, LengthPrefixed), "only framings with a header take one"
-    return framing
+    inner = unchecked(framing)
+    assert isinstance(inner, LengthPrefixed), "only framings with a header take one"
+    return inner

@@ -7,6 +7,8 @@ from itertools import pairwise
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from loadmux.checking import checksums
+from loadmux.checking.checked import Checked
 from loadmux.checking.framing import (
     Decoder,
     Delimited,
@@ -15,6 +17,7 @@ from loadmux.checking.framing import (
     Framing,
     line,
 )
+from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
 
 QUICK = settings(max_examples=300, deadline=None)
@@ -52,7 +55,10 @@ FRAMINGS: st.SearchStrategy[Framing] = st.one_of(
     ),
     st.builds(LengthPrefixed, digits=st.integers(1, 4), max_size=LIMITS),
     st.builds(Fixed, st.integers(1, 12)),
+    st.builds(Marked, DELIMITERS, DELIMITERS, LIMITS),
 )
+NAMES = st.sampled_from(checksums.NAMES)
+PLAIN, FRAMINGS = FRAMINGS, FRAMINGS | st.builds(Checked, FRAMINGS, NAMES)
 
 
 def framed(framing: Framing, body: bytes) -> bytes | None:
@@ -113,7 +119,7 @@ def test_no_cutting_changes_the_frames(
 
 
 @QUICK
-@given(FRAMINGS, BODIES)
+@given(PLAIN, BODIES)
 def test_a_certain_frame_is_the_only_one_with_its_body(framing: Framing, stream: bytes) -> None:
     assume(framing.certain)
     try:
@@ -122,3 +128,40 @@ def test_a_certain_frame_is_the_only_one_with_its_body(framing: Framing, stream:
         frame = None
     if frame is not None:
         assert framing.encode(frame.body) + frame.rest == stream
+
+
+@QUICK
+@given(FRAMINGS, BODIES, NAMES, st.integers(0, 10**6), st.integers(0, 7))
+def test_any_changed_bit_of_a_body_or_its_checksum_is_found(
+    inner: Framing, body: bytes, name: str, at: int, bit: int
+) -> None:
+    framing = Checked(inner, name)
+    assume(not isinstance(inner, Checked))
+    wire = framed(framing, body)
+    assume(wire is not None)
+    assert wire is not None
+    both = body + framing.sum_of(body)
+    begin = wire.rindex(both)
+    changed = bytearray(wire)
+    changed[begin + at % len(both)] ^= 1 << bit
+    found = frames(framing, [bytes(changed)])
+    assert not found or found[0] != body
+
+
+LINES = st.lists(st.sampled_from([b"250-a", b"250 b", b"", b"x", b"250"]), max_size=5)
+ENDS = st.sampled_from([b"\n", b"\r\n"])
+
+
+@QUICK
+@given(LINES, ENDS, BODIES, st.lists(st.integers(0, 200), max_size=8))
+def test_lines_end_with_the_first_that_matches(
+    lines: list[bytes], end: bytes, noise: bytes, places: list[int]
+) -> None:
+    framing = LinesUntil(r"250 .*")
+    stream = b"".join(line + end for line in lines) + noise
+    whole = frames(framing, [stream])
+    assert frames(framing, cut(stream, places)) == whole
+    assert frames(framing, [bytes([byte]) for byte in stream]) == whole
+    last = next((i for i, line in enumerate(lines) if line == b"250 b"), None)
+    if last is not None:
+        assert whole[0] == end.join(lines[: last + 1])

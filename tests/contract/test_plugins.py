@@ -14,6 +14,7 @@ import pytest
 from websocket_frames import served
 
 from loadmux.checking import rules, verifying
+from loadmux.checking.checked import Checked
 from loadmux.checking.framing import (
     Decoder,
     Delimited,
@@ -24,6 +25,7 @@ from loadmux.checking.framing import (
     UntilClose,
 )
 from loadmux.checking.framing import line as line_framing
+from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule, rule
 from loadmux.language import framings, payloads, replies, steps
@@ -66,6 +68,10 @@ HEADED = {b"a\0\0\x05bcdef": b"def", b"\0\0\0\x02\0\0": b""}
             {b"\0\x80\x01" + b"x" * 128: b"x" * 128, b"\x31\0": b""},
         ),
         (LengthPrefixed(digits=3, counts_itself=True, max_size=64), {b"006abc": b"abc"}),
+        (Marked(b"<", b">>", 64), {b"<a>b>>": b"a>b", b"<>>": b""}),
+        (LinesUntil("b.*", 64), {b"a\nb\r\n": b"a\nb", b"bc\n": b"bc"}),
+        (Checked(LengthPrefixed(1), "sum8"), {b"\x03ab\xc3": b"ab", b"\1\0": b""}),
+        (Checked(line_framing(), "xor8"), {b"abc\x60\n": b"abc", b"a\x6b\x0a\n": b"ak"}),
         (Fixed(4), {b"abcd": b"abcd"}),
     ],
 )

@@ -57,6 +57,12 @@ FRAMINGS = [
     "{length_prefix: {at: 1, varint: true}}",
     "{length_prefix: {at: 2, bytes: 3, header: 9, adjust: 4}}",
     "{length_prefix: {digits: 4}}",
+    "{start: '<', end: '>>'}",
+    "{lines_until: 'h.*'}",
+    "{length_prefix: {bytes: 2}, check: crc32}",
+    "{fixed: 7, check: crc16_modbus, order: little}",
+    "{line: true, check: crc16_ccitt}",
+    "{start: '<', end: '>', check: xor8}",
     "{fixed: 5}",
 ]
 BODIES = ["hello", "{regex: 'h.*o'}", "{length: 5}", "reply", "'${sent}'"]
@@ -65,6 +71,7 @@ BODIES = ["hello", "{regex: 'h.*o'}", "{length: 5}", "reply", "'${sent}'"]
 @pytest.mark.parametrize("framing", FRAMINGS)
 @pytest.mark.parametrize("body", BODIES)
 def test_an_honest_server_has_no_faults(framing: str, body: str) -> None:
+    body = "hello" if "lines" in framing and body == "reply" else body
     steps = f"steps: [{{name: talk, send: {{frame: hello}}, expect: {{frame: {body}}}}}]\n"
     driven = talk(answering(echo), steps, framing, rule="echo")
     assert driven.kinds == {}
@@ -183,6 +190,42 @@ def answered(chunk: bytes) -> bytes:
     """As a right server answers: the opaque and the key come back."""
     assert chunk[8:12] == (len(chunk) - 24).to_bytes(4, "big")
     return b"\x81" + chunk[1:16] + bytes(7) + b"\x01" + chunk[24:]
+
+
+@pytest.mark.parametrize("expected", ["hello", "{regex: 'h.*o'}", "{length: 5}"])
+@pytest.mark.parametrize(
+    ("framing", "reply", "offset"),
+    [
+        ("{line: true, check: sum8}", b"hello\x15\n", 5),
+        ("{length_prefix: {bytes: 1}, check: crc32}", b"\x09hello\x36\x10\xa6\x87", 9),
+        ("{length_prefix: {varint: true, at: 1}, check: sum8}", b"x\x06hello\x15", 7),
+        ("{fixed: 6, check: xor8}", b"hello\x63", 5),
+        ("{start: '<', end: '>', check: sum8}", b"<hello\x15>", 6),
+        ("{start: '<', end: '>', check: sum8}", b"<hello>>", 6),
+    ],
+)
+def test_a_checksum_that_lies(framing: str, reply: bytes, offset: int, expected: str) -> None:
+    steps = f"steps: [{{name: talk, send: a, expect: {{frame: {expected}}}}}]\n"
+    driven = talk(saying(reply), steps, framing)
+    assert driven.kinds == {"corrupt": 3}
+    assert "wrong checksum" in driven.faults[0].message
+    assert driven.faults[0].offset in range(offset - 3, offset + 1)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (b"250-one\r\n250 two\r\n", None),
+        (b"250 two\r\n", "truncated"),
+        (b"250-one\r\n250-two\r\n", "truncated"),
+        (b"250-one\r\n550 two\r\n", "corrupt"),
+        (b"250-one\r\n250 two\r\n250 three\r\n", "surplus"),
+    ],
+)
+def test_lines_that_lie(reply: bytes, kind: str | None) -> None:
+    steps = 'steps: [{name: talk, send: {frame: EHLO}, expect: {frame: "250-one\\r\\n250 two"}}]\n'
+    driven = talk(saying(reply), steps, "{lines_until: '\\d{3} .*'}")
+    assert set(driven.kinds) == ({kind} if kind else set())
 
 
 @pytest.mark.parametrize("header", HEADERS)

@@ -1547,17 +1547,18 @@ FRAMINGS = [
     (
         "json",
         "2:27: unknown framing 'json'; write line, until_close, {delimiter: BYTES}, {length_prefix:"
-        " {bytes: 4}} or {fixed: SIZE}",
+        " {bytes: 4}}, {fixed: SIZE}, {start: BYTES, end: BYTES} or {lines_until: RE}",
     ),
     (
         "fixed",
         "2:27: 'fixed' needs a value; write line, until_close, {delimiter: BYTES}, {length_prefix:"
-        " {bytes: 4}} or {fixed: SIZE}",
+        " {bytes: 4}}, {fixed: SIZE}, {start: BYTES, end: BYTES} or {lines_until: RE}",
     ),
     (
         "[line]",
         "2:27: 'framing' must not be a list; write line, until_close, {delimiter: BYTES},"
-        " {length_prefix: {bytes: 4}} or {fixed: SIZE}",
+        " {length_prefix: {bytes: 4}}, {fixed: SIZE}, {start: BYTES, end: BYTES} or"
+        " {lines_until: RE}",
     ),
     ("", "2:26: 'framing' has no value; write a text"),
     ("5", "2:27: 'framing' must be a text, not the number '5'; write it in quotes"),
@@ -1565,7 +1566,7 @@ FRAMINGS = [
     (
         "{max: 1KiB}",
         "2:27: a framing needs a form; write line, until_close, {delimiter: BYTES}, {length_prefix:"
-        " {bytes: 4}} or {fixed: SIZE}",
+        " {bytes: 4}}, {fixed: SIZE}, {start: BYTES, end: BYTES} or {lines_until: RE}",
     ),
     (
         "{line: true, fixed: 5}",
@@ -1592,6 +1593,54 @@ FRAMINGS = [
         "{fixed: 32MiB}",
         "2:27: 'max' (16777216 unless it is given) must be at least 33554432 bytes, the size of the"
         " smallest frame",
+    ),
+    ("{start: '<'}", "2:28: 'start' needs 'end'; write {start: BYTES, end: BYTES}"),
+    ("{end: '<'}", "2:33: 'end' needs 'start'; write {start: BYTES, end: BYTES}"),
+    ("{start: '<', end: ''}", "2:45: 'end' needs at least one byte"),
+    (
+        "{start: '<', end: '>', line: true}",
+        "2:50: a framing has one form, this one has 'start' and 'line'",
+    ),
+    (
+        "{start: '<<', end: '>', max: 2}",
+        "2:56: 'max' must be at least 3 bytes, the size of the smallest frame",
+    ),
+    ("{lines_until: [a]}", "2:41: 'lines_until' must be a text, not a list"),
+    ("{lines_until: '(a'}", "2:41: 'lines_until': '(a' is no regex: missing ), unterminated"),
+    (
+        "{lines_until: '250-a\\n250 b'}",
+        "2:41: 'lines_until': '250-a\\\\n250 b' matches no line: it goes on behind the end of one;"
+        " write what the last line is",
+    ),
+    (
+        "{lines_until: '(?:a\\r\\n){1,2}(b|c)'}",
+        "2:41: 'lines_until': '(?:a\\\\r\\\\n){1,2}(b|c)' matches no line: it goes on behind the"
+        " end of one; write what the last line is",
+    ),
+    (
+        "{lines_until: '${user}'}",
+        "2:41: 'lines_until': '${user}' nothing is replaced in it; it is the same for all frames",
+    ),
+    (
+        "{lines_until: x, check: crc32}",
+        "2:44: 'check' goes with no 'lines_until': text lines have no checksum",
+    ),
+    (
+        "{line: true, check: md5}",
+        "2:47: unknown checksum 'md5'; it is one of crc32, crc32c, crc16_modbus, crc16_ccitt, sum8,"
+        " xor8",
+    ),
+    (
+        "{line: true, order: big}",
+        "2:40: 'order' goes with 'check'; that of a length stands in its 'length_prefix'",
+    ),
+    (
+        "{fixed: 3, check: crc32}",
+        "2:27: no frame is possible: 3 bytes have no room for a checksum of 4",
+    ),
+    (
+        "{length_prefix: {bytes: 2}, check: xor8, max: 2}",
+        "2:73: 'max' must be at least 3 bytes, the size of the smallest frame",
     ),
     (
         "{length_prefix: 4}",
@@ -1663,6 +1712,31 @@ FRAMINGS = [
 ]
 
 FRAMED_STEPS = [
+    (
+        "{start: '<', end: '>'}",
+        "send: {frame: a>b}",
+        "4:19: this body cannot be framed: the end b'>' in it would end its frame early",
+    ),
+    (
+        "{fixed: 4, check: crc16_modbus}",
+        "send: {frame: abc}",
+        "4:19: this body cannot be framed: it has 5 bytes, and every frame has 4 ('fixed')",
+    ),
+    (
+        "{lines_until: '250 .*'}",
+        'expect: {frame: "250-a\\r\\n251 b"}',
+        "4:21: this reply can never come: no line of it matches '250 .*' ('lines_until')",
+    ),
+    (
+        "{lines_until: '250 .*'}",
+        'expect: {frame: "250 a\\r\\n250 b"}',
+        "4:21: this reply can never come: its line b'250 a' ends the frame already",
+    ),
+    (
+        "{lines_until: '250 .*'}",
+        "{send: {frame: a}, expect: {frame: {rule: echo}}}",
+        "with this framing a server's frames are not like ours; a rule cannot answer",
+    ),
     (
         "line",
         "send: {frame: a, header: b}",

@@ -72,6 +72,7 @@ BEYOND = {
     "frames: the framing stands elsewhere in the file": (
         r"needs to know where a frame ends",
         r"this body cannot be framed|is no fixed bytes|'header': |answers the body of a frame",
+        r"this reply can never come|a server's frames are not like ours",
         r"answers the frame that the same step sends",
     ),
     "bounds of what has a unit, and sums": (
@@ -81,6 +82,7 @@ BEYOND = {
         r"too large: more than",
         r"'uniform' goes from the shorter",
         r"the length ends at byte|no frame is possible|says what 'adjust' would",
+        r"matches no line|is the same for all frames",
     ),
     "forms too deep for a pattern": (
         r"is not an IPv4 address|is not a block of IP|is one address within a block",

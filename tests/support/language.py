@@ -27,7 +27,9 @@ LANGUAGE = {
     "steps": (*steps.KEYS, *(form.name for form in actions.DRAWN), actions.EACH_BYTE),
     "sockets": (
         *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
-        *(*FRAMINGS, framings.MAX.name, *framings.PREFIX.keys),
+        *(*FRAMINGS, *framings.PREFIX.keys),
+        *(key.name for form in framings.FORMS for key in form.beside),
+        *(key.name for key in framings.BESIDE),
     ),
     "payloads": tuple(
         dict.fromkeys(key.name for form in payloads.FORMS for key in (form, *form.beside))

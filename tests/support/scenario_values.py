@@ -180,10 +180,24 @@ FORM_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "delimiter": BYTES,
     "length_prefix": PREFIXES,
     "fixed": SIZES,
+    "start": BYTES,
+    "lines_until": st.sampled_from([".*", r"\d{3} .*"]),
 }
-FRAMING = st.sampled_from(["line", "until_close"]) | st.sampled_from(FRAMINGS).flatmap(
+CHECKS = st.fixed_dictionaries(
+    {"check": st.sampled_from(["crc32", "crc16_modbus", "xor8"])}, optional={"order": ORDERS}
+)
+BESIDE = {"start": {"end": BYTES}}
+FORMED = st.sampled_from(FRAMINGS).flatmap(
     lambda form: st.fixed_dictionaries(
-        {form: FORM_VALUES[form]}, optional={"max": st.sampled_from([20_000_000, "32MiB"])}
+        {form: FORM_VALUES[form], **BESIDE.get(form, {})},
+        optional={"max": st.sampled_from([20_000_000, "32MiB"])},
+    )
+)
+FRAMING = (
+    st.sampled_from(["line", "until_close"])
+    | FORMED
+    | st.builds(lambda form, check: {**form, **check}, FORMED, CHECKS).filter(
+        lambda one: not {"lines_until", "fixed"} & set(one)
     )
 )
 OPTIONS = st.fixed_dictionaries(
