@@ -11,6 +11,7 @@ from typing import Any
 
 from loadmux.checking import checksums
 from loadmux.checking.checked import Checked
+from loadmux.checking.events import Events
 from loadmux.checking.framing import (
     LARGEST_FRAME,
     Delimited,
@@ -192,6 +193,14 @@ FORMS = (
             "steps:\n"
             '  - {send: "250-one\\r\\n250 two\\r\\n", expect: {frame: "250-one\\r\\n250 two"}}\n'
             "  - {send: {frame: 221 bye}, expect: {regex: '221 (?P<word>.*)'}}",)),
+    Form("sse", Yes(), "One event of a `text/event-stream`, plain or chunked; the response's header"
+        " (status 200), comments and `retry` are passed over. The body is the event's lines, joined"
+        " by LF; an expected one may be what is in its `data` alone.",
+        make=until_max(lambda true, most: Events(most)),
+        examples=("sockets: {main: {framing: sse}}\n"
+            "steps:\n"
+            '  - {send: "data: hello\\n\\n", expect: {frame: "data: hello"}}\n'
+            '  - {send: ":still here\\n\\nid: 7\\ndata: bye\\n\\n", expect: {frame: bye}}',)),
     Form("fixed", Size(LARGEST_FRAME), "A body of so many bytes.",
         make=until_max(lambda size, most: Fixed(size)),
         examples=("sockets: {main: {framing: {fixed: 8}}}\n"
@@ -271,9 +280,10 @@ class AnyFraming(Forms):
         if make is None or len(r.mistakes) > before:
             return None
         framing: Framing = make(size)
-        if checked is not None and isinstance(framing, LinesUntil):
+        if checked is not None and isinstance(framing, LinesUntil | Events):
             assert check is not None
-            r.add(check.where, "'check' goes with no 'lines_until': text lines have no checksum")
+            form = "sse" if isinstance(framing, Events) else "lines_until"
+            r.add(check.where, f"'check' goes with no '{form}': text lines have no checksum")
             return None
         if checked is not None:
             framing = Checked(framing, checked[0], checked[1] or _order_of(framing))
@@ -294,7 +304,7 @@ class AnyFraming(Forms):
         mapping["properties"]["check"] = CHECK.schema(s)
         mapping["properties"]["order"] = ORDER.schema(s)
         Needs("order", ("check",), "").put(mapping)
-        Apart("check", {"lines_until": ""}).put(mapping)
+        Apart("check", {"lines_until": "", "sse": ""}).put(mapping)
         more = plugged.schemas("framers", s.framers, {"max": MAX.schema(s)})
         names = [{"enum": list(s.framers)}] if s.framers else []
         return {"anyOf": [{"enum": list(WORDS)}, mapping, *names, *more]}
@@ -321,6 +331,8 @@ class AnyFraming(Forms):
                 form = {"start": Bytes().write(start, w), "end": Bytes().write(end, w)}
             case LinesUntil(pattern=pattern):
                 form = {"lines_until": pattern}
+            case Events():
+                form = {"sse": True}
             case UntilClose():
                 form = {"until_close": True}
             case _:

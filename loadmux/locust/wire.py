@@ -27,7 +27,7 @@ LARGEST = 8 * 2**20
 ALLOWED = frozenset(
     f"loadmux.{name}"
     for name in (
-        *("errors", "checking.framing", "checking.prefixed", "checking.marked"),
+        *("errors", "checking.framing", "checking.prefixed", "checking.marked", "checking.events"),
         *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         "measuring.consequences",

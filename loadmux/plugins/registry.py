@@ -32,7 +32,7 @@ BUILT_IN: dict[Group, frozenset[str]] = {
             *("regex", "rule", "reply", "length", "until", "closed", "reset", "silence", "body"),
             *("int", "varint", "sized", "checked", "pick", "weights", "of"),
             *("bytes", "order", "adjust", "digits", "check"),
-            *("header", "start", "end", "lines_until"),
+            *("header", "start", "end", "lines_until", "sse"),
         )
     ),
     "steps": frozenset(

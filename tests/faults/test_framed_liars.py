@@ -228,6 +228,37 @@ def test_lines_that_lie(reply: bytes, kind: str | None) -> None:
     assert set(driven.kinds) == ({kind} if kind else set())
 
 
+STREAM = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
+
+
+@pollers
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        (STREAM + "\r\n:hi\n\ndata: one\n\nevent: e\ndata: two\n\n:bye\n\n", set()),
+        (
+            STREAM + "Transfer-Encoding: chunked\r\n\r\n4\r\ndata\r\n7\r\n: one\n\n\r\n"
+            "16\r\nevent: e\ndata: two\n\n:\n\r\n",
+            set(),
+        ),
+        (STREAM + "\r\ndata: one\n\ndata: two\n\n", {"truncated"}),
+        (STREAM + "\r\ndata: one\n\nevent: e\ndata: twO\n\n", {"corrupt"}),
+        (STREAM + "\r\ndata: one\n\nevent: e\ndata: two\n", {"truncated"}),
+        (STREAM + "\r\ndata: one\n\nevent: e\ndata: two\n\ndata: x\n\n", {"surplus"}),
+        (STREAM.replace("200 OK", "404 No") + "\r\ndata: one\n\n", {"mismatch"}),
+        (STREAM.replace("event-stream", "html") + "\r\ndata: one\n\n", {"mismatch"}),
+    ],
+)
+def test_a_stream_of_events(said: str, kinds: set[str], poller: str) -> None:
+    steps = """
+steps:
+  - {name: first, send: "GET / HTTP/1.1\\r\\n\\r\\n", expect: {frame: one}}
+  - {name: second, expect: {frame: "event: e\\ndata: two"}}
+  - {close: main}
+"""
+    assert set(talk(saying(said.encode()), steps, "sse", poller).kinds) == kinds
+
+
 @pytest.mark.parametrize("header", HEADERS)
 @pytest.mark.parametrize("body", IN_FRAME)
 def test_a_header_goes_with_a_body(header: str, body: str) -> None:

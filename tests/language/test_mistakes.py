@@ -1626,6 +1626,10 @@ FRAMINGS = [
         "2:44: 'check' goes with no 'lines_until': text lines have no checksum",
     ),
     (
+        "{sse: true, check: crc32}",
+        "2:39: 'check' goes with no 'sse': text lines have no checksum",
+    ),
+    (
         "{line: true, check: md5}",
         "2:47: unknown checksum 'md5'; it is one of crc32, crc32c, crc16_modbus, crc16_ccitt, sum8,"
         " xor8",

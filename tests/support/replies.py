@@ -17,6 +17,7 @@ from loadmux.running.script import compile_scenario
 
 SENT = b"hello"
 HTTP = b"HTTP/1.1 200 OK\r\n"
+STREAM = HTTP + b"Content-Type: text/event-stream\r\n\r\n"
 
 PLAIN = [
     ("hello", b"hello"),
@@ -55,6 +56,8 @@ FRAMED = [
     ("{start: '<', end: '>>'}", "{regex: 'h.*o'}", b"<hello>>"),
     ("{lines_until: '2.. .*'}", "{regex: '(?s)2.*two'}", b"250-one\r\n250 two\r\n"),
     ("{lines_until: '2.. .*'}", '{frame: "2--\\n250 two\\n"}', b"2--\n250 two\n"),
+    ("sse", "{frame: hello}", STREAM + b"data: hello\n\n"),
+    ("sse", "{regex: 'data: (?P<v>.*)'}", b":\n\n9\r\ndata: a\n\n\r\n"),
     ("{fixed: 6, check: sum8}", "{frame: hello}", b"hello\x14"),
     ("{line: true, check: xor8}", "{regex: 'h.*o'}", b"hellob\n"),
     ("{length_prefix: {varint: true}, check: sum8}", "{frame: hello}", b"\x06hello\x14"),

@@ -177,6 +177,7 @@ PREFIXES = st.one_of(
 FORM_VALUES: dict[str, st.SearchStrategy[Any]] = {
     "line": st.just(True),
     "until_close": st.just(True),
+    "sse": st.just(True),
     "delimiter": BYTES,
     "length_prefix": PREFIXES,
     "fixed": SIZES,
@@ -197,7 +198,7 @@ FRAMING = (
     st.sampled_from(["line", "until_close"])
     | FORMED
     | st.builds(lambda form, check: {**form, **check}, FORMED, CHECKS).filter(
-        lambda one: not {"lines_until", "fixed"} & set(one)
+        lambda one: not {"lines_until", "fixed", "sse"} & set(one)
     )
 )
 OPTIONS = st.fixed_dictionaries(
