@@ -70,6 +70,13 @@ class Datagrams(RuleVerifier):
         self.done = self.idle = self.wrong_at is None and len(self.arrived) == len(self.due)
         return b""
 
+    def take_whole(self, data: bytes) -> None:
+        self.take(data)
+
+    @property
+    def messages(self) -> tuple[Sequence[bytes], Sequence[bytes]]:
+        return self.due, self.arrived
+
     def expected(self) -> bytes:
         return b"".join(self.due)
 

@@ -7,7 +7,7 @@ the search for a wrong byte goes into detail.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from loadmux.checking.tripping import tripped
@@ -72,6 +72,21 @@ class Verifier:
             self._trip(error, data)
             return b""
 
+    def take_whole(self, data: bytes) -> None:
+        """`take` a datagram, which must be whole what is awaited, and nothing else."""
+        rest = self.take(data)
+        if self.wrong_at is None and (rest or not self.done):
+            self.wrong_at = len(self.received)
+            self.received += rest
+            self.done = False
+
+    @property
+    def messages(self) -> tuple[Sequence[bytes], Sequence[bytes]] | None:
+        """Datagrams that must come, and those that have, up to the first wrong one; None if they
+        are not known.
+        """
+        return None
+
     def finish(self) -> bool:
         """`end`, in the same way."""
         try:
@@ -113,6 +128,11 @@ class Verifier:
     def answer(self) -> bytes:
         """What the server must be sent at once for what came; asking takes it away."""
         return b""
+
+    @property
+    def answers(self) -> int:
+        """How many messages, each sent by itself, this reply answers."""
+        return 1
 
     @property
     def aside(self) -> int:

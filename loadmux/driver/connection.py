@@ -674,7 +674,7 @@ class Connection(Peer):
             self.silent = verifier.idle and not verifier.received
             del self.unanswered[: len(self.unanswered) - len(self.unruled)]
         else:
-            del self.unanswered[:1]
+            del self.unanswered[: verifier.answers]
             self._explain(verifier)
         self.update_dirty()
         return sent

@@ -143,12 +143,7 @@ class DatagramConnection(Connection):
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have one datagram checked, which must be a whole reply and nothing else."""
-        rest = verifier.take(data)
-        ruled = isinstance(verifier, datagrams.Datagrams)
-        if not ruled and verifier.wrong_at is None and (rest or not verifier.done):
-            verifier.wrong_at = len(verifier.received)
-            verifier.received += rest
-            verifier.done = False
+        verifier.take_whole(data)
 
     def settle(self, verifier: Verifier) -> Sent | None:
         sent = super().settle(verifier)
@@ -183,8 +178,8 @@ class DatagramConnection(Connection):
             return evidence.wrong(self, verifier, known)
         came = bytes(verifier.received)
         due, arrived = [verifier.expected()], [came]
-        if isinstance(verifier, datagrams.Datagrams):
-            due, arrived = verifier.due, verifier.arrived
+        if (known_ones := verifier.messages) is not None:
+            due, arrived = list(known_ones[0]), list(known_ones[1])
         elif not due[0]:
             assert verifier.wrong_at is not None
             finding = datagrams.diagnose_form(came, verifier.wrong_at, verifier.owed())

@@ -169,6 +169,7 @@ class File:
             message = f"no target; {TARGET_FORMS} as 'target', or give --target"
             r.add(Position(r.path, 1, 1), message)
         r.unruled = {name for name, one in servers.items() if one.rule is None}
+        r.datagrams = {name for name, one in servers.items() if one.scheme == "udp"}
         return servers
 
     def _steps(self, key: str) -> tuple[Step, ...]:

@@ -94,7 +94,14 @@ SECTIONS = (
             '- {send: "not a variable: $${user}", expect: "not a variable: $${user}"}',)),
     Section("Replies", "A text or another constant payload: exactly these bytes. The word `reply`:"
         " what the target's rule makes of what this socket has sent and not yet checked. Or one of"
-        " these.", replies.FORMS, ("- {send: hello}\n- {send: world, expect: reply}",)),
+        " these. `[REPLY, REPLY]` is one after the other: one exchange, whose latency ends with the"
+        " last byte of the last; `closed` may be the last. What a reply saves has a value in those"
+        " after it.", replies.KEYS, ("- {send: hello}\n- {send: world, expect: reply}",
+            "- send: \"5 hello\"\n"
+            "  expect: [{regex: '(?P<size>\\d+) ', until: \" \"}, {length: 5}]\n"
+            "- {send: bye}\n"
+            "- {half_close: main}\n"
+            "- {expect: [bye, closed]}",)),
     Section("Rules", "How a server answers each chunk that it reads. `expect: reply` is right"
         " however the stream was cut.", (), tuple(
             f"target: {{bundled: epoll, reply: {rule}}}\n"

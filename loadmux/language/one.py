@@ -42,7 +42,9 @@ def read_step(
     feeders = {name: tuple(one.columns) for name, one in scenario.feeders.items()}
     reading.names.feeders.update(feeders)
     reading.sockets.declare_again(scenario.sockets)
-    reading.unruled = {name for name, one in scenario.servers.items() if one.rule is None}
+    servers = scenario.servers.items()
+    reading.unruled = {name for name, one in servers if one.rule is None}
+    reading.datagrams = {name for name, one in servers if one.scheme == "udp"}
     node = node_of(step, None, here, mistakes)
     found: tuple[Step, ...] = DO.read(reading, ListNode(here, (node,)), "a step")
     reading.names.finish()

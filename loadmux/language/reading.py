@@ -26,7 +26,8 @@ NO_STEP = Wire(reason="a step's sockets say so, and this is no step")
 class Reading:
     """What the steps before have told, and what the step that is read now may ask for.
 
-    `unruled`: targets whose reply rule nobody knows. `wire`, `targets`: of the step's sockets.
+    `unruled`: targets whose reply rule nobody knows. `datagrams`: those that speak UDP. `wire`,
+    `targets`: of the step's sockets.
     `sent`: `${sent}` has a value here, `sends` is what it is. `row_names`: what the report calls
     the steps on sockets, `untimed` what the others are called. `complete`: every step could be
     read, so that no other name exists. `together`: a branch is being read. `row_prefix` begins the
@@ -46,6 +47,7 @@ class Reading:
         self.names = Names(mistakes)
         self.sockets = Sockets(mistakes)
         self.unruled: Collection[str] = ()
+        self.datagrams: Collection[str] = ()
         self.wire = NO_STEP
         self.targets: Collection[str] = ()
         self.sent = False

@@ -31,12 +31,14 @@ class Reference:
 class Wire:
     """The framing of a step's sockets; None for `reason`, which is empty if that is told elsewhere.
 
-    `answers`: the step sends one frame, so that a rule can say what answers it.
+    `answers`: the step sends one frame, so that a rule can say what answers it. `unframed`: none of
+    them has a framing.
     """
 
     framing: Framing | None = None
     reason: str = ""
     answers: bool = False
+    unframed: bool = False
 
 
 class Sockets:
@@ -99,7 +101,8 @@ class Sockets:
         if missing is not None:
             name = missing.partition("[")[0]
             reason = f"write 'sockets: {{{name}: {{framing: line}}}}' or another framing"
-            return Wire(None, "" if name in self.doubtful else reason, answers)
+            unframed = all(one.framing is None for one in sockets)
+            return Wire(None, "" if name in self.doubtful else reason, answers, unframed)
         if any(one.framing != sockets[0].framing for one in sockets):
             reason = "its sockets have different framings; write a step for each"
             return Wire(None, reason, answers)

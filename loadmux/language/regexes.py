@@ -11,7 +11,7 @@ from loadmux.language.hints import meant
 from loadmux.language.patterns import LETTERS
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Type, Writing
-from loadmux.language.yamltree import MappingNode, Node
+from loadmux.language.yamltree import ListNode, MappingNode, Node
 from loadmux.plugins.payloads import Regex
 from loadmux.units import quoted
 
@@ -43,12 +43,13 @@ class Expression(Type):
 
 
 def may_capture(reply: Node) -> bool:
-    """Whether something holds, or may have meant, a `regex`, whose groups are names."""
+    """Whether something holds, or may have meant, a `regex` or a `save`, which define names."""
+    if isinstance(reply, ListNode):
+        return any(map(may_capture, reply.items))
     if not isinstance(reply, MappingNode):
         return False
     return any(
-        meant(entry.key, ("regex",)) is not None
-        or (meant(entry.key, ("frame", "header")) is not None and may_capture(entry.value))
+        meant(entry.key, ("regex", "save")) is not None or may_capture(entry.value)
         for entry in reply.entries
     )
 

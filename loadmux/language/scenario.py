@@ -18,57 +18,29 @@ from typing import TYPE_CHECKING, Literal
 from loadmux.checking.framing import Framing
 from loadmux.driver.pacer import Pacer, Rate
 from loadmux.errors import Notice, Position
+from loadmux.language.expected import Answer as Answer
+from loadmux.language.expected import Body as Body
+from loadmux.language.expected import ByRule as ByRule
+from loadmux.language.expected import Closed as Closed
+from loadmux.language.expected import Exactly as Exactly
+from loadmux.language.expected import Frame as Frame
+from loadmux.language.expected import Length as Length
+from loadmux.language.expected import Reply as Reply
+from loadmux.language.expected import Silence as Silence
+from loadmux.language.expected import Until as Until
+from loadmux.language.expected import WasReset as WasReset
+from loadmux.language.expected import groups_of as groups_of
 from loadmux.measuring.thresholds import Threshold
-from loadmux.plugins.payloads import Payload, Regex, Text
+from loadmux.plugins.payloads import Payload, Text
 
 if TYPE_CHECKING:
     from loadmux.checking.rules import Rule
-    from loadmux.plugins.contracts import Action, Incoming, Plugin
+    from loadmux.plugins.contracts import Action, Plugin
 
 OnError = Literal["reconnect", "stop_user", "abort"]
 
 
-# --- replies ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Exactly:
-    """Exactly these bytes (never holds a `Random`)."""
-
-    payload: Payload
-
-
-@dataclass(frozen=True, slots=True)
-class ByRule:
-    """What a rule makes of what was sent; `rule` None is the target's own rule."""
-
-    rule: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Length:
-    size: int
-
-
-@dataclass(frozen=True, slots=True)
-class Until:
-    """Up to and with the delimiter (at least one byte), which `matches`, if there is one."""
-
-    delimiter: bytes
-    matches: Regex | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One frame with this body, and this header, of which the length may be any bytes.
-
-    `answers`: the step sends one frame of the same framing; by a rule it must.
-    """
-
-    body: Exactly | ByRule | Length | Regex
-    framing: Framing
-    answers: bool = False
-    header: Exactly | Length | Regex | None = None
+# --- what sockets say of replies ----------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +48,7 @@ class Unasked:
     """A frame (or datagram) with this body may come at any time; `send` answers it."""
 
     where: Position = field(compare=False)
-    body: Exactly | Length | Regex
+    body: Body
     send: Payload | None = None
 
 
@@ -87,46 +59,6 @@ class Pace:
     size: int
     gap: float
     where: Position | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """The server closes in order (FIN)."""
-
-
-@dataclass(frozen=True, slots=True)
-class WasReset:
-    """The server resets the connection (RST)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Silence:
-    """Nothing arrives for `seconds`."""
-
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The reply form `{framer: ...}`, one frame of this framing; `written` stands there."""
-
-    framer: str
-    form: Incoming
-    framing: Framing
-    written: object = field(default=None, compare=False)
-
-
-Reply = Exactly | ByRule | Length | Until | Frame | Answer | Closed | WasReset | Silence
-
-
-def groups_of(reply: Reply) -> tuple[str, ...]:
-    """The names of what a reply's regex captures."""
-    if isinstance(reply, Answer):
-        return reply.form.captures()
-    asked: list[object] = [reply.matches] if isinstance(reply, Until) else []
-    if isinstance(reply, Frame):
-        asked = [reply.header, reply.body]
-    return tuple(name for one in asked if isinstance(one, Regex) for name in one.groups)
 
 
 # --- steps --------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from loadmux.checking.framing import Session, UntilClose
 from loadmux.checking.rules import RULES
 from loadmux.errors import Position
 from loadmux.language.contents import size_of
+from loadmux.language.expected import every
 from loadmux.language.nodes import Mistakes
 from loadmux.language.scenario import (
     ByRule,
@@ -127,7 +128,8 @@ def _check_datagrams(scenario: Scenario, step: Exchange | OnSockets, mistakes: M
             mistakes.add(step.where, f"{WITHOUT_END} told by '{step.action}'; write 'close'")
         return
     reply = None if step.expect is None else step.expect.reply
-    if isinstance(reply, Closed | WasReset):
+    inside = [] if reply is None else list(every(reply))
+    if any(isinstance(one, Closed | WasReset) for one in inside):
         mistakes.add(step.where, f"{WITHOUT_END} expected; write {{silence: DURATION}}")
     foreign = sorted(_rules_of(scenario, step).difference(RULES))
     if foreign:

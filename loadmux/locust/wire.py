@@ -30,7 +30,7 @@ ALLOWED = frozenset(
         *("errors", "checking.framing", "checking.prefixed", "checking.marked", "checking.events"),
         *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
-        "measuring.consequences",
+        *("measuring.consequences", "language.expected", "checking.composed", "checking.bodies"),
         *("plugins.contracts", "plugins.formulas", "plugins.payloads"),
     )
 )

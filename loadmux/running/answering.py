@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadmux.driver.connection import Awaited, Connection
+from loadmux.language.expected import AnyOrder, Listed
 from loadmux.language.scenario import (
     ByRule,
     Closed,
@@ -118,10 +119,16 @@ class _Walk:
         if step.send is None:
             answers = any(self._open[one] for one in sockets) and not isinstance(reply, Silence)
             self.kinds.setdefault(step.name, EXCHANGE if answers else RECEIVE)
-        if isinstance(reply, ByRule | Closed | WasReset):
+        ends = isinstance(reply, Listed) and isinstance(reply.replies[-1], Closed)
+        if ends or isinstance(reply, ByRule | Closed | WasReset):
             self._forget(sockets)
-        elif step.send is None and not isinstance(reply, Silence):
-            self._open.subtract(one for one in sockets if self._open[one])
+        elif not isinstance(reply, Silence):
+            several = len(reply.replies) if isinstance(reply, AnyOrder) else 1
+            self._answered(sockets, several - (step.send is not None))
+
+    def _answered(self, sockets: Sequence[int], count: int) -> None:
+        for one in sockets:
+            self._open[one] = max(0, self._open[one] - count)
 
     def _forget(self, sockets: Sequence[int]) -> None:
         for one in sockets:

@@ -18,6 +18,7 @@ from loadmux.driver.endpoint import Endpoint, Greeting, Pace, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
+from loadmux.language.expected import every
 from loadmux.language.scenario import Answer, Exchange, Scenario, Socket, Target, Tls, Url
 from loadmux.running.catalog import bundled
 from loadmux.running.form_steps import authority
@@ -98,10 +99,12 @@ def spoken_on(scenario: Scenario) -> Mapping[int, Framing]:
     """The framings by the sockets' places: as the socket says, or what answers on it."""
     found = {place: one.framing for place, one in enumerate(scenario.sockets) if one.framing}
     for step in scenario.every_step:
-        reply = step.expect.reply if isinstance(step, Exchange) and step.expect else None
-        if isinstance(step, Exchange) and isinstance(reply, Answer):
-            for place in step.sockets:
-                found.setdefault(place, reply.framing)
+        if not isinstance(step, Exchange) or step.expect is None:
+            continue
+        for reply in every(step.expect.reply):
+            if isinstance(reply, Answer):
+                for place in step.sockets:
+                    found.setdefault(place, reply.framing)
     return found
 
 

@@ -14,12 +14,13 @@ from dataclasses import replace
 from functools import partial
 
 from loadmux.checking import chunks, datagrams, rules, verifying
-from loadmux.checking.framed import HasLength, IsExactly, Matches, match_until
+from loadmux.checking.framed import HasLength, Matches
 from loadmux.checking.recognition import Context, Owner, Shape
 from loadmux.driver.endpoint import AnyTime, Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
 from loadmux.language import usercode
+from loadmux.language.expected import Body, Saved, Skipping
 from loadmux.language.feeders import picker
 from loadmux.language.scenario import (
     Answer,
@@ -41,6 +42,7 @@ from loadmux.language.scenario import (
     OnSockets,
     Performed,
     Repeat,
+    Reply,
     Scenario,
     Send,
     Set,
@@ -88,6 +90,7 @@ from loadmux.running import (
 )
 from loadmux.running.answering import EXCHANGE, Answers, kinds
 from loadmux.running.endpoints import Contexts, endpoints
+from loadmux.running.expecting import Expecting
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
@@ -176,8 +179,7 @@ class _Compiler:
         self.calls = False
         for one in scenario.sockets:
             for unasked in (*one.ignore, *one.answer):
-                if isinstance(unasked.body, Regex):
-                    self.changing.update(unasked.body.groups)
+                self.changing.update(groups_of(unasked.body))
         for step in scenario.every_step:
             self._survey(step)
 
@@ -271,18 +273,10 @@ class _Compiler:
         told = AnyTime(socket.framing, unexpected.judges, unexpected.taken, constant)
         return replace(endpoint, any_time=told)
 
-    def _judge(self, body: Exactly | Length | Regex) -> BodyJudge:
+    def _judge(self, body: Body) -> BodyJudge:
         """What judges a frame's body, always the same, or for a user and the name of a socket."""
-        match body:
-            case Length(size=size):
-                return BodyJudge(HasLength(size))
-            case Regex(pattern=pattern):
-                return BodyJudge(Matches(frame_steps.compiled(pattern)))
-            case Exactly(payload=payload):
-                known, render = self._constant(payload), self._render(payload)
-                if known is not None:
-                    return BodyJudge(IsExactly(known))
-                return BodyJudge(None, lambda user, name: IsExactly(render(user, name, b"")))
+        made = self._expecting(()).judge(body)
+        return BodyJudge(made.constant, lambda user, name: made.make(user, name, b""))
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -433,6 +427,8 @@ class _Compiler:
     def _shape(self, step: Exchange) -> Shape | None:
         assert step.expect is not None
         sent, reply = None if step.send is None else step.send.payload, step.expect.reply
+        while isinstance(reply, Skipping | Saved):
+            reply = reply.reply
         match reply:
             case Exactly(payload=payload):
                 return self.shapes.shape(payload, sent)
@@ -482,9 +478,15 @@ class _Compiler:
             return size
         return encoding.piece(self._render(size), self.place)
 
-    def _reply(
-        self, reply: Exactly | ByRule | Length | Until | Frame | Answer, sockets: tuple[int, ...]
-    ) -> steps.Reply:
+    def _reply(self, reply: Reply, sockets: tuple[int, ...]) -> steps.Reply:
+        """What a step awaits; replies that hold others, or ask something of them, apart."""
+        return self._expecting(sockets).reply(reply)
+
+    def _expecting(self, sockets: tuple[int, ...]) -> Expecting:
+        simple = partial(self._simple_reply, sockets=sockets)
+        return Expecting(self._constant, self._render, simple)
+
+    def _simple_reply(self, reply: Reply, sockets: tuple[int, ...]) -> steps.Reply:
         match reply:
             case Exactly(payload=payload):
                 return steps.ExactReply(self._constant(payload), self._render(payload))
@@ -496,11 +498,8 @@ class _Compiler:
                 return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
                 return steps.FormReply(partial(verifying.LengthOf, size))
-            case Until(delimiter=delimiter, matches=None):
+            case Until(delimiter=delimiter):
                 return steps.FormReply(partial(verifying.UntilDelimiter, delimiter))
-            case Until(delimiter=delimiter, matches=Regex(pattern=pattern)):
-                compiled = frame_steps.compiled(pattern)
-                return steps.FormReply(partial(match_until, delimiter, compiled))
         raise AssertionError(reply)
 
     def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
@@ -515,12 +514,9 @@ class _Compiler:
             case ByRule() as by:
                 found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
                 return frame_steps.FrameByRule(framing, found, self.place)
-            case Length(size=size):
-                return frame_steps.FrameByJudge(framing, HasLength(size))
-            case Regex(pattern=pattern):
-                return frame_steps.FrameByJudge(framing, Matches(frame_steps.compiled(pattern)))
+        raise AssertionError(reply)
 
-    def _asked(self, body: Exactly | ByRule | Length | Regex) -> headed_steps.Asked:
+    def _asked(self, body: Body) -> headed_steps.Asked:
         """What a header or a body is asked beside the other."""
         match body:
             case Exactly(payload=payload):
@@ -532,6 +528,7 @@ class _Compiler:
             case ByRule():
                 rule = self._rule(body, self.sockets[0])
                 return headed_steps.Asked(rule=rule)
+        raise AssertionError(body)
 
     def _answer(self, reply: Answer) -> steps.Reply:
         parts = reply.form.payloads()

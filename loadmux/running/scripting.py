@@ -52,16 +52,16 @@ from loadmux.driver.user import Operation, VirtualUser
 from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
 from loadmux.language import usercode
 from loadmux.language.scenario import (
-    Answer,
     ByRule,
     Exactly,
     Exchange,
     Expect,
-    Frame,
+    Length,
     OnSockets,
     Scenario,
     Send,
     Step,
+    Until,
 )
 from loadmux.plugins.payloads import Data
 from loadmux.running import steps
@@ -75,7 +75,7 @@ __all__ = ["Payload", "Reply", "Sockets", "User", "Variables", "scenario"]
 Payload = str | bytes | Mapping[str, Any]
 """A text (sent as it is, UTF-8), bytes, or one of the language's forms: `{"random": 64}`."""
 
-Reply = str | bytes | Mapping[str, Any]
+Reply = str | bytes | Mapping[str, Any] | Sequence[Any]
 """`"reply"`, `"closed"`, a text or bytes (exactly these), or a form such as `{"length": 4}`."""
 
 ASYNCIO = "asyncio does not run here; use user.sleep, user.together and the user's sockets"
@@ -362,9 +362,8 @@ def encoded(text: str | bytes) -> bytes:
 def kept_whole(step: Exchange, plan: Plan | None) -> bool:
     """Whether the connection's `last` is the reply: it has the end of a stream's, as it came."""
     assert step.expect is not None
-    if isinstance(step.expect.reply, Frame | Answer) or (
-        step.send is not None and step.send.pieces
-    ):
+    plain = isinstance(step.expect.reply, Exactly | ByRule | Length | Until)
+    if not plain or (step.send is not None and step.send.pieces):
         return False
     return plan is not None and len(plan.likely) <= SMALL_REPLY
 

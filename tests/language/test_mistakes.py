@@ -1305,9 +1305,62 @@ STEPS = [
         "expect:",
         "3:12: a reply has no value; write a text",
     ),
+    ("expect: []", "3:13: there is nothing to expect in this list; write [REPLY, REPLY]"),
+    ("expect: [closed, a]", "3:14: nothing comes after 'closed'; put it last"),
     (
-        "expect: [a]",
-        "3:13: a reply must be a text or a mapping, not a list; write {join: [...]}",
+        "expect: [a, {rule: echo}]",
+        "3:17: a rule judges all that a socket gets, not one reply of a list; expect 'reply' in a"
+        " step of its own",
+    ),
+    (
+        "expect: [a, {silence: 1s}]",
+        "3:17: 'silence' cannot stand in a list; expect it in a step of its own",
+    ),
+    (
+        "expect: [any, a]",
+        "3:14: 'any' has no end in a stream, so nothing can come after it; put it last, or give"
+        " the socket a framing",
+    ),
+    ("expect: {any: 5}", "3:19: 'any' can only be true; write any, or {any: true}"),
+    (
+        "expect: {any_order: [{frame: a}]}",
+        "3:14: 'any_order' needs to know where a frame ends: write 'sockets: {main: {framing:"
+        " line}}' or another framing",
+    ),
+    (
+        "expect: {starts_with: a}",
+        "3:14: 'starts_with' needs to know where a frame ends: write 'sockets: {main: {framing:"
+        " line}}' or another framing; or write 'until: BYTES' beside it",
+    ),
+    (
+        "expect: {length: 5, skip: b}",
+        "3:31: 'skip' needs to know where a frame ends: write 'sockets: {main: {framing: line}}' or"
+        " another framing",
+    ),
+    (
+        "expect: {one_of: [ab, a]}",
+        "3:14: b'ab' begins with b'a', which is whole before it; end both with a delimiter, or"
+        " give the socket a framing",
+    ),
+    ("expect: {one_of: []}", "3:22: 'one_of' holds nothing that could come; write [A, B]"),
+    ("expect: {one_of: 5}", "3:22: 'one_of' must be a list or names; write [A, B] or {NAME: A}"),
+    (
+        "expect: {one_of: [a, {rule: echo}]}",
+        "3:14: a rule cannot stand in 'one_of'; expect it in a step of its own",
+    ),
+    (
+        "expect: {join: [any, {until: a}]}",
+        "3:14: two parts of this 'join' have an open length, so nobody can say where the first"
+        " ends; give all but one a {length: SIZE}",
+    ),
+    (
+        "expect: {join: [{regex: a}, b]}",
+        "3:14: 'join' needs to know where a frame ends: write 'sockets: {main: {framing: line}}'"
+        " or another framing; or write 'until: BYTES' beside the part, or put 'any' last",
+    ),
+    (
+        "expect: {join: [{length: 1}, {frame: a}]}",
+        "3:34: a frame is no part of this 'join'; write a list, [{frame: ...}, ...]",
     ),
     (
         "expect: true",
@@ -1803,7 +1856,8 @@ FRAMED_STEPS = [
     (
         "line",
         "expect: {frame: closed}",
-        "4:21: 'closed' is no body of a frame; write a text, or one of regex, rule, length, text,"
+        "4:21: 'closed' is no body of a frame; write a text, or one of regex, rule, length, any,"
+        " starts_with, contains, not, one_of, text,"
         " hex, base64, file, random, repeat, int, varint, sized, checked, pick, join",
     ),
     ("line", "expect: {frame: {silence: 1s}}", "4:21: 'silence' is no body of a frame; write a"),
@@ -1833,6 +1887,27 @@ FRAMED_STEPS = [
         "4:21: 'a(b' is no regex: missing ), unterminated subpattern, at its character 2",
     ),
     ("line", "expect: {regex: 'é(b'}", "at its character 2"),
+    ("line", "expect: {any_order: []}", "4:14: 'any_order' holds no reply; write [{frame: A}, "),
+    (
+        "line",
+        "expect: {any_order: [{rule: ok}]}",
+        "a rule in a 'frame' answers the frame that the same",
+    ),
+    (
+        "line",
+        "expect: {any_order: [closed]}",
+        "4:26: this is not one frame; write {frame: ...}, or",
+    ),
+    ("line", "expect: {length: 5, skip: b}", "4:14: 'skip' passes frames over, and this reply is"),
+    ("until_close", "expect: {any_order: [a, b]}", "a connection brings one frame, never several"),
+    ("until_close", "expect: {frame: a, skip: b}", "brings one frame, and 'skip' needs several"),
+    ("line", "expect: {frame: a, skip: {rule: echo}}", "answers the frame that the same step"),
+    ("line", 'expect: {any_order: ["a\\n"]}', "this body cannot be framed: the delimiter"),
+    ("line", "expect: {starts_with: ''}", "4:27: 'starts_with' needs at least one byte; or write"),
+    ("line", "expect: {contains: {random: 5}}", "4:24: 'random' bytes cannot be foretold; expect"),
+    ("line", "expect: {frame: {any_order: [a]}}", "4:21: 'any_order' is no body of a frame; write"),
+    ("line", "expect: {frame: {join: [any, any]}}", "two parts of this 'join' have an open length"),
+    ("line", "expect: {frame: a, save: 5}", "4:30: 'save' must be a text, not the number '5'"),
     ("line", "expect: {regex: '(?u)b'}", "no regex: bad inline flags: cannot use 'u' flag with a"),
     ("line", "expect: {regex: 'a{9999999999999}'}", "no regex: the repetition number is too large"),
     ("line", "expect: {regex: 5}", "4:21: 'regex' must be a text, not the number '5'; write it"),

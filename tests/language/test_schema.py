@@ -90,6 +90,12 @@ BEYOND = {
         r"is no regex",
     ),
     "what is around it, however far away": (r"cannot stand in a branch of 'together'",),
+    "replies that contradict each other": (
+        r"put it last|cannot stand in (a list|'one_of'|'any_order')|one reply of a list",
+        r"is no part of this 'join'|have an open length|is whole before it|this is not one frame",
+        r"'skip' passes frames over|a connection brings one frame|'any' can only be true",
+        r"'any_order' holds no reply|'until_close' a connection",
+    ),
     "payloads that come to nothing": (r"there is nothing to send",),
     "the values of plugins": (
         r"is answered in the step that sends it|this answers what the same step sends",

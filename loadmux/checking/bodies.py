@@ -1,0 +1,406 @@
+"""What the whole of a body (of a frame, of a datagram, up to a delimiter) can be asked. No I/O.
+
+Every question is a `Judge`; `fits` answers it with yes or no alone, for whoever asks many.
+
+`HasParts` cuts a body into parts: those whose length is known, or stands in them, are taken from
+the front as far as the one part of open length, and the others from behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from loadmux.checking import varints
+from loadmux.checking.framed import RIGHT, HasLength, IsExactly, Judge, Judgement, Matches
+from loadmux.checking.verifying import Problem, first_difference
+from loadmux.errors import Kind
+
+Order = Literal["big", "little"]
+Data = bytes | bytearray
+WHAT = "the frame's body"
+SHOWN = 60
+
+
+def fits(judge: Judge, body: bytes) -> bool:
+    """Whether a body is right; what is wrong with it is not worked out where that costs much."""
+    match judge:
+        case IsExactly(expected=expected):
+            return body == expected
+        case HasLength(size=size):
+            return len(body) == size
+        case Matches(pattern=pattern):
+            return pattern.fullmatch(body) is not None
+        case StartsWith(start=start):
+            return body.startswith(start)
+        case FirstOf(options=options):
+            return any(fits(one, body) for one in options)
+        case Named(judge=inner):
+            return fits(inner, body)
+    return judge(body).problem is None
+
+
+def shown(data: bytes) -> str:
+    """Some bytes in a message."""
+    return repr(data if len(data) <= SHOWN else data[: SHOWN - 3] + b"...")
+
+
+def anything(body: bytes) -> Judgement:
+    """Whatever there is."""
+    return RIGHT
+
+
+@dataclass(frozen=True, slots=True)
+class StartsWith:
+    start: bytes
+
+    def __call__(self, body: bytes) -> Judgement:
+        size = len(self.start)
+        if body.startswith(self.start):
+            return RIGHT
+        text = f"{WHAT} ({len(body)} bytes) does not start with {shown(self.start)}"
+        found = IsExactly(self.start)(body[:size]).problem
+        assert found is not None
+        at = first_difference(self.start, body)
+        kind = found.kind if body[:at] or found.kind is not Kind.TRUNCATED else Kind.MISMATCH
+        return Judgement(Problem(kind, text, at, self.start + body[size:], body))
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    part: bytes
+
+    def __call__(self, body: bytes) -> Judgement:
+        if self.part in body:
+            return RIGHT
+        text = f"{WHAT} ({len(body)} bytes) does not contain {shown(self.part)}"
+        return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
+
+
+@dataclass(frozen=True, slots=True)
+class IsNot:
+    judge: Judge
+
+    def __call__(self, body: bytes) -> Judgement:
+        if not fits(self.judge, body):
+            return RIGHT
+        text = f"{WHAT} ({len(body)} bytes) is what it must not be"
+        return Judgement(Problem(Kind.MISMATCH, text, None, None, body))
+
+
+@dataclass(frozen=True, slots=True)
+class FirstOf:
+    """The first of these that is right, `which` being its name; of the others' `names` none has a
+    value. Where none is, the nearest tells what is wrong.
+    """
+
+    options: Sequence[Judge]
+    labels: Sequence[str] = ()
+    which: str | None = None
+    names: Sequence[str] = ()
+
+    def __call__(self, body: bytes) -> Judgement:
+        problems: list[Problem] = []
+        for number, judge in enumerate(self.options):
+            if not fits(judge, body):
+                continue
+            found = judge(body)
+            if found.problem is None:
+                return self._right(number, found)
+        for judge in self.options:
+            found = judge(body)
+            if found.problem is None:
+                return found
+            problems.append(found.problem)
+        number = nearest(problems, body)
+        label = self.labels[number] if self.labels else f"number {number + 1}"
+        text = f"{problems[number].message}; that is the nearest ({label}) of {len(problems)}"
+        return Judgement(replace(problems[number], message=text))
+
+    def _right(self, number: int, found: Judgement) -> Judgement:
+        if not self.names and self.which is None:
+            return found
+        captured = dict.fromkeys(self.names, b"") | dict(found.captured)
+        if self.which is not None:
+            captured[self.which] = self.labels[number].encode()
+        return Judgement(captured=captured)
+
+
+def nearest(problems: Sequence[Problem], body: bytes) -> int:
+    """Which of several things that a body might have been it is most like; the first of equals."""
+    return max(range(len(problems)), key=lambda one: (_likeness(problems[one], body), -one))
+
+
+def _likeness(problem: Problem, body: bytes) -> int:
+    """Twice the bytes that are as they should be; one that fits a regex says half as much."""
+    expected = problem.expected
+    if expected is None:
+        return problem.offset or 0
+    same = first_difference(expected, body)
+    least = min(len(expected), len(body)) - same
+    tail = first_difference(expected[::-1][:least], body[::-1][:least])
+    return 2 * (same + tail)
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What is right for `judge` has a name; `value` makes of the bytes what is kept."""
+
+    judge: Judge
+    name: str
+    value: Callable[[bytes], bytes] = bytes
+
+    def __call__(self, body: bytes) -> Judgement:
+        found = self.judge(body)
+        if found.problem is not None:
+            return found
+        return Judgement(captured={**found.captured, self.name: self.value(body)})
+
+
+# --- numbers and lengths ------------------------------------------------------------------------
+
+
+def decimal(data: bytes, order: Order = "big") -> bytes:
+    """The whole number that these bytes are, not negative, in digits."""
+    return b"%d" % int.from_bytes(data, order)
+
+
+def varint_decimal(data: bytes) -> bytes:
+    """The same of a varint."""
+    found = varints.decode(data)
+    return b"" if found is None else b"%d" % found[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """How a length is written before what it is the length of; together with `adjust` it counts."""
+
+    bytes: int | None = None
+    varint: bool = False
+    digits: int | None = None
+    order: Order = "big"
+    adjust: int = 0
+
+    def read(self, data: Data, at: int = 0) -> tuple[int, int] | None:
+        """Bytes of the length at this place, and of what follows; None if it is not whole yet.
+
+        Raises ValueError for what is no length.
+        """
+        if self.varint:
+            found = varints.decode(data, at)
+            if found is None:
+                return None
+            value, width = found
+        else:
+            width = self.bytes or self.digits or 1
+            written = bytes(data[at : at + width])
+            if self.digits is not None and not (written.isdigit() or not written):
+                raise ValueError(f"the length should be {width} digits, {shown(written)} came")
+            if len(written) < width:
+                return None
+            value = int(written) if self.digits else int.from_bytes(written, self.order)
+        if value + self.adjust < 0:
+            raise ValueError(f"the length {value} with 'adjust' is {value + self.adjust}")
+        return width, value + self.adjust
+
+
+@dataclass(frozen=True, slots=True)
+class IsCounted:
+    """A length, and then so many bytes, which are right for `judge`."""
+
+    prefix: Prefix
+    judge: Judge
+
+    def __call__(self, body: bytes) -> Judgement:
+        try:
+            found = self.prefix.read(body)
+        except ValueError as error:
+            return Judgement(Problem(Kind.MISMATCH, str(error), 0, None, body))
+        if found is None:
+            return Judgement(Problem(Kind.TRUNCATED, "the length is cut off", None, None, body))
+        width, size = found
+        if width + size != len(body):
+            kind = Kind.TRUNCATED if width + size > len(body) else Kind.SURPLUS
+            text = f"the length says {size} bytes, {len(body) - width} came"
+            return Judgement(Problem(kind, text, 0, None, body))
+        inner = self.judge(body[width:])
+        if inner.problem is not None:
+            return Judgement(moved(inner.problem, width, body))
+        return inner
+
+    def inner(self, data: bytes) -> bytes:
+        """What has this length, without it."""
+        found = self.prefix.read(data)
+        return data if found is None else data[found[0] :]
+
+
+@dataclass(frozen=True, slots=True)
+class IsVarint:
+    def __call__(self, body: bytes) -> Judgement:
+        try:
+            found = varints.decode(body)
+        except ValueError as error:
+            return Judgement(Problem(Kind.MISMATCH, str(error), 0, None, body))
+        if found is None or found[1] != len(body):
+            kind = Kind.TRUNCATED if found is None else Kind.SURPLUS
+            return Judgement(Problem(kind, f"{shown(body)} is no varint", None, None, body))
+        return RIGHT
+
+
+# --- parts --------------------------------------------------------------------------------------
+
+Measure = Callable[[bytes, int], int | None]
+"""Where the part that begins at an offset ends; None where the body is over before that. Raises
+ValueError where it cannot begin there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a body: of `size` bytes, as long as `measure` finds, or of open length."""
+
+    judge: Judge
+    size: int | None = None
+    measure: Measure | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.size is None and self.measure is None
+
+    def end(self, body: bytes, at: int) -> int | None:
+        """Where it ends; None where the body is over before. Raises ValueError."""
+        if self.size is not None:
+            return at + self.size if at + self.size <= len(body) else None
+        assert self.measure is not None
+        return self.measure(body, at)
+
+
+@dataclass(frozen=True, slots=True)
+class UntilIn:
+    """Up to and with a delimiter."""
+
+    delimiter: bytes
+
+    def __call__(self, body: bytes, at: int) -> int | None:
+        found = body.find(self.delimiter, at)
+        return None if found < 0 else found + len(self.delimiter)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedIn:
+    """As long as the length at its beginning says."""
+
+    prefix: Prefix
+
+    def __call__(self, body: bytes, at: int) -> int | None:
+        found = self.prefix.read(body, at)
+        end = len(body) + 1 if found is None else at + sum(found)
+        return end if end <= len(body) else None
+
+
+def varint_in(body: bytes, at: int) -> int | None:
+    """The end of a varint."""
+    found = varints.decode(body, at)
+    return None if found is None else at + found[1]
+
+
+@dataclass(frozen=True, slots=True)
+class HasParts:
+    """One part after the other, of which one at most is open."""
+
+    parts: Sequence[Part]
+
+    def __call__(self, body: bytes) -> Judgement:
+        cuts = self._cut(body)
+        if isinstance(cuts, Problem):
+            return Judgement(cuts)
+        captured: dict[str, bytes] = {}
+        wrong: list[tuple[int, int, Problem]] = []
+        for part, begin, end in zip(self.parts, [0, *cuts], cuts, strict=False):
+            found = part.judge(body[begin:end])
+            if found.problem is not None:
+                wrong.append((begin, end, found.problem))
+            captured.update(found.captured)
+        over = not wrong and cuts[-1] < len(body)
+        if over:
+            wrong.append((cuts[-1], len(body), self._surplus(body, cuts[-1])))
+        if wrong:
+            return Judgement(_told(*wrong[0], body, alone=len(wrong) == 1))
+        return Judgement(captured=captured)
+
+    def _cut(self, body: bytes) -> list[int] | Problem:
+        """Where the parts end; what is over is the last one's where nothing better is known."""
+        ends: list[int] = []
+        number = next((n for n, part in enumerate(self.parts) if part.open), len(self.parts))
+        short = self._forward(body, 0, self.parts[:number], ends)
+        if short is not None:
+            return short
+        if number == len(self.parts):
+            return ends
+        begin, behind = ends[-1] if ends else 0, self.parts[number + 1 :]
+        if all(part.size is not None for part in behind):
+            size = sum(part.size or 0 for part in behind)
+            if len(body) - size < begin:
+                return self._short(body, begin, number)
+            places: Sequence[int] = (len(body) - size,)
+        else:
+            places = range(begin, len(body) + 1)
+        return self._behind(body, ends, number, places)
+
+    def _behind(
+        self, body: bytes, ends: list[int], number: int, places: Sequence[int]
+    ) -> list[int] | Problem:
+        """The open part's end is where the parts behind it come out at the body's end."""
+        behind, whole = self.parts[number + 1 :], None
+        for place in places:
+            found = [*ends, place]
+            if self._forward(body, place, behind, found) is None and found[-1] == len(body):
+                pieces = zip(behind, found[number:], found[number + 1 :], strict=False)
+                if len(places) == 1 or all(fits(one.judge, body[a:b]) for one, a, b in pieces):
+                    return found
+                whole = whole or found
+        return whole or self._short(body, ends[-1] if ends else 0, number)
+
+    def _forward(
+        self, body: bytes, at: int, parts: Sequence[Part], ends: list[int]
+    ) -> Problem | None:
+        """Add the ends of these parts; what is wrong if the body does not reach as far."""
+        for part in parts:
+            try:
+                end = part.end(body, at)
+            except ValueError as error:
+                return Problem(Kind.MISMATCH, str(error), at, None, body)
+            if end is None:
+                return self._short(body, at, len(ends))
+            ends.append(end)
+            at = end
+        return None
+
+    def _short(self, body: bytes, at: int, number: int) -> Problem:
+        """The body ends within a part; what there is of a known one may say more."""
+        for begin, part in zip((at,), self.parts[number : number + 1], strict=False):
+            found = part.judge(body[begin:]).problem
+            if found is not None and found.kind not in (Kind.TRUNCATED, Kind.MISMATCH):
+                return moved(found, begin, body)
+        text = f"{WHAT} ({len(body)} bytes) ends in part {number + 1} of {len(self.parts)}"
+        return Problem(Kind.TRUNCATED, text, len(body), None, body)
+
+    def _surplus(self, body: bytes, at: int) -> Problem:
+        text = f"{WHAT} has {len(body)} bytes, its parts {at}"
+        return Problem(Kind.SURPLUS, text, 0, None, body)
+
+
+def _told(begin: int, end: int, problem: Problem, body: bytes, *, alone: bool) -> Problem:
+    """What is wrong with one part; where it is the only one, what is around it bears witness."""
+    if alone and problem.expected is not None and len(problem.expected) == end - begin:
+        found = IsExactly(body[:begin] + problem.expected + body[end:])(body).problem
+        if found is not None:
+            return found
+    return moved(problem, begin, body)
+
+
+def moved(problem: Problem, at: int, body: bytes) -> Problem:
+    """What is wrong with what begins at this offset, told of the whole body."""
+    offset = None if problem.offset is None else at + problem.offset
+    expected = None if problem.expected is None else body[:at] + problem.expected
+    return Problem(problem.kind, problem.message, offset, expected, body)
