@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
@@ -12,37 +11,12 @@ from commands import loadmux
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from samples import ERRORS, fault, measured, on_schedule, report, several, wrong_byte
+from samples import OUTCOMES, measured, report, wrong
 
 from loadmux.errors import Evidence, Kind
-from loadmux.measuring.stats import Stats
-from loadmux.measuring.thresholds import Threshold
-from loadmux.measuring.verdict import Outcome
 from loadmux.report import junit, markdown
 from loadmux.report.model import Report
 
-FAST = Threshold("p(99) < 1ms", None, "p", "<", 0.001, 0.99)
-
-
-def wrong() -> Report:
-    stats = measured({"ask": [0.010, 0.020], "tell": [0.5]}, connects=[0.001])
-    stats.record_fault(wrong_byte())
-    return report(stats, [ERRORS])
-
-
-OUTCOMES: dict[str, Callable[[], Report]] = {
-    "pass": lambda: report(measured({"ask": [0.010]})),
-    "fail": wrong,
-    "threshold": lambda: report(measured({"ask": [0.010]}), [FAST]),
-    "inconclusive": lambda: report(Stats(), outcome=Outcome(2.0, generator_failed="it was killed")),
-    "unreachable": lambda: report(
-        fault("connect", Kind.REFUSED), outcome=Outcome(2.0, unreachable="no")
-    ),
-    "interrupted": lambda: report(measured({"ask": [0.1]}), outcome=Outcome(2.0, interrupted=True)),
-    "broken": lambda: report(measured({"ask": [0.1]}), outcome=Outcome(2.0, broken="a bug")),
-    "several": lambda: several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
-    "phases": on_schedule,
-}
 ALLOWED = {
     "testsuites": {"name", "time", "tests", "failures", "errors"},
     "testsuite": {"name", "time", "tests", "failures", "errors", "skipped"},

@@ -30,11 +30,11 @@ ABSENT = ("gevent", "io_uring", "kqueue", *(() if sys.platform == "linux" else L
 """Models that may be unable to run: they need a package, or another kernel, or its permission."""
 
 
-def package(name: str) -> Any:
-    """An importable module; its name is that of the package, too."""
+def package(name: str, distribution: str = "") -> Any:
+    """An importable module; its name is that of the package, too, unless that is given."""
     with contextlib.suppress(ImportError):
         return importlib.import_module(name)
-    return missing(f"{name} is not installed (pip install {name})")
+    return missing(f"{name} is not installed (pip install {distribution or name})")
 
 
 def validator(schema: Mapping[str, Any]) -> Draft202012Validator:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from loadmux.driver.pacer import Rate
@@ -140,3 +140,29 @@ def report(
         workers=workers,
         notes=notes,
     )
+
+
+FAST = Threshold("p(99) < 1ms", None, "p", "<", 0.001, 0.99)
+
+
+def wrong() -> Report:
+    """A run with one wrong byte."""
+    stats = measured({"ask": [0.010, 0.020], "tell": [0.5]}, connects=[0.001])
+    stats.record_fault(wrong_byte())
+    return report(stats, [ERRORS])
+
+
+OUTCOMES: dict[str, Callable[[], Report]] = {
+    "pass": lambda: report(measured({"ask": [0.010]})),
+    "fail": wrong,
+    "threshold": lambda: report(measured({"ask": [0.010]}), [FAST]),
+    "inconclusive": lambda: report(Stats(), outcome=Outcome(2.0, generator_failed="it was killed")),
+    "unreachable": lambda: report(
+        fault("connect", Kind.REFUSED), outcome=Outcome(2.0, unreachable="no")
+    ),
+    "interrupted": lambda: report(measured({"ask": [0.1]}), outcome=Outcome(2.0, interrupted=True)),
+    "broken": lambda: report(measured({"ask": [0.1]}), outcome=Outcome(2.0, broken="a bug")),
+    "several": lambda: several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
+    "phases": on_schedule,
+}
+"""A report of every kind of end, and of several scenarios and phases."""
