@@ -98,6 +98,9 @@ class AttentiveConnection(Connection):
                 return rest if rest or self.eof else None
         return None
 
+    def held(self) -> bytes:
+        return self._sieve.release()
+
     def _left(self) -> bytes:
         """At the end of the stream: what was held back, if somebody waits for a reply."""
         return self._sieve.release() if self.verifier is not None else b""

@@ -586,6 +586,10 @@ class Connection(Peer):
             raise self.fault(Kind.CLOSED, "the server had closed the connection before this step")
         self.check_lost()
 
+    def held(self) -> bytes:
+        """What was read and is kept back from the inbox, as it is not whole yet."""
+        return b""
+
     def ended_idle(self) -> bool:
         """Whether the server has ended the connection in order while nothing was owed.
 

@@ -100,7 +100,7 @@ class Speaker:
                     f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
                 )
                 raise connection.fault(Kind.SEND_STALLED, text, connection.heard)
-            await self._wait(uptake, f"room for {len(payload) - sent} of {len(payload)} bytes")
+            await self.wait(uptake, f"room for {len(payload) - sent} of {len(payload)} bytes")
         return True
 
     async def half_close(self, timeout: float) -> None:
@@ -113,7 +113,7 @@ class Speaker:
             if uptake.stalled():
                 text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
                 raise connection.fault(Kind.SEND_STALLED, text)
-            await self._wait(uptake, "room for the end (close_notify)")
+            await self.wait(uptake, "room for the end (close_notify)")
         await connection.half_close(timeout)
         wake_reader(connection)  # what was decrypted meanwhile is told by no event
 
@@ -139,7 +139,7 @@ class Speaker:
         except Fault as fault:
             raise evidence.noticed(fault, connection, noticed) from None
 
-    async def _wait(self, uptake: Uptake, what: str) -> None:
+    async def wait(self, uptake: Uptake, what: str) -> None:
         """Wait until there may be room, or a time; put aside what comes while nobody reads."""
         connection = self.connection
         poller = connection.loop.poller

@@ -22,7 +22,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadmux.driver.poller import READABLE, WRITABLE
@@ -62,11 +62,13 @@ def client_context(
     key: str | None = None,
     verify: bool = True,
     versions: tuple[str | None, str | None] = (None, None),
+    alpn: Sequence[str] = (),
 ) -> ssl.SSLContext:
     """What all connections of an endpoint share. `ca`, `cert` and `key` are paths of PEM files.
 
     `ca` None trusts the system's CAs; `key` None looks for the key in `cert`. `versions` are the
-    lowest and the highest of `VERSIONS` to speak. Raises BadFile.
+    lowest and the highest of `VERSIONS` to speak, `alpn` the protocols that are offered, the best
+    first (RFC 7301). Raises BadFile.
     """
     for option, path in (("ca", ca), ("cert", cert), ("key", key)):
         if path is not None:
@@ -77,6 +79,8 @@ def client_context(
         raise BadFile("ca", f"{ca} holds no certificate in PEM form") from None
     context.options |= ssl.OP_NO_RENEGOTIATION  # or a send could have to wait for a read
     _set_versions(context, *versions)
+    if alpn:
+        context.set_alpn_protocols(list(alpn))
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

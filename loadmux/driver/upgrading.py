@@ -14,6 +14,7 @@ from loadmux.driver import evidence
 from loadmux.driver.connection import Connection, gather
 from loadmux.driver.loop import Interrupted, Task
 from loadmux.driver.peer import Owed
+from loadmux.driver.slowly import SlowReader
 from loadmux.driver.suspects import owed_elsewhere
 from loadmux.errors import SAID, Fault, Kind
 
@@ -35,9 +36,11 @@ async def start_tls(
         if fault.evidence.kind not in evidence.ENDS:
             fault.evidence.message += EARLY
         raise
+    connection.inbox.add(connection.held())
     if connection.inbox:
         raise plain(connection, await gather(task, connection, SAID))
     began = perf_counter()
+    opened, connection.opened_at = connection.opened_at, 0.0  # nobody else speaks on it meanwhile
     due = connection.loop.limit(began, timeout)
     try:
         await connection.secure(context, server_name, due, timeout, WHERE, Kind.TIMEOUT)
@@ -49,9 +52,23 @@ async def start_tls(
         if early and fault.evidence.kind is Kind.TLS:
             raise plain(connection, early) from None
         raise
-    connection.note("TLS")
-    connection.update_dirty()
+    finally:
+        connection.opened_at = opened
+    _go_on(connection)
     return connection.loop.since(began)
+
+
+def _go_on(connection: Connection) -> None:
+    """All that stood between the connection and its socket stands before its TLS now."""
+    loop, pace = connection.loop, connection.endpoint.pace
+    if pace is not None:
+        connection._recv = SlowReader(connection, pace, connection._recv).receive
+    connection.note("TLS")
+    if loop.tap is not None:
+        loop.tap.secured(connection)
+    if connection.endpoint.any_time is not None:
+        connection.drain()  # what came behind the handshake is told by no further event
+    connection.update_dirty()
 
 
 def plain(connection: Connection, data: bytes) -> Fault:

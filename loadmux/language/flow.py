@@ -29,6 +29,7 @@ from loadmux.language.scenario import (
     flat,
 )
 
+OUT_OF_BAND = "'urgent' sends beside the stream, which TLS cannot; this socket speaks TLS by now"
 TWICE = "TLS has begun on this socket already; 'close' it first, and it connects anew"
 
 
@@ -36,7 +37,7 @@ def check(scenario: Scenario, mistakes: Mistakes) -> None:
     """Walk `before`, `steps` (twice if repeated: sockets outlive an iteration) and `after`."""
     for socket in scenario.sockets:
         _Flow(mistakes).walk(socket.on_connect)
-    flow = _Flow(mistakes, _upgraded(scenario))
+    flow = _Flow(mistakes, _upgraded(scenario), _renewed(scenario))
     flow.walk(scenario.before)
     flow.walk(scenario.steps)
     if scenario.load.iterations != 1:
@@ -54,12 +55,25 @@ def _upgraded(scenario: Scenario) -> frozenset[int]:
     )
 
 
+def _renewed(scenario: Scenario) -> frozenset[int]:
+    """The sockets that may connect anew at any time."""
+    every = enumerate(scenario.sockets)
+    return frozenset(place for place, one in every if one.idle_close == "allowed")
+
+
 class _Flow:
     """At this point of the walk `shut` sockets cannot send any more, `ended` ones are closed, and
     `secured` ones speak TLS since a `start_tls`, `always` those whose `on_connect` has one.
+    `renewed` ones may connect anew at any time.
     """
 
-    def __init__(self, mistakes: Mistakes, always: frozenset[int] = frozenset()) -> None:
+    def __init__(
+        self,
+        mistakes: Mistakes,
+        always: frozenset[int] = frozenset(),
+        renewed: frozenset[int] = frozenset(),
+    ) -> None:
+        self._renewed = renewed
         self._mistakes = mistakes
         self._always = always
         self._secured = set(always)
@@ -106,7 +120,7 @@ class _Flow:
         self._secured.difference_update(set(sockets) - self._always)
 
     def _secure(self, step: OnSockets) -> None:
-        if self._secured & set(step.sockets):
+        if (self._secured - self._renewed) & set(step.sockets):
             self._mistakes.add(step.where, TWICE)
         self._secured.update(step.sockets)
 
@@ -117,6 +131,9 @@ class _Flow:
                 "this sends on a socket that was half-closed before; 'close' it first, or 'expect:"
                 " closed', and it connects anew",
             )
+        urgent = step.send is not None and step.send.urgent
+        if urgent and self._secured & set(step.sockets):
+            self._mistakes.add(step.where, OUT_OF_BAND)
         reply = None if step.expect is None else step.expect.reply
         by_frame = isinstance(reply, Frame) and isinstance(unchecked(reply.framing), UntilClose)
         by_end = isinstance(reply, Closed | WasReset)

@@ -49,6 +49,7 @@ from loadmux.plugins.payloads import (
     Sized,
     Spoken,
     Text,
+    Urgent,
     Varint,
 )
 from loadmux.units import quoted
@@ -447,12 +448,18 @@ def expected_definition(s: Schemas) -> None:
     s.refer(EXPECTED, _schema(EXPECTED))
 
 
+URGENT = "urgent"
+
+
 class ToSend(Type):
-    """A payload with at least one byte."""
+    """A payload with at least one byte, or `{urgent: PAYLOAD}`."""
 
     word = "payload"
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
+        if isinstance(node, MappingNode) and [one.key for one in node.entries] == [URGENT]:
+            inner = self.read(r, node.entries[0].value, what)
+            return None if inner is None else Urgent(inner)
         r.sends = payload = PAYLOAD.read(r, node, "a payload")
         if payload is None or not bounded(r, node.where, payload):
             return None
@@ -461,9 +468,19 @@ class ToSend(Type):
         return payload
 
     def schema(self, s: Schemas) -> Schema:
-        return {**s.of(PAYLOAD), "not": {"const": ""}}
+        payload = {**s.of(PAYLOAD), "not": {"const": ""}}
+        told = "Sent out of band (MSG_OOB)."
+        urgent = {
+            "type": "object",
+            "properties": {URGENT: {"description": told, **payload}},
+            "required": [URGENT],
+            "additionalProperties": False,
+        }
+        return {"anyOf": [payload, urgent]}
 
     def write(self, value: Any, w: Writing) -> Any:
+        if isinstance(value, Urgent):
+            return {URGENT: PAYLOAD.write(value.payload, w)}
         return PAYLOAD.write(value, w)
 
 

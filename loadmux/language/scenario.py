@@ -69,12 +69,15 @@ class Send:
     """`pieces`: sizes in bytes, or texts that say them when the step runs; the last one repeats
     until the payload ends; empty sends it whole.
 
-    `gap`: seconds between pieces.
+    `gap`: seconds between pieces. `urgent`: out of band. `until` "full": again and again, until the
+    socket takes nothing more.
     """
 
     payload: Payload
     pieces: tuple[int | Text, ...] = ()
     gap: float = 0.0
+    urgent: bool = False
+    until: Literal["full"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +285,7 @@ class Tls:
     key: str | None = None
     server_name: str | None = None
     verify: bool = True
+    alpn: tuple[str, ...] = ()
     min_version: str | None = None
     max_version: str | None = None
 

@@ -88,6 +88,36 @@ class Version(Choice):
         return {"enum": [*self.words, *map(float, self.words)]}
 
 
+class Protocols(Type):
+    """Names of protocols, the best one first."""
+
+    word = "list of names"
+
+    def read(self, r: Reading, node: Node, what: str) -> tuple[str, ...] | None:
+        items = node.items if isinstance(node, ListNode) else (node,)
+        names: list[str] = []
+        for item in items:
+            name = nodes.text(r.mistakes, item, "a protocol of 'alpn'")
+            if name is None:
+                return None
+            if not 0 < len(name.encode()) < 256:
+                return r.refuse(item, "the name of a protocol has 1 to 255 bytes")
+            if name in names:
+                return r.refuse(item, f"'alpn' names {quoted(name)} twice")
+            names.append(name)
+        if not names:
+            return r.refuse(node, "'alpn' names no protocol; write [h2, http/1.1]")
+        return tuple(names)
+
+    def schema(self, s: Schemas) -> Schema:
+        name = {"type": "string", "minLength": 1, "maxLength": 255}
+        listed = {"type": "array", "items": name, "minItems": 1, "uniqueItems": True}
+        return {"anyOf": [name, listed]}
+
+    def write(self, value: Any, w: Writing) -> Any:
+        return list(value) if value else None
+
+
 class TlsOptions(Keys):
     """Options that were tried out: a context can be made of them."""
 
@@ -96,7 +126,8 @@ class TlsOptions(Keys):
         if found is None:
             return None
         try:
-            client_context(found.ca, found.cert, found.key, found.verify, found.versions)
+            files = found.ca, found.cert, found.key
+            client_context(*files, found.verify, found.versions, found.alpn)
         except BadFile as error:
             at = fields.node(error.option) or fields.node("cert") or node
             return r.refuse(at, str(error))
@@ -111,6 +142,11 @@ TLS = TlsOptions("'tls'", (
     Key("server_name", Label(server_name), "The name to ask for and to find; by default the URL's"
         " host."),
     Key("verify", Boolean(), "`false` takes any certificate.", default=True),
+    Key("alpn", Protocols(), "The protocols that are offered by ALPN, the best one first; a server"
+        " that knows none of them ends the handshake, or passes ALPN over.",
+        default=(),
+        examples=('target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
+            "sockets: {main: {tls: {verify: false, alpn: [h2, http/1.1]}}}",)),
     Key("min_version", Version(), "The oldest version of TLS to speak; by default the system's.",
         examples=('target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
             "sockets: {main: {tls: {verify: false, min_version: 1.2, max_version: 1.3}}}",)),

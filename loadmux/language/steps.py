@@ -57,6 +57,7 @@ from loadmux.language.types import (
 from loadmux.language.values import plain
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
 from loadmux.measuring.thresholds import CONNECT
+from loadmux.plugins.payloads import Urgent
 from loadmux.units import quoted
 
 BACKGROUND = "background"
@@ -252,12 +253,27 @@ def _name(r: Reading, fields: Fields, default: str, *, on_sockets: bool) -> str:
     return name
 
 
+def _send(r: Reading, fields: Fields) -> Send | None:
+    payload, pieces, gap, until = (fields.get(key) for key in ("send", "pieces", "gap", "until"))
+    for key in ("expect", "pieces", "gap") if until else ():
+        if key in fields:
+            text = f"'until: full' sends the whole again and again; leave '{key}' out"
+            if key == "expect":
+                text = "'until: full' ends when nothing more is taken; expect in a step of its own"
+            r.add(fields.where_of(key), text)
+    urgent = isinstance(payload, Urgent)
+    payload = payload.payload if isinstance(payload, Urgent) else payload
+    for key in ("pieces", "gap", "until") if urgent else ():
+        if key in fields:
+            r.add(fields.where_of(key), f"'urgent' is sent at once; leave '{key}' out")
+    return None if payload is None else Send(payload, pieces, gap, urgent, until)
+
+
 def _exchange(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
     reference = _on(r, fields, fields.node("send"))
     send = expect = None
     if "send" in fields:
-        payload, pieces, gap = (fields.get(key) for key in ("send", "pieces", "gap"))
-        send = None if payload is None else Send(payload, pieces, gap)
+        send = _send(r, fields)
     if "expect" in fields:
         places = () if reference is None else reference.sockets
         r.targets = [r.sockets.flat[place].to for place in places]
@@ -371,8 +387,10 @@ def _needed(r: Reading, fields: Fields, action: Action) -> list[Any]:
 ON = actions.On()
 # fmt: off
 EXCHANGES = (
-    Action("send", ToSend(), "What is sent, a payload; done when the kernel took every byte.",
-        takes=("pieces", "gap", "on", "within"), build=_exchange, on_sockets=True,
+    Action("send", ToSend(), "What is sent, a payload; done when the kernel took every byte."
+        " `{urgent: PAYLOAD}` is sent out of band (MSG_OOB), to a tcp target: TCP marks the last"
+        " byte as urgent, and who does not ask for it inline never sees it in the stream.",
+        takes=("pieces", "gap", "until", "on", "within"), build=_exchange, on_sockets=True,
         examples=("- {send: hello, expect: reply}",)),
     Action("expect", REPLY, "The reply; read until it is complete, wrong or late. An `expect`"
         " without a `send` answers the oldest `send` on its socket that nothing has answered yet,"
@@ -511,6 +529,14 @@ MODIFIERS = (
             '- {send: "in ever longer pieces", pieces: [1, 2, 3, 5], expect: reply}\n'
             "- {send: slowly, pieces: each_byte, gap: 1ms, expect: reply}",)),
     Modifier("gap", Duration(), "Pause between the pieces.", default=0.0),
+    Modifier("until", Choice(("full",)), "`full`: sends it again and again until the socket has"
+        " taken nothing for `within` (by default 1s), and reads nothing meanwhile; then the step is"
+        " done. Half a message lies on the connection then, so the next one needs a new one.",
+        examples=("target: {bundled: epoll, reply: echo}\n"
+            "sockets: {main: {send_buffer: 16KiB, receive_buffer: 16KiB}}\n"
+            "steps:\n"
+            "  - {send: {repeat: tick, times: 1000}, until: full, within: 100ms}\n"
+            "  - {close: main, pending: drop}",)),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
     Modifier("do", DO, "The steps that are repeated, or that are one transaction."),
     Modifier("pending", Choice(("drop",)), "`drop`: what has come and no step has asked for is not"
@@ -667,7 +693,9 @@ class OneStep(Type):
             case Exchange(send=send, expect=expect):
                 found = {"on": _written_on(step, w)}
                 if send is not None:
-                    found["send"] = KEYS["send"].type.write(send.payload, w)
+                    sent = Urgent(send.payload) if send.urgent else send.payload
+                    found["send"] = KEYS["send"].type.write(sent, w)
+                    found["until"] = KEYS["until"].of(send, w)
                     found["pieces"] = KEYS["pieces"].of(send, w)
                     found["gap"] = KEYS["gap"].of(send, w) if send.pieces else None
                 if expect is not None:

@@ -76,8 +76,19 @@ def check_step(scenario: Scenario, step: Step, mistakes: Mistakes) -> None:
     if isinstance(step, OnSockets) and step.action == "start_tls":
         _check_upgrade(scenario, step, mistakes)
         return
+    if isinstance(step, Exchange) and step.send is not None and scenario.servers:
+        _check_send(scenario, step, step.send, mistakes)
     if isinstance(step, Exchange | OnSockets) and not scenario.datagrams.isdisjoint(step.sockets):
         _check_datagrams(scenario, step, mistakes)
+
+
+def _check_send(scenario: Scenario, step: Exchange, send: Send, mistakes: Mistakes) -> None:
+    schemes = {scenario.servers[scenario.sockets[place].to].scheme for place in step.sockets}
+    unfit = next((one for one in sorted(schemes) if one != "tcp"), None)
+    if send.urgent and unfit is not None:
+        mistakes.add(step.where, f"'urgent' bytes need a tcp target, {unfit} has none")
+    elif send.until is not None and "udp" in schemes:
+        mistakes.add(step.where, "a datagram socket is never 'full': what finds no room is lost")
 
 
 def _check_upgrade(scenario: Scenario, step: OnSockets, mistakes: Mistakes) -> None:

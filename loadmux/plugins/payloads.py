@@ -198,6 +198,15 @@ class Spoken:
 
 
 Coded = Number | Varint | Sized | Checked
+
+
+@dataclass(frozen=True, slots=True)
+class Urgent:
+    """What is sent out of band; it stands for no payload, but in place of one."""
+
+    payload: Payload
+
+
 Payload = Text | Data | Random | Repeated | Joined | Framed | Coded | Picked | Spoken
 
 

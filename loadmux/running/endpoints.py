@@ -161,9 +161,8 @@ def bundled_ca() -> object:
 def context(options: Tls) -> ssl.SSLContext:
     """The TLS context of some sockets. Raises UsageError if a file has changed since loading."""
     try:
-        return client_context(
-            options.ca, options.cert, options.key, options.verify, options.versions
-        )
+        files = options.ca, options.cert, options.key
+        return client_context(*files, options.verify, options.versions, options.alpn)
     except BadFile as error:
         raise UsageError(f"tls: {error.option}: {error}") from None
 

@@ -22,9 +22,9 @@ from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.stats import Histogram, StepStats
 from loadmux.running.form_steps import Perform
-from loadmux.running.steps import End, Exchange, Send
+from loadmux.running.steps import End, Exchange, Fill, Send
 
-Timed = Send | Exchange | End | Perform
+Timed = Send | Fill | Exchange | End | Perform
 
 
 def delayed(step: Timed, delay: float, row: StepStats) -> Timed:

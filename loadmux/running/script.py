@@ -99,6 +99,8 @@ from loadmux.running.unasked import BodyJudge, Unexpected
 MOST_AT_ONCE = 1 << 27
 OWNERS_MOST = 10_000
 LATER_MOST = 8
+FULL_AFTER = 1.0
+"""Seconds in which nothing is taken by a socket that is full, unless a step says otherwise."""
 
 BUILT_IN: dict[str, steps.Render] = {
     "user": lambda user, name, sent: b"%d" % user.number,
@@ -392,6 +394,9 @@ class _Compiler:
         if step.expect is None:
             assert message is not None
             record = self._record(step.name, "send")
+            if step.send is not None and step.send.until is not None:
+                within = step.within or FULL_AFTER
+                return steps.Fill(step.name, step.sockets, message, within, record)
             return steps.Send(step.name, step.sockets, message, timeout, record)
         reply = step.expect.reply
         answers = None if step.send is not None else self._answers(step.name)
@@ -470,6 +475,7 @@ class _Compiler:
             send.gap,
             self._rules_of(step.sockets),
             frozenset(names[i].name for i in step.sockets if i in self.reads),
+            urgent=send.urgent,
         )
 
     def _piece(self, size: int | Text) -> int | steps.Render:

@@ -8,7 +8,7 @@ everything else (several sockets, pieces, saves, a connection that needs care) g
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -16,7 +16,7 @@ from time import perf_counter
 from loadmux.checking.recognition import Context
 from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
-from loadmux.driver import closing, duplex
+from loadmux.driver import closing, duplex, filling
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import again, together
 from loadmux.driver.connection import (
@@ -32,7 +32,7 @@ from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.peer import TRY, Owed
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser, walk
-from loadmux.errors import DriverFault, Fault, Kind
+from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
 from loadmux.measuring.stats import StepStats
 from loadmux.running.answering import Answers
@@ -55,8 +55,8 @@ class Message:
 
     `pieces` are sizes in bytes, or what tells them, the last one repeating; none sends all at once.
     `gap` is in seconds, and so is `delay`: by which the iteration that begins with it was late.
-    Sockets are named: `rules` has the reply rules by which some step checks what this one sends on
-    them, `read` those that some step reads at all.
+    `urgent`: out of band. Sockets are named: `rules` has the reply rules by which some step checks
+    what this one sends on them, `read` those that some step reads at all.
     """
 
     constant: bytes | None
@@ -66,9 +66,16 @@ class Message:
     rules: Mapping[str, Rule] = field(default_factory=dict)
     read: frozenset[str] = frozenset()
     delay: float = 0.0
+    urgent: bool = False
 
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant
+
+    def told(self, payload: bytes, user: VirtualUser, connection: Connection) -> Iterable[bytes]:
+        """What the server reads of a payload, as far as a rule knows: a datagram each, or all."""
+        if connection.datagrams:
+            return self.cut(payload, user, connection.name)
+        return (payload[: len(payload) - self.urgent],)
 
     def cut(self, payload: bytes, user: VirtualUser, socket: str) -> Iterator[bytes]:
         if not self.pieces:
@@ -184,9 +191,7 @@ async def owe(user: VirtualUser, connection: Connection, message: Message, paylo
         alone = not message.pieces and not connection.unanswered and idle
         if verifier is None:
             verifier = connection.rule_verifier = rule.verifier()
-        for data in (
-            message.cut(payload, user, connection.name) if connection.datagrams else (payload,)
-        ):
+        for data in message.told(payload, user, connection):
             verifier.sent(data, alone)
     if connection.name in message.read:
         connection.asks(message.delay)
@@ -205,7 +210,9 @@ async def deliver(
     whole, enough = True, False
     connection.midway = not connection.datagrams
     sender: duplex.Sender = speaker or connection
-    connection.spoke += len(payload)
+    if message.urgent:
+        sender = filling.Urgent(connection, sender)
+    connection.spoke += len(payload) - message.urgent
     connection.silent = False
     due = perf_counter()
     cut = message.cut(payload, user, connection.name) if message.pieces else (payload,)
@@ -217,7 +224,7 @@ async def deliver(
             else:
                 enough = await listener.sleep_until(due)
         if not enough:
-            connection.note("sent", piece)
+            connection.note("sent as urgent" if message.urgent else "sent", piece)
             enough = not await sender.send_rest(piece, 0, timeout, listener)
         if enough:
             whole = False
@@ -261,9 +268,7 @@ async def _send_beside(
     rule = message.rules.get(connection.name)
     if rule is not None:
         alone = not (message.pieces or connection.unanswered)
-        for data in (
-            message.cut(payload, user, connection.name) if connection.datagrams else (payload,)
-        ):
+        for data in message.told(payload, user, connection):
             duplex.tell_rule(connection, rule, data, alone)
     if connection.name in message.read:
         connection.asks(message.delay)
@@ -324,6 +329,47 @@ class Send:
 
 
 @dataclass(slots=True)
+class Fill:
+    """Send again and again until the socket is full; the latency ends when it took the last byte.
+
+    What is owed for it by a rule is so for what was taken.
+    """
+
+    name: str
+    sockets: tuple[int, ...]
+    message: Message
+    timeout: float
+    record: Record
+
+    async def run(self, user: VirtualUser) -> None:
+        for connection in await opened(user, self.sockets):
+            await self._fill(user, connection)
+        await user.give_way()
+
+    async def _fill(self, user: VirtualUser, connection: Connection) -> None:
+        message, began = self.message, perf_counter()
+        rule = message.rules.get(connection.name)
+
+        def took(data: bytes) -> None:
+            if rule is not None:
+                duplex.tell_rule(connection, rule, data, False)
+
+        if connection.task is user:
+            await owe(user, connection, message, b"")
+        connection.midway = True
+        filling_it = filling.Filling(user, connection, self.timeout)
+        full = await filling_it.run(user, partial(message.bytes_for, user, connection.name), took)
+        if not full:
+            text = f"the socket {connection.name!r} is never full: its server took everything"
+            raise ScriptFailed(f"step {self.name!r}", text)
+        if connection.writer is None:
+            duplex.settle(connection)
+        connection.sent(False)
+        user.note_cut_short()
+        self.record(user.loop.between(began, filling_it.at))
+
+
+@dataclass(slots=True)
 class Exchange:
     """Send (or not), then await a checked reply, on one socket or several at once.
 
@@ -350,7 +396,7 @@ class Exchange:
 
     def __post_init__(self) -> None:
         message = self.message
-        whole = message is not None and not message.pieces
+        whole = message is not None and not (message.pieces or message.urgent)
         simple = self.save is None and not self.bounded and not self.captures
         self.direct = whole and len(self.sockets) == 1 and simple
         if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:

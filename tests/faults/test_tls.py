@@ -68,6 +68,34 @@ def end_tls(connection: socket.socket) -> None:
 # --- right servers ------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("offered", "known", "chosen"),
+    [
+        ("[h2, http/1.1]", ["http/1.1", "h2"], "http/1.1"),
+        ("[h2]", ["h2"], "h2"),
+        ("h2", ["h2"], "h2"),
+        ("[h2]", ["smtp"], "None"),
+        ("[h2]", [], "None"),
+    ],
+)
+def test_protocols_are_offered(
+    authority: Authority, offered: str, known: list[str], chosen: str
+) -> None:
+    context = authority.server()
+    if known:
+        context.set_alpn_protocols(known)
+
+    def says(connection: socket.socket, number: int) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        connection.recv(100)
+        connection.sendall(str(connection.selected_alpn_protocol()).encode())
+
+    steps = f"[{{send: which, expect: '{chosen}'}}, {{close: main}}]"
+    text = text_for(authority, steps, f"ca: {authority.path}, alpn: {offered}")
+    with TlsServer(says, context) as server:
+        assert drive(text, server.url).kinds == {}
+
+
 @pollers
 def test_an_honest_server_has_no_faults(authority: Authority, poller: str) -> None:
     driven = talk(authority, answering(echo), poller)
