@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import needs
 from commands import program, started
 
 NGINX = """
@@ -79,6 +85,53 @@ def dnsmasq() -> Iterator[int]:
         assert server.stdout is not None
         server.stdout.readline()
         yield port
+
+
+@contextlib.contextmanager
+def postgres(certificate: Path) -> Iterator[str]:
+    """Speaks TLS, and trusts whoever does; `certificate` is a file of one and of its key.
+
+    It runs as nobody where we are root, whom it would not serve.
+    """
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda one: one.parent.name)
+    directory = str(programs[-1]) if programs else ""
+    path = os.pathsep.join(filter(None, (directory, os.environ.get("PATH", ""))))
+    found = {name: shutil.which(name, path=path) for name in ("initdb", "postgres")}
+    if None in found.values():
+        needs.missing("PostgreSQL is not installed (apt-get install postgresql)")
+    user = "nobody" if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory() as folder:
+        data, secret = Path(folder) / "data", Path(folder) / "server.pem"
+        shutil.copy(certificate, secret)
+        secret.chmod(0o600)
+        if user is not None:
+            for one in (folder, secret):
+                shutil.chown(one, user)
+        words = [str(found["initdb"]), "-D", str(data), "-U", "postgres", "-A", "trust", "-N"]
+        subprocess.run([*words, "-E", "UTF8", "--no-instructions"], user=user, check=True,
+            stdout=subprocess.DEVNULL, cwd=folder)  # fmt: skip
+        port = free_port()
+        options = {
+            **{
+                "port": port,
+                "listen_addresses": "127.0.0.1",
+                "unix_socket_directories": "",
+            },
+            **{"ssl": "on", "ssl_cert_file": secret, "ssl_key_file": secret, "fsync": "off"},
+        }
+        words = [f"-c{name}={value}" for name, value in options.items()]
+        server = subprocess.Popen([str(found["postgres"]), "-D", str(data), *words], user=user,
+            stderr=subprocess.PIPE, text=True, cwd=folder)  # fmt: skip
+        try:
+            assert server.stderr is not None
+            for said in server.stderr:
+                if "ready to accept connections" in said:
+                    break
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            yield f"tcp://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait()
 
 
 @contextlib.contextmanager
