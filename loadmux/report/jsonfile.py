@@ -31,6 +31,9 @@
   `exchanges`, `iterations`, `interrupted`, `dropped`, `schedule`, `phases`, `users`} of each alone;
   `scenario` is the first. With several, `LABEL: ` is before the steps, the phases, the thresholds
   and the targets of each, and `schedule` counts the starts of all.
+- `timeline` {`interval`: seconds that each of the `points` covers, from the start on}. A point has
+  {`at`, `count`, `errors`, `dropped`, `users`: the most at once, `p50`, `p95`, `p99`, `max`: null
+  where no latency was measured}. There are 1,800 at most; counts sum up to those of the run.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step, in the order in which they began: {`kind`, `step`,
   `count`, `first`: when it began, `follows`: how many of them only follow from another fault,
@@ -113,6 +116,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "schedule": _schedule(stats, report.parts),
         "phases": [_phase(phase) for part in report.parts for phase in part.labelled_phases],
         "users": _users(stats),
+        "timeline": _timeline(report),
         "thresholds": [_threshold(result) for result in verdict.thresholds],
         "faults": [_group(group, stats.consequences) for group in stats.faults_in_order],
         "script_errors": [
@@ -224,6 +228,30 @@ def _scenario(part: ScenarioReport) -> dict[str, Any]:
         "phases": [_phase(phase) for phase in part.phases],
         "users": _users(stats),
     }
+
+
+def _timeline(report: Report) -> dict[str, Any]:
+    return {
+        "interval": report.timeline.interval,
+        "points": [
+            {
+                "at": at,
+                "count": measured.count,
+                "errors": point.errors,
+                "dropped": point.dropped,
+                "users": point.users,
+                **_curves(measured.histogram),
+            }
+            for at, point, measured in report.timeline.of(report.stats.total.kind)
+        ],
+    }
+
+
+def _curves(histogram: Histogram) -> dict[str, float | None]:
+    if not histogram.count:
+        return dict.fromkeys(("p50", "p95", "p99", "max"))
+    found = {name: histogram.percentile(PERCENTILES[name]) for name in ("p50", "p95", "p99")}
+    return {**found, "max": histogram.high}
 
 
 def _exchanges(stats: Stats, duration: float) -> dict[str, Any]:
@@ -466,6 +494,14 @@ _TARGET = {
 }
 _EXCHANGES = _object(count=_COUNT, errors=_COUNT, rate=_AMOUNT)
 _USERS = _object(started=_COUNT, served=_COUNT)
+_POINT = _object(
+    at=_AMOUNT,
+    count={"type": "integer"},
+    errors=_COUNT,
+    dropped=_COUNT,
+    users=_COUNT,
+    **dict.fromkeys(("p50", "p95", "p99", "max"), _or_null(_AMOUNT)),
+)
 _WORKER = _object(
     number=_COUNT,
     users=_COUNT,
@@ -501,6 +537,7 @@ SCHEMA: dict[str, Any] = {
     schedule=_or_null(_SCHEDULE),
     phases=_list(_PHASE),
     users=_USERS,
+    timeline=_object(interval=_AMOUNT, points=_list(_POINT)),
     scenarios=_list(
         _object(
             name=_TEXT,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from loadmux.driver.standstill import Standstill
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.stats import Stats
+from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, measured_by
 
 BUSY_LIMIT = 0.95
@@ -110,7 +111,8 @@ class Report:
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
-    `trace` is the traceback of a bug in loadmux, if one ended the run.
+    `trace` is the traceback of a bug in loadmux, if one ended the run. `timeline` is of all
+    scenarios together.
     """
 
     parts: tuple[ScenarioReport, ...]
@@ -123,6 +125,7 @@ class Report:
     workers: tuple[WorkerReport, ...]
     notes: tuple[str, ...] = field(default=())
     trace: str = ""
+    timeline: Timeline = field(default_factory=Timeline)
 
     @property
     def limited(self) -> bool:

@@ -22,7 +22,7 @@ from loadmux.errors import Evidence, Kind, Moment
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
-from loadmux.report import figures, said, tabular
+from loadmux.report import figures, said, sparks, tabular
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.report.tabular import Layout
 
@@ -63,6 +63,7 @@ def render(report: Report, console: Console, quiet: bool = False) -> None:
     _summary(page, report)
     _thresholds(page, report.verdict.thresholds)
     _steps(page, report)
+    _over_time(page, report)
     _phases(page, report.parts)
     _faults(page, report)
     _generator(page, report)
@@ -269,6 +270,16 @@ def _times(page: _Page, histogram: Histogram) -> list[str]:
         return ["-"] * 6
     times = (histogram.low, histogram.mean, *map(histogram.percentile, (0.5, 0.95, 0.99)))
     return [page.plain(figures.time(time)) for time in (*times, histogram.high)]
+
+
+def _over_time(page: _Page, report: Report) -> None:
+    """Curves of rate, latency and errors, of a run that took a while."""
+    width = page.width - LABEL - sparks.BESIDE
+    curves = list(sparks.curves(report, width, page.console.encoding))
+    if curves:
+        page.line()
+    for number, (curve, about) in enumerate(curves):
+        page.field("" if number else "over time", (curve, "cyan"), "  ", about)
 
 
 def _phases(page: _Page, parts: Sequence[ScenarioReport]) -> None:

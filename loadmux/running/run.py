@@ -23,7 +23,8 @@ from loadmux.driver.sources import sources
 from loadmux.errors import DriverFault, Kind, UsageError
 from loadmux.language.scenario import Load, Phase, Scenario, Url
 from loadmux.language.shares import labels
-from loadmux.measuring.stats import Stats
+from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills
 from loadmux.report.model import (
@@ -94,6 +95,10 @@ class Part:
             self.phases[number].merge(self.rows)
         return self.phases[number]
 
+    def kind_of(self, row: StepStats) -> str:
+        """The kind of a row that has been merged into `stats`."""
+        return self.stats.row_of(row.of, row.kind, row.name).kind
+
     def say(self, text: str) -> str:
         return f"{self.label}: {text}" if self.label else text
 
@@ -115,6 +120,7 @@ class State:
     began: float = 0.0
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
+    timeline: Timeline = field(default_factory=Timeline)
     reserve: bytearray = field(default_factory=lambda: bytearray(breakdown.RESERVE))
 
     @property
@@ -380,6 +386,13 @@ def absorb(update: Update, worker: Worker, state: State) -> None:
         worker.active[number] = measured.active
         part.stats.merge(measured.stats)
         part.elapsed = max(part.elapsed, measured.elapsed)
+        state.timeline.add(
+            (worker.number, number),
+            measured.elapsed,
+            measured.stats,
+            measured.active,
+            part.kind_of,
+        )
         state.interval.merge(measured.stats.labelled(part.label))
         if part.scenario.load.phases:
             part.phase_stats(measured.phase).merge(measured.stats)
@@ -491,6 +504,7 @@ def report(settings: Settings, seed: int, state: State) -> Report:
         workers=generator,
         notes=(*standstills.told(generator), *notes(state, finals)),
         trace=state.trace,
+        timeline=state.timeline,
     )
 
 

@@ -409,12 +409,12 @@ class Worker:
 
     async def _tick(self, task: Task) -> None:
         """Tell what was measured, hear what to do, and end each scenario when its time is up."""
-        told = self.loop.epoch
+        due = self.loop.epoch + UPDATE_EVERY
         while not all(part.done for part in self.parts):
             all_told = self.channel.flush()
             now = perf_counter()
             ends = [part.end for part in self.parts if part.end > now]
-            await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), *ends]))
+            await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), due, *ends]))
             now = perf_counter()
             self.loop.look_for_suspension()
             over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
@@ -423,9 +423,9 @@ class Worker:
                     part.cut_short(now)
                 if part.look_at(now):
                     await part.interrupt(task)
-            if now - told >= UPDATE_EVERY:
+            if now >= due:
                 await self._tell_in_portions(task)
-                told = now
+                due = now + UPDATE_EVERY - (now - self.loop.epoch) % UPDATE_EVERY
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
 
     async def _tell_in_portions(self, task: Task) -> None:

@@ -17,6 +17,7 @@ from samples import (
     fault,
     measured,
     on_schedule,
+    over_time,
     report,
     several,
     together,
@@ -79,13 +80,31 @@ def unknown_keys(document: object, schema: dict[str, Any], at: str = "") -> list
         on_schedule(),
         several({"a": measured({"ask": [0.1]}), "b": fault("ask")}),
         together({"a": on_schedule(), "b": report(measured({"ask": [0.1]}))}),
+        over_time(),
     ],
-    ids=["full", "pass", "unreachable", "interrupted", "open", "several", "several open"],
+    ids=[
+        "full",
+        "pass",
+        "unreachable",
+        "interrupted",
+        "open",
+        "several",
+        "several open",
+        "over time",
+    ],
 )
 def test_every_report_follows_the_schema(made: Report) -> None:
     document = json.loads(json.dumps(as_json(made), allow_nan=False))
     valid(document)
     assert unknown_keys(document, SCHEMA) == []
+
+
+def test_the_timeline_says_when_it_went_wrong() -> None:
+    document = as_json(over_time(seconds=20, errors_at=12))
+    points = document["timeline"]["points"]
+    assert [one["at"] for one in points if one["errors"]] == [12.0]
+    assert sum(one["count"] for one in points) == document["exchanges"]["count"]
+    assert {one["users"] for one in points} == {2}
 
 
 def test_the_top_level_says_the_outcome() -> None:

@@ -19,6 +19,7 @@ from samples import (
     fault,
     measured,
     on_schedule,
+    over_time,
     report,
     several,
     together,
@@ -345,6 +346,19 @@ def test_an_ascii_file_gets_the_same_facts() -> None:
     assert "+ max" in printed(
         report(measured({"a": [1e-5]}), [Threshold("max < 1s", None, "max", "<", 1.0)]), "ascii"
     )
+
+
+def test_a_run_that_took_a_while_has_curves() -> None:
+    told = lines(over_time(seconds=20, errors_at=12))
+    first = next(n for n, line in enumerate(told) if line.startswith("over time"))
+    rate, p99, errors = told[first : first + 3]
+    assert rate.endswith("rate, at most 8.00/s")
+    assert p99.endswith("p99, at most 300ms")
+    assert errors.split()[0].count("█") == 1
+    assert errors.endswith("errors, at most 1 at a time")
+    assert not any(line.startswith("over time") for line in lines(over_time(seconds=4)))
+    assert any("p99, at most" in line for line in lines(over_time(), encoding="ascii"))
+    assert all(len(line) <= 70 for line in lines(over_time(), width=70)[first : first + 3])
 
 
 def test_no_run_at_all_is_reported_too() -> None:

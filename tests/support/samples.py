@@ -10,6 +10,7 @@ from loadmux.errors import Evidence, Kind, Moment
 from loadmux.language.scenario import Load, Phase, Scenario, Socket
 from loadmux.measuring.stats import Histogram, Stats
 from loadmux.measuring.thresholds import Threshold
+from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Outcome, combined, judge
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 
@@ -81,6 +82,21 @@ def on_schedule() -> Report:
     load = Load(9, phases=tuple(Phase(str(rate.last), rate, 9) for rate in rates))
     rows = (PhaseReport("steady", "3.00/s", 1.0, steady), PhaseReport("rush", "3..7", 1.0, rush))
     return report(total, phases=rows, load=load)
+
+
+def over_time(seconds: int = 20, errors_at: int = 12) -> Report:
+    """A run of some seconds, with a wrong reply and slow ones in one of them."""
+    timeline, total = Timeline(), Stats()
+    for half in range(2 * seconds):
+        bad = half == 2 * errors_at
+        stats = measured({"ask": [0.001, 0.002, 0.300 if bad else 0.003]})
+        if bad:
+            stats.record_fault(wrong_byte())
+        stats.started = 0 if half else 2
+        timeline.add(0, (half + 1) / 2, stats, 2, lambda row: row.kind)
+        total.merge(stats)
+    made = report(total, outcome=Outcome(float(seconds)))
+    return replace(made, timeline=timeline)
 
 
 def several(parts: Mapping[str, Stats], outcome: Outcome | None = None) -> Report:
