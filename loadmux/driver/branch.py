@@ -46,7 +46,7 @@ class Branch(VirtualUser):
         self.number = parent.number
         self.connections = parent.connections
         self.streak = 0
-        self.resting = self.interrupted = False
+        self.resting = self.interrupted = self.broken_off = False
         self.spare = None
         self.taken: list[tuple[Connection, VirtualUser]] = []
         self.spoken: list[Connection] = []
@@ -253,9 +253,8 @@ async def together(
     except Interrupted as error:
         interrupted = error
     for branch in branches:
-        if not branch.done:
+        while not branch.done:  # a step may take its interruption for the end of what it waits for
             user.loop.throw(branch, Interrupted())
-            assert branch.done, "nothing in a branch waits on after it was cancelled"
     for branch in reversed(branches):
         branch.give_back()
     if group.error is not None:

@@ -129,6 +129,7 @@ class VirtualUser(Task):
     __slots__ = (
         "_random",
         "barriers",
+        "broken_off",
         "connections",
         "control",
         "cut_short",
@@ -169,7 +170,7 @@ class VirtualUser(Task):
         self.prepared = False
         self.served = False
         self.started = False
-        self.interrupted = False
+        self.interrupted = self.broken_off = False
         self.resting = False
         self.variables: dict[str, bytes] | None = None
         self.spare: list[VirtualUser] | None = None
@@ -230,6 +231,7 @@ class VirtualUser(Task):
 
     async def _break_off(self) -> None:
         """In the middle of an iteration, as time is up for good."""
+        self.broken_off = True
         self._depart()
         self.control.stats.interrupted += self.iterating
         self._note_owed()
@@ -237,6 +239,24 @@ class VirtualUser(Task):
 
     def passed_over(self, count: int) -> None:
         self.control.stats.passed_over += count
+
+    def interrupt(self) -> None:
+        """Time is up for good: what the user is at counts as interrupted, and it parts in any wait.
+
+        A wait may make a fault of it, or a step may take it for the end of what it waits for: then
+        whatever the user waits for next is interrupted as well. Only parting takes its time.
+        """
+        self.interrupted = True
+        self.loop.throw(self, Interrupted())
+        if not (self.done or self.broken_off):
+            self.resume = self._insist
+            self.loop.wake(self)
+
+    def _insist(self, value: bool) -> None:
+        if self.broken_off:
+            self.body.send(value)
+        else:
+            self.interrupt()
 
     def _depart(self) -> None:
         """All that is still to be done is to part: that time is no part of the run."""
@@ -410,6 +430,7 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
+        self._heed_interruption()
         if fault.evidence.unjudged:
             await self._begin_anew(fault.evidence)
             return True
@@ -426,7 +447,13 @@ class VirtualUser(Task):
         """Code of the scenario's author raised: as after a fault, but the target is not blamed."""
         self.iterating = False
         self.control.stats.record_script_error(error)
+        self._heed_interruption()
         return await self._recover(slowly=True)
+
+    def _heed_interruption(self) -> None:
+        """What came to light as the user was interrupted is told in place of the interruption."""
+        if self.interrupted:
+            raise Interrupted
 
     async def _recover(self, slowly: bool, first: Evidence | None = None) -> bool:
         """Do as `on_error` says, after a pause if that may go on and on; false: the user stops.

@@ -26,7 +26,7 @@ from gevent.event import Event
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import LINGER_MOST
-from loadmux.driver.loop import IDLE_WAIT, Interrupted, Loop, Task
+from loadmux.driver.loop import IDLE_WAIT, Loop, Task
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
 from loadmux.driver.watch import Watch
@@ -331,5 +331,4 @@ class Engine:
                 user.leaving = True
                 user.wake()
             elif not user.interrupted:
-                user.interrupted = True
-                self.loop.throw(user, Interrupted())
+                user.interrupt()

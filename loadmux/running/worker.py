@@ -24,7 +24,7 @@ from heapq import merge
 from time import perf_counter, process_time
 
 from loadmux.driver.barrier import Barriers
-from loadmux.driver.loop import Interrupted, Loop, Task, next_turn, sleep_until
+from loadmux.driver.loop import Loop, Task, next_turn, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.driver.pool import Pool, PooledUser, Stage
 from loadmux.driver.standstill import Standstill
@@ -329,8 +329,7 @@ class Part:
         """Time is up for good: throw Interrupted into whoever is still at it, once."""
         for user in self.users:
             if user.started and not user.done and not user.interrupted:
-                user.interrupted = True
-                self.loop.throw(user, Interrupted())
+                user.interrupt()
                 if task.overtime():
                     await next_turn(task)
 

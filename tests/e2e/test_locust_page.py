@@ -25,6 +25,7 @@ from locusting import (
     failures,
     free_port,
     joining,
+    locustfile,
     on,
     process,
     rows,
@@ -111,6 +112,49 @@ def test_start_edit_stop_and_start_another(swarm: Swarm) -> None:
     assert swarm.main.targets == []
     assert swarm.holds_no_more_than(before)
     assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+WRONG = """
+steps: [{name: ask, send: x, expect: right}]
+"""
+STEPS_DOWN = """
+from locust import LoadTestShape
+class Down(LoadTestShape):
+    def tick(self):
+        return (30, 100) if self.get_run_time() < 6 else (3, 100)
+"""
+
+
+@pytest.mark.parametrize("way", ["alone", "forked"])
+def test_users_are_taken_away_while_the_server_answers_wrongly(way: str, tmp_path: Path) -> None:
+    """A user that gathers what the server has to say of a wrong byte must not stay for good."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "talk.yaml").write_text(WRONG)
+    with Server(answering(lambda chunk: b"wrong" * 3)) as server, WAYS[way](folder) as swarm:
+        page = swarm.page
+        assert page.swarm(50, scenario="talk.yaml", host=server.url)["success"]
+        page.until(lambda now: now["user_count"] == 50 and failures(now), "fifty that fail")
+        assert page.swarm(5)["success"]
+        page.until(lambda now: now["user_count"] == 5, "five users")
+        assert page.swarm(20)["success"]
+        page.until(lambda now: now["user_count"] == 20, "twenty users")
+        page.stop()
+        page.until(lambda now: now["user_count"] == 0, "nobody")
+
+
+def test_a_shape_steps_down_while_the_server_answers_wrongly(tmp_path: Path) -> None:
+    (tmp_path / "talk.yaml").write_text(WRONG)
+    locustfile(tmp_path, "talk.yaml", STEPS_DOWN)
+    port = free_port()
+    with Server(answering(lambda chunk: b"wrong" * 3)) as server:
+        words = [*LOCUST, "-f", str(tmp_path / "locustfile.py"), *on(port), "--host", server.url]
+        with process(words, tmp_path) as main:
+            page = Page(port).up()
+            assert page.swarm(1)["success"]
+            page.until(lambda now: now["user_count"] == 30, "thirty users")
+            page.until(lambda now: now["user_count"] == 3, "three users")
+            assert "Traceback" not in main.text, main.text
 
 
 REFUSED = {
