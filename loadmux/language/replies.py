@@ -338,7 +338,8 @@ class OneFrame(Type):
         return s.of(REPLY)
 
     def write(self, value: Any, w: Writing) -> Any:
-        if isinstance(value, Frame) and isinstance(value.body, Exactly):
+        alone = isinstance(value, Frame) and value.header is None
+        if alone and isinstance(value.body, Exactly):
             return BODY.write(value.body, w)
         return REPLY.write(value, w)
 

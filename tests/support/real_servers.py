@@ -41,6 +41,16 @@ http {{
 """
 
 
+MOSQUITTO = """
+listener {port} 127.0.0.1
+allow_anonymous true
+connection_messages false
+persistence false
+set_tcp_nodelay true
+log_dest stderr
+"""
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
@@ -68,6 +78,19 @@ def memcached() -> Iterator[str]:
     with started([*shell, *words]) as server:
         assert server.stdout is not None
         server.stdout.readline()
+        yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def mosquitto(folder: Path) -> Iterator[str]:
+    port = free_port()
+    configuration = folder / "mosquitto.conf"
+    configuration.write_text(MOSQUITTO.format(port=port))
+    with started([program("mosquitto"), "-c", str(configuration)]) as server:
+        assert server.stderr is not None
+        for said in server.stderr:
+            if "running" in said:
+                break
         yield f"tcp://127.0.0.1:{port}"
 
 
@@ -158,6 +181,23 @@ def websocket_server(*certificate: Path) -> Iterator[str]:
     """`certificate`: the files of one and of its key, for a server that speaks TLS."""
     script = Path(__file__).with_name("websocket_server.py")
     with started([sys.executable, script, *certificate]) as server:
+        assert server.stdout is not None
+        word, url = server.stdout.readline().split()
+        assert word == "listening"
+        yield url
+
+
+@contextlib.contextmanager
+def smtp_server(folder: Path) -> Iterator[str]:
+    """It offers STARTTLS, with a certificate that nobody knows."""
+    needs.package("aiosmtpd")
+    certificate = needs.package("trustme").CA().issue_cert("localhost")
+    files = folder / "smtp.pem", folder / "smtp.key"
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(files[0], append=True)
+    certificate.private_key_pem.write_to_path(files[1])
+    script = Path(__file__).with_name("smtp_server.py")
+    with started([sys.executable, script, *files]) as server:
         assert server.stdout is not None
         word, url = server.stdout.readline().split()
         assert word == "listening"
