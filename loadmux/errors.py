@@ -112,6 +112,11 @@ class Kind(StrEnum):
     SURPLUS = "surplus"
     MISMATCH = "mismatch"
     CHECK = "check"
+    SPINNING = "spinning"
+    LEAKED_DESCRIPTORS = "leaked_descriptors"
+    MEMORY_GROWTH = "memory_growth"
+    NOT_READ = "not_read"
+    ZOMBIES = "zombies"
 
 
 @dataclass(frozen=True, slots=True)

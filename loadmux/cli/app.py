@@ -116,6 +116,9 @@ def run_command(
         list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
     ] = None,
     var: VarOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look at the process of a server that is there already.")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the verdict only.")] = False,
     json_file: Annotated[
         Path | None,
@@ -146,7 +149,8 @@ def run_command(
         tuple(command or ()),
     )
     obj: Interrupts = context.obj
-    code = run_files(files, overrides, fault, workers, poller, quiet, json_file, report or (), obj)
+    ways = (workers, poller, watch)
+    code = run_files(files, overrides, fault, ways, quiet, json_file, report or (), obj)
     raise typer.Exit(code)
 
 

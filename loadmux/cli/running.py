@@ -36,14 +36,16 @@ def run_files(
     files: Sequence[str],
     overrides: Overrides,
     fault: str | None,
-    workers: int,
-    poller: str | None,
+    ways: tuple[int, str | None, bool],
     quiet: bool,
     json_file: Path | None,
     reports: Sequence[str],
     interrupts: Interrupts,
 ) -> ExitCode:
-    """Run what the command line names; the exit code. Raises LoadmuxError before it has begun."""
+    """Run what the command line names; the exit code. Raises LoadmuxError before it has begun.
+
+    `ways`: how many generator processes, which poller, whether to watch any server.
+    """
     scenarios = scenarios_of(sources_of(files), overrides)
     if fault is not None:
         scenarios = lying(scenarios, fault)
@@ -54,7 +56,8 @@ def run_files(
         )
     if json_file is not None and json_file != STREAM:
         jsonfile.check_writable(json_file)
-    settings = Settings(workers, poller, repeat_command, interrupts)
+    workers, poller, watch = ways
+    settings = Settings(workers, poller, repeat_command, interrupts, watch)
     return perform(scenarios, settings, Wanted(quiet, json_file, extra))
 
 

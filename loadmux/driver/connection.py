@@ -325,6 +325,8 @@ class Connection(Peer):
             raise self.fault(kind, f"{where}: no TLS handshake within {timeout:g} s")
         self.ready |= READ  # what came behind the handshake is decrypted already, or will be
         self.arm(READ)
+        if self.loop.tap is not None and self.opened_at:
+            self.loop.tap.secured(self)
 
     def _insecure(self, error: OSError, where: str) -> Fault:
         if isinstance(error, Unfinished):

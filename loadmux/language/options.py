@@ -242,4 +242,5 @@ def overridden(file: Target | None, line: Target | None, rule: str | None) -> Ta
     rule = rule or kept or (DEFAULT_RULE if target.bundled else None)
     options = file.options if file is not None and file.bundled == target.bundled else {}
     read_size = None if file is None or target.bundled else file.read_size
-    return Target(target.url, target.bundled, rule, options, read_size, target.command)
+    watch = None if file is None else file.watch
+    return Target(target.url, target.bundled, rule, options, read_size, target.command, watch)

@@ -390,10 +390,14 @@ READ_SIZE = "read-size"
 """The option of bundled targets that is `read_size` of others."""
 
 
+Watch = Literal["report", "fail"]
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """One of `url`, `bundled` and `command` is set; `options` are the bundled target's own,
-    `--NAME VALUE`.
+    `--NAME VALUE`. `watch`: what is made of findings about its processes; None: those that we start
+    are watched, and findings are told.
 
     `read_size`: bytes that the server at `url` reads at a time, None where nobody has said so.
     """
@@ -404,6 +408,7 @@ class Target:
     options: Mapping[str, str] = field(default_factory=dict)
     read_size: int | None = None
     command: Command | None = None
+    watch: Watch | None = None
 
     @property
     def called(self) -> str:

@@ -69,8 +69,6 @@ def constant(data: bytes, sent: bytes = b"") -> str:
 
 def varied(first: bytes, second: bytes) -> str:
     """A reply that two answers to the same message fit, which differ."""
-    if len(first) == len(second):
-        return f"{{length: {len(first)}}}"
     head = _common(first, second)
     tail = _common(first[len(head) :][::-1], second[len(head) :][::-1])[::-1]
     ends = [as_text(head), as_text(tail)]
@@ -78,6 +76,8 @@ def varied(first: bytes, second: bytes) -> str:
     if lines and None not in ends:
         pattern = ".*".join(_escaped(one or "") for one in ends)
         return f'{{regex: {quoted(pattern)}, until: "\\n"}}'
+    if len(first) == len(second):
+        return f"{{length: {len(first)}}}"
     end = tail[-4:]
     if end and all(one.index(end) == len(one) - len(end) for one in (first, second)):
         return f"{{until: {constant(end)}}}"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import Any, get_args
 
 from loadmux.language import launching, nodes, patterns
 from loadmux.language.hints import meant, nearest
@@ -18,9 +18,9 @@ from loadmux.language.options import DEFAULT_RULE, MODEL, ONLY, UNBUNDLED
 from loadmux.language.patterns import LETTERS, any_case, portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.replies import Rule
-from loadmux.language.scenario import READ_SIZE, Target
+from loadmux.language.scenario import READ_SIZE, Target, Watch
 from loadmux.language.shapes import Fields, Key, Keys, present
-from loadmux.language.types import Schema, Schemas, Size, Type, Words, Writing
+from loadmux.language.types import Choice, Schema, Schemas, Size, Type, Words, Writing
 from loadmux.language.urls import LONGEST_UNIX_PATH, NETWORKED, URL_FORMS, parse_url
 from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
@@ -80,6 +80,12 @@ RULE = Keys("'reply'", (
 ))
 REPLY = Key("reply", RuleAndSize(), "How the server replies: what `expect: reply` then checks.",
     default=(None, None))
+WATCH = Key("watch", Choice(get_args(Watch)), "What is made of findings about the server's"
+    " processes (`loadmux help findings`): they are told, or count as faults. Servers that are"
+    " started for the run are watched in any case; one that is there already, and on this machine,"
+    " where this or --watch says so.", examples=(
+        "target: {bundled: epoll, reply: echo, watch: fail}",
+        'target: {url: "tcp://127.0.0.1:8001", reply: echo, watch: report}'))
 AT_URL = Keys("a target with a 'url'", (
     Key("url", URL, "Where the server listens: tcp://HOST:PORT, tls://HOST:PORT, udp://HOST:PORT"
         " (IPv6 in brackets) or unix:///PATH.", required="a target needs a 'url'",
@@ -87,8 +93,9 @@ AT_URL = Keys("a target with a 'url'", (
             ' "unix:///run/my.sock", reply: echo}', 'target: {url: "udp://127.0.0.1:8001", reply:'
             " echo}")),
     REPLY,
-), lambda url, reply: Target(url, None, reply[0], {}, reply[1]))
-AT_COMMAND = Keys("a target with a 'command'", (*launching.COMMAND, REPLY))
+    WATCH,
+), lambda url, reply, watch: Target(url, None, reply[0], {}, reply[1], None, watch))
+AT_COMMAND = Keys("a target with a 'command'", (*launching.COMMAND, REPLY, WATCH))
 # fmt: on
 KINDS = ("bundled", "url", "command")
 
@@ -136,6 +143,7 @@ class OneTarget(Type):
         rule, read_size = reply
         if rule is not None and rule in r.registry.names("rules"):
             r.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
+        watch = WATCH.type.read(r, values["watch"], "'watch'") if "watch" in values else None
         model = _model(r, values["bundled"])
         options = _options(r, node)
         if read_size is not None:
@@ -144,7 +152,7 @@ class OneTarget(Type):
             options[READ_SIZE] = str(read_size)
         if model is None:
             return None
-        return Target(bundled=model, rule=rule or DEFAULT_RULE, options=options)
+        return Target(None, model, rule or DEFAULT_RULE, options, watch=watch)
 
     def schema(self, s: Schemas) -> Schema:
         commanded = AT_COMMAND.schema(s)
@@ -156,7 +164,11 @@ class OneTarget(Type):
         model = {"description": told, **({"enum": list(s.models)} if s.models else matching)}
         return {
             "type": "object",
-            "properties": {"bundled": model, "reply": {**REPLY.schema(s), "default": DEFAULT_RULE}},
+            "properties": {
+                "bundled": model,
+                "reply": {**REPLY.schema(s), "default": DEFAULT_RULE},
+                "watch": WATCH.schema(s),
+            },
             "required": ["bundled"],
             "not": {"anyOf": [*present(("url", "command")), *_read_size_twice()]},
             "propertyNames": {"pattern": whole(portable(OPTION.pattern))},
@@ -171,26 +183,29 @@ class OneTarget(Type):
             return _written(value, w)
         if value.url is not None:
             reply = REPLY.type.write((value.rule, value.read_size), w)
-            return {"url": str(value.url), **({} if reply is None else {"reply": reply})}
+            found = {"url": str(value.url), "reply": reply, "watch": value.watch}
+            return {name: one for name, one in found.items() if one is not None}
         options = {name: escaped(text) or True for name, text in value.options.items()}
-        return {"bundled": value.bundled, "reply": value.rule, **options}
+        watch = {} if value.watch is None else {"watch": value.watch}
+        return {"bundled": value.bundled, "reply": value.rule, **watch, **options}
 
 
 def _commanded(r: Reading, node: MappingNode) -> Target | None:
     before, fields = len(r.mistakes), Fields(r, node, AT_COMMAND.what, AT_COMMAND.keys)
     found = AT_COMMAND.all(r, fields)
     rule, read_size = found.pop("reply")
+    watch = found.pop("watch")
     if fields.refused or len(r.mistakes) > before:
         return None
     command = launching.command(r, node, words=found.pop("command"), **found)
-    return Target(command=command, rule=rule, read_size=read_size)
+    return Target(None, None, rule, {}, read_size, command, watch)
 
 
 def _written(value: Target, w: Writing) -> dict[str, object]:
     assert value.command is not None
     found = {"command": launching.WORDS.type.write(value.command.words, w)}
     found |= {key.name: key.of(value.command, w) for key in launching.COMMAND[1:]}
-    found["reply"] = REPLY.type.write((value.rule, value.read_size), w)
+    found |= {"reply": REPLY.type.write((value.rule, value.read_size), w), "watch": value.watch}
     return {name: one for name, one in found.items() if one is not None}
 
 
@@ -233,7 +248,7 @@ def _options(r: Reading, node: MappingNode) -> dict[str, str]:
     """The target's own options: `workers: 4` is handed to it as `--workers 4`."""
     options: dict[str, str] = {}
     for entry in node.entries:
-        if entry.key in ("bundled", "reply"):
+        if entry.key in ("bundled", "reply", "watch"):
             continue
         what = f"the target's option {quoted(entry.key)}"
         misspelt = SequenceMatcher(None, entry.key[:20], "reply").ratio() >= LIKE_REPLY

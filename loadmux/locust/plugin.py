@@ -172,7 +172,7 @@ class Plugin:
             tally.ended = time.monotonic()
             tally.interrupted = self.interrupted
             if self.here.preparation is not None:
-                self.here.preparation.note_deaths()
+                self.here.preparation.note_targets(tally.began)
             verdict = tally.verdict()
             logger.info("%s: %s", verdict.code.name, verdict.reason)
         self.ready.discard()

@@ -30,9 +30,11 @@ from loadmux.running.run import (
     Settings,
     check_limits,
     check_source,
+    look_at,
     lying,
     note_death,
     urls_of,
+    watch,
 )
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import servers_of
@@ -218,6 +220,7 @@ class Preparation:
         for name, process in servers_of(wanted):
             part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
+        watch(replace(part, scenario=wanted), always=False)
 
     def check_workers(self, number: int) -> None:
         """Raises UsageError for what so many workers cannot carry out together."""
@@ -248,10 +251,12 @@ class Preparation:
         bundled = any(part.processes for part in self.parts.values())
         return [one for one in workers if bundled and one.rpartition("_")[0] != here]
 
-    def note_deaths(self) -> None:
-        """Write down how targets of ours ended on their own."""
+    def note_targets(self, began: float) -> None:
+        """Write down how targets of ours ended on their own, or what they do without clients."""
         for part in self.parts.values():
             note_death(part)
+            if not part.died:
+                look_at(part, began, lambda: False)
 
     def close(self) -> None:
         self._stack.close()

@@ -121,6 +121,7 @@ class Tally:
             command=repeat_command(),
             workers=workers,
             notes=tuple(notes),
+            findings=tuple(one for part in parts for one in part.findings),
         )
 
     def _fitted(self, part: Part, duration: float) -> Part:

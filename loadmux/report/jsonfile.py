@@ -146,6 +146,16 @@ def as_json(report: Report) -> dict[str, Any]:
             for url, one in stats.unread.items()
             if one.told(url) is not None
         ],
+        "findings": [
+            {
+                "kind": one.kind.value,
+                "target": one.target,
+                "url": one.url,
+                "text": one.text,
+                "fault": one.fault,
+            }
+            for one in report.findings
+        ],
         "generator": _generator(report, stats),
         "notes": list(report.notes),
     }
@@ -593,6 +603,15 @@ SCHEMA: dict[str, Any] = {
             waited=_AMOUNT,
             longest=_or_null(_AMOUNT),
             owed=_TEXT,
+        )
+    ),
+    findings=_list(
+        _object(
+            kind={"enum": [kind.value for kind in Kind]},
+            target=_TEXT,
+            url=_TEXT,
+            text=_TEXT,
+            fault=_BOOL,
         )
     ),
     generator=_object(

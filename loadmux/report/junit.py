@@ -108,8 +108,9 @@ def _verdict(suite: Xml.Element, scenario: str, part: ScenarioReport, report: Re
     if code is not ExitCode.PASS:
         kind = "failure" if code in FAILURES else "error"
         Xml.SubElement(case, kind, message=reason, type=code.name.lower()).text = reason
-    if report.notes:
-        Xml.SubElement(case, "system-out").text = "\n".join(map(PLAIN, report.notes))
+    told = [*map(str, report.findings), *report.notes]
+    if told:
+        Xml.SubElement(case, "system-out").text = "\n".join(map(PLAIN, told))
 
 
 def _seconds(value: float) -> str:

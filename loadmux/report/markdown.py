@@ -36,6 +36,9 @@ def _lines(report: Report) -> Iterator[str]:
     for part in report.parts:
         yield ""
         yield from _scenario(part)
+    for finding in report.findings:
+        yield ""
+        yield f"⚠️ {_text(str(finding))}"
     for note in report.notes:
         yield ""
         yield f"> {_text(note)}"

@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 
 from loadmux.driver.standstill import Standstill
+from loadmux.errors import Kind
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
@@ -81,6 +82,25 @@ class TargetReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Finding:
+    """What was seen of a target's processes that bodes no good; `text` has the evidence.
+
+    `target` is the name of the target ("" for the only one), with the scenario's label before it.
+    `fault`: the scenario has it count as one.
+    """
+
+    kind: Kind
+    target: str
+    url: str
+    text: str
+    fault: bool = False
+
+    def __str__(self) -> str:
+        who = f"{self.target} ({self.url})" if self.target else self.url
+        return f"{self.kind}: {who}: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
 class ScenarioReport:
     """One scenario of a run, judged by its own thresholds; `targets` has at least one.
 
@@ -111,8 +131,8 @@ class Report:
 
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
-    `trace` is the traceback of a bug in loadmux, if one ended the run. `timeline` is of all
-    scenarios together.
+    `findings`: what was seen of the targets' processes. `trace` is the traceback of a bug in
+    loadmux, if one ended the run. `timeline` is of all scenarios together.
     """
 
     parts: tuple[ScenarioReport, ...]
@@ -126,6 +146,7 @@ class Report:
     notes: tuple[str, ...] = field(default=())
     trace: str = ""
     timeline: Timeline = field(default_factory=Timeline)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def limited(self) -> bool:

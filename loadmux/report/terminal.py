@@ -66,6 +66,7 @@ def render(report: Report, console: Console, quiet: bool = False) -> None:
     _over_time(page, report)
     _phases(page, report.parts)
     _faults(page, report)
+    _findings(page, report)
     _generator(page, report)
     _remarks(page, report)
     _ending(page, report)
@@ -438,7 +439,11 @@ def _examples(
 
 def _evidence(page: _Page, evidence: Evidence, target: str | None) -> None:
     page.line("    ", evidence.message)
-    where = f"user {evidence.user}, iteration {evidence.iteration}"
+    where = (
+        f"user {evidence.user}, iteration {evidence.iteration}"
+        if evidence.user >= 0
+        else "the server"
+    )
     where += f", socket '{evidence.socket}'" if evidence.socket else ""
     where += f" to '{target}'" if target is not None else ""
     page.line("    ", (f"{where}, {evidence.at:.3f} s after the start", "dim"))
@@ -545,6 +550,15 @@ def _moment(page: _Page, moment: Moment, previous: float | None) -> None:
     beginning = f"{beginning:<38}{figures.size(size):>9}  "
     data = figures.shortened(moment.data, max(24, page.width - len(beginning) - 4))
     page.line(beginning, data, " …" if size > len(moment.data) else "")
+
+
+def _findings(page: _Page, report: Report) -> None:
+    """What was seen of the targets' processes."""
+    if report.findings:
+        page.heading("Findings")
+    for one in report.findings:
+        page.line("  ", (str(one.kind), "bold yellow"), f": {one.target or one.url}")
+        page.line("    ", one.text)
 
 
 # --- generator and the rest ---------------------------------------------------------------------

@@ -43,7 +43,8 @@ class Worker:
     """One generator process, seen from the other side.
 
     `rows` has the rows of each scenario, without samples. `heard` is when it last said something,
-    in own seconds of whoever listens. `lost` says how it ended without a last word.
+    in own seconds of whoever listens. `owing`: it waited for something since then, or might have.
+    `lost` says how it ended without a last word.
     """
 
     number: int
@@ -59,6 +60,7 @@ class Worker:
     standstills: list[Standstill] = field(default_factory=list)
     lost: str | None = None
     silent: float = 0.0
+    owing: bool = True
 
     @property
     def over(self) -> bool:

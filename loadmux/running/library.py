@@ -66,6 +66,7 @@ def run(
     seed: int | None = None,
     fault: str | None = None,
     workers: int = 1,
+    watch: bool = False,
     poller: str | None = None,
     show: Callable[[Progress], None] | None = None,
 ) -> RunReport:
@@ -76,8 +77,9 @@ def run(
     `command` starts a server of your own, with `{port}` where its port is to stand.
     `run_time` is in seconds, or a text such as "10s"; `rate` and `spawn_rate` are a number a
     second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
-    bundled target lie. `workers` is the number of generator processes. `show` is called a few times
-    a second with how the run goes.
+    bundled target lie. `workers` is the number of generator processes. `watch`: look also at the
+    processes of a server on this machine that is there already. `show` is called a few times a
+    second with how the run goes.
 
     A server that is wrong, unreachable or slow does not raise: the report's verdict says it. Raises
     loadmux.errors.LoadmuxError where nothing can be run: ScenarioErrors for mistakes in a scenario,
@@ -101,7 +103,10 @@ def run(
         loaded = running.lying(loaded, fault)
     names = [one.path for one in loaded]
     settings = Settings(
-        workers, poller, lambda seed: shlex.join(["loadmux", "run", *names, "--seed", str(seed)])
+        workers,
+        poller,
+        lambda seed: shlex.join(["loadmux", "run", *names, "--seed", str(seed)]),
+        watch=watch,
     )
     report = running.run(loaded, settings, show or (lambda progress: None))
     return RunReport(**{one.name: getattr(report, one.name) for one in fields(Report)})

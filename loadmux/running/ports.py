@@ -22,6 +22,7 @@ LOCAL = "127.0.0.1"
 PORTS = range(15000, 32000)
 """Below those that the kernel hands out by itself, to clients as well."""
 LISTENING = {"tcp": "0A", "udp": "07"}
+ESTABLISHED, CLOSE_WAIT = "01", "08"
 ACCEPTS = 0x10000
 """__SO_ACCEPTCON among the flags of /proc/net/unix."""
 
@@ -31,6 +32,18 @@ class Listener(NamedTuple):
 
     address: str
     inode: int
+
+
+class End(NamedTuple):
+    """A socket of a server: its state is that of /proc/net, "" for a Unix one that listens.
+
+    `unread`: bytes that have come and that the server has not read.
+    """
+
+    address: str
+    inode: int
+    state: str
+    unread: int
 
 
 def free_port() -> int:
@@ -55,22 +68,30 @@ def listeners(url: Url) -> list[Listener] | None:
     """Who awaits clients where the URL says, whatever its host; None where nobody can tell."""
     if not Path("/proc/net/tcp").exists():
         return None
+    awaits = "" if url.scheme == "unix" else LISTENING["udp" if url.scheme == "udp" else "tcp"]
+    return [Listener(one.address, one.inode) for one in ends(url) if one.state == awaits]
+
+
+def ends(url: Url) -> list[End]:
+    """All sockets of this machine at the server's side of a URL, whatever its host."""
     return list(_of_path(url.path) if url.scheme == "unix" else _of_port(url))
 
 
-def _of_port(url: Url) -> Iterator[Listener]:
+def _of_port(url: Url) -> Iterator[End]:
     kind = "udp" if url.scheme == "udp" else "tcp"
     for table in (kind, f"{kind}6"):
         for fields in _rows(table):
             address, _, port = fields[1].partition(":")
-            if fields[3] == LISTENING[kind] and int(port, 16) == url.port:
-                yield Listener(_address(address), int(fields[9]))
+            if int(port, 16) == url.port:
+                unread = int(fields[4].partition(":")[2], 16)
+                yield End(_address(address), int(fields[9]), fields[3], unread)
 
 
-def _of_path(path: str) -> Iterator[Listener]:
+def _of_path(path: str) -> Iterator[End]:
     for fields in _rows("unix"):
-        if fields[7:8] == [path] and int(fields[3], 16) & ACCEPTS:
-            yield Listener(path, int(fields[6]))
+        if fields[7:8] == [path]:
+            state = "" if int(fields[3], 16) & ACCEPTS else fields[5]
+            yield End(path, int(fields[6]), state, 0)
 
 
 def _rows(table: str) -> Iterator[list[str]]:

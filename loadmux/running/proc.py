@@ -1,13 +1,19 @@
-"""What /proc says of processes; nothing, where there is none (macOS, BSD)."""
+"""What /proc says of processes; nothing, where there is none (macOS, BSD), or none of our business.
+
+See proc(5); schedstat is described in Documentation/scheduler/sched-stats of the kernel.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc")
+ZOMBIE = "Z"
+_SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 
 
 class Process(NamedTuple):
@@ -36,4 +42,49 @@ def parsed(pid: int, text: str) -> Process:
 
 def members(group: int) -> list[Process]:
     """The processes of a group that have not ended."""
-    return [one for one in every() if one.group == group and one.state != "Z"]
+    return [one for one in every() if one.group == group and one.state != ZOMBIE]
+
+
+def family(roots: Collection[int]) -> list[Process]:
+    """These processes, those of their groups, and all that descend from them; zombies too."""
+    found = {one.pid: one for one in every()}
+    ours = {pid for pid in roots if pid in found}
+    groups = ours & {found[pid].group for pid in ours}  # only of those that lead one
+    ours |= {one.pid for one in found.values() if one.group in groups}
+    while more := {one.pid for one in found.values() if one.parent in ours} - ours:
+        ours |= more
+    return [found[pid] for pid in sorted(ours)]
+
+
+def busy_times(pid: int) -> dict[int, int]:
+    """For how many nanoseconds each thread has run, or could have, had there been a free CPU."""
+    times = {}
+    for task in (PROC / str(pid) / "task").glob("*"):
+        with suppress(OSError, ValueError):
+            running, waiting, *_ = (task / "schedstat").read_text().split()
+            times[int(task.name)] = int(running) + int(waiting)
+    return times
+
+
+def sockets(pid: int) -> set[int]:
+    """The inodes of the sockets that a process has open."""
+    found = set()
+    for entry in (PROC / str(pid) / "fd").glob("*"):
+        with suppress(OSError):
+            if match := _SOCKET.fullmatch(str(entry.readlink())):
+                found.add(int(match[1]))
+    return found
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process has held in memory; 0 where nobody tells."""
+    with suppress(OSError, ValueError):
+        for line in (PROC / str(pid) / "status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def owners(inodes: Collection[int]) -> list[int]:
+    """The processes that have one of these sockets open, as far as we may look."""
+    return [one.pid for one in every() if not sockets(one.pid).isdisjoint(inodes)]

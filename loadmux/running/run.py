@@ -28,6 +28,7 @@ from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills
 from loadmux.report.model import (
+    Finding,
     PhaseReport,
     Progress,
     Report,
@@ -44,6 +45,7 @@ from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import ServerProcess
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import connections, servers_of
+from loadmux.running.watching import Watched, local, record, watched
 from loadmux.running.weak import weak_rule_notes
 from loadmux.running.worker import STOP, Failed, Final, Go, Job, Share, Update
 
@@ -57,12 +59,16 @@ HURRY_WITHIN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What is not the scenario's business; `command` tells, for a seed, how to repeat the run."""
+    """What is not the scenario's business; `command` tells, for a seed, how to repeat the run.
+
+    `watch`: look also at servers that we have not started.
+    """
 
     workers: int = 1
     poller: str | None = None
     command: Callable[[int], str] = str
     interrupts: Interrupts = field(default_factory=Interrupts)
+    watch: bool = False
 
 
 @dataclass(slots=True)
@@ -85,6 +91,9 @@ class Part:
     elapsed: float = 0.0
     died: str | None = None
     last_lines: list[str] = field(default_factory=list)
+    watched: list[Watched] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
     unreachable: str | None = None
     barriers: Coordinator = field(default_factory=Coordinator)
 
@@ -218,8 +227,13 @@ def run(
             for name, process in servers_of(part.scenario, settings.interrupts):
                 part.processes[name] = stack.enter_context(process)
             part.urls = urls_of(part)
+        for part in state.parts:
+            watch(part, settings.watch)
         stack.enter_context(started(state, seed, settings))
         conduct(state, settings.interrupts, show)
+        if not (state.over or any(worker.lost for worker in state.workers)):
+            for part in state.parts:
+                look_at(part, state.began, lambda: settings.interrupts.count > 0)
     return report(settings, seed, state)
 
 
@@ -307,6 +321,8 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
         show_progress(workers, state, show)
         for part in state.parts:
             note_death(part)
+            for one in part.watched:
+                one.look(any(worker.owing for worker in running))
         died = any(part.died for part in state.parts)
         state.aborted = any(one.final is not None and one.final.aborted for one in workers)
         state.interrupted = interrupts.count > 0
@@ -380,6 +396,8 @@ def note(said: object, worker: Worker, state: State) -> None:
 
 def absorb(update: Update, worker: Worker, state: State) -> None:
     worker.health = update.health
+    rows = (row for one in update.parts.values() for row in one.stats.steps.values())
+    worker.owing = update.health.owed or any(row.count for row in rows)
     worker.standstills.extend(update.standstills)
     for number, measured in update.parts.items():
         part = state.parts[number]
@@ -480,6 +498,30 @@ def beginnings(load: Load) -> list[float]:
     return [sum(times[:number]) for number in range(len(times))]
 
 
+# --- the targets' processes ---------------------------------------------------------------------
+
+
+def watch(part: Part, always: bool) -> None:
+    """Look at the targets' processes, as they are before any client."""
+    scenario = part.scenario
+    for name, url in part.urls.items():
+        target, process = scenario.servers[name], part.processes.get(name)
+        wanted = always or target.watch is not None
+        roots = [process.process.pid] if process is not None else local(url) if wanted else []
+        if roots:
+            label = part.say(name) if name else part.label
+            part.watched.append(watched(label, url, roots, name, scenario))
+        elif wanted:
+            part.unseen.append(f"no process that listens at {url} can be looked at from here")
+
+
+def look_at(part: Part, began: float, given_up: Callable[[], bool]) -> None:
+    """After the last client: what the targets' processes do then; `began` is a `monotonic` time."""
+    for one in part.watched:
+        part.findings += one.findings(given_up)
+    record([one for one in part.findings if one.fault], part.stats, began)
+
+
 # --- at the end ---------------------------------------------------------------------------------
 
 
@@ -505,6 +547,7 @@ def report(settings: Settings, seed: int, state: State) -> Report:
         notes=(*standstills.told(generator), *notes(state, finals)),
         trace=state.trace,
         timeline=state.timeline,
+        findings=tuple(one for part in state.parts for one in part.findings),
     )
 
 
@@ -626,4 +669,5 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
     for errors in stats.script_errors.values():
         times = "" if errors.count == 1 else f" ({errors.count} times)"
         yield f"error in the scenario's code: {errors.text}{times}"
+    yield from part.unseen
     yield from weak_rule_notes(scenario)

@@ -93,10 +93,14 @@ class Tracer:
         """A connection can be spoken on: listen to both directions."""
         self._event(connection, f"connected to {connection.endpoint.url}")
         self.talks[connection.name] = Talk(connection.name, self.step)
-        self.secured(connection)
+        self._listen(connection)
 
     def secured(self, connection: Peer) -> None:
-        """It is spoken on in another way from now on."""
+        """TLS has begun on a connection that was open."""
+        self._event(connection, "TLS has begun")
+        self._listen(connection)
+
+    def _listen(self, connection: Peer) -> None:
         send, receive, name = connection._send, connection._recv, connection.name
 
         def sending(data: bytes | memoryview) -> int:

@@ -122,7 +122,8 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How the process fares; `late` is the p99 in seconds, `memory` in bytes.
+    """How the process fares; `late` is the p99 in seconds, `memory` in bytes; whether it waits for
+    something that is `owed` to it.
 
     `standstills` counts those so far, `stood` is how long they were in all (seconds).
     """
@@ -133,6 +134,7 @@ class Health:
     memory: int = 0
     standstills: int = 0
     stood: float = 0.0
+    owed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,6 +484,7 @@ class Worker:
             memory=resident_memory(),
             standstills=self.loop.standstills.count,
             stood=self.loop.standstills.seconds,
+            owed=any(one.want for one in self.loop.connections.values()),
         )
 
 

@@ -9,7 +9,7 @@ from loadmux.errors import Evidence, Kind, Moment
 from loadmux.language.loading import load
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Outcome, judge
-from loadmux.report.model import Report, ScenarioReport, TargetReport, WorkerReport
+from loadmux.report.model import Finding, Report, ScenarioReport, TargetReport, WorkerReport
 
 SCENARIO = """
 target: tcp://127.0.0.1:9
@@ -81,4 +81,5 @@ def sample(stats: Stats) -> Report:
         command="loadmux run sample.yaml --seed 1",
         workers=(WorkerReport(0, 2, 0.5, 0.001, 0.6, 2**24),),
         notes=("a remark",),
+        findings=(Finding(Kind.ZOMBIES, "", "tcp://127.0.0.1:9", "2 processes <&>"),),
     )

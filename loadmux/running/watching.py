@@ -1,0 +1,276 @@
+"""Looks at the processes of targets from outside: what a right reply does not show.
+
+Each is looked at before its first client and after its last. What is suspicious then is looked at
+again and again for two seconds, and only what never changed in all that time is a *finding*: a
+garbage collector, a worker that reaps late or closes slowly, a compiler of hot code is none.
+Descriptors are counted only where they are ends of our own connections: a pool of others is not.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+
+from loadmux.driver.system import original
+from loadmux.errors import Evidence, Kind
+from loadmux.language.contents import size_of
+from loadmux.language.scenario import Exchange, OnSockets, Scenario, Url
+from loadmux.measuring.stats import Stats
+from loadmux.report.figures import plural, size
+from loadmux.report.model import Finding
+from loadmux.running import ports, proc
+
+QUIET = 0.05
+LOOK_EVERY = 0.1
+PERSISTS = 2.0
+BUSY = 0.9
+SPARE_MEMORY = 16 * 2**20
+SPARE_A_CONNECTION = 2**20
+NAMED = 3
+TARGET = "target"
+"""The row of faults that the processes of a target show."""
+
+
+def pause(seconds: float) -> None:
+    """Nothing tells what another process does not do. Nobody else's turn: the target must stay."""
+    original(select, "select")([], [], [], seconds)
+
+
+@dataclass
+class Signs:
+    """What looks wrong at one moment: a core that is busy, sockets, bytes, processes."""
+
+    busy: bool = False
+    leaked: frozenset[int] = frozenset()
+    unread: Mapping[int, int] = field(default_factory=dict)
+    zombies: frozenset[int] = frozenset()
+
+    def still(self, now: Signs) -> Signs:
+        """What has not changed."""
+        unread = {one: left for one, left in self.unread.items() if now.unread.get(one) == left}
+        return Signs(
+            self.busy and now.busy, self.leaked & now.leaked, unread, self.zombies & now.zombies
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.busy or self.leaked or self.unread or self.zombies)
+
+
+@dataclass
+class Calm:
+    """A core that is busy in times in which nobody owes anybody anything, since `since`.
+
+    `early`: it was so before the first client, and has not paused yet: the server may be getting
+    ready. `spun`: it went on for PERSISTS seconds.
+    """
+
+    at: float = 0.0
+    since: float | None = None
+    spun: bool = False
+    _times: Mapping[int, int] = field(default_factory=dict)
+    _early: bool | None = None
+
+    def begin(self, times: Mapping[int, int], now: float) -> None:
+        self.at, self._times = now, times
+
+    def look(self, times: Mapping[int, int], now: float) -> None:
+        """Compare with the last look; the first one only tells whether it is getting ready."""
+        busy, began = is_busy(self._times, times, now - self.at), self.since
+        self.at, self._times = now, times
+        if self._early is None or not busy:
+            self._early, self.since = busy, now
+        elif began is None or self._early:
+            self.since = now
+        self.spun = self.spun or (self.since is not None and now - self.since >= PERSISTS)
+
+
+def is_busy(before: Mapping[int, int], now: Mapping[int, int], seconds: float) -> bool:
+    """Whether threads have run, or could have, for nearly all of so many seconds."""
+    spent = sum(time - before.get(one, time) for one, time in now.items())
+    return spent >= BUSY * seconds * 1e9
+
+
+@dataclass
+class Watched:
+    """A target whose processes may be looked at, `roots` and their children; one that listens.
+
+    `rule` is its reply rule, `fail` whether findings count as faults. `connections` is how many
+    there are at most, `unread` the most bytes that one of them may have lying about because its
+    client does not read; None where every client does.
+    """
+
+    name: str
+    url: Url
+    roots: Collection[int]
+    rule: str | None = None
+    fail: bool = False
+    connections: int = 0
+    unread: int | None = None
+    _memory: Mapping[int, int] = field(default_factory=dict)
+    _zombies: frozenset[int] = frozenset()
+    _strangers: int = 0
+    _calm: Calm = field(default_factory=Calm)
+
+    def begin(self) -> None:
+        """Before the first client."""
+        family = proc.family(self.roots)
+        self._memory = {one.pid: proc.peak_memory(one.pid) for one in family}
+        self._zombies = frozenset(one.pid for one in family if one.state == proc.ZOMBIE)
+        self._strangers = self._served()
+        self._calm.begin(self._times(), monotonic())
+
+    def look(self, owing: bool) -> None:
+        """While the run is on, now and then; `owing`: some client awaits something."""
+        now = monotonic()
+        if owing:
+            self._calm.since = None
+        elif now - self._calm.at >= LOOK_EVERY:
+            self._calm.look(self._times(), now)
+
+    def findings(self, given_up: Callable[[], bool]) -> Iterator[Finding]:
+        """After the last client has gone. `given_up`: nobody wants to know any more."""
+        signs = self._persisting(given_up)
+        family = proc.family(self.roots)
+        names = {one.pid: one.name for one in family}
+        if signs.busy:
+            text = f"a core was busy for {PERSISTS:g} s after all clients had gone"
+            yield self._found(Kind.SPINNING, text)
+        elif self._calm.spun and not self._strangers:
+            text = f"a core was busy for {PERSISTS:g} s in which nothing was owed to anybody"
+            yield self._found(Kind.SPINNING, text)
+        if signs.leaked:
+            sockets = plural(len(signs.leaked), "socket")
+            text = f"{sockets} of clients that had gone {PERSISTS:g} s before still open"
+            yield self._found(
+                Kind.LEAKED_DESCRIPTORS, f"{text} (CLOSE_WAIT)" if self._tcp else text
+            )
+        if signs.unread:
+            left = sum(signs.unread.values())
+            text = f"{size(left)} left unread in {plural(len(signs.unread), 'socket')}"
+            yield self._found(Kind.NOT_READ, f"{text}, and got no less in {PERSISTS:g} s")
+        if signs.zombies:
+            count = plural(len(signs.zombies), "process", "processes")
+            who = _some({f"{names.get(one, '?')} {one}" for one in signs.zombies})
+            yield self._found(
+                Kind.ZOMBIES, f"{count} ended and {PERSISTS:g} s later not reaped: {who}"
+            )
+        grown = self._grown(family)
+        if self.unread is not None and grown > self._allowed:
+            text = f"it grew by {size(grown)} under {plural(self.connections, 'connection')}"
+            yield self._found(Kind.MEMORY_GROWTH, f"{text} of clients that did not read")
+
+    def _found(self, kind: Kind, text: str) -> Finding:
+        return Finding(kind, self.name, str(self.url), text, self.fail)
+
+    @property
+    def _tcp(self) -> bool:
+        return self.url.scheme in ("tcp", "tls")
+
+    @property
+    def _allowed(self) -> int:
+        each = SPARE_A_CONNECTION + 2 * (self.unread or 0)
+        return SPARE_MEMORY + self.connections * each
+
+    def _served(self) -> int:
+        """Connections that are not ours: a server that others use, too, may well be busy."""
+        return sum(one.state == ports.ESTABLISHED for one in ports.ends(self.url))
+
+    def _grown(self, family: Collection[proc.Process]) -> int:
+        """Bytes by which the peaks of the processes have risen; a new one is as its parent was."""
+        usual = max(self._memory.values(), default=0)
+        peaks = {one.pid: proc.peak_memory(one.pid) for one in family}
+        return sum(max(0, peak - self._memory.get(pid, usual)) for pid, peak in peaks.items())
+
+    def _persisting(self, given_up: Callable[[], bool]) -> Signs:
+        """What was so in all looks within PERSISTS seconds; the first one ends it if it is good."""
+        before, began = self._times(), monotonic()
+        pause(QUIET)
+        due = monotonic() + PERSISTS
+        signs, before = self._signs(before, monotonic() - began)
+        while signs and monotonic() < due and not given_up():
+            began = monotonic()
+            pause(LOOK_EVERY)
+            now, before = self._signs(before, monotonic() - began)
+            signs = signs.still(now)
+        return Signs() if given_up() else signs
+
+    def _times(self) -> dict[int, int]:
+        times: dict[int, int] = {}
+        for one in proc.family(self.roots):
+            times |= proc.busy_times(one.pid)
+        return times
+
+    def _signs(self, before: Mapping[int, int], seconds: float) -> tuple[Signs, dict[int, int]]:
+        family = proc.family(self.roots)
+        times = self._times()
+        busy = is_busy(before, times, seconds)
+        zombies = {one.pid for one in family if one.state == proc.ZOMBIE}
+        ends = ports.ends(self.url)
+        return Signs(
+            busy and self._served() <= self._strangers == 0,
+            frozenset(one.inode for one in ends if self._is_left(one)) & self._open(family, ends),
+            {one.inode: one.unread for one in ends if one.unread and self.rule == "sink"},
+            frozenset(zombies - self._zombies),
+        ), times
+
+    def _is_left(self, end: ports.End) -> bool:
+        """Whether this is the server's end of a connection whose client has gone."""
+        if self.url.scheme == "unix":
+            return bool(end.state) and end.inode != 0
+        return self._tcp and end.state == ports.CLOSE_WAIT
+
+    def _open(
+        self, family: Collection[proc.Process], ends: Collection[ports.End]
+    ) -> frozenset[int]:
+        """The sockets that the processes have; asked only where one of these is suspicious."""
+        if not any(map(self._is_left, ends)):
+            return frozenset()
+        return frozenset(inode for one in family for inode in proc.sockets(one.pid))
+
+
+def _some(what: Collection[object]) -> str:
+    shown = sorted(map(str, what))
+    more = f" and {len(shown) - NAMED} more" if len(shown) > NAMED else ""
+    return ", ".join(shown[:NAMED]) + more
+
+
+def local(url: Url) -> list[int]:
+    """The processes of this machine that listen where the URL says, as far as we may look."""
+    return proc.owners([one.inode for one in ports.listeners(url) or ()])
+
+
+def watched(label: str, url: Url, roots: Collection[int], name: str, scenario: Scenario) -> Watched:
+    """A scenario's target of this name, called `label`; before its first client."""
+    target = scenario.servers[name]
+    sockets = sum(one.to == name for one in scenario.sockets)
+    found = Watched(
+        label,
+        url,
+        roots,
+        target.rule,
+        target.watch == "fail",
+        scenario.load.users * sockets,
+        left_unread(scenario),
+    )
+    found.begin()
+    return found
+
+
+def record(findings: Collection[Finding], stats: Stats, began: float) -> None:
+    """Count findings as faults, of a row of their own."""
+    for one in findings:
+        evidence = Evidence(one.kind, one.text, step=TARGET, at=monotonic() - began)
+        evidence.target = one.url
+        stats.row_of(TARGET, "other")
+        stats.record_fault(evidence)
+
+
+def left_unread(scenario: Scenario) -> int | None:
+    """The largest message of a scenario in which some client stops reading; else None."""
+    steps = list(scenario.every_step)
+    if not any(isinstance(one, OnSockets) and one.action == "stop_reading" for one in steps):
+        return None
+    sends = [one.send for one in steps if isinstance(one, Exchange) and one.send is not None]
+    return max((size_of(one.payload) for one in sends), default=0)
