@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,9 +11,10 @@ from loadmux.language import nodes
 from loadmux.language.limits import OneThreshold, step_problem
 from loadmux.language.load import LOAD, load_in_force
 from loadmux.language.names import BUILT_INS
+from loadmux.language.nodes import suggestion
 from loadmux.language.options import ONLY, check_rules, in_force
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import OnError, Scenario, Step, Target
+from loadmux.language.scenario import Call, OnError, Performed, Scenario, Step, Target, flat
 from loadmux.language.shapes import Fields, Key, Keys
 from loadmux.language.sockets import SOCKETS
 from loadmux.language.steps import Steps
@@ -102,12 +103,14 @@ class File:
     """Reads one file's tree; what is wrong in it goes to the reading's mistakes.
 
     `unmatched`: thresholds of the command line that speak of no step of this file, and why.
+    `strays`: its variables that nothing here uses, and what to say of each.
     """
 
     def __init__(self, r: Reading, root: MappingNode) -> None:
         self._r = r
         self._fields = Fields(r, root, SCENARIO.what, SCENARIO.keys)
         self.unmatched: dict[Threshold, str] = {}
+        self.strays: dict[str, str] = {}
 
     def read(self) -> Scenario:
         """The scenario, of no worth where there are mistakes; UsageError for a `--target`."""
@@ -117,12 +120,14 @@ class File:
             r.names.give_up()
         variables, feeders = fields.get("variables") or ({}, {})
         where = fields.where_of("target") if len(servers) > 1 else fields.where
+        own = tuple(variables)
         self._given(variables)
         SOCKETS.declare(r, fields.node("sockets"), where)
         if "sockets" in fields.meant:
             r.sockets.known = False
         rest: dict[str, Any] = {key: self._steps(key) for key in STEPS}
         r.names.finish()
+        self._look_for_strays(own, rest)
         rest |= {key: fields.get(key) for key in ("description", "timeout", "on_error", "weight")}
         seed = fields.get("seed")
         return Scenario(
@@ -154,6 +159,21 @@ class File:
                 raise UsageError(f"--var: {quoted(name)} is {what}; only a constant can be set")
             names.define(Position(self._r.path, 1, 1), name)
             variables[name] = value
+
+    def _look_for_strays(self, own: Collection[str], rest: Mapping[str, tuple[Step, ...]]) -> None:
+        """The command line's variables that nothing here uses, unless code may, which nobody reads.
+
+        `own` are the constants of the file.
+        """
+        r = self._r
+        steps = flat([step for key in STEPS for step in rest[key]])
+        if r.names.incomplete or any(isinstance(step, Call | Performed) for step in steps):
+            return
+        for name in r.options.variables:
+            if name not in own and name not in r.names.used:
+                near = suggestion(name, sorted({*own, *r.names.used}), "known are")
+                message = f"no text uses {quoted('${' + name + '}')}, and 'variables' has no"
+                self.strays[name] = f"{message} {quoted(name)}{near}"
 
     def _targets(self) -> Mapping[str, Target]:
         """The targets in force; those whose rule `expect: reply` does not know are `unruled`."""

@@ -119,6 +119,7 @@ class _Draft:
     scenario: Scenario | None
     mistakes: Mistakes
     unmatched: Mapping[Threshold, str]
+    strays: Mapping[str, str]
 
 
 def _draft(path: str, text: str, checked: Options, files: Files, registry: Registry) -> _Draft:
@@ -145,11 +146,11 @@ def _read_draft(path: str, text: str, checked: Options, files: Files, registry: 
         tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
     except ScenarioErrors as error:
         mistakes.extend(error.errors)
-        return _Draft(None, mistakes, {})
+        return _Draft(None, mistakes, {}, {})
     mistakes.extend(errors)
     if not isinstance(tree, MappingNode):
         mistakes.extend([_no_mapping(path, tree)])
-        return _Draft(None, mistakes, {})
+        return _Draft(None, mistakes, {}, {})
     reading = Reading(path, mistakes, checked, files, registry)
     reading.read_payload = lambda node: PAYLOAD.read(reading, node, "a payload")
     file = File(reading, tree)
@@ -158,7 +159,7 @@ def _read_draft(path: str, text: str, checked: Options, files: Files, registry: 
         flow.check(scenario, mistakes)
         transports.check(scenario, mistakes)
         _check_barriers(scenario, mistakes)
-    return _Draft(scenario, mistakes, file.unmatched)
+    return _Draft(scenario, mistakes, file.unmatched, file.strays)
 
 
 def _check_barriers(scenario: Scenario, mistakes: Mistakes) -> None:
@@ -176,6 +177,10 @@ def _finished(drafts: Sequence[_Draft], checked: Options) -> tuple[Scenario, ...
         problems = [draft.unmatched.get(threshold) for draft in drafts]
         if problems[0] is not None and None not in problems:
             raise UsageError(f"--threshold: {problems[0]}")
+    for name in checked.variables:
+        told = [draft.strays.get(name) for draft in drafts]
+        if told[0] is not None and None not in told:
+            raise UsageError(f"--var: {told[0]}")
     scenarios = tuple(draft.scenario for draft in drafts if draft.scenario is not None)
     if len(scenarios) > 1:
         scenarios = shared(scenarios, checked.users, checked.rate, checked.spawn_rate)

@@ -52,8 +52,9 @@ class Names:
     """The names known so far; all is called in the order of the steps.
 
     `incomplete`: something that may define names could not be read; an unknown one proves nothing.
-    `feeders` maps each to its columns, None where a mistake hides them. `anytime`: what is read now
-    may be carried out at any time, so whatever the file defines may have a value.
+    `used` are the names that texts use. `feeders` maps each to its columns, None where a mistake
+    hides them. `anytime`: what is read now may be carried out at any time, so whatever the file
+    defines may have a value.
     """
 
     def __init__(self, mistakes: Mistakes) -> None:
@@ -67,6 +68,7 @@ class Names:
         self._branches: dict[str, Position] = {}
         self._unknown: list[_Use] = []
         self.incomplete = self.anytime = False
+        self.used: set[str] = set()
 
     def give_up(self) -> None:
         """From here on unknown names are no mistakes: see `incomplete`."""
@@ -222,6 +224,7 @@ class Names:
         return term if isinstance(term, Variable) else Formula(written, term)
 
     def _name(self, where: Position, name: str, sent: bool) -> None:
+        self.used.add(name)
         if name == SENT and not sent:
             message = "'${sent}' has a value only in the 'expect' of a step that sends"
             self._mistakes.add(where, message)

@@ -79,10 +79,14 @@ def test_variables_of_the_command_line(tmp_path: Path) -> None:
     )
     assert run(path, folder=tmp_path).code == 1
     assert run(path, "--var", "n=42", "--workers", "2", folder=tmp_path).code == 0
+    wrong = loadmux("run", path, "--var", "nn=1")
+    assert wrong.code == 2
+    assert "--var: no text uses '${nn}', and 'variables' has no 'nn'" in wrong.err
     wrong = loadmux("run", path, "--var", "n")
     assert (wrong.code, "write NAME=VALUE" in wrong.err) == (2, True)
     assert loadmux("check", path, "--var", "n=x").code == 0
-    new = load(path, Overrides(variables=("other=a", "n=b=c")))
+    text = f'{TARGET}variables: {{n: 1}}\nsteps: [{{send: "${{other}}"}}]\n'
+    new = load("s.yaml", Overrides(variables=("other=a", "n=b=c")), text=text)
     assert new.variables == {"n": "b=c", "other": "a"}
     with pytest.raises(UsageError, match="built in"):
         load(path, Overrides(variables=("user=7",)))
