@@ -24,7 +24,9 @@ from loadmux.report.model import Report
 STANDARD_OUTPUT = "-"
 SUMMARY = "GITHUB_STEP_SUMMARY"
 """Names the file that GitHub Actions shows on the page of a job."""
-BUILT_IN = {name: f"loadmux.report.{name}" for name in ("junit", "markdown", "github", "hgrm")}
+BUILT_IN = {
+    name: f"loadmux.report.{name}" for name in ("junit", "html", "markdown", "github", "hgrm")
+}
 """The modules whose `render` they are, imported when they are asked for."""
 
 Render = Callable[[Report], str | bytes]

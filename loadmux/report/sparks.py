@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from loadmux.measuring.stats import Histogram
-from loadmux.measuring.timeline import Point
 from loadmux.report import figures
 from loadmux.report.model import Report
+from loadmux.report.overtime import spans
 
 LONG_ENOUGH = 5.0
 """Seconds: a shorter run has no curve."""
@@ -20,37 +19,18 @@ ASCII = "_.:-=+*#"
 
 def curves(report: Report, width: int, encoding: str) -> Iterator[tuple[str, str]]:
     """Curves of `width` columns at most, with what each shows; none of a short run."""
-    timeline = report.timeline
-    if report.duration < LONG_ENOUGH or width < len(BLOCKS) or not timeline.points:
+    if report.duration < LONG_ENOUGH or width < len(BLOCKS) or not report.timeline.points:
         return
-    marks = _marks(encoding)
-    spans = list(_spans(report, min(width, WIDEST)))
-    rates = [count / seconds for seconds, count, _, _ in spans]
+    marks, over = _marks(encoding), list(spans(report, min(width, WIDEST)))
+    # The last span may have just begun: what little there is of it says nothing of the rate.
+    rates = [one.count / max(one.seconds, over[0].seconds / 2) for one in over]
     yield _curve(rates, marks), f"rate, at most {figures.rate(max(rates))}"
-    latencies = [histogram.percentile(0.99) for _, _, histogram, _ in spans]
+    latencies = [one.histogram.percentile(0.99) for one in over]
     if max(latencies):
         yield _curve(latencies, marks), f"p99, at most {figures.time(max(latencies))}"
-    errors = [point.errors for _, _, _, point in spans]
+    errors = [one.errors for one in over]
     if max(errors):
         yield _curve(errors, marks), f"errors, at most {max(errors):,} at a time"
-
-
-def _spans(report: Report, width: int) -> Iterator[tuple[float, int, Histogram, Point]]:
-    """So many spans of time: seconds, attempts, latencies and the rest."""
-    timeline = report.timeline
-    points = list(timeline.of(report.stats.total.kind))
-    each = -(-len(points) // width)
-    for first in range(0, len(points), each):
-        begin, count, histogram, whole = points[first][0], 0, Histogram(), Point()
-        for _, point, measured in points[first : first + each]:
-            count += measured.count
-            histogram.merge(measured.histogram)
-            whole.errors += point.errors
-        end = begin + each * timeline.interval
-        left = report.duration - begin
-        # The last one may have just begun: it says nothing of the rate.
-        seconds = min(end - begin, max(left, (end - begin) / 2))
-        yield seconds, count, histogram, whole
 
 
 def _curve(values: Sequence[float], marks: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from commands import program
 from selenium import webdriver
@@ -103,6 +103,24 @@ class Browser:
 
         self.until(written, f"cannot write {value} as {field}")
 
+    def complaints(self) -> list[str]:
+        """What stands in the page's console."""
+        driver: Any = self.driver
+        return [one["message"] for one in driver.get_log("browser")]
+
+    def emulate(self, width: int, scheme: str = "light", network: bool = True) -> None:
+        """A screen that is so wide, with a colour scheme, and perhaps without a network."""
+        schemes = [{"name": "prefers-color-scheme", "value": scheme}]
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        speed = {"offline": not network, "latency": 0, "downloadThroughput": -1}
+        told: dict[str, dict[str, Any]] = {
+            "Emulation.setEmulatedMedia": {"features": schemes},
+            "Emulation.setDeviceMetricsOverride": size,
+            "Network.emulateNetworkConditions": {**speed, "uploadThroughput": -1},
+        }
+        for command, values in told.items():
+            self.driver.execute_cdp_cmd(command, values)
+
     def rows(self) -> list[list[str]]:
         """The texts of the table that is shown, row by row."""
         script = (
@@ -140,6 +158,7 @@ def browsing(url: str, folder: Path) -> Iterator[Browser]:
     options.binary_location = program("chromium")
     for flag in (*FLAGS, f"--user-data-dir={folder / 'profile'}"):
         options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     options.add_experimental_option("prefs", {"download.default_directory": str(folder)})
     driver = webdriver.Chrome(options, Service(program("chromedriver")))
     try:
