@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loadmux.checking import diagnosis
 from loadmux.checking.checked import Checked
@@ -23,6 +23,7 @@ from loadmux.checking.verifying import MAX_FRAME, Exact, Problem, Verifier, firs
 from loadmux.errors import Kind
 
 LONGEST_SHOWN = 200
+HEADER, BODY = "the frame's header", "the frame's body"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +43,21 @@ RIGHT = Judgement()
 
 @dataclass(frozen=True, slots=True)
 class IsExactly:
-    """Exactly these bytes; `what` is what must be them, for the report."""
+    """Exactly these bytes."""
 
     expected: bytes
-    what: str = "the frame's body"
 
     def __call__(self, body: bytes) -> Judgement:
         if body == self.expected:
             return RIGHT
         at, size = first_difference(self.expected, body), len(self.expected)
         if at == len(body):
-            kind, text = Kind.TRUNCATED, f"{self.what} ends after {at} of {size} bytes"
+            kind, text = Kind.TRUNCATED, f"{BODY} ends after {at} of {size} bytes"
         elif at == size:
-            kind, text = Kind.SURPLUS, f"{self.what} has {len(body)} bytes, expected {size}"
+            kind, text = Kind.SURPLUS, f"{BODY} has {len(body)} bytes, expected {size}"
         else:
             found = diagnosis.diagnose(self.expected, body, at)
-            kind, at, text = found.kind, found.offset, f"in {self.what}, {found.message}"
+            kind, at, text = found.kind, found.offset, f"in {BODY}, {found.message}"
         return Judgement(Problem(kind, text, at, self.expected, body))
 
 
@@ -66,13 +66,12 @@ class HasLength:
     """So many bytes, whatever they are."""
 
     size: int
-    what: str = "the frame's body"
 
     def __call__(self, body: bytes) -> Judgement:
         if len(body) == self.size:
             return RIGHT
         kind = Kind.TRUNCATED if len(body) < self.size else Kind.SURPLUS
-        text = f"{self.what} has {len(body)} bytes, expected {self.size}"
+        text = f"{BODY} has {len(body)} bytes, expected {self.size}"
         return Judgement(Problem(kind, text, None, None, body))
 
 
@@ -195,11 +194,7 @@ class FrameVerifier(Verifier):
         return frame.rest
 
     def _judged(self, frame: Frame) -> Judgement:
-        found = self._judge(frame.body)
-        if found.problem is None or frame.other is None:
-            return found
-        other = self._judge(frame.other)
-        return found if other.problem is not None else other
+        return judged(self._judge, frame)
 
     def expected(self) -> bytes:
         return b""
@@ -240,7 +235,7 @@ class HeaderIs:
     def __call__(self, header: bytes) -> Judgement:
         before, _, after = self.framing.parted(self.expected)
         length = self.framing.parted(header)[1]
-        return IsExactly(before + length + after, "the frame's header")(header)
+        return IsExactly(before + length + after)(header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,12 +248,27 @@ class BothRight:
     def __call__(self, frame: Frame) -> Judgement:
         assert isinstance(frame, HeadedFrame)
         header = self.header(frame.header)
-        if header.problem is not None:
-            return header
+        if (problem := header.problem) is not None:
+            message = problem.message.replace(BODY, HEADER)
+            return Judgement(replace(problem, message=message))
         body = self.body(frame.body)
         if body.problem is not None:
             return body
         return Judgement(captured={**header.captured, **body.captured})
+
+
+AnyJudge = Judge | BothRight
+
+
+def judged(judge: AnyJudge, frame: Frame) -> Judgement:
+    """What a judge says of a frame, by its body or by what is as good as that."""
+    if isinstance(judge, BothRight):
+        return judge(frame)
+    found = judge(frame.body)
+    if found.problem is None or frame.other is None:
+        return found
+    other = judge(frame.other)
+    return found if other.problem is not None else other
 
 
 def match_until(delimiter: bytes, pattern: re.Pattern[bytes]) -> FrameVerifier:
@@ -323,15 +333,15 @@ class ExactPrefixed(ExactFrame):
     def feed(self, data: bytes) -> bytes:
         rest = self._fed(data)
         if self.done and self._judge is not None:
-            self._judgement = self._judge(self._header())
+            self._judgement = BothRight(self._judge, lambda body: RIGHT)(self._frame())
             if self._judgement.problem is not None:
                 self.done, self.wrong_at = False, self._judgement.problem.offset or 0
         return rest
 
-    def _header(self) -> bytes:
+    def _frame(self) -> HeadedFrame:
         sizes = self._framing.sizes(self.received)
         assert sizes is not None
-        return bytes(self.received[: sizes[0]])
+        return HeadedFrame(b"", b"", bytes(self.received[: sizes[0]]))
 
     def problem(self) -> Problem | None:
         return self._judgement.problem or super().problem()

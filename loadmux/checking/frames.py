@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from loadmux.checking.bodies import FirstOf, fits, nearest, shown
-from loadmux.checking.framed import Judge, Judgement
+from loadmux.checking.framed import Judge, Judgement, judged
 from loadmux.checking.framing import Decoder, Frame, FrameError
 from loadmux.checking.verifying import Problem, Verifier
 from loadmux.errors import Kind
@@ -39,10 +39,11 @@ class WithBody:
     whole: bytes = b""
 
     def fits(self, frame: Frame) -> bool:
-        return fits(self.inside, frame.body)
+        right = fits(self.inside, frame.body)
+        return right or (frame.other is not None and fits(self.inside, frame.other))
 
     def judge(self, frame: Frame) -> Judgement:
-        return self.inside(frame.body)
+        return judged(self.inside, frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
+from loadmux.checking.framed import AnyJudge, HasLength, IsExactly, Matches, judged
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.reach import reach
 
 Taken = Callable[[int, Mapping[str, bytes]], None]
 """Told which judge has taken a frame, and what it gives a name to."""
-Judges = Callable[[], Sequence[Judge]]
+Judges = Callable[[], Sequence[AnyJudge]]
 """The judges of the next frame: they may hang on what names hold at the moment."""
 
 
-def may_begin(judge: Judge, begun: bytes) -> bool:
+def may_begin(judge: AnyJudge, begun: bytes) -> bool:
     """Whether a body that begins so can still be right; true where nobody knows."""
     if isinstance(judge, IsExactly):
         return judge.expected.startswith(begun)
@@ -113,8 +113,8 @@ class Sieve:
 
     def _take(self, frame: Frame) -> bool:
         for which, judge in enumerate(self.judges()):
-            judged = judge(frame.body)
-            if judged.problem is None:
-                self.taken(which, judged.captured)
+            found = judged(judge, frame)
+            if found.problem is None:
+                self.taken(which, found.captured)
                 return True
         return False

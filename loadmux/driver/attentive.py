@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
-from loadmux.checking.framed import Judge
-from loadmux.checking.framing import FrameError, Framing
+from loadmux.checking.framed import AnyJudge, judged
+from loadmux.checking.framing import Frame, FrameError, Framing
 from loadmux.checking.sifting import Sieve
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import KEPT, READS_AT_ONCE, Awaited, Clock, Connection, Plan
@@ -36,7 +36,7 @@ class AttentiveConnection(Connection):
         self._sieve = Sieve(any_time.framing, self._judges, partial(answer_to, self))
         super()._clear()
 
-    def _judges(self) -> Sequence[Judge]:
+    def _judges(self) -> Sequence[AnyJudge]:
         return said(self.endpoint).judges(self.task, self.name)
 
     async def connect(self, timeout: float) -> float:
@@ -140,13 +140,14 @@ class AttentiveDatagrams(DatagramConnection):
 
     def _takes(self, data: bytes) -> bool:
         any_time = said(self.endpoint)
-        body = data if any_time.framing is None else body_of(any_time.framing, data)
-        if body is None:
+        framing = any_time.framing
+        frame = Frame(data, b"") if framing is None else frame_of(framing, data)
+        if frame is None:
             return False
         for which, judge in enumerate(any_time.judges(self.task, self.name)):
-            judged = judge(body)
-            if judged.problem is None:
-                answer_to(self, which, judged.captured)
+            found = judged(judge, frame)
+            if found.problem is None:
+                answer_to(self, which, found.captured)
                 return True
         return False
 
@@ -164,14 +165,14 @@ def answer_to(connection: Connection, which: int, names: Mapping[str, bytes]) ->
         connection.answer(answer)
 
 
-def body_of(framing: Framing, datagram: bytes) -> bytes | None:
-    """The body of the one frame that a datagram is; None where it is no such thing."""
+def frame_of(framing: Framing, datagram: bytes) -> Frame | None:
+    """The one frame that a datagram is; None where it is no such thing."""
     decoder = framing.decoder()
     try:
         frame = (decoder.feed(datagram) if datagram else None) or decoder.end()
     except FrameError:
         return None
-    return None if frame is None or frame.rest else frame.body
+    return None if frame is None or frame.rest else frame
 
 
 def connection_for(task: Task, endpoint: Endpoint, name: str, user: int) -> Connection:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from loadmux.checking.framed import Judge
+from loadmux.checking.framed import AnyJudge
 from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.loop import Task
@@ -53,7 +53,7 @@ class AnyTime:
     """
 
     framing: Framing | None
-    judges: Callable[[Task, str], Sequence[Judge]]
+    judges: Callable[[Task, str], Sequence[AnyJudge]]
     taken: Callable[[Task, str, int, Mapping[str, bytes]], bytes]
     constant: bool
 

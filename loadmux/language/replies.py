@@ -179,7 +179,7 @@ def _frame(r: Reading, form: Entry, others: Mapping[str, Node]) -> Reply | None:
     header = headed = None
     if "header" in others:
         header = BODY.read(r, others["header"], "a frame's header")
-        headed = _header(r, others["header"].where, header, framing)
+        headed = header_of(r, others["header"].where, header, framing)
     body = BODY.read(r, form.value, "a frame's body")
     if framing is None or body is None or headed is not header:
         return None
@@ -206,7 +206,7 @@ def _frame_of(
     return None if fit is None else Frame(body, fit, answers, headed)
 
 
-def _header(r: Reading, where: Position, found: Any, framing: Framing | None) -> Any:
+def header_of(r: Reading, where: Position, found: Any, framing: Framing | None) -> Any:
     """What a header is asked; None where nothing can be."""
     if isinstance(found, ByRule):
         r.add(where, "a rule answers the body of a frame, not its header; write what it must be")

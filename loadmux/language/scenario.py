@@ -45,11 +45,12 @@ OnError = Literal["reconnect", "stop_user", "abort"]
 
 @dataclass(frozen=True, slots=True)
 class Unasked:
-    """A frame (or datagram) with this body may come at any time; `send` answers it."""
+    """A frame (or datagram) with this body, and header, may come at any time; `send` answers it."""
 
     where: Position = field(compare=False)
     body: Body
     send: Payload | None = None
+    header: Body | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,17 @@
 """What may come on a socket at any time: the options `ignore` and `answer`.
 
-Each item is a reply that one frame (or datagram) is judged by: a frame's body, or `{frame: BODY}`.
+Each item is a reply that one frame (or datagram) is judged by: a frame's body, or `{frame: BODY}`,
+beside which a `header` may stand.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from loadmux.language.payloads import ToSend, fitting
 from loadmux.language.reading import Reading
-from loadmux.language.replies import BODY
+from loadmux.language.replies import BODY, header_of
 from loadmux.language.scenario import ByRule, Exactly, Unasked
 from loadmux.language.shapes import Key, Keys
 from loadmux.language.types import Schema, Schemas, Type, Writing
@@ -22,24 +24,34 @@ class Unexpected(Type):
     word = "reply"
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
-        inner = node
-        if isinstance(node, MappingNode) and [one.key for one in node.entries] == ["frame"]:
-            inner = node.entries[0].value
+        inner, header = node, None
+        if isinstance(node, MappingNode):
+            written = {one.key: one.value for one in node.entries}
+            if "frame" in written and set(written) <= {"frame", "header"}:
+                inner, header = written["frame"], written.get("header")
+        asked = None if header is None else BODY.read(r, header, "a frame's header")
+        if header is not None and header_of(r, header.where, asked, r.wire.framing) is None:
+            return None
         body = BODY.read(r, inner, "a frame's body")
         if isinstance(body, ByRule):
             message = "a rule answers what was sent, and this may come at any time; write a text,"
             return r.refuse(node, f"{message} or {{regex: RE}}")
         if isinstance(body, Exactly) and not _fits(r, inner, body):
             return None
-        return None if body is None else Unasked(node.where, body)
+        return None if body is None else Unasked(node.where, body, header=asked)
 
     def schema(self, s: Schemas) -> Schema:
         inner = {"description": "The frame's body.", **s.of(BODY)}
-        framed: Schema = {"type": "object", "properties": {"frame": inner}}
+        header = {"description": "The frame's header.", **s.of(BODY)}
+        framed: Schema = {"type": "object", "properties": {"frame": inner, "header": header}}
+        framed["additionalProperties"] = False
         return {"anyOf": [s.of(BODY), {**framed, "required": ["frame"]}]}
 
     def write(self, value: Any, w: Writing) -> Any:
-        return BODY.write(value.body, w)
+        body = BODY.write(value.body, w)
+        if value.header is None:
+            return body
+        return {"frame": body, "header": BODY.write(value.header, w)}
 
 
 def _fits(r: Reading, node: Node, body: Exactly) -> bool:
@@ -55,7 +67,7 @@ class Answers(Keys):
         found = super().build(r, fields, node)
         if found is None or found["to"] is None or found["send"] is None:
             return None
-        return Unasked(node.where, found["to"].body, found["send"])
+        return replace(found["to"], where=node.where, send=found["send"])
 
     def write(self, value: Any, w: Writing) -> Any:
         return {"to": UNEXPECTED.write(value, w), "send": ToSend().write(value.send, w)}

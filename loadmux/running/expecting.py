@@ -31,11 +31,9 @@ from loadmux.checking.framed import (
     HeaderIs,
     IsExactly,
     Judge,
-    Judgement,
     Matches,
 )
 from loadmux.checking.framing import DelimitedDecoder, Framing
-from loadmux.checking.framing import Frame as FramingFrame
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.language.expected import (
@@ -67,8 +65,6 @@ from loadmux.plugins.payloads import Payload, Regex, Sized
 from loadmux.running import steps
 from loadmux.running.frame_steps import body_of, compiled
 from loadmux.running.headed_steps import prefixed
-
-SIMPLE = (Exactly, ByRule, Length, Regex)
 
 T = TypeVar("T")
 Make = Callable[[VirtualUser, str, bytes], T]
@@ -184,7 +180,7 @@ class Expecting:
             case Frame(header=None):
                 return self._body_want(reply.body, reply.framing, reply.answers)
             case Frame():
-                return of_all([self._both(reply)], lambda found: frames.ByForm(found[0]))
+                return of_all([self.both(reply)], lambda found: frames.ByForm(found[0]))
             case Answer(form=form):
                 parts = [self._bytes(part) for part in form.payloads()]
                 return of_all(
@@ -223,7 +219,7 @@ class Expecting:
         captures = bool(groups_of(reply))
         return FramesReply(framing_of(replies[0]), wants, skip, first, captures)
 
-    def _both(self, reply: Frame) -> Made[Callable[[FramingFrame], Judgement]]:
+    def both(self, reply: Frame) -> Made[BothRight]:
         """What judges the header and the body of a frame."""
         assert reply.header is not None
         header, framing = self.judge(reply.header), prefixed(reply.framing)
@@ -232,18 +228,13 @@ class Expecting:
             header = of_all([exact], lambda found: HeaderIs(framing, found[0]))
         return of_all([header, self.judge(reply.body)], lambda found: BothRight(*found))
 
-    def _headed(self, reply: Frame) -> steps.Reply:
-        wants = of_all([self.want(reply)], tuple)
-        return FramesReply(reply.framing, wants, None, True, True)
-
     # --- replies --------------------------------------------------------------------------------
 
     def reply(self, reply: Reply) -> steps.Reply:
         """What a step awaits."""
         match reply:
-            case Frame(body=body, header=header) if header is not None:
-                simple = isinstance(body, SIMPLE) and isinstance(header, SIMPLE)
-                return self._simple(reply) if simple else self._headed(reply)
+            case Frame(header=header) if header is not None:
+                return self._simple(reply)
             case Frame(body=Exactly() | ByRule()):
                 return self._simple(reply)
             case Frame(body=body, framing=framing, answers=answers):

@@ -25,18 +25,16 @@ from loadmux.driver.user import VirtualUser
 from loadmux.running.frame_steps import ANSWERS, Place, body_of
 from loadmux.running.steps import Judged, Render, Reply
 
-HEADER, BODY = "the frame's header", "the frame's body"
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What one part of a frame is asked: to be exactly what `constant`, `render` or `rule` says, or
-    to be right for a judge that `judge` makes for what the report calls the part.
+    to be right for what `judge` makes.
     """
 
     constant: bytes | None = None
     render: Render | None = None
-    judge: Callable[[str], Judge] | None = None
+    judge: Callable[[VirtualUser, str, bytes], Judge] | None = None
     rule: Rule | None = None
 
     def now(self, user: VirtualUser, socket: str, sent: bytes) -> bytes | None:
@@ -45,9 +43,8 @@ class Asked:
             return ANSWERS.get(self.rule.name, self.rule.likely)(sent)
         return None if self.render is None else self.render(user, socket, sent)
 
-    @property
-    def known(self) -> bool:
-        return self.constant is not None or self.judge is not None
+    def judged(self, user: VirtualUser, socket: str, sent: bytes) -> Judge | None:
+        return None if self.judge is None else self.judge(user, socket, sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,45 +58,40 @@ class HeadedReply(Reply):
     answers: bool
 
     def known(self, payload: bytes) -> Judged | None:
-        if not (self.header.known and self.body.known):
+        header, body = self.header.constant, self.body.constant
+        if header is None or body is None:
             return None
         try:
-            return self._judged(self.header.constant, self.body.constant)
+            return self._exactly(header, None, body)
         except ValueError:
             return None
 
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
         sent = body_of(self.framing, payload) if self.answers else payload
-        header = self.header.now(user, socket, sent)
-        body = self.body.now(user, socket, sent)
+        header, body = self.header.now(user, socket, sent), self.body.now(user, socket, sent)
+        judges = [one.judged(user, socket, sent) for one in (self.header, self.body)]
         try:
-            return self._judged(header, body)
+            if header is not None:
+                self.framing.check_header(header)
+                judges[0] = HeaderIs(prefixed(self.framing), header)
+            if body is not None:
+                return self._exactly(header, judges[0], body)
         except ValueError as error:
             raise self.place.refuse(user, socket, body or b"", error) from None
+        asked, inside = judges
+        assert asked is not None
+        assert inside is not None
+        both, framing = BothRight(asked, inside), self.framing
+        return None, lambda: WholeFrameVerifier(framing.decoder(), both)
 
-    def _judged(self, header: bytes | None, body: bytes | None) -> Judged:
-        if body is not None:
-            return self._exactly(header, body)
-        assert self.body.judge is not None
-        judge = BothRight(self._header(header), self.body.judge(BODY))
-        return None, lambda: WholeFrameVerifier(self.framing.decoder(), judge)
-
-    def _header(self, header: bytes | None) -> Judge:
-        if header is not None:
-            self.framing.check_header(header)
-            return HeaderIs(prefixed(self.framing), header)
-        assert self.header.judge is not None
-        return self.header.judge(HEADER)
-
-    def _exactly(self, header: bytes | None, body: bytes) -> Judged:
+    def _exactly(self, header: bytes | None, judge: Judge | None, body: bytes) -> Judged:
         framing = prefixed(self.framing)
         checked = self.framing if isinstance(self.framing, Checked) else None
         exactly = partial(ExactPrefixed, framing, body=body, checked=checked)
         if header is not None:
             frame = self.framing.headed(header, body)
             return frame, partial(exactly, frame=frame, told=True)
-        frame, judge = self.framing.encode(body), self._header(None)
-        return None, partial(exactly, frame=frame, told=False, judge=judge)
+        return None, partial(exactly, frame=self.framing.encode(body), told=False, judge=judge)
 
 
 def prefixed(framing: Framing) -> LengthPrefixed:

@@ -12,9 +12,10 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from loadmux.checking import chunks, datagrams, rules, verifying
-from loadmux.checking.framed import HasLength, Matches
+from loadmux.checking.framing import Framing
 from loadmux.checking.recognition import Context, Owner, Shape
 from loadmux.driver.endpoint import AnyTime, Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
@@ -51,6 +52,7 @@ from loadmux.language.scenario import (
     Target,
     Together,
     Transaction,
+    Unasked,
     Uniform,
     Until,
     Url,
@@ -72,7 +74,6 @@ from loadmux.plugins.payloads import (
     Payload,
     Picked,
     Random,
-    Regex,
     Repeated,
     Sized,
     Spoken,
@@ -90,7 +91,7 @@ from loadmux.running import (
 )
 from loadmux.running.answering import EXCHANGE, Answers, kinds
 from loadmux.running.endpoints import Contexts, endpoints
-from loadmux.running.expecting import Expecting
+from loadmux.running.expecting import Expecting, Made
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
@@ -267,7 +268,7 @@ class _Compiler:
         judges, sends = [], list[steps.Render | None]()
         for one in every:
             self.place = frame_steps.Place(one.where, "ignore" if one.send is None else "answer")
-            judges.append(self._judge(one.body))
+            judges.append(self._judge(one, socket.framing))
             sends.append(None if one.send is None else self._render(one.send))
         row = self.stats.row_of(f"ignored {group_of(socket.name)}", IGNORED)
         unexpected = Unexpected(judges, sends, row.pass_untimed)
@@ -275,9 +276,11 @@ class _Compiler:
         told = AnyTime(socket.framing, unexpected.judges, unexpected.taken, constant)
         return replace(endpoint, any_time=told)
 
-    def _judge(self, body: Body) -> BodyJudge:
-        """What judges a frame's body, always the same, or for a user and the name of a socket."""
-        made = self._expecting(()).judge(body)
+    def _judge(self, one: Unasked, framing: Framing | None) -> BodyJudge:
+        """What judges a frame, always the same, or for a user and the name of a socket."""
+        made: Made[Any] = self._expecting(()).judge(one.body)
+        if one.header is not None and framing is not None:
+            made = self._expecting(()).both(Frame(one.body, framing, header=one.header))
         return BodyJudge(made.constant, lambda user, name: made.make(user, name, b""))
 
     # --- steps ----------------------------------------------------------------------------------
@@ -527,14 +530,9 @@ class _Compiler:
         match body:
             case Exactly(payload=payload):
                 return headed_steps.Asked(self._constant(payload), self._render(payload))
-            case Length(size=size):
-                return headed_steps.Asked(judge=partial(HasLength, size))
-            case Regex(pattern=pattern):
-                return headed_steps.Asked(judge=partial(Matches, frame_steps.compiled(pattern)))
             case ByRule():
-                rule = self._rule(body, self.sockets[0])
-                return headed_steps.Asked(rule=rule)
-        raise AssertionError(body)
+                return headed_steps.Asked(rule=self._rule(body, self.sockets[0]))
+        return headed_steps.Asked(judge=self._expecting(()).judge(body).make)
 
     def _answer(self, reply: Answer) -> steps.Reply:
         parts = reply.form.payloads()

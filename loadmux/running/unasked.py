@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from loadmux.checking.framed import Judge
+from loadmux.checking.framed import AnyJudge
 from loadmux.driver.loop import Task
 from loadmux.driver.user import VirtualUser
 from loadmux.running.steps import Render
@@ -14,14 +14,14 @@ from loadmux.running.steps import Render
 
 @dataclass(frozen=True, slots=True)
 class BodyJudge:
-    """Judges a frame's body: always the same way (`constant`), or as `make` says for a user and the
+    """Judges a frame: always the same way (`constant`), or as `make` says for a user and the
     name of a socket.
     """
 
-    constant: Judge | None
-    make: Callable[[VirtualUser, str], Judge] | None = None
+    constant: AnyJudge | None
+    make: Callable[[VirtualUser, str], AnyJudge] | None = None
 
-    def now(self, user: VirtualUser, socket: str) -> Judge:
+    def now(self, user: VirtualUser, socket: str) -> AnyJudge:
         """The judge of the moment."""
         if self.constant is not None:
             return self.constant
@@ -48,7 +48,7 @@ class Unexpected:
         known = [one.constant for one in makers if one.constant is not None]
         self.constant = known if len(known) == len(makers) else None
 
-    def judges(self, task: Task, socket: str) -> Sequence[Judge]:
+    def judges(self, task: Task, socket: str) -> Sequence[AnyJudge]:
         if self.constant is not None:
             return self.constant
         return [one.now(cast(VirtualUser, task), socket) for one in self._makers]

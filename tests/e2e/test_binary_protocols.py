@@ -66,7 +66,7 @@ def not_stored(request: bytes) -> bytes:
     [
         (memcached_set, set()),
         (other_opaque, {"corrupt"}),
-        (longer, {"truncated"}),
+        (longer, {"corrupt"}),
         (not_stored, {"corrupt"}),
     ],
 )
