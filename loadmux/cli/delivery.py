@@ -20,7 +20,7 @@ from loadmux.cli.printing import BUG, STREAM, complain, deliver
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import jsonfile, terminal
 from loadmux.report.model import Report
-from loadmux.report.reporters import Reporter
+from loadmux.report.reporters import Delivering
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Wanted:
 
     quiet: bool = False
     json_file: Path | None = None
-    reporters: Sequence[Reporter] = ()
+    reporters: Sequence[Delivering] = ()
 
 
 def put_out(report: Report, wanted: Wanted) -> ExitCode:

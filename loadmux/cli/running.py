@@ -19,7 +19,7 @@ from loadmux.measuring.verdict import ExitCode
 from loadmux.report import jsonfile
 from loadmux.report.aside import Aside
 from loadmux.report.live import live_view
-from loadmux.report.reporters import chosen
+from loadmux.report.reporters import chosen, listeners
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings, lying, run
 
@@ -57,7 +57,7 @@ def run_files(
     if json_file is not None and json_file != STREAM:
         jsonfile.check_writable(json_file)
     workers, poller, watch = ways
-    settings = Settings(workers, poller, repeat_command, interrupts, watch)
+    settings = Settings(workers, poller, repeat_command, interrupts, watch, listeners(extra))
     return perform(scenarios, settings, Wanted(quiet, json_file, extra))
 
 

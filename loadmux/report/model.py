@@ -8,7 +8,9 @@ verdict; reporters never compute a verdict of their own.
 from __future__ import annotations
 
 import shlex
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Kind
@@ -171,6 +173,24 @@ class Report:
             for part in self.parts
             for one in part.targets
         )
+
+
+class Listener(Protocol):
+    """Is called with each news of a run while it goes on; raises nothing.
+
+    At `elapsed` seconds a source (a worker's share of a scenario) tells what it measured since its
+    last news, with the scenario's label, and of its `active` users; those in `running` will tell
+    more.
+    """
+
+    def __call__(
+        self,
+        source: object,
+        elapsed: float,
+        stats: Stats,
+        active: int,
+        running: Collection[object],
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

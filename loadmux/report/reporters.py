@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
 from loadmux.plugins.contracts import Plugin, told
 from loadmux.plugins.registry import PluginError, Registry
 from loadmux.report.jsonfile import check_writable
-from loadmux.report.model import Report
+from loadmux.report.model import Listener, Report
 
 STANDARD_OUTPUT = "-"
 SUMMARY = "GITHUB_STEP_SUMMARY"
@@ -29,7 +30,28 @@ BUILT_IN = {
 }
 """The modules whose `render` they are, imported when they are asked for."""
 
+WHILE_IT_RUNS = ("csv", "ndjson")
+"""Those that hear of the run while it goes on (`report.series`)."""
+
 Render = Callable[[Report], str | bytes]
+
+
+class Delivering(Protocol):
+    """What puts a report out; `file` None: it prints."""
+
+    @property
+    def file(self) -> Path | None: ...
+
+    def deliver(self, report: Report, write: Callable[[str], object]) -> None:
+        """Print with `write`, or write the file. Raises UsageError and OSError."""
+
+
+@runtime_checkable
+class Listening(Protocol):
+    """A reporter that hears of the run while it goes on."""
+
+    @property
+    def hear(self) -> Listener: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +89,24 @@ class Reporter:
         return made
 
 
-def chosen(words: Sequence[str]) -> list[Reporter]:
+def chosen(words: Sequence[str]) -> list[Delivering]:
     """What `--report` options ask for. Raises UsageError."""
     registry = Registry()
     return [_chosen(word, registry) for word in words]
 
 
-def _chosen(word: str, registry: Registry) -> Reporter:
+def listeners(reporters: Sequence[Delivering]) -> list[Listener]:
+    """Those of the reporters that are to hear of the run while it goes on."""
+    return [one.hear for one in reporters if isinstance(one, Listening)]
+
+
+def _chosen(word: str, registry: Registry) -> Delivering:
     name, equals, file = word.partition("=")
-    known = [*BUILT_IN, *(n for n in registry.names("reporters") if n not in BUILT_IN)]
+    known = [
+        *BUILT_IN,
+        *WHILE_IT_RUNS,
+        *(n for n in registry.names("reporters") if n not in BUILT_IN),
+    ]
     if name not in known:
         hint = suggestion(name, known, "there are")
         raise UsageError(f"--report: no reporter is called {name!r}{hint}")
@@ -87,6 +118,9 @@ def _chosen(word: str, registry: Registry) -> Reporter:
     if written:
         check_writable(written)
     place = Path(written) if written else None
+    if name in WHILE_IT_RUNS:
+        made: Delivering = import_module("loadmux.report.series").SeriesReporter(name, place)
+        return made
     if name in BUILT_IN:
         render: Render = import_module(BUILT_IN[name]).render
         return Reporter(None, render, place, added=bool(summary))

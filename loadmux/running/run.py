@@ -29,6 +29,7 @@ from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills
 from loadmux.report.model import (
     Finding,
+    Listener,
     PhaseReport,
     Progress,
     Report,
@@ -61,7 +62,8 @@ HURRY_WITHIN = 0.5
 class Settings:
     """What is not the scenario's business; `command` tells, for a seed, how to repeat the run.
 
-    `watch`: look also at servers that we have not started.
+    `watch`: look also at servers that we have not started. `listeners` hear in this process of all
+    that workers tell.
     """
 
     workers: int = 1
@@ -69,6 +71,7 @@ class Settings:
     command: Callable[[int], str] = str
     interrupts: Interrupts = field(default_factory=Interrupts)
     watch: bool = False
+    listeners: Sequence[Listener] = ()
 
 
 @dataclass(slots=True)
@@ -130,12 +133,19 @@ class State:
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
     timeline: Timeline = field(default_factory=Timeline)
+    listeners: Sequence[Listener] = ()
     reserve: bytearray = field(default_factory=lambda: bytearray(breakdown.RESERVE))
 
     @property
     def over(self) -> bool:
         """Whether there is no reason to go on."""
         return self.interrupted or bool(self.failed or self.broken)
+
+    @property
+    def running(self) -> set[object]:
+        """Who will tell more: the numbers of a worker and of a scenario."""
+        parts = range(len(self.parts))
+        return {(one.number, part) for one in self.workers if not one.over for part in parts}
 
     def breaks(self, reason: str, trace: str = "") -> None:
         """loadmux itself broke; `trace` is the traceback of a bug."""
@@ -221,7 +231,7 @@ def run(
     given = (scenario.seed for scenario in scenarios if scenario.seed is not None)
     seed = next(given, None)
     seed = draw_seed() if seed is None else seed
-    state = State(parts_of(scenarios))
+    state = State(parts_of(scenarios), listeners=settings.listeners)
     with surviving(state), ExitStack() as stack:
         for part in state.parts:
             for name, process in servers_of(part.scenario, settings.interrupts):
@@ -404,13 +414,11 @@ def absorb(update: Update, worker: Worker, state: State) -> None:
         worker.active[number] = measured.active
         part.stats.merge(measured.stats)
         part.elapsed = max(part.elapsed, measured.elapsed)
-        state.timeline.add(
-            (worker.number, number),
-            measured.elapsed,
-            measured.stats,
-            measured.active,
-            part.kind_of,
-        )
+        told = (worker.number, number), measured.elapsed
+        state.timeline.add(*told, measured.stats, measured.active, part.kind_of)
+        for hear in state.listeners:
+            labelled = measured.stats.labelled(part.label)
+            hear(*told, labelled, measured.active, state.running)
         state.interval.merge(measured.stats.labelled(part.label))
         if part.scenario.load.phases:
             part.phase_stats(measured.phase).merge(measured.stats)
