@@ -17,6 +17,9 @@ from pathlib import Path
 import needs
 from commands import program, started
 
+from loadmux.language.scenario import Command
+from loadmux.running.commands import CommandProcess
+
 NGINX = """
 daemon off;
 master_process off;
@@ -41,6 +44,23 @@ http {{
 """
 
 
+HAPROXY = """
+global
+    log stderr len 1024 local0
+defaults
+    mode tcp
+    log global
+    timeout connect 5s
+    timeout client 20s
+    timeout server 20s
+frontend redis
+    bind 127.0.0.1:{port} accept-proxy
+    tcp-request session reject unless {{ src 192.0.2.0/24 }}
+    log-format "client=%ci:%cp"
+    default_backend redis
+backend redis
+    server one {server}
+"""
 MOSQUITTO = """
 listener {port} 127.0.0.1
 allow_anonymous true
@@ -79,6 +99,17 @@ def memcached() -> Iterator[str]:
         assert server.stdout is not None
         server.stdout.readline()
         yield f"tcp://127.0.0.1:{port}"
+
+
+@contextlib.contextmanager
+def haproxy(folder: Path, server: str) -> Iterator[str]:
+    """A proxy before `server` that lets in only whom a PROXY header says to be in 192.0.2.0/24."""
+    port = free_port()
+    configuration = folder / "haproxy.cfg"
+    configuration.write_text(HAPROXY.format(port=port, server=server.removeprefix("tcp://")))
+    words = (program("haproxy"), "-f", str(configuration), "-db")
+    with CommandProcess(Command(words, port, ready_within=30.0)) as process:
+        yield str(process.url)
 
 
 @contextlib.contextmanager
