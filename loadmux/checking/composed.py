@@ -39,13 +39,17 @@ class InTurn(Verifier):
     Each is made as late as that because what one captures, `right` has given names to by then.
     """
 
-    __slots__ = ("_all", "_aside", "_before", "_came", "_captured", "_current", "_items", "_kept",
-        "_number", "_right")  # fmt: skip
+    __slots__ = ("_all", "_answers", "_aside", "_before", "_came", "_captured", "_current",
+        "_items", "_kept", "_number", "_right")  # fmt: skip
 
     def __init__(
-        self, items: Sequence[Item], right: Callable[[Mapping[str, bytes]], None] | None = None
+        self,
+        items: Sequence[Item],
+        right: Callable[[Mapping[str, bytes]], None] | None = None,
+        answers: int = 1,
     ) -> None:
         super().__init__()
+        self._answers = answers
         self._items = items
         self._right = right
         self._number = 0
@@ -143,6 +147,10 @@ class InTurn(Verifier):
 
     def answer(self) -> bytes:
         return self._current.answer()
+
+    @property
+    def answers(self) -> int:
+        return self._answers
 
     @property
     def aside(self) -> int:

@@ -169,6 +169,13 @@ class Framing:
         """The framing of what answers these bytes; b"" where the step sends nothing."""
         return self
 
+    def requests(self, sent: bytes) -> tuple[list[bytes], bytes]:
+        """The messages in these bytes that are answered one by one, and the beginning of another.
+
+        A framing that says so is told what each reply answers (`answering`), however it was sent.
+        """
+        return [sent], b""
+
     def holding(self, least: int) -> Framing:
         """The same for a frame whose body has `least` bytes or more. ValueError: none can."""
         return self

@@ -656,10 +656,25 @@ class Connection(Peer):
         """The reply said that the connection ends with it: read it to its end, then close."""
         self.ending = self.dirty = True
 
-    def asks(self, delay: float) -> None:
+    def asks(self, delay: float, payload: bytes) -> None:
         """A message is about to be sent that is to be answered; see `Sent`."""
-        if len(self.unanswered) < MOST_UNANSWERED:
-            self.unanswered.append(Sent(perf_counter(), delay))
+        if len(self.unanswered) >= MOST_UNANSWERED:
+            return
+        sent = Sent(perf_counter(), delay)
+        if self.endpoint.requests is None:
+            self.unanswered.append(sent)
+        else:
+            self._request(sent, payload, self.endpoint.requests)
+
+    def _request(
+        self, sent: Sent, payload: bytes, told: Callable[[bytes], tuple[list[bytes], bytes]]
+    ) -> None:
+        """Write down each request in what is sent; one that was begun before goes on."""
+        begun = b""
+        if self.unanswered and self.unanswered[-1].data and told(self.unanswered[-1].data)[1]:
+            sent, begun = sent._replace(at=self.unanswered[-1].at), self.unanswered.pop().data
+        whole, rest = told(begun + payload)
+        self.unanswered += [sent._replace(data=data) for data in (*whole, rest) if data]
 
     def settle(self, verifier: Verifier) -> Sent | None:
         """A reply is complete and right: keep it, and what its rule may still bring.

@@ -68,7 +68,8 @@ class Endpoint:
     why the server has ended the conversation (empty: it has not), and how many messages are to be
     counted; `begun` whether what is left is the beginning of more. `any_time` is what the scenario
     says of frames that come unasked. `may_end`: the server may end the connection in order while
-    nothing is owed. `pace` is how a slow reader reads.
+    nothing is owed. `pace` is how a slow reader reads. `requests` tells apart the messages that are
+    answered one by one in what is sent, where the protocol says so (`Framing.requests`).
     """
 
     family: int
@@ -88,6 +89,7 @@ class Endpoint:
     any_time: AnyTime | None = None
     may_end: bool = False
     pace: Pace | None = None
+    requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

@@ -111,8 +111,10 @@ class NodeSpec(Spec):
         found: float = self._read(Duration())
         return found
 
-    def regex(self) -> Regex:
+    def regex(self, replaced: bool = False) -> Regex:
         found: Regex = self._read(Expression())
+        if found.texts and not replaced:
+            self.refuse("nothing is replaced in this regex; for a literal '${' write '\\\\$\\\\{'")
         return found
 
     def define(self) -> str:

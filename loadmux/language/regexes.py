@@ -8,38 +8,64 @@ from typing import Any
 
 from loadmux.language import nodes
 from loadmux.language.hints import meant
-from loadmux.language.patterns import LETTERS
 from loadmux.language.reading import Reading
 from loadmux.language.types import Schema, Schemas, Type, Writing
 from loadmux.language.yamltree import ListNode, MappingNode, Node
-from loadmux.plugins.payloads import Regex
+from loadmux.plugins.payloads import Regex, Text
 from loadmux.units import quoted
 
-UNREPLACED = rf"(?:^|[^\\])\$\{{[{LETTERS}]+\}}"
-"""What looks like a `${name}` in a regex, where nothing is replaced."""
-
-_REFERENCE = re.compile(r"(?<!\\)\$\{\w+\}")
+_TOKEN = re.compile(r"\\.|\$\$\{|\$\{[^}]*\}?|\[\^?\]?|\]|.", re.DOTALL)
+"""One token of a pattern, as far as it matters where `${` begins a name."""
+_REPEATS = ("*", "+", "?", "{")
 
 
 class Expression(Type):
+    """A regex; `${name}` stands for its bytes, escaped."""
+
     word = "regular expression"
 
     def read(self, r: Reading, node: Node, what: str) -> Any:
         pattern = nodes.any_text(r.mistakes, node, what)
-        groups = None if pattern is None else _groups(r, node, pattern)
+        parts = () if pattern is None else _parts(r, node, pattern)
+        groups = None
+        if pattern is not None:
+            sample = "".join(one if isinstance(one, str) else "x" for one in parts) or pattern
+            groups = _groups(r, node, sample, pattern)
         if pattern is None or groups is None:
             r.names.give_up()
             return None
         for name in groups:
             r.names.check(node.where, name, "the group")
             r.names.define(node.where, name)
-        return Regex(pattern, groups)
+        if any(isinstance(one, Text) for one in parts):
+            return Regex(pattern, groups, parts)
+        return Regex("".join(map(str, parts)), groups)
 
     def schema(self, s: Schemas) -> Schema:
-        return {"type": "string", "not": {"pattern": UNREPLACED}}
+        return {"type": "string"}
 
     def write(self, value: Any, w: Writing) -> Any:
         return value.pattern
+
+
+def _parts(r: Reading, node: Node, pattern: str) -> tuple[str | Text, ...]:
+    """The pattern, cut where a name stands; one that is repeated is a group of its own."""
+    found: list[str | Text] = [""]
+    tokens, inside = _TOKEN.findall(pattern), False
+    for number, token in enumerate(tokens):
+        if token.startswith("["):
+            inside = True
+        elif token == "]":
+            inside = False
+        if token == "$${":
+            token = r"\$\{"
+        if not token.startswith("${"):
+            found[-1] = f"{found[-1]}{token}"
+            continue
+        grouped = not inside and tokens[number + 1 : number + 2] in [[one] for one in _REPEATS]
+        found[-1] = f"{found[-1]}{'(?:' * grouped}"
+        found += [r.names.text(node.where, token, sent=r.sent), ")" * grouped]
+    return tuple(one for one in found if one != "")
 
 
 def may_capture(reply: Node) -> bool:
@@ -54,12 +80,8 @@ def may_capture(reply: Node) -> bool:
     )
 
 
-def _groups(r: Reading, node: Node, pattern: str) -> tuple[str, ...] | None:
+def _groups(r: Reading, node: Node, pattern: str, written: str) -> tuple[str, ...] | None:
     """The names of the pattern's groups; None where it is no regex."""
-    reference = _REFERENCE.search(pattern)
-    if reference is not None:
-        message = f"{quoted(reference[0])} is not replaced in a regex; for the text itself write"
-        return r.refuse(node, f"{message} {quoted(chr(92) + reference[0])}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -72,4 +94,4 @@ def _groups(r: Reading, node: Node, pattern: str) -> tuple[str, ...] | None:
         reason = str(error)
     except RecursionError:
         reason = "it is nested too deeply"
-    return r.refuse(node, f"{quoted(pattern)} is no regex: {reason}")
+    return r.refuse(node, f"{quoted(written)} is no regex: {reason}")

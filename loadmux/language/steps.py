@@ -14,6 +14,7 @@ from typing import Any, cast
 from loadmux.errors import Position
 from loadmux.language import actions, connecting, included, nodes, plugged
 from loadmux.language.contents import spoken_in
+from loadmux.language.expected import Reply, every
 from loadmux.language.hints import meant
 from loadmux.language.nodes import kind_of
 from loadmux.language.payloads import ToSend
@@ -305,13 +306,14 @@ def _check_forms(r: Reading, fields: Fields, send: Send | None, expect: Expect |
     elif alone is not None and "expect" not in fields:
         text = f"{quoted(alone.framer)} is answered in the step that sends it"
         r.add(fields.where_of("send"), f"{text}; write 'expect:' beside it")
-    reply = None if expect is None else expect.reply
-    if not isinstance(reply, Answer) or not reply.form.answers:
-        return
-    asked = any(one.framer == reply.framer for one in spoken)
-    if not asked and (send is not None or "send" not in fields):
-        text = f"this answers what the same step sends; write 'send: {{{reply.framer}: ...}}'"
-        r.add(fields.where_of("expect"), f"{text} beside it")
+    elif alone is not None and expect is not None and _other_protocol(alone.framer, expect.reply):
+        text = f"{quoted(alone.framer)} is answered in the step that sends it"
+        r.add(fields.where_of("expect"), f"{text}; expect {{{alone.framer}: ...}}")
+
+
+def _other_protocol(framer: str, reply: Reply) -> bool:
+    """Whether a reply is of another protocol than what is sent."""
+    return any(isinstance(one, Answer) and one.framer != framer for one in every(reply))
 
 
 def _on_sockets(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:

@@ -160,8 +160,11 @@ class Spec(ABC):
         """Seconds: `10ms`, `5s`."""
 
     @abstractmethod
-    def regex(self) -> Regex:
-        """A regular expression on bytes, whose named groups are names from here on."""
+    def regex(self, replaced: bool = False) -> Regex:
+        """A regular expression on bytes, whose named groups are names from here on.
+
+        Only who asks for it `replaced` may get one with `texts`, and gives `source` their values.
+        """
 
     @abstractmethod
     def define(self) -> str:

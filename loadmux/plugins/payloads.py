@@ -4,6 +4,7 @@ language's, how they are encoded is decided when a scenario is compiled.
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -212,7 +213,25 @@ Payload = Text | Data | Random | Repeated | Joined | Framed | Coded | Picked | S
 
 @dataclass(frozen=True, slots=True)
 class Regex:
-    """Matches wholly (re.fullmatch on the pattern's UTF-8 bytes); `groups` are its named ones."""
+    """Matches wholly (re.fullmatch on the pattern's UTF-8 bytes); `groups` are its named ones.
+
+    `parts`, where it has `${...}`s: pieces of the pattern, and texts that stand for their bytes.
+    """
 
     pattern: str
     groups: tuple[str, ...] = ()
+    parts: tuple[str | Text, ...] = ()
+
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        """What is replaced in it."""
+        return tuple(one for one in self.parts if isinstance(one, Text))
+
+    def source(self, values: Sequence[bytes] = ()) -> bytes:
+        """The whole pattern, with the values of its `texts`, escaped."""
+        if not self.parts:
+            return self.pattern.encode()
+        left = iter(values)
+        return b"".join(
+            one.encode() if isinstance(one, str) else re.escape(next(left)) for one in self.parts
+        )

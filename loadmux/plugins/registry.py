@@ -33,7 +33,6 @@ BUILT_IN: dict[Group, frozenset[str]] = {
             *("int", "varint", "sized", "checked", "pick", "weights", "of"),
             *("bytes", "order", "adjust", "digits", "check"),
             *("header", "start", "end", "lines_until", "sse"),
-            *("header", "start", "end", "lines_until"),
             *("any", "starts_with", "contains", "not", "one_of", "any_order", "skip", "save"),
         )
     ),

@@ -14,7 +14,12 @@ there and be so: a text or `{regex: RE}`) and `body` (a text or PAYLOAD, `{regex
 A response is whole as RFC 9112, section 6.3 has it: HEAD, 204 and 304 have no body; chunks, a
 length, or the end of the connection end the others. 1xx are passed over. Where the server says that
 it will close (or speaks HTTP/1.0), the connection is closed after the response, and the next step
-connects anew. A response answers the request of its own step, so requests are never pipelined.
+connects anew. Each `{http: ...}` that is sent is answered in its own step; where requests were sent
+as other bytes (malformed, in pieces, pipelined), responses answer them in their order:
+
+      - send: "GET /a HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nHEAD /b HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+      - {expect: {http: 200}}
+      - {expect: {http: 404}}
 """
 
 from __future__ import annotations
@@ -38,6 +43,9 @@ Headers = Sequence[tuple[bytes, bytes]]
 MOST_HEADERS = 256 * 1024
 SMALLEST_HEAD = len(b"HTTP/1.1 200 \r\n\r\n")
 REMEMBERED = 16 * 1024
+END_OF_HEAD = b"\r\n\r\n"
+CONTENT_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})")
+CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
 NO_HEAD = "the status line and headers of a response"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WITH_BODY = (b"POST", b"PUT", b"PATCH")
@@ -210,6 +218,28 @@ class Http(Framing):
     def answering(self, sent: bytes) -> Http:
         method = sent.partition(b" ")[0]
         return replace(self, method=method) if method == b"HEAD" else self
+
+    def requests(self, sent: bytes) -> tuple[list[bytes], bytes]:
+        found = []
+        while (size := _whole_request(sent)) is not None:
+            found.append(sent[:size])
+            sent = sent[size:]
+        return found, sent
+
+
+def _whole_request(sent: bytes) -> int | None:
+    """Bytes of the request that some bytes begin with; None where it is not whole."""
+    end = sent.find(END_OF_HEAD)
+    if end < 0:
+        return None
+    head, size = sent[:end].lower(), end + len(END_OF_HEAD)
+    length = CONTENT_LENGTH.search(head)
+    if length is not None:
+        size += int(length[1])
+    elif CHUNKED.search(head):
+        last = sent.find(b"\r\n0\r\n\r\n", end)
+        size = last + 7 if last >= 0 else len(sent) + 1
+    return size if size <= len(sent) else None
 
 
 # --- requests -----------------------------------------------------------------------------------

@@ -24,6 +24,8 @@ class Wanted:
     size: int | None = None
 
     def payloads(self) -> tuple[Payload, ...]:
+        if self.regex is not None:
+            return self.regex.texts
         return () if self.payload is None else (self.payload,)
 
     def captures(self) -> tuple[str, ...]:
@@ -31,12 +33,12 @@ class Wanted:
 
     def least(self, sizes: Sequence[int]) -> int:
         """Bytes that right data has at least; `sizes` are those of its payloads."""
-        return self.size or sum(sizes)
+        return 0 if self.regex is not None else self.size or sum(sizes)
 
     def judge(self, what: str, data: bytes, parts: Sequence[bytes]) -> Judgement:
         """What is wrong with `data`, which the report calls `what`; `parts` are its payloads'."""
         if self.regex is not None:
-            return Matches(re.compile(self.regex.pattern.encode()), what)(data)
+            return Matches(re.compile(self.regex.source(parts)), what)(data)
         if self.size is not None:
             return called(what, HasLength(self.size)(data))
         if self.payload is not None:
@@ -52,7 +54,7 @@ def wanted(spec: Spec) -> Wanted:
     if spec.kind == "mapping":
         entries = spec.entries()
         if set(entries) == {"regex"}:
-            return Wanted(regex=entries["regex"].regex())
+            return Wanted(regex=entries["regex"].regex(replaced=True))
         if set(entries) == {"length"}:
             return Wanted(size=entries["length"].size())
     return Wanted(payload=spec.text() if spec.kind in ("number", "boolean") else spec.payload())

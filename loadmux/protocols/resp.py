@@ -374,6 +374,13 @@ class Expected:
     regex: Regex | None = None
     items: tuple[Expected, ...] = ()
 
+    @property
+    def texts(self) -> tuple[Text, ...]:
+        """The parts of it alone."""
+        if self.regex is not None:
+            return self.regex.texts
+        return () if self.text is None else (self.text,)
+
     def leaves(self) -> Iterator[Expected]:
         """Itself and all within, in the order in which their texts become parts."""
         yield self
@@ -388,7 +395,7 @@ class RespReply(Incoming):
     expected: Expected
 
     def payloads(self) -> tuple[Payload, ...]:
-        return tuple(leaf.text for leaf in self.expected.leaves() if leaf.text is not None)
+        return tuple(text for leaf in self.expected.leaves() for text in leaf.texts)
 
     def captures(self) -> tuple[str, ...]:
         regexes = [leaf.regex for leaf in self.expected.leaves() if leaf.regex is not None]
@@ -462,11 +469,11 @@ class Comparison:
 
     def _regex(self, expected: Expected, value: Value) -> tuple[bool, str]:
         assert expected.regex is not None
-        pattern = expected.regex.pattern
-        text = f"a string that matches the regex {pattern!r}"
+        source = expected.regex.source([next(self._parts) for _ in expected.regex.texts])
+        text = f"a string that matches the regex {source.decode(errors='replace')!r}"
         if value.kind != "string":
             return False, text
-        compiled = re.compile(pattern.encode())
+        compiled = re.compile(source)
         match = compiled.fullmatch(value.data)
         if match is None:
             return False, text + told(reach(compiled, value.data), len(value.data))
@@ -561,7 +568,7 @@ def read_form(spec: Spec) -> Expected:
     if form == "error":
         return Expected("error", text=inner.text())
     if form == "regex":
-        return Expected("regex", regex=inner.regex())
+        return Expected("regex", regex=inner.regex(replaced=True))
     if form == "integer":
         return Expected("integer", text=inner.text())
     if form == "any":

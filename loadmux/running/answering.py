@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadmux.driver.connection import Awaited, Connection
-from loadmux.language.expected import AnyOrder, Listed
+from loadmux.language.expected import Answer, AnyOrder, Listed, Reply, every
 from loadmux.language.scenario import (
     ByRule,
     Closed,
@@ -117,7 +117,8 @@ class _Walk:
         assert step.expect is not None
         reply, sockets = step.expect.reply, step.sockets
         if step.send is None:
-            answers = any(self._open[one] for one in sockets) and not isinstance(reply, Silence)
+            asked = any(self._open[one] for one in sockets) or _answers(reply)
+            answers = asked and not isinstance(reply, Silence)
             self.kinds.setdefault(step.name, EXCHANGE if answers else RECEIVE)
         ends = isinstance(reply, Listed) and isinstance(reply.replies[-1], Closed)
         if ends or isinstance(reply, ByRule | Closed | WasReset):
@@ -133,6 +134,11 @@ class _Walk:
     def _forget(self, sockets: Sequence[int]) -> None:
         for one in sockets:
             del self._open[one]
+
+
+def _answers(reply: Reply) -> bool:
+    """Whether it answers a request, in whatever bytes that was sent."""
+    return any(isinstance(one, Answer) and one.form.answers for one in every(reply))
 
 
 def _waits(step: Step) -> bool:

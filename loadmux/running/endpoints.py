@@ -78,7 +78,15 @@ def _endpoint(
         *_conversation(framing, authority(url)),
         may_end=one.idle_close == "allowed",
         pace=None if one.read is None or datagrams else Pace(one.read.size, one.read.gap),
+        requests=_requests(framing),
     )
+
+
+def _requests(framing: Framing | None) -> Callable[[bytes], tuple[list[bytes], bytes]] | None:
+    """What tells requests apart, where a protocol's framing does."""
+    if framing is None or type(framing).requests is Framing.requests:
+        return None
+    return framing.requests
 
 
 class Contexts:

@@ -63,7 +63,7 @@ from loadmux.language.expected import (
 )
 from loadmux.plugins.payloads import Payload, Regex, Sized
 from loadmux.running import steps
-from loadmux.running.frame_steps import body_of, compiled
+from loadmux.running.frame_steps import body_of, remembered
 from loadmux.running.headed_steps import prefixed
 
 T = TypeVar("T")
@@ -124,8 +124,9 @@ class Expecting:
                 return self._of_bytes(payload, bodies.Contains)
             case Length(size=size):
                 return fixed(HasLength(size))
-            case Regex(pattern=pattern):
-                return fixed(Matches(compiled(pattern)))
+            case Regex():
+                texts = [self._bytes(text) for text in body.texts]
+                return of_all(texts, lambda found: Matches(remembered(body.source(found))))
             case Anything():
                 return fixed(bodies.anything)
             case AnyNumber(bytes=size):
@@ -269,9 +270,11 @@ class Expecting:
         return self._simple(reply)
 
     def _in_turn(self, replies: Sequence[Reply]) -> steps.Reply:
-        return InTurnReply(
-            [self._item(one) for one in replies], bool(groups_of(Listed((*replies,))))
-        )
+        items = [self._item(one) for one in replies]
+        forms = [one.reply if isinstance(one, Saved) else one for one in replies]
+        asked = [one.framing for one in forms if isinstance(one, Answer) and one.form.answers]
+        requests = asked[0].requests if asked and len(asked) == len(forms) else None
+        return InTurnReply(items, bool(groups_of(Listed((*replies,)))), requests)
 
     def _item(self, reply: Reply) -> Choice:
         if isinstance(reply, Saved):
@@ -408,28 +411,47 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class InTurnReply(steps.Reply):
-    """One after the other; what one `captures` may stand in the next."""
+    """One after the other; what one `captures` may stand in the next.
+
+    `requests`: each answers a request of its own, as this tells them apart.
+    """
 
     items: Sequence[Choice]
     captures: bool
+    requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
 
     def known(self, payload: bytes) -> steps.Judged | None:
-        found = [one.reply.known(payload) for one in self.items]
+        payloads = self._payloads(payload)
+        found = [one.reply.known(p) for one, p in zip(self.items, payloads, strict=True)]
         judged = [one for one in found if one is not None]
         if self.captures or len(judged) < len(found):
             return None
         return self._judged(judged)
 
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+        both = list(zip(self.items, self._payloads(payload), strict=True))
         if not self.captures:
-            return self._judged([one.reply.judged(user, socket, payload) for one in self.items])
-        items = [one.item(user, socket, payload) for one in self.items]
-        return None, lambda: InTurn(items, partial(_name, user))
+            return self._judged([one.reply.judged(user, socket, p) for one, p in both])
+        items = [one.item(user, socket, p) for one, p in both]
+        return None, lambda: InTurn(items, partial(_name, user), self._answers)
 
     def _judged(self, judged: Sequence[steps.Judged]) -> steps.Judged:
         wholes = [one[0] or b"" for one in judged]
         items = [Item(make) for _, make in judged]
-        return b"".join(wholes) if all(wholes) else None, lambda: InTurn(items)
+        likely = b"".join(wholes) if all(wholes) and self.requests is None else None
+        return likely, lambda: InTurn(items, None, self._answers)
+
+    @property
+    def _answers(self) -> int:
+        return 1 if self.requests is None else len(self.items)
+
+    def _payloads(self, payload: bytes) -> list[bytes]:
+        """What each reply answers."""
+        count = len(self.items)
+        if self.requests is None:
+            return [payload] * count
+        whole, rest = self.requests(payload)
+        return (whole + [rest] * count)[:count]
 
 
 def _name(user: VirtualUser, captured: Mapping[str, bytes]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 from loadmux.checking.checked import Checked, unchecked
 from loadmux.checking.framed import (
@@ -208,3 +208,9 @@ def verifiers(framing: Framing, judge: Judge) -> Callable[[], FrameVerifier]:
 def compiled(pattern: str) -> re.Pattern[bytes]:
     """A regex of a scenario: of bytes, those of its UTF-8 text. Raises re.error and ValueError."""
     return re.compile(pattern.encode())
+
+
+@lru_cache(maxsize=1024)
+def remembered(source: bytes) -> re.Pattern[bytes]:
+    """The same of a pattern that a user's values stand in; they often come again."""
+    return re.compile(source)

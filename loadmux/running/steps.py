@@ -194,7 +194,7 @@ async def owe(user: VirtualUser, connection: Connection, message: Message, paylo
         for data in message.told(payload, user, connection):
             verifier.sent(data, alone)
     if connection.name in message.read:
-        connection.asks(message.delay)
+        connection.asks(message.delay, payload)
 
 
 async def deliver(
@@ -271,7 +271,7 @@ async def _send_beside(
         for data in message.told(payload, user, connection):
             duplex.tell_rule(connection, rule, data, alone)
     if connection.name in message.read:
-        connection.asks(message.delay)
+        connection.asks(message.delay, payload)
     return await deliver(user, connection, message, payload, timeout, None, speaker)
 
 
@@ -518,9 +518,18 @@ class Exchange:
         if isinstance(verifier, RuleVerifier):
             verifier.restart()
         else:
+            payload = _answered(connection, payload)
             verifier = self.reply.judged(user, connection.name, payload)[1]()
         verifier.context = self.context
         return verifier
+
+
+def _answered(connection: Connection, payload: bytes) -> bytes:
+    """What a reply answers: the requests that are open, in the order in which they were sent."""
+    if connection.endpoint.requests is None or not connection.unanswered:
+        return payload
+    asked = connection.unanswered
+    return payload if payload.startswith(asked[0].data) else b"".join(one.data for one in asked)
 
 
 @dataclass(slots=True)

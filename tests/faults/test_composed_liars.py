@@ -247,3 +247,24 @@ def test_datagrams(reply: str, sent: list[bytes], kind: str) -> None:
     with UdpServer(lambda datagram, number: sent) as server:
         driven = drive(UDP.format(reply), server.url)
     assert set(driven.kinds) == ({kind} if kind else set())
+
+
+@pytest.mark.parametrize(
+    ("reply", "kinds"), [(b"id a.b is a.ba.b\n", set()), (b"id a.b is a.bacb\n", {"mismatch"})]
+)
+def test_a_name_in_a_regex_stands_for_its_bytes(reply: bytes, kinds: set[str]) -> None:
+    text = (
+        "variables: {dot: a.b}\n"
+        "steps: [{send: a, expect: {regex: '(?P<w>id) ${dot} [i-${dot}]s (${dot})+'}}]\n"
+    )
+    text = text.replace("[i-${dot}]s", "[${dot}i]s")
+    assert set(talk(saying(reply), text).kinds) == kinds
+
+
+def test_what_was_captured_stands_in_the_next_regex_of_a_list() -> None:
+    text = (
+        "steps: [{send: a, expect: [{regex: 'id (?P<id>.*)'}, {not: {regex: '${id}'}},"
+        " {regex: '${id}!'}]}]\n"
+    )
+    assert talk(saying(b"id (x\n", b"y\n", b"(x!\n"), text).kinds == {}
+    assert fault(talk(saying(b"id (x\n", b"(x\n", b"(x!\n"), text)) == "mismatch"

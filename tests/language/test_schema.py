@@ -98,7 +98,7 @@ BEYOND = {
     ),
     "payloads that come to nothing": (r"there is nothing to send",),
     "the values of plugins": (
-        r"is answered in the step that sends it|this answers what the same step sends",
+        r"is answered in the step that sends it",
         r"is sent by itself, and answered before the next one",
         r"is spoken on a socket with 'framing: websocket'",
         r"a status is 200 to 599|'status' must be",
