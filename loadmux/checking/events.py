@@ -38,6 +38,8 @@ _SIZE_BEGUN = re.compile(rb"[0-9A-Fa-f]{1,8}(?:[ \t]*;[^\r\n]*)?\r?")
 _EMPTY = re.compile(rb"(?:\r?\n)+")
 _BLOCK_END = re.compile(rb"\r?\n\r?\n")
 _LINE = re.compile(rb"\r?\n")
+_LAST = re.compile(rb"(?:\r\n)?0+\r\n(?:[^\r\n]+\r\n)*\r\n")
+_BEGUN = re.compile(rb"(?:\r|(?:\r\n)?[0-9A-Fa-f]{0,8}(?:\r|\r\n(?::[^\n]*\n?|\r)?)?|:[^\n]*\n?)")
 _EVENT = re.compile(rb"^(?:data|event)(?::|\r?$)", re.MULTILINE)
 
 
@@ -80,12 +82,12 @@ class Events(Talkative):
         except FrameError:
             return Unasked(b"", data)
         rest = data if found is not None else decoder.left
-        if found is None and (not rest or rest.startswith(b":")):
+        if found is None and (rest.startswith(b":") or _LAST.fullmatch(rest)):
             rest = b""
         return Unasked(b"", rest, "", 0 if found is not None else decoder.aside)
 
     def begun(self, rest: bytes) -> bool:
-        return rest[:1] == b":"
+        return _BEGUN.fullmatch(rest) is not None
 
 
 class EventDecoder(Decoder):

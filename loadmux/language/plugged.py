@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from random import Random
 from typing import Any, NoReturn, TypeVar
 
+from loadmux.checking.events import Events
 from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes
@@ -171,7 +172,8 @@ def framing(r: Reading, name: str, node: Node, options: Node | None, most: int) 
 def spoken(r: Reading, form: Entry) -> Spoken | None:
     """The payload form `{NAME: ...}`."""
     framer = _framer(r, form, form.key)
-    if framer is None or _framing_for(r, framer, form) is None:
+    streamed = isinstance(r.wire.framing, Events)  # a request over HTTP, answered by a stream
+    if framer is None or (not streamed and _framing_for(r, framer, form) is None):
         return None
     spec = NodeSpec(r, form.value, f"'{form.key}'")
     read = _read(r, "framers", form.key, form.value, Outgoing, lambda: framer.read_payload(spec))

@@ -86,6 +86,8 @@ def test_data_is_as_good_as_the_event() -> None:
         (b":\n\n", b""),
         (b"\r\n", b""),
         (b":keep", b""),
+        (b"0\r\n\r\n", b""),
+        (b"\r\n0\r\nA: b\r\n\r\n", b""),
         (b"\r\n5\r\n:hi\n\n\r\n", b""),
         (b"data: a\n\n", b"data: a\n\n"),
         (b":\n\ndata: a", b"data: a"),
@@ -94,6 +96,12 @@ def test_data_is_as_good_as_the_event() -> None:
 def test_what_may_come_unasked(data: bytes, rest: bytes) -> None:
     if data:
         assert Events().unasked(data).rest == rest
+
+
+@pytest.mark.parametrize("rest", [b"\r", b"\r\n5", b"5\r\n:h", b"0\r\n", b":hi", b"0\r\n\r"])
+def test_what_may_begin_unasked(rest: bytes) -> None:
+    assert Events().begun(rest)
+    assert not Events().begun(b"data: a\n" + rest)
 
 
 LINES = st.lists(st.sampled_from([b"event: b", b"id: 5", b"data: xyz"]), max_size=3)

@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from commands import Done, run
+from commands import Done, loadmux, run
 from driving import Server, answering
 from real_servers import memcached, redis
 
@@ -116,3 +116,18 @@ steps: [{name: talk, send: {frame: "${text}"}, expect: {frame: x}}]
     assert "cannot be framed: the delimiter b'\\n' would end its frame early" in " ".join(
         done.out.split()
     )
+
+
+@pytest.mark.parametrize("written", ["as it stands", "as it is printed"])
+@pytest.mark.parametrize("more", [(), ("--workers", "2")], ids=["alone", "with workers"])
+def test_every_framing_with_what_goes_beside_it(
+    written: str, more: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = Path(__file__).with_name("framings.yaml")
+    if written == "as it is printed":
+        printed = loadmux("check", "--print", path)
+        path = tmp_path / "printed.yaml"
+        path.write_text(printed.out)
+    done = run(path, *more, folder=tmp_path)
+    assert done.code == 0, done.out + done.err
+    assert done.told["exchanges"]["count"] == 3 * 5 * 16
