@@ -166,6 +166,17 @@ def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_a_plain_scenario_is_checked_without_tls_statistics_and_plugins() -> None:
+    code = (
+        "import sys, loadmux.cli.reading as reading\n"
+        "from loadmux.language.scenario import Overrides\n"
+        "assert reading.check_files(['parts'], Overrides(), False)\n"
+        "unneeded = {'ssl', 'importlib.metadata', 'loadmux.measuring.stats'}\n"
+        "assert not unneeded & set(sys.modules), unneeded & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_the_command_line_names_the_pollers() -> None:
     said = (ROOT / "loadmux/cli/app.py").read_text()
     assert f'metavar="{"|".join(POLLERS)}"' in said

@@ -40,12 +40,14 @@ whole frame in bytes, delimiter included, both ways.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from random import Random
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
 from loadmux.units import size_text
+
+if TYPE_CHECKING:
+    from random import Random
 
 MEBI = 2**20
 LARGEST_FRAME = 2**30

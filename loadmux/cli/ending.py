@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from loadmux.cli.printing import BUG, complain
 from loadmux.errors import Broken, DriverFault, LoadmuxError, TargetFailed, UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running import breakdown
 
 CODES: tuple[tuple[type[LoadmuxError], ExitCode], ...] = (

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from loadmux.errors import UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import streams
 from loadmux.running import breakdown
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from loadmux.driver.tls import BadFile, check_server_name, client_context
 from loadmux.errors import Position
 from loadmux.language import connecting, nodes
 from loadmux.language.framings import FRAMING, plugin_of
@@ -66,6 +65,8 @@ class File(Label):
 
 def server_name(text: str) -> str:
     """A name as it can stand in a certificate and in SNI (RFC 6066, 3)."""
+    from loadmux.driver.tls import check_server_name  # OpenSSL, for those who name it
+
     try:
         check_server_name(text)
     except ValueError:
@@ -125,6 +126,8 @@ class TlsOptions(Keys):
         found: Tls | None = super().build(r, fields, node)
         if found is None:
             return None
+        from loadmux.driver.tls import BadFile, client_context
+
         try:
             files = found.ca, found.cert, found.key
             client_context(*files, found.verify, found.versions, found.alpn)

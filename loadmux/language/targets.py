@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_args
 
+from loadmux.checking.rules import RULES
 from loadmux.language import launching, nodes, patterns
 from loadmux.language.hints import meant, nearest
 from loadmux.language.nodes import escaped, kind_of, suggestion
@@ -141,7 +142,7 @@ class OneTarget(Type):
             REPLY.type.read(r, values["reply"], "'reply'") if "reply" in values else REPLY.default
         )
         rule, read_size = reply
-        if rule is not None and rule in r.registry.names("rules"):
+        if rule is not None and rule not in RULES and rule in r.registry.names("rules"):
             r.add(values["reply"].where, UNBUNDLED.format(quoted(rule)))
         watch = WATCH.type.read(r, values["watch"], "'watch'") if "watch" in values else None
         model = _model(r, values["bundled"])

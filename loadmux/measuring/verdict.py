@@ -40,8 +40,8 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
+from loadmux.measuring.exitcodes import ExitCode as ExitCode
 from loadmux.measuring.stats import TOTALS, Histogram, Stats, StepStats
 from loadmux.measuring.thresholds import Threshold
 
@@ -60,17 +60,6 @@ LATE = 0.01
 LATENCIES = frozenset({"p", "min", "mean", "max"})
 AMOUNTS = frozenset({"rate", "iterations"})
 RECOVERY = 0.5
-
-
-class ExitCode(IntEnum):
-    PASS = 0
-    FAIL = 1
-    INVALID = 2
-    INCONCLUSIVE = 3
-    UNREACHABLE = 4
-    BROKEN = 70
-    THRESHOLD = 99
-    INTERRUPTED = 130
 
 
 PRECEDENCE = (

@@ -13,14 +13,16 @@ import inspect
 import pickle
 import re
 from collections.abc import Collection, Iterator
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loadmux.checking.framing import Framing
 from loadmux.checking.rules import RULES, Rule
 from loadmux.checking.verifying import RuleVerifier
 from loadmux.errors import LoadmuxError
 from loadmux.plugins.contracts import GROUPS, Framer, Group, Plugin, Step, told
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 OURS = "loadmux"
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
@@ -67,6 +69,8 @@ class Registry:
     def names(self, group: Group) -> Collection[str]:
         """The names of the plugins of a kind; nothing is imported."""
         if group not in self._found:
+            from importlib import metadata  # 30 ms of CPU, for those who name a plugin
+
             found: dict[str, list[metadata.EntryPoint]] = {}
             for entry in metadata.entry_points(group=f"loadmux.{group}"):
                 found.setdefault(entry.name, []).append(entry)
