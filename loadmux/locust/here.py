@@ -34,6 +34,15 @@ class Here:
     def is_worker(self) -> bool:
         return isinstance(self.runner, WorkerRunner)
 
+    def await_runner(self) -> None:
+        """Wait until it is known which role this is.
+
+        A worker that joins a running test is told to start before its runner has been made: who
+        looks then would take it for a process that is alone, and for the judge of the test.
+        """
+        while self.runner is None:  # nobody tells when Locust's constructor has returned
+            gevent.sleep(0.01)
+
     @property
     def is_master(self) -> bool:
         return isinstance(self.runner, MasterRunner)

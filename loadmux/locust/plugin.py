@@ -70,11 +70,15 @@ class Plugin:
         self.failures = Failures(self.here, self.figures)
         self.failure: LoadmuxError | None = None
         self.interrupted = False
+        self._begun = False
         self._interrupted_before = False
         self._explained = False
 
     def begin(self) -> None:
         """Once, when the runner is there: what can be known to be wrong ends the program now."""
+        if self._begun:
+            return
+        self._begun = True
         if self.here.is_worker:
             self.here.runner.register_message(
                 "loadmux_stop", self.settling.told_to_settle, concurrent=True
@@ -112,6 +116,8 @@ class Plugin:
         return ExitCode.UNREACHABLE if isinstance(error, TargetFailed) else ExitCode.INVALID
 
     def test_start(self) -> None:
+        self.here.await_runner()
+        self.begin()  # before the next message: one may be for us
         if not self.here.is_worker:
             self._start_test()
         message = self.here.options.get(JOB)
@@ -157,7 +163,7 @@ class Plugin:
             self.here.tally.poller = self.here.engine.loop.poller.name
 
     def park(self, owner: Described) -> ParkedUser | None:
-        """A driver's user for Locust's; None where the test could not be started."""
+        """A driver's user for Locust's; None where the test was not started, as was told."""
         if self.here.engine is None:
             return None
         return self.here.engine.start(type(owner).__name__, owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
@@ -11,9 +12,17 @@ from pathlib import Path
 import pytest
 from driving import Server, answering
 from locusting import (
+    LOCUST,
+    Page,
     alone,
+    bound,
     eventually,
     failures,
+    free_port,
+    joining,
+    locustfile,
+    on,
+    process,
     rows,
     settled,
     with_forks,
@@ -101,6 +110,51 @@ def test_the_master_is_killed(folder: Path) -> None:
             lambda: {state_of(pid) for pid in swarm.drivers} == {"Z"},
             "a worker goes on without a master",
         )
+
+
+SLOW_TO_BEGIN = """
+from threading import Event
+from locust.runners import WorkerRunner
+
+connect, handle, told = WorkerRunner.connect_to_master, WorkerRunner.handle_message, Event()
+def connect_and_linger(self):
+    connect(self)
+    told.wait()
+    Event().wait(0.5)
+def handle_message(self, msg):
+    if msg.type == "spawn":
+        told.set()
+    handle(self, msg)
+WorkerRunner.handle_message = handle_message
+WorkerRunner.connect_to_master = connect_and_linger
+"""
+
+
+def test_a_worker_that_is_told_to_start_before_its_runner_is_there(folder: Path) -> None:
+    """It joins a running test: it is no master, its users work, and all that they do is counted."""
+    port, rpc, served = free_port(), str(free_port()), Count()
+    slow = folder.parent / "slow"
+    slow.mkdir()
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(Server(answering(served)))
+        words = [*LOCUST, "-f", locustfile(folder, "talk.yaml"), "--master", *on(port)]
+        main = stack.enter_context(process([*words, *bound(rpc), "--host", server.url], folder))
+        words = [*LOCUST, "-f", locustfile(folder, "talk.yaml"), "--worker", *joining(rpc)]
+        stack.enter_context(process(words, folder, "first"))
+        page = Page(port).up(workers=1)
+        assert page.swarm(8, host=server.url)["success"]
+        page.until(lambda now: now["user_count"] == 8 and rows(now).get("ask"), "eight users")
+        words = [*LOCUST, "-f", locustfile(slow, "talk.yaml", SLOW_TO_BEGIN), "--worker"]
+        late = stack.enter_context(process([*words, *joining(rpc)], slow, "late"))
+        page.until(
+            lambda now: [one["user_count"] for one in now["workers"]] == [4, 4], "four on each"
+        )
+        page.stop()
+        counted = rows(page.stats())["ask"]
+        assert 0 <= served.count - counted <= 8
+        main.says("PASS")
+        assert "Traceback" not in late.text + main.text, late.text + main.text
+        assert "PASS" not in late.text
 
 
 def state_of(pid: int) -> str:
