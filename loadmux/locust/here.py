@@ -5,6 +5,7 @@ All parts of the plugin are given the same `Here`; what one keeps for itself is 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
@@ -58,6 +59,12 @@ class Here:
     def classes(self) -> list[type[Described]]:
         """The classes of this test that carry out scenarios."""
         return [one for one in self.environment.user_classes if issubclass(one, Described)]
+
+    def every(self) -> list[type[Described]]:
+        """The classes that any test can have."""
+        available: Mapping[str, Any] = self.environment.available_user_classes or {}
+        every = dict.fromkeys([*self.environment.user_classes, *available.values()])
+        return [one for one in every if issubclass(one, Described)]
 
     @property
     def prefixed(self) -> bool:

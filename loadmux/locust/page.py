@@ -9,23 +9,28 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Response, jsonify, make_response, request
-from locust.argument_parser import LocustArgumentParser
+from locust.argument_parser import LocustArgumentParser, ui_extra_args_dict
 from locust.web import WebUI
 
 from loadmux.checking.rules import RULES
 from loadmux.driver.poller import available
-from loadmux.errors import Evidence, LoadmuxError, Moment
+from loadmux.errors import Evidence, LoadmuxError, Moment, UsageError
 from loadmux.locust.described import Described, concrete
+from loadmux.locust.guarding import Refused, check_fields, check_sender, check_settings
 from loadmux.locust.plugin import Plugin
 from loadmux.locust.preparation import BEST, OWN
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup
 from loadmux.report import figures
 from loadmux.running.catalog import models
+
+logger = logging.getLogger("loadmux")
 
 TAB = "evidence"
 SHOWN_BEFORE = 12
@@ -98,6 +103,14 @@ def add_options(parser: LocustArgumentParser) -> None:
         help="Sets one of the scenario's variables; repeatable",
     )
 
+    parser.add_argument(
+        "--web-name",
+        action="append",
+        metavar="NAME",
+        include_in_web_ui=False,
+        help="Another name by which the page is reached, that of a proxy say; repeatable",
+    )
+
 
 def install(web_ui: WebUI, plugin: Plugin) -> None:
     """Put the tab, its download, and the check before a start into Locust's page."""
@@ -111,9 +124,33 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
         _ask_for_no_host(web_ui)
     app = web_ui.app
     assert app is not None
+    ours = [one.__name__ for one in concrete(Described)]
 
     def starts() -> bool:
         return request.method == "POST" and request.path.endswith("/swarm")
+
+    fields = set(ui_extra_args_dict())
+    options = plugin.here.options
+    names = [options.get("web_host_display_name"), *(options.get("web_name") or ())]
+    names = [urlsplit(one).hostname or one for one in names if one]
+    bound = options.get("web_host") or ""
+
+    @app.before_request
+    def refuse_strangers() -> Response | tuple[Response, int] | None:
+        try:
+            told = request.headers
+            origin, site = told.get("Origin"), told.get("Sec-Fetch-Site")
+            check_sender(request.method, told.get("Host", ""), origin, site, names, bound)
+            if starts():
+                check_fields(request.form, fields)
+                if "scenario" in request.form:
+                    plugin.ready.choices.check(request.form["scenario"])
+            elif request.method == "POST" and request.path.endswith("/user"):
+                check_settings(request.get_json(force=True, silent=True), ours)
+        except (Refused, UsageError) as error:
+            logger.warning("refused: %s", error)
+            return jsonify({"success": False, "message": str(error)}), 403
+        return None
 
     @app.before_request
     def refuse_bad_start() -> Response | None:

@@ -5,7 +5,7 @@ What cannot work is refused here, with a reason: once a test has started, Locust
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gevent
@@ -14,6 +14,7 @@ from locust.runners import STATE_CLEANUP, STATE_STOPPING
 
 from loadmux.errors import UsageError
 from loadmux.locust.described import Described
+from loadmux.locust.guarding import Choices
 from loadmux.locust.here import Here
 from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
 
@@ -24,6 +25,7 @@ class Readying:
     def __init__(self, here: Here) -> None:
         self.here = here
         self.pending: Preparation | None = None
+        self.choices = Choices(())
         self._preparing = BoundedSemaphore()
 
     def look_ahead(self) -> None:
@@ -32,6 +34,7 @@ class Readying:
         Locust counts the run time from here on, and by a clock that stands still while nothing
         gives way: what getting ready took would be missing from the test.
         """
+        self.choices = Choices(self._named())
         if self.here.options.get("run_time") == 0:
             raise UsageError("--run-time: it must be more than zero")
         if self.here.options.get("headless") or self.here.options.get("autostart"):
@@ -39,6 +42,16 @@ class Readying:
         else:
             load_all(self.here.classes(), self.choice())
         gevent.get_hub().loop.update_now()
+
+    def _named(self) -> Iterator[str]:
+        """The scenarios that the command line and the locustfile name."""
+        yield from self.here.options.get("scenarios") or ()
+        if (chosen := self.here.options.get("scenario")) is not None:
+            yield chosen
+        for one in self.here.every():
+            if one.scenario is not None:
+                yield one.scenario
+            yield from one.offered()
 
     def choice(self, form: Mapping[str, Any] | None = None) -> Choice:
         """What is chosen now: the options, and what a start form says instead."""

@@ -137,14 +137,14 @@ def test_a_worker_that_is_told_to_start_before_its_runner_is_there(folder: Path)
     slow.mkdir()
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(Server(answering(served)))
-        words = [*LOCUST, "-f", locustfile(folder, "talk.yaml"), "--master", *on(port)]
+        words = [*LOCUST, "-f", str(locustfile(folder, "talk.yaml")), "--master", *on(port)]
         main = stack.enter_context(process([*words, *bound(rpc), "--host", server.url], folder))
-        words = [*LOCUST, "-f", locustfile(folder, "talk.yaml"), "--worker", *joining(rpc)]
+        words = [*LOCUST, "-f", str(locustfile(folder, "talk.yaml")), "--worker", *joining(rpc)]
         stack.enter_context(process(words, folder, "first"))
         page = Page(port).up(workers=1)
         assert page.swarm(8, host=server.url)["success"]
         page.until(lambda now: now["user_count"] == 8 and rows(now).get("ask"), "eight users")
-        words = [*LOCUST, "-f", locustfile(slow, "talk.yaml", SLOW_TO_BEGIN), "--worker"]
+        words = [*LOCUST, "-f", str(locustfile(slow, "talk.yaml", SLOW_TO_BEGIN)), "--worker"]
         late = stack.enter_context(process([*words, *joining(rpc)], slow, "late"))
         page.until(
             lambda now: [one["user_count"] for one in now["workers"]] == [4, 4], "four on each"

@@ -158,7 +158,7 @@ def test_a_shape_steps_down_while_the_server_answers_wrongly(tmp_path: Path) -> 
 
 
 REFUSED = {
-    "unknown scenario": ({"scenario": "no_such"}, "no_such: no such file"),
+    "unknown scenario": ({"scenario": "no_such"}, "was not given at the start"),
     "no file": ({"scenario": "no/such.yaml"}, "no/such.yaml"),
     "bad host": ({"host": "http://127.0.0.1:80"}, "is no URL of a socket server"),
     "no name": ({"host": "tcp://no-such-host.invalid:80", "target": ""}, "no-such-host.invalid"),

@@ -32,6 +32,13 @@ LOOK_EVERY = 0.05
 LOCUST = [sys.executable, "-m", "locust"]
 WEB = [sys.executable, "-m", "loadmux", "web"]
 
+OFFERS = """
+    @classmethod
+    def offered(cls):
+        return ["parts", "echo", "talk.yaml", "redis.yaml"]
+"""
+"""The scenarios that a test chooses on the page: none is opened that was not named at the start."""
+
 THREE_LINES = """\
 from loadmux.locust import ScenarioUser
 class Parts(ScenarioUser):
@@ -236,11 +243,21 @@ class Page:
             text: bytes = answer.read()
             return text.decode()
 
-    def post(self, path: str, form: Mapping[str, object]) -> dict[str, Any]:
+    def post(self, path: str, form: Mapping[str, object], **headers: str) -> dict[str, Any]:
         data = urllib.parse.urlencode(form).encode()
-        with urllib.request.urlopen(self.url + path, data, PATIENCE) as answer:
-            found: dict[str, Any] = json.load(answer)
-            return found
+        return self.send(path, data, headers)
+
+    def send(self, path: str, data: bytes, headers: Mapping[str, str]) -> dict[str, Any]:
+        """What is answered, a refusal too."""
+        request = urllib.request.Request(self.url + path, data, dict(headers))
+        try:
+            answer = urllib.request.urlopen(request, timeout=PATIENCE)
+        except urllib.error.HTTPError as refusal:
+            answer = refusal
+        with answer:
+            text = answer.read().decode()
+        found: dict[str, Any] = json.loads(text) if text[:1] == "{" else {"text": text}
+        return found
 
     def swarm(self, users: int, **form: object) -> dict[str, Any]:
         """Start a test, or edit the one that runs."""
@@ -309,7 +326,7 @@ class Swarm:
 @contextlib.contextmanager
 def alone(folder: Path, **options: Any) -> Iterator[Swarm]:
     port = free_port()
-    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port)]
+    words = [*LOCUST, "-f", str(locustfile(folder, more=OFFERS)), *on(port)]
     with process(words, folder, **options) as main:
         yield Swarm(Page(port).up(), main, (main.pid,), folder)
 
@@ -317,7 +334,7 @@ def alone(folder: Path, **options: Any) -> Iterator[Swarm]:
 @contextlib.contextmanager
 def with_forks(folder: Path, *more: str) -> Iterator[Swarm]:
     port = free_port()
-    words = [*LOCUST, "-f", str(locustfile(folder)), *on(port), *forked(), *more]
+    words = [*LOCUST, "-f", str(locustfile(folder, more=OFFERS)), *on(port), *forked(), *more]
     with process(words, folder) as main:
         yield Swarm(Page(port).up(workers=2), main, tuple(main.workers), folder)
 
@@ -329,7 +346,8 @@ def with_others(folder: Path) -> Iterator[Swarm]:
     empty = folder.parent / "empty"
     empty.mkdir()
     with contextlib.ExitStack() as stack:
-        main = stack.enter_context(process([*WEB, "--master", *on(port), *bound(rpc)], folder))
+        words = [*WEB, "parts", "talk.yaml", "--master", *on(port), *bound(rpc)]
+        main = stack.enter_context(process(words, folder))
         first = process([*LOCUST, "-f", "-", "--worker", *joining(rpc)], empty, "first")
         second = process([*WEB, "--worker", *joining(rpc)], empty, "second")
         drivers = [stack.enter_context(one).pid for one in (first, second)]

@@ -1,0 +1,132 @@
+"""Locust's page among strangers: who may change anything, and what may be chosen at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from locusting import LOCUST, OFFERS, Page, Swarm, alone, free_port, locustfile, on, process, rows
+
+SPY = "open({trace!r}, 'w').close()\n"
+START = {"user_count": 1, "spawn_rate": 1}
+CHANGES = {"/swarm": START, "/stop": {}, "/stats/reset": {}}
+
+
+@pytest.fixture(scope="module")
+def swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
+    folder = tmp_path_factory.mktemp("guarded") / "here"
+    folder.mkdir()
+    with alone(folder) as made:
+        yield made
+
+
+def strangers(port: str) -> dict[str, dict[str, str]]:
+    return {
+        "a page": {"Origin": "http://evil.example"},
+        "a page on another port": {"Origin": "http://127.0.0.1:1"},
+        "a page without a name": {"Origin": "null"},
+        "a name of theirs": {"Host": "evil.example"},
+        "a name of theirs, and its page": {
+            "Host": f"evil.example:{port}",
+            "Origin": f"http://evil.example:{port}",
+        },
+        "a browser that names no origin": {"Sec-Fetch-Site": "cross-site"},
+        "no host": {"Host": ""},
+    }
+
+
+@pytest.mark.parametrize("path", CHANGES)
+@pytest.mark.parametrize("who", strangers(""))
+def test_a_stranger_changes_nothing(who: str, path: str, swarm: Swarm) -> None:
+    headers = strangers(swarm.page.url.rpartition(":")[2])[who]
+    answer = swarm.page.post(path, CHANGES[path], **headers)
+    assert answer["success"] is False, answer
+    assert swarm.page.stats()["state"] == "ready"
+    assert swarm.main.targets == []
+
+
+FRIENDS = {
+    "its address": {"Origin": "http://127.0.0.1:PORT"},
+    "its name": {"Host": "localhost:PORT", "Origin": "http://localhost:PORT"},
+    "a forwarded port": {"Host": "localhost:1", "Origin": "http://localhost:1"},
+    "a container": {"Host": "master:8089", "Origin": "http://master:8089"},
+    "a name that was given": {"Host": "load.example.com", "Origin": "https://load.example.com"},
+    "a proxy": {"Origin": "https://load.example.com"},
+    "no browser": {},
+}
+
+
+def test_the_page_itself_may(tmp_path: Path) -> None:
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(tmp_path)), *on(port), "--web-name", "load.example.com"]
+    with process(words, tmp_path) as main:
+        page = Page(port).up()
+        for who, headers in FRIENDS.items():
+            given = {name: value.replace("PORT", str(port)) for name, value in headers.items()}
+            assert page.post("/swarm", START, **given)["success"], who
+        page.stop()
+        assert "Traceback" not in main.text, main.text
+
+
+def test_only_what_was_named_at_the_start_is_opened(tmp_path: Path) -> None:
+    """Neither imported nor quoted nor started, also while a test runs, and not by the next one."""
+    trace = tmp_path / "trace"
+    folder = tmp_path / "here"
+    folder.mkdir()
+    (folder / "spy.py").write_text(SPY.format(trace=str(trace)))
+    secret = folder / "secret.txt"
+    secret.write_text("password: hunter2\n")
+    hostile = [
+        {"scenario": str(folder / "spy.py")},
+        {"scenario": "spy.py"},
+        {"scenario": "./spy.py"},
+        {"scenario": f"file://{folder}/spy.py"},
+        {"scenario": str(secret)},
+        {"scenario": "/etc/passwd"},
+        {"scenario": "/no/such/file"},
+        {"command": f"touch {trace}"},
+        {"var": "a=b"},
+        {"loadmux_job": "x"},
+        {"html_file": str(trace)},
+    ]
+    with alone(folder) as swarm:
+        for running in (False, True):
+            for form in hostile:
+                answer = swarm.page.swarm(2, **form)
+                assert answer["success"] is False, form
+                assert "hunter2" not in str(answer)
+                assert "root:" not in str(answer)
+                assert "no such file" not in str(answer)
+            if not running:
+                assert swarm.page.stats()["state"] == "ready"
+                assert swarm.page.swarm(2)["success"]
+                swarm.page.until(lambda now: now["user_count"] == 2 and rows(now), "two users")
+        swarm.page.stop()
+        setting = {"user_class_name": "Parts", "scenario": str(folder / "spy.py")}
+        told = swarm.page.send("/user", json.dumps(setting).encode(), {})
+        assert told["success"] is False
+        assert swarm.page.swarm(2)["success"]
+        swarm.page.until(lambda now: now["user_count"] == 2 and rows(now), "two users")
+        swarm.page.stop()
+        assert not trace.exists()
+        assert "Traceback" not in swarm.main.text, swarm.main.text
+
+
+def test_what_the_locustfile_names_may_be_chosen(tmp_path: Path) -> None:
+    """From another folder, too, and a bundled one always."""
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "talk.yaml").write_text(
+        "target: {bundled: epoll}\nsteps: [{name: talked, send: x, expect: reply}]\n"
+    )
+    port = free_port()
+    words = [*LOCUST, "-f", str(locustfile(beside, more=OFFERS)), *on(port)]
+    with process(words, tmp_path) as main:
+        page = Page(port).up()
+        for scenario, row in (("talk.yaml", "talked"), ("echo", "64 bytes")):
+            assert page.swarm(2, scenario=scenario)["success"]
+            page.until(lambda now, row=row: row in rows(now), row)  # type: ignore[misc]
+            page.stop()
+        assert "Traceback" not in main.text, main.text
