@@ -130,6 +130,17 @@ def run_command(
             metavar="NAME[=FILE]", help="Also as junit, markdown, …: print or write. Repeatable."
         ),
     ] = None,
+    repeat: Annotated[int, typer.Option(min=1, metavar="N", help="So many runs.")] = 1,
+    save_baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save rates and latencies, to compare with.")
+    ] = None,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compare with what was saved.")
+    ] = None,
+    max_regression: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="How much worse is too much: p(99)=20%. Repeatable."),
+    ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
     from loadmux.cli.running import run_files
@@ -150,7 +161,8 @@ def run_command(
     )
     obj: Interrupts = context.obj
     ways = (workers, poller, watch)
-    code = run_files(files, overrides, fault, ways, quiet, json_file, report or (), obj)
+    compared = (repeat, save_baseline, baseline, max_regression or ())
+    code = run_files(files, overrides, fault, ways, quiet, json_file, report or (), compared, obj)
     raise typer.Exit(code)
 
 

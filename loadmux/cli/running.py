@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 
@@ -19,9 +20,13 @@ from loadmux.measuring.verdict import ExitCode
 from loadmux.report import jsonfile
 from loadmux.report.aside import Aside
 from loadmux.report.live import live_view
+from loadmux.report.model import Report
 from loadmux.report.reporters import chosen, listeners
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings, lying, run
+
+if TYPE_CHECKING:
+    from loadmux.cli.comparing import Comparing
 
 
 def repeat_command(seed: int) -> str:
@@ -40,11 +45,13 @@ def run_files(
     quiet: bool,
     json_file: Path | None,
     reports: Sequence[str],
+    compared: tuple[int, Path | None, Path | None, Sequence[str]],
     interrupts: Interrupts,
 ) -> ExitCode:
     """Run what the command line names; the exit code. Raises LoadmuxError before it has begun.
 
     `ways`: how many generator processes, which poller, whether to watch any server.
+    `compared`: how many runs, where to save their baseline, what to compare them with, and limits.
     """
     scenarios = scenarios_of(sources_of(files), overrides)
     if fault is not None:
@@ -58,18 +65,37 @@ def run_files(
         jsonfile.check_writable(json_file)
     workers, poller, watch = ways
     settings = Settings(workers, poller, repeat_command, interrupts, watch, listeners(extra))
-    return perform(scenarios, settings, Wanted(quiet, json_file, extra))
+    wanted = Wanted(quiet, json_file, extra)
+    if not any((compared[0] > 1, *compared[1:])):
+        return perform(scenarios, settings, wanted)
+    from loadmux.cli.comparing import comparing
+
+    if compared[0] > 1 and settings.listeners:
+        raise UsageError("--repeat: csv and ndjson are of one run; write them without it")
+    return perform(scenarios, settings, wanted, comparing(*compared))
 
 
-def perform(scenarios: Sequence[Scenario], settings: Settings, wanted: Wanted) -> ExitCode:
+def perform(
+    scenarios: Sequence[Scenario],
+    settings: Settings,
+    wanted: Wanted,
+    asked: Comparing | None = None,
+) -> ExitCode:
     """Run, show, report; the exit code."""
+    once = partial(run_once, scenarios, settings, wanted.quiet)
+    report = once() if asked is None else asked.run(once, lambda: settings.interrupts.count > 0)
+    settings.interrupts.delivering(report.verdict.code)
+    code = put_out(report, wanted)
+    return code if asked is None else asked.save(report) or code
+
+
+def run_once(scenarios: Sequence[Scenario], settings: Settings, quiet: bool) -> Report:
+    """One run, shown while it goes on."""
     servers = [one for scenario in scenarios for one in scenario.servers.values()]
     targets = ", ".join(dict.fromkeys(one.called for one in servers))
     names = ", ".join(scenario.name for scenario in scenarios)
     with Aside(sys.stderr) as aside:
         console = Console(file=cast(IO[str], aside), highlight=False)
-        view = live_view(console, wanted.quiet, names, targets)
+        view = live_view(console, quiet, names, targets)
         with settings.interrupts.undone_by(lambda: view.__exit__(None, None, None)), view:
-            report = run(scenarios, settings, view.update)
-    settings.interrupts.delivering(report.verdict.code)
-    return put_out(report, wanted)
+            return run(scenarios, settings, view.update)

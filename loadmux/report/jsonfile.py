@@ -166,12 +166,16 @@ def text(report: Report) -> str:
 
 
 def write(report: Report, path: str | Path) -> None:
-    """Write the report to `path`, whole or not at all; UsageError where that cannot be done.
+    """Write the report to `path`, as `write_text` does."""
+    write_text(path, text(report))
+
+
+def write_text(path: str | Path, made: str) -> None:
+    """Write a file, whole or not at all; UsageError where that cannot be done.
 
     A file is written beside it and renamed, so a reader never sees half of one. What is there and
     is no regular file (`/dev/stdout`, a pipe) is written to directly.
     """
-    made = text(report)
     try:
         if special(path):
             Path(path).write_text(made, encoding="utf-8")
