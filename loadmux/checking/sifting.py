@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loadmux.checking.framed import AnyJudge, HasLength, IsExactly, Matches, judged
+from loadmux.checking.framed import HasLength, IsExactly, Matches
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
+from loadmux.checking.headed import AnyJudge, judged
 from loadmux.checking.reach import reach
 
 Taken = Callable[[int, Mapping[str, bytes]], None]

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
-from loadmux.checking.framed import AnyJudge, judged
 from loadmux.checking.framing import Frame, FrameError, Framing
+from loadmux.checking.headed import AnyJudge, judged
 from loadmux.checking.sifting import Sieve
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import KEPT, READS_AT_ONCE, Awaited, Clock, Connection, Plan

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from loadmux.checking.framed import AnyJudge
 from loadmux.checking.framing import Framing
+from loadmux.checking.headed import AnyJudge
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.loop import Task
 from loadmux.driver.sources import Sources

@@ -76,6 +76,14 @@ linger: so_linger
 tls: ssl
 to: target, host, url
 delimiter: terminator, separator, end
+start: begin, prefix, head, stx
+end: terminator, suffix, stop, etx
+lines_until: multiline, lines, until_line
+check: checksum, crc, fcs, lrc
+at: offset, position
+adjust: adjustment, add
+varint: leb128, base128
+digits: decimal, ascii
 length_prefix: length, prefix, header, size
 fixed: size, length
 max: limit, max_size, max_length

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from loadmux.errors import UsageError
-from loadmux.language import actions, framings, payloads, plugged, replies, steps, yamltext
+from loadmux.language import (
+    actions,
+    framings,
+    payloads,
+    plugged,
+    prefixes,
+    replies,
+    steps,
+    yamltext,
+)
 from loadmux.language.file import SCENARIO
 from loadmux.language.launching import COMMAND
 from loadmux.language.load import LOAD, PHASE
@@ -66,7 +75,7 @@ SECTIONS = (
     Section("TLS", "Options of `tls`.", tuple(TLS.keys.values())),
     Section("Framing", "Where a message ends, for `frame` and `regex`: a word, or one of these"
         " forms, and `max` and `check` beside it.", (*framings.FORMS, *framings.BESIDE)),
-    Section("Length prefix", "Keys of `length_prefix`.", tuple(framings.PREFIX.keys.values())),
+    Section("Length prefix", "Keys of `length_prefix`.", tuple(prefixes.PREFIX.keys.values())),
     Section("Steps", "A step has one action, and what belongs to it. `send` and `expect` together"
         " are one *exchange*, timed from just before the send until the last byte of the checked"
         " reply. A whole reply is judged as soon as it is there, also while its message is still"

@@ -24,16 +24,9 @@ from loadmux.checking.composed import (
     Some,
     VarintOf,
 )
-from loadmux.checking.framed import (
-    BothRight,
-    FrameVerifier,
-    HasLength,
-    HeaderIs,
-    IsExactly,
-    Judge,
-    Matches,
-)
+from loadmux.checking.framed import FrameVerifier, HasLength, IsExactly, Judge, Matches
 from loadmux.checking.framing import DelimitedDecoder, Framing
+from loadmux.checking.headed import BothRight, HeaderIs
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.language.expected import (

@@ -14,15 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from loadmux.checking.checked import Checked, unchecked
-from loadmux.checking.framed import (
-    ExactFrame,
-    ExactPrefixed,
-    ExactToEnd,
-    FrameVerifier,
-    IsExactly,
-    Judge,
-)
+from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
 from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.headed import ExactPrefixed
 from loadmux.checking.marked import LinesUntil
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.received import received_reply

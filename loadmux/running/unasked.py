@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from loadmux.checking.framed import AnyJudge
+from loadmux.checking.headed import AnyJudge
 from loadmux.driver.loop import Task
 from loadmux.driver.user import VirtualUser
 from loadmux.running.steps import Render

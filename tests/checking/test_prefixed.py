@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmux.checking.framed import ExactPrefixed
+from loadmux.checking.headed import ExactPrefixed
 from loadmux.checking.prefixed import HeadedFrame, LengthPrefixed
 from loadmux.testing.framers import raised
 

@@ -157,4 +157,5 @@ def test_every_word_that_hints_name_is_one_of_the_language() -> None:
     named = {word for words in hints.MEANT.values() for word in words}
     elsewhere = "url bundled times delimiter length_prefix fixed max bytes order counts_itself csv"
     elsewhere += " ca cert key server_name verify status headers method"
+    elsewhere += " start end lines_until check at adjust digits"
     assert named - known == set(elsewhere.split())

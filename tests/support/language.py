@@ -10,6 +10,7 @@ from loadmux.language import (
     actions,
     framings,
     payloads,
+    prefixes,
     replies,
     sockets,
     steps,
@@ -27,7 +28,7 @@ LANGUAGE = {
     "steps": (*steps.KEYS, *(form.name for form in actions.DRAWN), actions.EACH_BYTE),
     "sockets": (
         *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
-        *(*FRAMINGS, *framings.PREFIX.keys),
+        *(*FRAMINGS, *prefixes.PREFIX.keys),
         *(key.name for form in framings.FORMS for key in form.beside),
         *(key.name for key in framings.BESIDE),
     ),
