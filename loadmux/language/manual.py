@@ -81,6 +81,8 @@ SECTIONS = (
         " reply. A whole reply is judged as soon as it is there, also while its message is still"
         " being sent: if it is right, the rest of the message is given up, and the next message"
         " goes out on a new connection.", tuple(steps.KEYS.values())),
+    Section("Together", "What may stand in place of a branch of `together`.",
+        (steps.IN_BACKGROUND,)),
     Section("Wait", "What is drawn in place of a duration.", actions.DRAWN),
     Section("Payloads", "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written"
         " in double quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and"
@@ -92,7 +94,8 @@ SECTIONS = (
         " `${NAME[A:B]}` is a slice of its bytes, `${len(NAME)}` their number, `${n + 1}` a sum of"
         " whole numbers (`+ - * // %` and parentheses). `$${` is a literal `${`. `{text: ...}`"
         " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`, `on`,"
-        " `barrier`, thresholds, the target): there `${name}` is a mistake.", payloads.FORMS, (
+        " `barrier`, thresholds, the target): there `${name}` is a mistake.",
+        (*payloads.FORMS, payloads.OUT_OF_BAND), (
             '- {send: "user ${user}, iteration ${iteration}, on ${socket}: ${uuid}",'
             ' expect: "${sent}"}',
             'variables: {line: status=42}\n'

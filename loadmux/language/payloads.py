@@ -449,6 +449,13 @@ def expected_definition(s: Schemas) -> None:
 
 
 URGENT = "urgent"
+OUT_OF_BAND = Key(
+    URGENT,
+    PAYLOAD,
+    "In place of what a `send` sends: out of band (MSG_OOB), to a tcp target. TCP marks the last"
+    " byte as urgent; a server that does not ask for it inline never sees it in the stream.",
+    examples=('- {send: {urgent: "!"}}\n- {reset: main}',),
+)
 
 
 class ToSend(Type):
@@ -469,10 +476,9 @@ class ToSend(Type):
 
     def schema(self, s: Schemas) -> Schema:
         payload = {**s.of(PAYLOAD), "not": {"const": ""}}
-        told = "Sent out of band (MSG_OOB)."
         urgent = {
             "type": "object",
-            "properties": {URGENT: {"description": told, **payload}},
+            "properties": {URGENT: {**OUT_OF_BAND.schema(s), "not": {"const": ""}}},
             "required": [URGENT],
             "additionalProperties": False,
         }

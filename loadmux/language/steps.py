@@ -145,10 +145,9 @@ class Branches(Type):
 
     def schema(self, s: Schemas) -> Schema:
         steps = DO.schema(s)
-        told = "Steps that are repeated until all other branches have ended."
         background = {
             "type": "object",
-            "properties": {BACKGROUND: {"description": told, **steps}},
+            "properties": {BACKGROUND: IN_BACKGROUND.schema(s)},
             "required": [BACKGROUND],
             "additionalProperties": False,
         }
@@ -497,11 +496,7 @@ OTHERS = (
             '          do: [{send: {frame: "I am ${user}"}}, {wait: 1ms}]\n'
             "      - - repeat: 10\n"
             '          do: [{name: answer, expect: {frame: "I am ${user}"}}]',
-            "sockets: [main, beat]\n"
-            "steps:\n"
-            "  - together:\n"
-            "      - [{send: hello, expect: reply}, {wait: 20ms}, {send: bye, expect: reply}]\n"
-            "      - background: [{on: beat, send: ping, expect: ping}, {wait: 5ms}]",)),
+            )),
     Action("barrier", actions.BarrierName(), "Wait until every running user is at the barrier of"
         " this name. It needs a fixed number of users: no `rate`, ramps or `phases`.", cls=Barrier,
         examples=("steps:\n"
@@ -519,6 +514,19 @@ OTHERS = (
             "- {send: hello, expect: reply}")),
 )
 # fmt: on
+IN_BACKGROUND = Key(
+    BACKGROUND,
+    DO,
+    "In place of a branch: its steps are repeated until all other branches have ended; it ends"
+    " after the step in hand, a `wait` at once.",
+    examples=(
+        "sockets: [main, beat]\n"
+        "steps:\n"
+        "  - together:\n"
+        "      - [{send: hello, expect: reply}, {wait: 20ms}, {send: bye, expect: reply}]\n"
+        "      - background: [{on: beat, send: ping, expect: ping}, {wait: 5ms}]",
+    ),
+)
 ACTIONS = {action.name: action for action in (*EXCHANGES, *ON_SOCKETS, *OTHERS)}
 # fmt: off
 NAME = Key("name", actions.RowName(also={"not": {"const": CONNECT}}), "The row in the report; by"

@@ -75,6 +75,9 @@ def _step(suite: Xml.Element, scenario: str, row: StepStats, part: ScenarioRepor
         kinds = "; ".join(_told(group) for group in groups)
         failure = Xml.SubElement(case, "failure", message=kinds, type=str(groups[0].kind))
         failure.text = "\n".join(terminal.faults_as_text(part, groups))
+    elif row.kind == "transaction" and row.errors:
+        message = f"{figures.plural(row.errors, 'fault')} in its steps"
+        Xml.SubElement(case, "failure", message=message, type=row.kind)
     elif not row.count:
         Xml.SubElement(case, "skipped", message="never carried out")
 

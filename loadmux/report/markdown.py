@@ -91,7 +91,7 @@ def _row(row: StepStats, duration: float) -> tuple[str, ...]:
     rate = figures.rate(per_second) if per_second else "-"
     times = [*map(row.histogram.percentile, SHARES), row.histogram.high]
     shown = map(figures.time, times) if row.histogram.count else ["-"] * len(times)
-    return (_text(row.name), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
+    return (_text(terminal.named(row)), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
 
 
 def _text(text: str) -> str:

@@ -258,12 +258,16 @@ def _table(page: _Page, table: list[list[str]], spare: Sequence[str], apart: boo
 
 def _cells(page: _Page, row: StepStats, duration: float) -> list[str]:
     """A row's figures as text; `-` where there is no sample."""
-    marked = row.kind in ("receive", "transaction") and row.name == row.of
-    mark = f" ({row.kind})" if marked else ""
-    cells = [page.plain(row.name + mark), f"{row.count:,}", "-", f"{row.errors:,}"]
+    cells = [page.plain(named(row)), f"{row.count:,}", "-", f"{row.errors:,}"]
     if row.right:
         cells[2] = figures.rate(row.rate(duration))
     return cells + _times(page, row.histogram)
+
+
+def named(row: StepStats) -> str:
+    """What a row is called, with its kind where that sets it apart."""
+    marked = row.kind in ("receive", "transaction") and row.name == row.of
+    return f"{row.name} ({row.kind})" if marked else row.name
 
 
 def _times(page: _Page, histogram: Histogram) -> list[str]:

@@ -36,6 +36,7 @@ from loadmux.language.scenario import (
 )
 from loadmux.measuring.stats import Stats, StepStats
 
+MANY = 1 << 62
 EXCHANGE = "exchange"
 RECEIVE = "receive"
 
@@ -94,6 +95,7 @@ class _Walk:
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}
         self._open: Counter[int] = Counter()
+        self._times = 1
 
     def through(self, steps: Sequence[Step]) -> None:
         for step in steps:
@@ -102,16 +104,37 @@ class _Walk:
     def _take(self, step: Step) -> None:
         match step:
             case Exchange(expect=None, sockets=sockets):
-                self._open.update(sockets)
+                self._sent(sockets, self._times)
             case Exchange():
                 self._expect(step)
             case OnSockets(action="close" | "reset", sockets=sockets):
                 self._forget(sockets)
-            case Repeat() | For() | Transaction():
-                self.through(step.do)
-            case Together(branches=branches):
-                for branch in sorted(branches, key=lambda one: any(map(_waits, flat(one)))):
-                    self.through(branch)
+            case Transaction(do=do):
+                self.through(do)
+            case Repeat(do=do, times=times):
+                self._again(do, times)
+            case For(do=do, values=values):
+                self._again(do, len(values))
+            case Together():
+                self._at_once(step)
+
+    def _again(self, steps: Sequence[Step], times: int) -> None:
+        """Steps in a loop: walked through once, with as many sends as there will be."""
+        before, self._times = self._times, self._times * times
+        self.through(steps)
+        self._times = before
+
+    def _at_once(self, step: Together) -> None:
+        """Who reads what another branch sends waits for it, however often that may be."""
+        shared = [socket for said in step.says for socket in said]
+        self._sent(shared, MANY)
+        for branch in sorted(step.branches, key=lambda one: any(map(_waits, flat(one)))):
+            self.through(branch)
+        self._forget(shared)
+
+    def _sent(self, sockets: Sequence[int], times: int) -> None:
+        for one in sockets:
+            self._open[one] += times
 
     def _expect(self, step: Exchange) -> None:
         assert step.expect is not None
@@ -125,7 +148,7 @@ class _Walk:
             self._forget(sockets)
         elif not isinstance(reply, Silence):
             several = len(reply.replies) if isinstance(reply, AnyOrder) else 1
-            self._answered(sockets, several - (step.send is not None))
+            self._answered(sockets, self._times * (several - (step.send is not None)))
 
     def _answered(self, sockets: Sequence[int], count: int) -> None:
         for one in sockets:

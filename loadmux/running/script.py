@@ -61,7 +61,7 @@ from loadmux.language.scenario import (
     group_of,
     groups_of,
 )
-from loadmux.measuring.stats import IGNORED, Stats
+from loadmux.measuring.stats import IGNORED, Stats, StepStats
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (
@@ -87,6 +87,7 @@ from loadmux.running import (
     headed_steps,
     scripting,
     steps,
+    transactions,
     upgrading,
 )
 from loadmux.running.answering import EXCHANGE, Answers, kinds
@@ -217,6 +218,10 @@ class _Compiler:
         """The name of the rule of a socket's target."""
         return self.scenario.servers[self.scenario.sockets[socket].to].rule
 
+    def transaction(self, name: str) -> StepStats:
+        """The row of a transaction."""
+        return self.stats.row_of(name, transactions.KIND)
+
     def operation(self, step: Step) -> Operation:
         """Compile a step that a function asks for while the run is on."""
         if isinstance(step, Exchange):
@@ -316,8 +321,8 @@ class _Compiler:
                 texts = [self._render(value) for value in values]
                 return steps.For(name, variable, texts, self._steps(do, on_schedule))
             case Transaction(name=name, do=do):
-                row = self.stats.row_of(name, "transaction")  # before those of its steps
-                return steps.Transaction(name, row, self._steps(do, on_schedule))
+                row = self.transaction(name)  # before those of its steps
+                return transactions.Transaction(name, row, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 self._at(step)
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})

@@ -63,9 +63,11 @@ from loadmux.language.scenario import (
     Step,
     Until,
 )
+from loadmux.measuring.stats import StepStats
 from loadmux.plugins.payloads import Data
 from loadmux.running import steps
 from loadmux.running.intended import FromIntendedStart
+from loadmux.running.transactions import Act
 
 if TYPE_CHECKING:
     from loadmux.plugins.registry import Registry
@@ -162,6 +164,8 @@ class Compiler(Protocol):
 
     def column(self, name: str, column: str) -> steps.Render: ...
 
+    def transaction(self, name: str) -> StepStats: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Ready:
@@ -236,7 +240,8 @@ class Library:
     def _exchange(self, user: VirtualUser, on: On, words: dict[str, Any]) -> Ready:
         send, expect = words.get("send"), words.get("expect")
         plain = isinstance(send, str | bytes | None) and isinstance(expect, str | bytes | None)
-        whole = send not in ("", b"") and "pieces" not in words and self._fits(send)
+        cut = "pieces" in words or "until" in words
+        whole = send not in ("", b"") and not cut and self._fits(send)
         if plain and whole and expect not in NOT_PLAIN:
             step = self._plain_exchange(tuple(user.variables or ()), on, words)
         else:
@@ -473,6 +478,10 @@ class User:
         caller = sys._getframe(1)
         return self._promise(self._branches(branches, (caller.f_code.co_filename, caller.f_lineno)))
 
+    def transaction(self, name: str) -> Act:
+        """`async with user.transaction("log in"):` times what is awaited in it as one row."""
+        return Act(self._task, self._library.compiler.transaction(name))
+
     def fail(self, text: str) -> NoReturn:
         """Say that the target is wrong: a fault of the kind `check`, which ends the iteration.
 
@@ -681,9 +690,12 @@ class Sockets:
         within: float | str | None = None,
         pieces: Any = None,
         gap: float | str | None = None,
+        until: str | None = None,
     ) -> Coroutine[Any, Any, bytes]:
-        """Send only: ends when the kernel took every byte."""
-        words = {"name": name, "within": within, "pieces": pieces, "gap": gap}
+        """Send only: ends when the kernel took every byte; with `until="full"`, when it takes
+        nothing more of it.
+        """
+        words = {"name": name, "within": within, "pieces": pieces, "gap": gap, "until": until}
         return self._do("exchange", send=payload, expect=None, **words)
 
     def expect(

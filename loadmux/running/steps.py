@@ -34,7 +34,6 @@ from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
-from loadmux.measuring.stats import StepStats
 from loadmux.running.answering import Answers
 
 PIECES_AT_ONCE = 16
@@ -759,26 +758,6 @@ class For:
         for value in self.values:
             user.set(self.variable, value(user, "", b""))
             await walk(user, self.do)
-
-
-@dataclass(slots=True)
-class Transaction:
-    """Steps with a row for all of them, where waits do not count; a fault in them counts in it."""
-
-    name: str
-    row: StepStats
-    do: Sequence[Operation]
-
-    async def run(self, user: VirtualUser) -> None:
-        began, waited = perf_counter(), user.waited
-        try:
-            await walk(user, self.do)
-        except Fault as fault:
-            if not fault.evidence.unjudged:
-                self.row.errors += 1
-            raise
-        took = user.loop.since(began) - (user.waited - waited)
-        self.row.samples.append(0.0 if took < 0.0 else took)  # NaN stays what it is
 
 
 @dataclass(slots=True)

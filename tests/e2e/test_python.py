@@ -70,6 +70,35 @@ def test_who_hears_may_be_the_first_to_connect(tmp_path: Path) -> None:
     assert echoed(write(tmp_path, body), tmp_path).code == 0
 
 
+def test_a_transaction(tmp_path: Path) -> None:
+    body = """
+        async with user.transaction("log in"):
+            await user["main"].exchange("name")
+            await user.sleep(0.3)
+            await user["main"].exchange("bad" if user.number else "secret", "secret")
+        async with user.transaction("work"):
+            assert not user.iteration
+    """
+    path = write(tmp_path, body, "users=2, iterations=2, thresholds=[\"'log in': p(99) < 300ms\"]")
+    done = echoed(path, tmp_path)
+    found = {row["name"]: (row["kind"], row["count"], row["errors"]) for row in done.told["steps"]}
+    assert found["log in"] == ("transaction", 4, 2)
+    assert found["work"] == ("transaction", 2, 1)
+    assert done.code == 1
+    assert [one["met"] for one in done.told["thresholds"] if one["step"]] == [True]
+
+
+def test_a_socket_that_is_full(tmp_path: Path) -> None:
+    body = """
+        await user["main"].send("x" * 10_000, until="full", within=0.2)
+        await user["main"].close(pending="drop")
+        await user["main"].send({"urgent": "!"})
+        await user["main"].exchange("hello")
+    """
+    words = "sockets={'main': {'send_buffer': '16KiB', 'receive_buffer': '16KiB'}}, users=2"
+    assert echoed(write(tmp_path, body, words), tmp_path).code == 0
+
+
 def test_a_large_message_and_its_echo_at_once(tmp_path: Path) -> None:
     body = """
         big = "x" * 5_000_000

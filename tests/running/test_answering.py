@@ -30,6 +30,12 @@ URL = "tcp://127.0.0.1:1"
          "receive exchange"),
         ("[{repeat: 2, do: [{send: x}]}, {repeat: 2, do: [{name: a, expect: x}]}]", "exchange"),
         ("[{for: {v: [p, q]}, do: [{name: a, expect: x}, {send: x}]}]", "receive"),
+        ("[{repeat: 2, do: [{send: x}]}, {name: a, expect: x}, {name: b, expect: x}]",
+         "exchange exchange"),
+        ("[{for: {v: [p, q]}, do: [{repeat: 2, do: [{send: x}]}]},"
+         " {repeat: 4, do: [{name: a, expect: x}]}, {name: b, expect: x}]", "exchange receive"),
+        ("[{together: [[{send: x}], [{name: a, expect: x}, {name: b, expect: y}]]}]",
+         "exchange exchange"),
     ],
 )  # fmt: skip
 def test_the_kinds_of_a_file(steps: str, found: str) -> None:

@@ -25,15 +25,21 @@ FRAMINGS = tuple(form.name for form in framings.FORMS)
 LANGUAGE = {
     "top level": tuple(SCENARIO.keys),
     "load": (*LOAD.keys, *PHASE.keys),
-    "steps": (*steps.KEYS, *(form.name for form in actions.DRAWN), actions.EACH_BYTE),
+    "steps": (
+        *steps.KEYS,
+        steps.BACKGROUND,
+        *(form.name for form in actions.DRAWN),
+        actions.EACH_BYTE,
+    ),
     "sockets": (
         *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
         *(*FRAMINGS, *prefixes.PREFIX.keys),
         *(key.name for form in framings.FORMS for key in form.beside),
         *(key.name for key in framings.BESIDE),
     ),
-    "payloads": tuple(
-        dict.fromkeys(key.name for form in payloads.FORMS for key in (form, *form.beside))
+    "payloads": (
+        *dict.fromkeys(key.name for form in payloads.FORMS for key in (form, *form.beside)),
+        payloads.URGENT,
     ),
     "replies": (*(form.name for form in replies.FORMS), "reply"),
     "feeders": (*variables.FEEDER.keys, *get_args(Pick), *get_args(WhenShort)),
