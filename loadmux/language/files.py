@@ -26,12 +26,14 @@ class Bundle:
     """A scenario with everything it needs: `load(path, text=text, files=files)` needs no disk.
 
     `path` is what mistakes and reports call the scenario; `files` maps the names that the text uses
-    to their contents, and are looked for beside `path` where it is None. Picklable.
+    to their contents, and are looked for beside `path` where it is None. `function` is the one
+    that is meant, of the scenarios in a Python file. Picklable.
     """
 
     path: str
     text: str
     files: Mapping[str, bytes] | None
+    function: str | None = None
 
 
 class Files:

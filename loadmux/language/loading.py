@@ -14,6 +14,7 @@ import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -85,13 +86,14 @@ def load_all(
     own = checked if alone else replace(checked, spawn_rate=None)
     drafts = []
     for source in sources:
+        function = None
         if isinstance(source, Bundle):
-            path, text = source.path, source.text
+            path, text, function = source.path, source.text, source.function
             found = Files(Path(path).parent, source.files)
         else:
             path = str(source)
             text, found = _read(path), Files(Path(path).parent)
-        drafts.append(_draft(path, text, own, found, Registry()))
+        drafts.append(_draft(path, text, own, found, Registry(), function))
     return _finished(drafts, checked)
 
 
@@ -122,10 +124,18 @@ class _Draft:
     strays: Mapping[str, str]
 
 
-def _draft(path: str, text: str, checked: Options, files: Files, registry: Registry) -> _Draft:
+def _draft(
+    path: str,
+    text: str,
+    checked: Options,
+    files: Files,
+    registry: Registry,
+    function: str | None = None,
+) -> _Draft:
     """`registry` is the scenario's own: what it has loaded is what the scenario needs."""
     with _no_collection():
-        return _read_draft(path, text, checked, files, registry)
+        parse = partial(pyfile.read, function=function) if path.endswith(".py") else yamltree.parse
+        return _read_draft(path, text, checked, files, registry, parse)
 
 
 @contextmanager
@@ -140,10 +150,17 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _read_draft(path: str, text: str, checked: Options, files: Files, registry: Registry) -> _Draft:
+def _read_draft(
+    path: str,
+    text: str,
+    checked: Options,
+    files: Files,
+    registry: Registry,
+    parse: Callable[[str, str], tuple[Node | None, list[ScenarioError]]],
+) -> _Draft:
     mistakes = Mistakes()
     try:
-        tree, errors = (pyfile.read if path.endswith(".py") else yamltree.parse)(path, text)
+        tree, errors = parse(path, text)
     except ScenarioErrors as error:
         mistakes.extend(error.errors)
         return _Draft(None, mistakes, {}, {})

@@ -26,10 +26,13 @@ EVERY_KEY = (*KEYS, *LOAD_KEYS)
 LISTS_OF_STEPS = ("before", "after")
 
 
-def read(path: str, text: str) -> tuple[MappingNode, list[ScenarioError]]:
+def read(
+    path: str, text: str, function: str | None = None
+) -> tuple[MappingNode, list[ScenarioError]]:
     """The tree of the Python file at `path`, whose text is `text`, and the mistakes in it so far.
 
-    Raises ScenarioErrors where there is no tree.
+    `function`: the name of the scenario, where the file may hold several. Raises ScenarioErrors
+    where there is no tree.
     """
     tree = _parse(path, text)
     full = str(Path(path).resolve())
@@ -41,9 +44,9 @@ def read(path: str, text: str) -> tuple[MappingNode, list[ScenarioError]]:
         inside = line[0] == full
         message = error.what if inside else f"{error.what} ({error.where})"
         raise _mistake(path, int(line[2]) if inside else 1, message) from None
-    function, definition = _scenario(path, module)
+    found, definition = _scenario(path, module, function)
     mistakes = Mistakes()
-    root = _tree(path, function, definition, _decorator(tree, function, definition), mistakes)
+    root = _tree(path, found, definition, _decorator(tree, found, definition), mistakes)
     return root, mistakes.errors
 
 
@@ -61,20 +64,21 @@ def _mistake(path: str, line: int, message: str) -> ScenarioErrors:
     return ScenarioErrors([ScenarioError(Position(path, max(1, line), 1), message)])
 
 
-def _scenario(path: str, module: ModuleType) -> tuple[FunctionType, Definition]:
-    """The one decorated function of a module."""
+def _scenario(path: str, module: ModuleType, wanted: str | None) -> tuple[FunctionType, Definition]:
+    """The one decorated function of a module, or that of the wanted name."""
     found: dict[int, tuple[FunctionType, Definition]] = {}
     for value in vars(module).values():
         definition = getattr(value, MARK, None) if isinstance(value, FunctionType) else None
         if isinstance(definition, Definition) and value.__module__ == module.__name__:
             found[id(value)] = (value, definition)
-    every = sorted(found.values(), key=lambda one: one[1].line)
+    named = (one for one in found.values() if wanted in (None, one[0].__name__))
+    every = sorted(named, key=lambda one: one[1].line)
     if not every:
         message = "no scenario here; put @scenario(...) of loadmux.scripting on an 'async def'"
         raise _mistake(path, 1, message)
     if len(every) > 1:
-        named = " and ".join(repr(function.__name__) for function, _ in every[:2])
-        raise _mistake(path, every[1][1].line, f"a file holds one scenario, and {named} are two")
+        two = " and ".join(repr(function.__name__) for function, _ in every[:2])
+        raise _mistake(path, every[1][1].line, f"a file holds one scenario, and {two} are two")
     return every[0]
 
 

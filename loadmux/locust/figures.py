@@ -75,7 +75,8 @@ class Figures:
                 stats, self.here.environment.stats, f"{name}: " if self.here.prefixed else ""
             )
             if self.here.tally is not None:
-                self.here.tally.add(name, stats)
+                users = len(self.here.engine.users())
+                self.here.tally.add(name, stats, "local", users)
             else:
                 self._outbox.setdefault(name, Stats()).merge(stats)
             self.exporter.add(name, stats)
@@ -140,10 +141,12 @@ class Figures:
         told, tally = data.get("loadmux"), self.here.tally
         if told is None or tally is None:
             return
+        health = Health.of(told["health"]) if "health" in told else None
         for name, packed in told["stats"].items():
-            tally.add(name, wire.unpack(packed))
-        if "health" in told:
-            tally.note(client_id, Health.of(told["health"]))
+            users = 0 if health is None else health.users
+            tally.add(name, wire.unpack(packed), client_id, users)
+        if health is not None:
+            tally.note(client_id, health)
             tally.note_reach(told["reach"])
             tally.poller = told["poller"]
             aborted, self._exhausted[client_id] = told["over"]

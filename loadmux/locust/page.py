@@ -104,6 +104,13 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
     parser.add_argument(
+        "--report",
+        action="append",
+        metavar="NAME[=FILE]",
+        include_in_web_ui=False,
+        help="Also as junit, html, markdown, ...: print or write; repeatable",
+    )
+    parser.add_argument(
         "--web-name",
         action="append",
         metavar="NAME",

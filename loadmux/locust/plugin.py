@@ -38,6 +38,7 @@ from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
 from loadmux.locust.job import job_from
 from loadmux.locust.readying import Readying
+from loadmux.locust.reporting import Reporting
 from loadmux.locust.settling import Settling
 from loadmux.locust.tally import Tally
 from loadmux.measuring.verdict import ExitCode
@@ -46,6 +47,8 @@ from loadmux.report import terminal
 logger = logging.getLogger("loadmux")
 
 MASTER_TELLS_WITHIN = 3.0
+REPORTS_EVERY = 3.0
+"""Seconds between two reports of one of Locust's workers."""
 JOB = "loadmux_job"
 ATTRIBUTE = "_loadmux"
 
@@ -68,6 +71,7 @@ class Plugin:
         self.figures = Figures(self.here, self.exporter)
         self.settling = Settling(self.here, self.figures)
         self.failures = Failures(self.here, self.figures)
+        self.reporting = Reporting(self.here)
         self.failure: LoadmuxError | None = None
         self.interrupted = False
         self._begun = False
@@ -86,6 +90,7 @@ class Plugin:
             gevent.spawn(self.failures.watch_master)
         else:
             try:
+                self.reporting.look_ahead()
                 self.ready.look_ahead()
             except LoadmuxError as error:
                 print(error, file=sys.stderr)
@@ -141,6 +146,9 @@ class Plugin:
             self.here.end_run()
             return
         self.here.tally = Tally(ready.parts, ready.poller or "")
+        self.here.tally.listeners = self.reporting.listeners()
+        if self.here.is_master:
+            self.here.tally.timeline.interval = REPORTS_EVERY
         self.here.tally.expect(workers)
         for far in ready.elsewhere(workers):
             logger.warning("%s cannot reach a bundled target, which listens on this machine", far)
@@ -216,6 +224,8 @@ class Plugin:
             console = Console(highlight=False, stderr=bool(self.here.options.get("json")))
             environment.events.quit.add_listener(lambda **_: terminal.render(report, console))
             code = report.verdict.code
+            if not self.reporting.write(report) and code is ExitCode.PASS:
+                code = ExitCode.INCONCLUSIVE
             if code is not ExitCode.PASS or not self._others_failed():
                 environment.process_exit_code = code
 

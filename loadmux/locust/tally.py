@@ -16,9 +16,10 @@ from typing import Any
 
 from loadmux.driver.standstill import Standstill
 from loadmux.measuring.stats import Stats
+from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, combined
 from loadmux.report import standstills
-from loadmux.report.model import Report, WorkerReport
+from loadmux.report.model import Listener, Report, WorkerReport
 from loadmux.running.run import Part, State, labelled_stats, notes_on, part_report
 
 
@@ -63,10 +64,20 @@ class Tally:
     unreachable: dict[str, str] = field(default_factory=dict)
     failed: str | None = None
     interrupted: bool = False
+    timeline: Timeline = field(default_factory=Timeline)
+    listeners: Sequence[Listener] = ()
 
-    def add(self, name: str, stats: Stats) -> None:
-        if name in self.parts:
-            self.parts[name].stats.merge(stats)
+    def add(self, name: str, stats: Stats, client: str = "local", users: int = 0) -> None:
+        """A client, which has so many users now, measured this in a part."""
+        part = self.parts.get(name)
+        if part is None:
+            return
+        part.stats.merge(stats)
+        elapsed = (self.ended or monotonic()) - self.began
+        self.timeline.add(client, elapsed, stats, users, part.kind_of)
+        for hear in self.listeners:
+            running = self.workers.keys() - self.lost
+            hear(client, elapsed, stats.labelled(part.label), users, running)
 
     def note_reach(self, reach: Mapping[str, Sequence[Any]]) -> None:
         """What a worker reached and what not: by class, URLs and failed connects' texts by URL."""
@@ -121,6 +132,7 @@ class Tally:
             command=repeat_command(),
             workers=workers,
             notes=tuple(notes),
+            timeline=self.timeline,
             findings=tuple(one for part in parts for one in part.findings),
         )
 

@@ -20,6 +20,8 @@ from typing import Any
 
 import yaml
 
+from loadmux.errors import UsageError
+from loadmux.language import usercode
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Overrides
 from loadmux.measuring.verdict import ExitCode
@@ -29,7 +31,7 @@ from loadmux.running import run as running
 from loadmux.running.catalog import find, models
 from loadmux.running.run import Settings
 
-ScenarioLike = str | PathLike[str] | Mapping[str, Any]
+ScenarioLike = str | PathLike[str] | Mapping[str, Any] | Callable[..., Any]
 NAMELESS = "scenario"
 
 
@@ -73,7 +75,8 @@ def run(
     """Run one scenario, or several beside each other, to a verdict.
 
     A scenario is the path of a file (YAML or Python), the name of a bundled one, or a mapping with
-    the keys of a file. `target` and `reply` are one word, or one for each name of a target.
+    the keys of a file, or a function that `loadmux.scripting.scenario` has made one, at the top
+    level of its file. `target` and `reply` are one word, or one for each name of a target.
     `command` starts a server of your own, with `{port}` where its port is to stand.
     `run_time` is in seconds, or a text such as "10s"; `rate` and `spawn_rate` are a number a
     second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
@@ -85,7 +88,11 @@ def run(
     loadmux.errors.LoadmuxError where nothing can be run: ScenarioErrors for mistakes in a scenario,
     UsageError for arguments, TargetFailed for a bundled target that does not start.
     """
-    every = [scenario] if isinstance(scenario, str | PathLike | Mapping) else list(scenario)
+    every: list[ScenarioLike]
+    if isinstance(scenario, str | PathLike | Mapping) or callable(scenario):
+        every = [scenario]
+    else:
+        every = list(scenario)
     overrides = Overrides(
         target=_words(target),
         reply=_words(reply),
@@ -117,7 +124,24 @@ def _source(scenario: ScenarioLike) -> Path | Bundle:
     if isinstance(scenario, Mapping):
         text = yaml.safe_dump(dict(scenario), sort_keys=False, allow_unicode=True)
         return Bundle(NAMELESS, text, None)
+    if callable(scenario):
+        return _decorated(scenario)
     return find(fspath(scenario))
+
+
+def _decorated(function: Callable[..., Any]) -> Bundle:
+    """A function that is a scenario; the generator processes import its file."""
+    name = getattr(function, "__qualname__", "")
+    code = getattr(function, "__code__", None)
+    if not hasattr(function, usercode.MARK) or code is None:
+        raise UsageError(f"{name or function!r} is no scenario: @scenario(...) makes it one")
+    if "." in name:
+        raise UsageError(f"{name} must stand at the top level of its file: processes import it")
+    path = Path(code.co_filename)
+    try:
+        return Bundle(str(path), path.read_text("utf-8"), None, name)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{name}: its file {path} cannot be read: {error}") from None
 
 
 def _words(given: str | Mapping[str, str] | None) -> tuple[str, ...]:

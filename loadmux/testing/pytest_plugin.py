@@ -90,7 +90,7 @@ class ScenarioItem(pytest.Item):
 
 @pytest.fixture
 def loadmux_run() -> Callable[..., RunReport]:
-    """`loadmux.run`: the report of a scenario, which may be a path or a mapping."""
+    """`loadmux.run`: the report of a scenario, which may be a path, a mapping, or a `@scenario`."""
     import loadmux
 
     return loadmux.run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import threading
 from pathlib import Path
@@ -78,3 +79,49 @@ def test_mistakes_are_told() -> None:
         loadmux.run("nowhere")
     with pytest.raises(AttributeError):
         loadmux.nothing  # type: ignore[attr-defined]  # noqa: B018
+
+
+TWO = """
+import loadmux
+from loadmux.scripting import User, scenario
+
+
+@scenario(users=2, iterations=3)
+async def ask(user: User) -> None:
+    await user["main"].exchange(b"hello", expect=b"hello")
+
+
+@scenario(users=1, iterations=1)
+async def lie(user: User) -> None:
+    await user["main"].exchange(b"hello", expect=b"olleh")
+
+
+def plain() -> None:
+    pass
+
+
+def nested():
+    @scenario()
+    async def inner(user):
+        pass
+
+    return inner
+"""
+
+
+def test_a_function_is_a_scenario_also_one_of_several_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two_scenarios.py").write_text(TWO)
+    monkeypatch.syspath_prepend(tmp_path)
+    two = importlib.import_module("two_scenarios")
+    with Server(answering(echo)) as server:
+        right = loadmux.run(two.ask, target=server.url)
+        wrong = loadmux.run(two.lie, target=server.url)
+        both = loadmux.run([two.ask, ASK], target=server.url, users=2)
+    assert (right.passed, right.stats.total.count) == (True, 6)
+    assert wrong.verdict.code is ExitCode.FAIL
+    assert len(both.parts) == 2
+    for function, told in ((two.plain, "is no scenario"), (two.nested(), "the top level")):
+        with pytest.raises(UsageError, match=told):
+            loadmux.run(function, target="tcp://127.0.0.1:9")

@@ -1,0 +1,53 @@
+"""`--report` under Locust without a page: the same reports, of one process and of several."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+from locusting import WEB, forked, headless, locustfile
+
+SHORT = ("-u", "4", "-r", "4", "-t", "2s")
+
+
+@pytest.fixture(params=["alone", "forked"])
+def workers(request: pytest.FixtureRequest) -> list[str]:
+    return forked() if request.param == "forked" else []
+
+
+def test_reports_are_written_and_printed(workers: list[str], tmp_path: Path) -> None:
+    locustfile(tmp_path)
+    made = {name: tmp_path / f"made.{name}" for name in ("junit", "html", "csv")}
+    reports = [word for name in made for word in ("--report", f"{name}={made[name]}")]
+    done = headless(tmp_path, *SHORT, *workers, *reports, "--report", "markdown")
+    assert done.code == 0, done.text
+    assert "### ✅ loadmux: PASS" in done.out
+    (suite,) = Xml.parse(made["junit"]).getroot()
+    assert suite.get("failures") == suite.get("errors") == "0"
+    page = made["html"].read_text("utf-8")
+    assert "exchanges a second" in page
+    assert "users at work" in page
+    rows = list(csv.DictReader(made["csv"].open()))
+    assert sum(int(row["count"]) for row in rows if row["step"] == "connect") >= 4
+    assert all(int(row["errors"]) == 0 for row in rows)
+
+
+def test_a_fault_is_in_the_report(tmp_path: Path) -> None:
+    locustfile(tmp_path)
+    made = tmp_path / "made.xml"
+    done = headless(tmp_path, *SHORT, "--fault", "flip:20", "--report", f"junit={made}")
+    assert done.code == 1, done.text
+    assert 'type="corrupt"' in made.read_text()
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [("junti=x", "did you mean 'junit'?"), ("junit=no/where", "No such directory")],
+)
+def test_a_wrong_report_is_told_before_the_test(word: str, told: str, tmp_path: Path) -> None:
+    done = headless(tmp_path, *SHORT, "--report", word, program=WEB)
+    assert done.code == 2, done.text
+    assert told in done.err
+    assert "Ramping" not in done.err
