@@ -293,7 +293,7 @@ def test_but_a_push_that_nobody_will_ask_for_is_late_once_the_sender_has_ended()
     with Server(answering(lambda chunk: chunk)) as server:
         driven = drive(text, server.url)
     assert driven.kinds == {"timeout": 1}
-    assert driven.faults[0].step == "b"
+    assert driven.faults[0].step == "b (receive)"
 
 
 def test_of_datagrams() -> None:
