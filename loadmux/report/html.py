@@ -236,10 +236,11 @@ def _generator(report: Report) -> Iterator[str]:
 
 
 def _notes(report: Report) -> Iterator[str]:
-    if report.notes:
-        yield "<h2>Notes</h2>\n<ul>"
-        yield from (f"<li>{_text(note)}</li>" for note in report.notes)
-        yield "</ul>"
+    for title, lines in (("Findings", [*map(str, report.findings)]), ("Notes", report.notes)):
+        if lines:
+            yield f"<h2>{title}</h2>\n<ul>"
+            yield from (f"<li>{_text(line)}</li>" for line in lines)
+            yield "</ul>"
 
 
 def _texts(report: Report) -> Iterator[str]:

@@ -42,6 +42,8 @@
   `offset` is the first wrong byte of the reply, `at` counts from the start of the run, `target` is
   the URL that the socket was connected to. `said` is all that the server has said since the reply
   began, the first bytes in hex, of `said_size`; `said_text` the same as text, null if it is none.
+- `findings`, what was seen of the targets' processes: {`kind`, `target`, `url`, `text`, `fault`:
+  whether it counts as one}.
 - `hanging`, a list: {`step`, `users`: kept waiting far too long when they were cut off,
   `unserved`: of them, never served, `waited`: the longest, `owed`: what in that wait, `longest`:
   latency that the step had, null for none}.

@@ -60,7 +60,7 @@ def test_check_prints_what_it_understood_and_that_runs_too(tmp_path: Path) -> No
     )
     done = loadmux("check", "--print", "a.yaml", cwd=tmp_path)
     assert done.code == 0, done.err
-    assert "  main: {nodelay: true}\n" in done.out
+    assert "  main: {nodelay: true, idle_close: fault}\n" in done.out
     (tmp_path / "b.yaml").write_text(done.out)
     done = run(tmp_path / "b.yaml", folder=tmp_path)
     assert done.code == 0, done.out + done.err
