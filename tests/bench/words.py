@@ -34,11 +34,21 @@ CASES = {
     "join": '- {send: "ab${iteration}", expect: {join: [ab, {length: 1, save: n}, any]}}',
     "on_connect": '- {send: "hello there", expect: "hello there"}',
     "ignore": "- {send: {frame: hello there}, expect: {frame: hello there}}",
+    "header": "- {send: {frame: hello, header: '1-'}, expect: {frame: hello, header: '1-'}}",
+    "header id": "- {send: {frame: hello,"
+    " header: {join: [{int: '${iteration}', bytes: 4}, ------]}},"
+    " expect: {frame: hello, header: {join: [{int: '${iteration}', bytes: 4}, {length: 6}]}}}",
+    "check": "- {send: {frame: hello}, expect: {frame: hello}}",
+    "lines_until": "- {send: {frame: 250 hello}, expect: {frame: 250 hello}}",
 }
 SOCKETS = {
     "on_connect": "sockets: {main: {on_connect: [{send: login, expect: login}]}}\n",
     "ignore": LINE % ", ignore: [{regex: 'PING .*'}]",
     "join": LINE % "",
+    "header": "sockets: {main: {framing: {length_prefix: {at: 1, varint: true}}}}\n",
+    "header id": "sockets: {main: {framing: {length_prefix: {at: 4, bytes: 4, header: 10}}}}\n",
+    "check": "sockets: {main: {framing: {length_prefix: {bytes: 2}, check: crc32}}}\n",
+    "lines_until": "sockets: {main: {framing: {lines_until: '\\d{3} .*'}}}\n",
 }
 CASES["join"] = (
     '- {send: {frame: "ab${iteration}"}, expect: {frame: {join: [ab, {length: 1, save: n}, any]}}}'
