@@ -11,7 +11,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
 from loadmux.driver.standstill import Standstill
@@ -56,6 +56,7 @@ class Tally:
     parts: Mapping[str, Part]
     poller: str
     began: float = field(default_factory=monotonic)
+    started: float = field(default_factory=time)
     ended: float | None = None
     workers: dict[str, Health] = field(default_factory=dict)
     standstills: dict[str, list[Standstill]] = field(default_factory=dict)
@@ -133,6 +134,7 @@ class Tally:
             workers=workers,
             notes=tuple(notes),
             timeline=self.timeline,
+            started=self.started,
             findings=tuple(one for part in parts for one in part.findings),
         )
 

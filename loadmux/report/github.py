@@ -2,9 +2,10 @@
 
 `--report github`, printed on standard output: `::error file=…,line=…,col=…,title=…::message`, one
 for each kind of fault at each step, at that step, with the first one's evidence; one for each
-crossed threshold, and one for the verdict unless that has been said by then. A run that passed is a
-notice. GitHub shows ten errors of a step of a job: what is more than that is told in the verdict.
-Files are told as from the root of the repository, where that is known (GITHUB_WORKSPACE).
+crossed threshold, and one for the verdict. A run that passed is a notice, what was seen of a
+target's processes a warning. GitHub shows ten errors of a step of a job: what is more than that is
+counted in the verdict. Files are told as from the root of the repository, where that is known
+(GITHUB_WORKSPACE).
 """
 
 from __future__ import annotations
@@ -31,14 +32,17 @@ PROPERTY = {**DATA, ":": "%3A", ",": "%2C"}
 def render(report: Report) -> str:
     """Workflow commands, a line each."""
     found = [one for part in report.parts for one in _findings(part)]
+    seen = [
+        _command("warning", None, PLAIN(str(one.kind)), PLAIN(str(one))) for one in report.findings
+    ]
     verdict = report.verdict
     title, reason = f"loadmux: {terminal.WORDS[verdict.code][0]}", PLAIN(verdict.reason)
     if verdict.code is ExitCode.PASS:
-        return _command("notice", None, title, reason) + "\n"
+        return "\n".join([*seen, _command("notice", None, title, reason)]) + "\n"
     if len(found) > SHOWN:
         reason += f"\nand {len(found) - SHOWN} more errors, which are not shown here"
     scenario = Position(report.scenario.path, 1, 1)
-    return "\n".join([*found[:SHOWN], _command("error", scenario, title, reason)]) + "\n"
+    return "\n".join([*seen, *found[:SHOWN], _command("error", scenario, title, reason)]) + "\n"
 
 
 def _findings(part: ScenarioReport) -> Iterator[str]:

@@ -57,6 +57,7 @@ def _page(report: Report) -> Iterator[str]:
     yield from _steps(report)
     yield from _phases(report)
     yield from _faults(report)
+    yield from _section("Findings", "findings", _findings(report))
     yield from _generator(report)
     yield from _notes(report)
     yield from _texts(report)
@@ -75,6 +76,7 @@ def _head(report: Report, word: str) -> Iterator[str]:
         name = f"{target.name}: " if target.name else ""
         about = f" ({target.about})" if target.about else ""
         yield _about("target", f"{name}{target.url}{about}")
+    yield _about("started", report.began.strftime("%Y-%m-%d %H:%M:%S UTC"))
     yield _about("seed", str(report.seed))
     yield f"<dt>repeat</dt><dd><code>{_text(report.command)}</code></dd>"
     yield _about("loadmux", __version__)
@@ -205,6 +207,12 @@ def _groups(report: Report) -> Iterator[str]:
             yield f"<summary>{_text(f'{before}{title}{begun}')}</summary>"
             yield f"<pre>{_lines(lines)}</pre></details>"
             shown += 1
+
+
+def _findings(report: Report) -> Iterator[str]:
+    """What was seen of the targets' processes."""
+    for one in report.findings:
+        yield f"<p><b>{_text(f'{one.kind}: {one.target or one.url}')}</b><br>{_text(one.text)}</p>"
 
 
 def _generator(report: Report) -> Iterator[str]:

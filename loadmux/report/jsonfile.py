@@ -4,9 +4,10 @@
 
 - `schema_version`: 1. `verdict`: `pass`, `fail`, `inconclusive`, `unreachable`, `threshold`,
   `interrupted` or `broken`; `exit_code`; `reason`: one line for a person.
-- `seed`, `command` (repeats the run), `duration`, `scenario` {`name`, `path`}, `target` {`url`,
-  `model` (null unless bundled), `reply` (the rule, or null), `command` (the words that started a
-  server of the user's own, or empty)}, `notes`. `targets` has all of them,
+- `seed`, `command` (repeats the run), `version` of loadmux, `started` (UTC, ISO 8601),
+  `duration`, `scenario` {`name`, `path`}, `target` {`url`, `model` (null unless bundled), `reply`
+  (the rule, or null), `command` (the words that started a server of the user's own, or empty)},
+  `notes`. `targets` has all of them,
   with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
   faults, those of connects too; `rate`: right ones a second}; receives where nothing is sent.
@@ -72,6 +73,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from loadmux import __version__
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Kind, Moment, UsageError
 from loadmux.measuring.consequences import Consequences
@@ -98,6 +100,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "reason": verdict.reason,
         "seed": report.seed,
         "command": report.command,
+        "version": __version__,
+        "started": report.began.isoformat(timespec="milliseconds"),
         "duration": duration,
         "scenario": {"name": report.scenario.name, "path": report.scenario.path},
         "target": _target(report.targets[0]),
@@ -538,6 +542,8 @@ SCHEMA: dict[str, Any] = {
     reason=_TEXT,
     seed={"type": "integer"},
     command=_TEXT,
+    version=_TEXT,
+    started=_TEXT,
     duration=_AMOUNT,
     scenario=_object(name=_TEXT, path=_TEXT),
     target=_object(**_TARGET),

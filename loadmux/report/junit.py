@@ -37,6 +37,7 @@ def render(report: Report) -> bytes:
 def _suite(root: Xml.Element, part: ScenarioReport, report: Report) -> None:
     name = PLAIN(part.label or part.scenario.name)
     suite = Xml.SubElement(root, "testsuite", name=name, time=_seconds(part.duration))
+    suite.set("timestamp", report.began.strftime("%Y-%m-%dT%H:%M:%S"))
     _properties(suite, part, report)
     for row in (part.stats.connects, *part.stats.steps.values()):
         if row is not part.stats.connects or row.count:

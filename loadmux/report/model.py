@@ -10,6 +10,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 from loadmux.driver.standstill import Standstill
@@ -134,7 +135,8 @@ class Report:
     `duration` is from the first user's start to the last one's stop. `command` repeats the run.
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
     `findings`: what was seen of the targets' processes. `trace` is the traceback of a bug in
-    loadmux, if one ended the run. `timeline` is of all scenarios together.
+    loadmux, if one ended the run. `timeline` is of all scenarios together. `started` is in
+    seconds since 1970.
     """
 
     parts: tuple[ScenarioReport, ...]
@@ -149,6 +151,12 @@ class Report:
     trace: str = ""
     timeline: Timeline = field(default_factory=Timeline)
     findings: tuple[Finding, ...] = ()
+    started: float = 0.0
+
+    @property
+    def began(self) -> datetime:
+        """When the first user was started, by the clock of this machine, in UTC."""
+        return datetime.fromtimestamp(self.started, UTC)
 
     @property
     def limited(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 
 from loadmux.driver.endpoint import bind
 from loadmux.driver.pacer import Rate
@@ -133,6 +133,7 @@ class State:
     shown: float = 0.0
     interval: Stats = field(default_factory=Stats)
     timeline: Timeline = field(default_factory=Timeline)
+    started: float = 0.0
     listeners: Sequence[Listener] = ()
     reserve: bytearray = field(default_factory=lambda: bytearray(breakdown.RESERVE))
 
@@ -315,6 +316,7 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
     """Start all workers at once, listen until each has ended, one way or the other."""
     workers = state.workers
     state.began = state.shown = monotonic()
+    state.started = time()
     clock = OwnClock()
     go = Go(perf_counter())
     for worker in workers:
@@ -555,6 +557,7 @@ def report(settings: Settings, seed: int, state: State) -> Report:
         notes=(*standstills.told(generator), *notes(state, finals)),
         trace=state.trace,
         timeline=state.timeline,
+        started=state.started,
         findings=tuple(one for part in state.parts for one in part.findings),
     )
 

@@ -24,6 +24,7 @@ from samples import (
     wrong_byte,
 )
 
+from loadmux import __version__
 from loadmux.errors import Kind, UsageError
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import Outcome
@@ -126,6 +127,8 @@ def test_the_top_level_says_the_outcome() -> None:
     }
     assert (document["iterations"], document["interrupted"], document["dropped"]) == (3, 1, 2)
     assert document["passed_over"] == 4
+    assert document["version"] == __version__
+    assert document["started"] == "1970-01-01T00:00:00.000+00:00"
     assert document["users"] == {"started": 2, "served": 1}
     assert document["notes"] == ["the rule is weak"]
     assert document["command"] == "loadmux run talk.yaml --seed 42"
