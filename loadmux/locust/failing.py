@@ -55,6 +55,8 @@ class Failures:
             self._note_failure(reason)
 
     def hear_failure(self, environment: Environment, msg: Any, **_: Any) -> None:
+        if msg.node_id not in self.here.runner.clients:
+            return
         logger.error("the load generator of %s failed: %s", msg.node_id, msg.data["reason"])
         self._note_failure(msg.data["reason"])
 

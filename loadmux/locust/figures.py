@@ -27,6 +27,7 @@ logger = logging.getLogger("loadmux")
 
 FLUSH_EVERY = 0.5
 """Seconds."""
+STATE = ("reach", "poller", "over")
 MISTAKE_EVERY = 1.0
 """Seconds between two reports of the same place: a loop that raises would flood the page."""
 
@@ -141,15 +142,22 @@ class Figures:
         told, tally = data.get("loadmux"), self.here.tally
         if told is None or tally is None:
             return
-        health = Health.of(told["health"]) if "health" in told else None
-        for name, packed in told["stats"].items():
-            users = 0 if health is None else health.users
-            tally.add(name, wire.unpack(packed), client_id, users)
+        if client_id not in self.here.runner.clients and client_id not in tally.workers:
+            return  # a stranger's, whom Locust has not let in
+        try:
+            reports = {name: wire.unpack(one, Stats) for name, one in told["stats"].items()}
+            health = Health.of(told["health"]) if "health" in told else None
+            reach, poller, over = [told[name] for name in STATE] if health else ({}, "", (0, 0))
+        except (wire.Unreadable, ValueError, TypeError, LookupError, AttributeError) as error:
+            logger.error("a report of %s cannot be read, and is left out: %s", client_id, error)
+            return
+        for name, stats in reports.items():
+            tally.add(name, stats, client_id, 0 if health is None else health.users)
         if health is not None:
             tally.note(client_id, health)
-            tally.note_reach(told["reach"])
-            tally.poller = told["poller"]
-            aborted, self._exhausted[client_id] = told["over"]
+            tally.note_reach(reach)
+            tally.poller = poller
+            aborted, self._exhausted[client_id] = over
             done = all(self._exhausted.get(client) for client in self.here.present())
             self._end_if_over(aborted, done)  # after its figures are in: a fault is among them
 

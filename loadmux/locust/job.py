@@ -35,8 +35,8 @@ class Share:
     seed: int
 
     def scenario(self) -> Scenario:
-        scenario: Scenario = wire.unpack(self.packed)
-        return scenario
+        """Raises Unreadable for what is none."""
+        return wire.unpack(self.packed, Scenario)
 
     def urls(self) -> dict[str, Url]:
         return {name: parse_url(url) for name, url in self.listening.items()}

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgpack  # type: ignore[import-untyped]
 import pytest
-from locusting import LOCUST, OFFERS, Page, Swarm, alone, free_port, locustfile, on, process, rows
+import zmq
+from locusting import (
+    LOCUST,
+    OFFERS,
+    WEB,
+    Page,
+    Swarm,
+    alone,
+    bound,
+    eventually,
+    free_port,
+    joining,
+    locustfile,
+    on,
+    process,
+    rows,
+)
 
 SPY = "open({trace!r}, 'w').close()\n"
 START = {"user_count": 1, "spawn_rate": 1}
@@ -130,3 +149,70 @@ def test_what_the_locustfile_names_may_be_chosen(tmp_path: Path) -> None:
             page.until(lambda now, row=row: row in rows(now), row)  # type: ignore[misc]
             page.stop()
         assert "Traceback" not in main.text, main.text
+
+
+BUILDS = b"\x80\x04cloadmux.measuring.stats\nStats\n(N}\x8c\x05merge\x8c\x03pwns\x86tb."
+"""Pickle's BUILD on a class: it sets `Stats.merge`."""
+
+
+class Calls:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[object, ...]]:
+        return Path.touch, (self.path,)
+
+
+def hostile(trace: Path) -> list[object]:
+    """What takes the place of a worker's statistics."""
+    return [
+        BUILDS,
+        pickle.dumps(Calls(trace)),
+        msgpack.packb([["os:system"], [], [6, 0, "true"]]),
+        msgpack.packb([["loadmux.measuring.stats:Stats"], [], [6, 0, *["merge"] * 30]]),
+        b"\x92\x00" * 5000,
+        b"",
+        "no bytes",
+        {"a": 1},
+    ]
+
+
+def test_hostile_messages_over_the_socket(tmp_path: Path) -> None:
+    """The master tells of each, and goes on with what its own worker measures."""
+    folder, trace, rpc, port = tmp_path / "here", tmp_path / "trace", str(free_port()), free_port()
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        words = [*WEB, "echo", "--master", *on(port), *bound(rpc)]
+        main = stack.enter_context(process(words, folder))
+        stack.enter_context(process([*WEB, "--worker", *joining(rpc)], folder, "worker"))
+        page = Page(port).up(workers=1)
+        assert page.swarm(4)["success"]
+        page.until(lambda now: now["user_count"] == 4 and rows(now), "four users")
+        context = stack.enter_context(zmq.Context())
+        sock = stack.enter_context(context.socket(zmq.DEALER))
+        sock.setsockopt(zmq.IDENTITY, b"stranger")
+        sock.setsockopt(zmq.LINGER, 0)
+        sock.connect(f"tcp://127.0.0.1:{rpc}")
+
+        def say(kind: str, data: object) -> None:
+            sock.send(msgpack.dumps((kind, data, "stranger")))
+
+        own = {"user_classes_count": {}, "user_count": 0, "stats": [], "errors": {}}
+        say("stats", {**own, "loadmux": {"stats": {"Scenario": b""}}})  # not let in yet: not heard
+        say("loadmux_failed", {"reason": "a lie"})
+        say("client_ready", -1)
+        main.says("stranger (index 1) reported as ready")
+        for evil in hostile(trace):
+            say("stats", {**own, "loadmux": {"stats": {"Scenario": evil}}})
+        for wrong in ({"stats": 1}, {"health": ["x"], "stats": {}}, "text", [1]):
+            say("stats", {**own, "loadmux": wrong})
+        count = len(hostile(trace)) + 4
+        eventually(
+            lambda: main.text.count("cannot be read, and is left out") == count,
+            "not told",
+        )
+        before = rows(page.stats())["64 bytes"]
+        page.until(lambda now: rows(now)["64 bytes"] > before, "it does not go on")
+        assert not trace.exists()
+        assert "a lie" not in main.text
+        assert page.stats()["errors"] == []
