@@ -46,7 +46,7 @@ from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import ServerProcess
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import connections, servers_of
-from loadmux.running.watching import Watched, local, record, watched
+from loadmux.running.watching import Watched, leaves_work, local, record, watched
 from loadmux.running.weak import weak_rule_notes
 from loadmux.running.worker import STOP, Failed, Final, Go, Job, Share, Update
 
@@ -528,7 +528,7 @@ def watch(part: Part, always: bool) -> None:
 def look_at(part: Part, began: float, given_up: Callable[[], bool]) -> None:
     """After the last client: what the targets' processes do then; `began` is a `monotonic` time."""
     for one in part.watched:
-        part.findings += one.findings(given_up)
+        part.findings += one.findings(given_up, leaves_work(part.stats))
     record([one for one in part.findings if one.fault], part.stats, began)
 
 

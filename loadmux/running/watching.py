@@ -29,6 +29,7 @@ BUSY = 0.9
 SPARE_MEMORY = 16 * 2**20
 SPARE_A_CONNECTION = 2**20
 NAMED = 3
+LATE = frozenset({Kind.TIMEOUT, Kind.SEND_STALLED, Kind.TRUNCATED})
 TARGET = "target"
 """The row of faults that the processes of a target show."""
 
@@ -129,9 +130,13 @@ class Watched:
         elif now - self._calm.at >= LOOK_EVERY:
             self._calm.look(self._times(), now)
 
-    def findings(self, given_up: Callable[[], bool]) -> Iterator[Finding]:
-        """After the last client has gone. `given_up`: nobody wants to know any more."""
+    def findings(self, given_up: Callable[[], bool], at_work: bool) -> Iterator[Finding]:
+        """After the last client has gone. `given_up`: nobody wants to know any more. `at_work`:
+        clients left before they were answered, so that the server may well be busy with that.
+        """
         signs = self._persisting(given_up)
+        if at_work:
+            signs = Signs(zombies=signs.zombies)
         family = proc.family(self.roots)
         names = {one.pid: one.name for one in family}
         if signs.busy:
@@ -265,6 +270,12 @@ def record(findings: Collection[Finding], stats: Stats, began: float) -> None:
         evidence.target = one.url
         stats.row_of(TARGET, "other")
         stats.record_fault(evidence)
+
+
+def leaves_work(stats: Stats) -> bool:
+    """Whether some client went away before it was answered."""
+    late = any(group.kind in LATE for group in stats.faults.values())
+    return bool(stats.interrupted or stats.hanging or late)
 
 
 def left_unread(scenario: Scenario) -> int | None:

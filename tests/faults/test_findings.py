@@ -77,6 +77,15 @@ def test_bundled_ones_are_healthy(model: str) -> None:
     report.assert_passed()
 
 
+def test_work_that_clients_left_behind_is_no_finding() -> None:
+    """Three that wait for replies of which each takes seconds to compute."""
+    slow = keys("slow") | {"timeout": "300ms", "load": {"users": 3, "run_time": "1s"}}
+    slow["steps"] = [{"send": "hello", "expect": "hello and more"}]
+    report = loadmux.run(slow)
+    assert report.verdict.code is ExitCode.FAIL
+    assert not kinds(report), report
+
+
 def test_they_may_count_as_faults(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps(keys("leak", watch="fail")))
     junit = tmp_path / "made.xml"

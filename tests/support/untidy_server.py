@@ -55,6 +55,8 @@ def serve(connection: socket.socket, mode: str) -> None:
                 pass
     if mode == "spin":
         run(600)
+    if mode == "slow":
+        run(4)
     if mode == "late work":
         run(LATE)
     if mode in ("late close", "late reap"):
