@@ -35,6 +35,11 @@ MEANINGS = {
     Kind.SURPLUS: "bytes that nobody asked for",
     Kind.MISMATCH: "another reply than the right one",
     Kind.CHECK: "a check in the scenario's code found it wrong",
+    Kind.SPINNING: "the server uses CPU although nobody asks anything of it",
+    Kind.LEAKED_DESCRIPTORS: "the server keeps descriptors of connections that have ended",
+    Kind.MEMORY_GROWTH: "the server's memory grows",
+    Kind.NOT_READ: "the server has not read what was sent",
+    Kind.ZOMBIES: "the server leaves children that have ended unreaped",
 }
 
 

@@ -35,7 +35,7 @@ WEB = [sys.executable, "-m", "loadmux", "web"]
 OFFERS = """
     @classmethod
     def offered(cls):
-        return ["parts", "echo", "talk.yaml", "redis.yaml"]
+        return ["parts", "echo", "talk.yaml", "talk.py", "redis.yaml"]
 """
 """The scenarios that a test chooses on the page: none is opened that was not named at the start."""
 
