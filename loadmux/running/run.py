@@ -44,6 +44,7 @@ from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, e
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import ServerProcess
+from loadmux.running.remedies import remedies
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import connections, servers_of
 from loadmux.running.watching import Watched, leaves_work, local, record, watched
@@ -682,3 +683,4 @@ def notes_on(part: Part, state: State, workers: int) -> Iterator[str]:
         yield f"error in the scenario's code: {errors.text}{times}"
     yield from part.unseen
     yield from weak_rule_notes(scenario)
+    yield from remedies(scenario, stats)
