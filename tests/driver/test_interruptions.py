@@ -171,10 +171,14 @@ CASES = {
     "before": Case("exchange", silent, "[{wait: 1h}]", f"before: {ASK}"),
     "a connect": Case("_connecting", silent, ASK, server=queue_full),
     "a full queue of a Unix socket": Case("sleep_until", silent, ASK, server=unix_full),
-    "a TLS handshake": Case("_secure", silent, ASK, server=over_tls),
+    "a TLS handshake": Case("secure", silent, ASK, server=over_tls),
+    "TLS that begins later": Case("secure", silent, "[{start_tls: main}]"),
+    "a socket that is full": Case(
+        "_room", deaf, "[{send: {random: 1MiB}, until: full, within: 1h}]"
+    ),
     "what follows a wrong datagram": Case("_gather", silent, ASK, server=over_udp),
     "the two sides of a socket": Case(
-        "_wait",
+        "wait",
         deaf,
         "[{together: [[{send: {random: 30000000}}], [{expect: a}]]}]",
     ),
