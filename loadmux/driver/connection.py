@@ -26,6 +26,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from types import coroutine
+from typing import ClassVar
 
 from loadmux.checking.verifying import RuleVerifier, Verifier
 from loadmux.driver import evidence
@@ -108,6 +109,16 @@ class Plan:
         verifier.context = self.context
         return verifier
 
+    swift: ClassVar[bool] = False
+    """Whether `fits` may know a whole right reply that is not `likely`."""
+
+    def fits(self, data: bytes | None) -> bool:
+        """Whether one read has brought the whole right reply; then it is settled."""
+        return False
+
+    def settled(self, verifier: Verifier) -> None:
+        """The reply was right."""
+
 
 class Connection(Peer):
     """See the module."""
@@ -147,9 +158,9 @@ class Connection(Peer):
                     data: bytes | None = self._recv(plan.size)
                 except OSError as error:
                     data = self._receive_failed(error)
-                if data == likely:
+                if data == likely or (plan.swift and plan.fits(data)):
                     self.ready &= ~READ
-                    self.last = data
+                    self.last = data  # type: ignore[assignment]  # what fits is no None
                     self.last_at = now = clock()
                     plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
                     return
@@ -161,6 +172,7 @@ class Connection(Peer):
         due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
         awaited = Awaited(self, plan.verifier(), began, due)
         yield from await_replies(self.task, [awaited], plan.timeout)
+        plan.settled(awaited.verifier)
         plan.record(awaited.took)
 
     async def _exchange_in_parts(
@@ -169,6 +181,7 @@ class Connection(Peer):
         """The same where the kernel took only `sent` bytes at first, or said `error`."""
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout, sent, error)
+        plan.settled(awaited.verifier)
         plan.record(awaited.took)
 
     async def tell(

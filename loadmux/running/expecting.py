@@ -25,7 +25,7 @@ from loadmux.checking.composed import (
     VarintOf,
 )
 from loadmux.checking.framed import FrameVerifier, HasLength, IsExactly, Judge, Matches
-from loadmux.checking.framing import DelimitedDecoder, Framing
+from loadmux.checking.framing import Delimited, DelimitedDecoder, Framing
 from loadmux.checking.headed import BothRight, HeaderIs
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
@@ -58,6 +58,7 @@ from loadmux.plugins.payloads import Payload, Regex, Sized
 from loadmux.running import steps
 from loadmux.running.frame_steps import body_of, remembered
 from loadmux.running.headed_steps import prefixed
+from loadmux.running.swift import Match
 
 T = TypeVar("T")
 Make = Callable[[VirtualUser, str, bytes], T]
@@ -132,7 +133,10 @@ class Expecting:
                 prefix = prefix_of(how)
                 return of_all([self.judge(inner)], lambda one: bodies.IsCounted(prefix, one[0]))
             case Parts(parts=parts):
-                return of_all(list(map(self._part, parts)), bodies.HasParts)
+                made = of_all(list(map(self._part, parts)), tuple)
+                if made.constant is not None:
+                    return fixed(bodies.has_parts(made.constant))
+                return of_all([made], lambda found: bodies.HasParts(found[0]))
             case OneOf(options=options, names=labels, which=which):
                 names = groups_of(OneOf(options))
                 build = partial(bodies.FirstOf, labels=labels, which=which, names=names)
@@ -232,7 +236,8 @@ class Expecting:
             case Frame(body=Exactly() | ByRule()):
                 return self._simple(reply)
             case Frame(body=body, framing=framing, answers=answers):
-                return Judged(framing, self.judge(body), answers)
+                made = self.judge(body)
+                return Judged(framing, made, answers, _matched(framing, made.constant))
             case AnyOrder() | Skipping():
                 return self._frames(reply)
             case Listed(replies=replies):
@@ -326,6 +331,11 @@ class Judged(steps.Reply):
     framing: Framing
     made: Made[Judge]
     answers: bool
+    matched: Match | None = None
+
+    @property
+    def swift(self) -> bool:
+        return True
 
     def known(self, payload: bytes) -> steps.Judged | None:
         judge = self.made.constant
@@ -337,9 +347,28 @@ class Judged(steps.Reply):
             sent = body_of(self.framing, payload)
         return None, self._verifiers(payload, self.made.make(user, socket, sent))
 
+    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        return self.matched
+
     def _verifiers(self, payload: bytes, judge: Judge) -> Callable[[], Verifier]:
         framing = self.framing.answering(payload)
         return lambda: FrameVerifier(framing.decoder(), judge)
+
+
+def _matched(framing: Framing, judge: Judge | None) -> Match | None:
+    """What knows a whole frame that is right for a judge which can be fast."""
+    if not isinstance(judge, bodies.HasParts) or judge.fast is None:
+        return None
+    return partial(_delimited, framing, judge.fast) if isinstance(framing, Delimited) else None
+
+
+def _delimited(framing: Delimited, fast: bodies.Fast, data: bytes) -> Mapping[str, bytes] | None:
+    """What the body of one whole frame gives names to, if it is right."""
+    delimiter = framing.delimiter
+    end = len(data) - len(delimiter)
+    if data.find(delimiter) != end or len(data) > framing.max_size:
+        return None
+    return fast.match(data[:end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +377,10 @@ class UntilReply(steps.Reply):
 
     delimiter: bytes
     made: Made[Judge]
+
+    @property
+    def swift(self) -> bool:
+        return True
 
     def known(self, payload: bytes) -> steps.Judged | None:
         judge = self.made.constant
@@ -370,6 +403,10 @@ class FramesReply(steps.Reply):
     skip: Made[frames.Want] | None
     first: bool
     captures: bool
+
+    @property
+    def swift(self) -> bool:
+        return True
 
     def known(self, payload: bytes) -> steps.Judged | None:
         skip = None if self.skip is None else self.skip.constant
@@ -412,6 +449,10 @@ class InTurnReply(steps.Reply):
     items: Sequence[Choice]
     captures: bool
     requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
+
+    @property
+    def swift(self) -> bool:
+        return self.requests is None and all(one.reply.swift for one in self.items)
 
     def known(self, payload: bytes) -> steps.Judged | None:
         payloads = self._payloads(payload)
@@ -460,6 +501,10 @@ class OneOfReply(steps.Reply):
     labels: Sequence[str]
     which: str | None
     names: Sequence[str]
+
+    @property
+    def swift(self) -> bool:
+        return True
 
     def known(self, payload: bytes) -> steps.Judged | None:
         found = [one.reply.known(payload) for one in self.options]

@@ -35,6 +35,7 @@ from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
 from loadmux.running.answering import Answers
+from loadmux.running.swift import Match, Swift
 
 PIECES_AT_ONCE = 16
 
@@ -102,6 +103,15 @@ class Reply:
         assert judged is not None
         return judged
 
+    @property
+    def swift(self) -> bool:
+        """Whether it may be judged in one go; see `swift`."""
+        return False
+
+    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        """What knows a whole right reply faster than its verifier."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class ExactReply(Reply):
@@ -148,6 +158,10 @@ class FormReply(Reply):
 
     def known(self, payload: bytes) -> Judged | None:
         return None, self.make
+
+    @property
+    def swift(self) -> bool:
+        return True
 
 
 def lockstep(rule: Rule, payload: bytes) -> RuleVerifier:
@@ -389,6 +403,7 @@ class Exchange:
     answers: Answers | None = None
     context: Context | None = None
     direct: bool = field(init=False)
+    swift: bool = field(init=False)
     counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
@@ -397,7 +412,9 @@ class Exchange:
         message = self.message
         whole = message is not None and not (message.pieces or message.urgent)
         simple = self.save is None and not self.bounded and not self.captures
-        self.direct = whole and len(self.sockets) == 1 and simple
+        alone = whole and len(self.sockets) == 1
+        self.direct = alone and simple
+        self.swift = alone and not self.bounded and self.reply.swift
         if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
             self.counting = self.reply.rule
         if message is None or message.constant is None:
@@ -428,7 +445,28 @@ class Exchange:
                 return self._connected(user, connection)
             if self.counting is not None and connection.only_ruled:
                 return self._rendered(user, connection)
+        elif self.swift:
+            connection = user.connections[self.sockets[0]]
+            if not (connection.dirty or connection.ready & TRY) and self.message is not None:
+                payload = self.message.bytes_for(user, connection.name)
+                return self._swiftly(user, connection, payload)
         return self._carefully(user)
+
+    def _swiftly(
+        self, user: VirtualUser, connection: Connection, payload: bytes
+    ) -> Awaitable[None]:
+        endpoint = connection.endpoint
+        apart = endpoint.any_time or endpoint.unasked or connection.rule_verifier
+        if apart is not None or not payload:
+            return self._carefully(user, payload)
+        reply, name = self.reply, connection.name
+        match = reply.match(user, name, payload) if self.save is None else None
+        if match is None:
+            judge = reply.judged(user, name, payload)[1]
+        else:
+            judge = partial(_judged, reply, user, name, payload)
+        plan = Swift(user, judge, self.record, self.timeout, self.context, match, self.save)
+        return connection.exchange(plan, payload)
 
     async def _connected(self, user: VirtualUser, connection: Connection) -> None:
         """The first exchange on a socket: connect, then as always."""
@@ -446,6 +484,8 @@ class Exchange:
             return connection.exchange(plan, payload)
         if self.counting is not None and payload:
             return self._counted(user, connection, self.counting, payload)
+        if self.swift:
+            return self._swiftly(user, connection, payload)
         return self._carefully(user, payload)
 
     async def _counted(
@@ -521,6 +561,10 @@ class Exchange:
             verifier = self.reply.judged(user, connection.name, payload)[1]()
         verifier.context = self.context
         return verifier
+
+
+def _judged(reply: Reply, user: VirtualUser, socket: str, payload: bytes) -> Verifier:
+    return reply.judged(user, socket, payload)[1]()
 
 
 def _answered(connection: Connection, payload: bytes) -> bytes:

@@ -261,6 +261,47 @@ def test_a_name_in_a_regex_stands_for_its_bytes(reply: bytes, kinds: set[str]) -
     assert set(talk(saying(reply), text).kinds) == kinds
 
 
+@pollers
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+@pytest.mark.parametrize(
+    ("steps", "reply"),
+    [
+        ("{regex: 'id (?P<id>\\d+)'}", b"id 17\n"),
+        ("{frame: {join: ['id ', {length: 2, save: id}, any]}}", b"id 17 and so on\n"),
+        ("{frame: {join: ['id ', {length: 2, save: id}, any]}, skip: {regex: TICK}}", b"id 17\n"),
+        ("[id, ' ', {length: 2, save: id}, \"\\n\"]", b"id 17\n"),
+    ],
+)
+def test_what_is_saved_is_the_same_in_one_piece_and_in_many(
+    poller: str, chunk: int, steps: str, reply: bytes
+) -> None:
+    seen: list[bytes] = []
+
+    def handler(connection: socket.socket, number: int) -> None:
+        while data := connection.recv(65536):
+            seen.append(data)
+            answer = b"!\n" if data.startswith(b"got") else reply
+            for at in range(0, len(answer), chunk):
+                connection.sendall(answer[at : at + chunk])
+
+    text = (
+        f'steps: [{{send: a, expect: {steps}}}, {{send: "got ${{id}}", expect: {{regex: "!"}}}}]\n'
+    )
+    assert talk(handler, text, poller=poller).kinds == {}
+    assert seen == [b"a", b"got 17"] * 3
+
+
+def test_what_is_ignored_is_never_the_reply() -> None:
+    with Server(saying(b"TICK 1\n", b"answer\n")) as server:
+        driven = drive(
+            "sockets: {main: {framing: line, ignore: [{regex: 'TICK .*'}]}}\n"
+            "steps: [{send: a, expect: {regex: '(?P<all>.*)'}}, {send: b, expect: {not: '${all}'}}]"
+            "\nload: {users: 1, iterations: 2}\ntimeout: 300ms\n",
+            server.url,
+        )
+    assert set(driven.kinds) == {"mismatch"}
+
+
 def test_what_was_captured_stands_in_the_next_regex_of_a_list() -> None:
     text = (
         "steps: [{send: a, expect: [{regex: 'id (?P<id>.*)'}, {not: {regex: '${id}'}},"

@@ -1,0 +1,79 @@
+"""A reply that is not known beforehand, but may be judged in one go where it comes in one piece.
+
+It takes the same short way as an exact reply: what one read brings is matched, or fed to a verifier
+that is thrown away if that is not the whole reply; then the careful way begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+from loadmux.checking.verifying import Verifier
+from loadmux.driver.connection import Plan
+from loadmux.driver.user import VirtualUser
+
+MOST = 4096
+"""Bytes of such a reply; a read of more costs more, whatever comes."""
+
+Match = Callable[[bytes], Mapping[str, bytes] | None]
+"""The names that a whole right reply gives to parts of itself; None where it is none."""
+
+
+class _Unknown(bytes):
+    """Equal to nothing that can come."""
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+
+UNKNOWN = _Unknown()
+
+
+class Swift(Plan):
+    """`judge` makes the verifier; `match`, if there is one, is asked first. `save` names all."""
+
+    __slots__ = ("_match", "_save", "_user")
+
+    swift: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        user: VirtualUser,
+        judge: Callable[[], Verifier],
+        record: Callable[[float], None],
+        timeout: float,
+        context: object,
+        match: Match | None,
+        save: str | None,
+    ) -> None:
+        super().__init__(UNKNOWN, judge, record, timeout, context)
+        self.size = MOST
+        self._match = match
+        self._save = save
+        self._user = user
+
+    def fits(self, data: bytes | None) -> bool:
+        if not data or len(data) >= MOST:
+            return False
+        names = None if self._match is None else self._match(data)
+        if names is not None:
+            for name, value in names.items():
+                self._user.set(name, value)
+            return True
+        verifier = self.judge()
+        if verifier.take(data) or not verifier.done or verifier.closes:
+            return False
+        if verifier.aside:
+            self._user.passed_over(verifier.aside)
+        self.settled(verifier)
+        return True
+
+    def settled(self, verifier: Verifier) -> None:
+        if self._save is not None:
+            self._user.set(self._save, verifier.kept())
+        for name, value in verifier.captured().items():
+            self._user.set(name, value)
