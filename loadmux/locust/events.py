@@ -12,7 +12,7 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadmux.locust import page
+from loadmux.locust import launch, page
 from loadmux.locust.failing import started_in
 from loadmux.locust.plugin import of
 
@@ -22,6 +22,7 @@ def register(events: Events) -> None:
     """Listen to a set of Locust's events; once for each, however often it is called."""
     started_in()
     events.init_command_line_parser.add_listener(page.add_options)
+    events.init_command_line_parser.add_listener(launch.keep_apart)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)
     events.test_stopping.add_listener(_on_test_stopping)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import traceback
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ from locust.env import Environment
 from loadmux.errors import LoadmuxError
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
+from loadmux.running.processes import die_with_parent
 
 logger = logging.getLogger("loadmux")
 
@@ -26,8 +28,20 @@ MASTER_SILENT_AFTER = 6
 
 @cache
 def started_in() -> int:
-    """The process that loaded the locustfile, also in what `--processes` forked from it."""
+    """The process that loaded the locustfile, also in what `--processes` forked from it.
+
+    What it forks ends with it: a worker whose master was refused its start would try for minutes to
+    reach it, before anything of ours runs in that worker.
+    """
+    os.register_at_fork(after_in_child=_end_with_parent)
     return os.getpid()
+
+
+def _end_with_parent() -> None:
+    if sys.platform == "linux":
+        die_with_parent()
+        if os.getppid() != started_in():  # it has ended meanwhile
+            os._exit(1)
 
 
 class Failures:

@@ -7,6 +7,7 @@ worker (`--processes 1`), on a free port of this machine, so that two runs never
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -38,15 +39,29 @@ def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
         chosen.choices = Offered(options.scenarios)
         chosen.default = options.scenarios[0]
     if not (options.master or options.processes):
-        port = free_port()
-        parser.set_defaults(processes=1, master_bind_host=LOCAL, master_bind_port=port)
-        parser.set_defaults(master_host=LOCAL, master_port=port)
+        parser.set_defaults(processes=1)
+        keep_apart(parser)
     parser.set_defaults(web_host=LOCAL)
     load = load_of(options.scenarios[0] if options.scenarios else options.scenario)
     if load is not None:
         parser.set_defaults(num_users=load.users, spawn_rate=load.spawn_rate or float(load.users))
         if load.run_time is not None:
             parser.set_defaults(run_time=int(load.run_time) or 1)
+
+
+def keep_apart(parser: LocustArgumentParser) -> None:
+    """Where workers are ours, let them and their master meet on a free port of this machine.
+
+    Locust's own is the same for every run: the second's workers would join the first's test.
+    """
+    words = [word for word in sys.argv[1:] if word not in ("-h", "--help")]
+    options, _ = parser.parse_known_args(words)
+    names = ("master_bind_host", "master_bind_port", "master_host", "master_port")
+    chosen = any(getattr(options, name) != parser.get_default(name) for name in names)
+    if options.processes and not (options.worker or options.master or chosen):
+        port = free_port()
+        parser.set_defaults(master_bind_host=LOCAL, master_bind_port=port)
+        parser.set_defaults(master_host=LOCAL, master_port=port)
 
 
 def action(parser: LocustArgumentParser, name: str) -> argparse.Action:

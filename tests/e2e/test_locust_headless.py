@@ -80,6 +80,19 @@ def test_a_bad_scenario_leaves_no_worker_behind(folder: Path) -> None:
         eventually(lambda: not members(running.popen.pid), "forked workers end with their master")
 
 
+def test_two_runs_at_once_do_not_meet(folder: Path) -> None:
+    """Each has workers of its own, and users on them, though nobody chose a port."""
+    locustfile(folder)
+    words = [*LOCUST, "--headless", "-u", "6", "-r", "6", "-t", "4s", "--processes", "2"]
+    with process(words, folder, "one") as one, process(words, folder, "two") as two:
+        runs = [Ended(each.wait(), each.out, each.err) for each in (one, two)]
+    for run in runs:
+        assert run.code == 0, run.text
+        assert run.text.count("reported as ready") == 2, run.text
+        assert run.row("connect") == (12, 0)
+        assert "busy" not in run.err
+
+
 def members(group: int) -> list[int]:
     """The processes of a group, proc(5): the fifth field of `stat`."""
     found = []
