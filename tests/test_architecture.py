@@ -177,6 +177,15 @@ def test_a_plain_scenario_is_checked_without_tls_statistics_and_plugins() -> Non
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_a_run_imports_no_reporter_that_nobody_asked_for() -> None:
+    code = (
+        "import sys, loadmux.cli.running\n"
+        "names = ('baseline', 'charts', 'html', 'junit', 'markdown', 'series')\n"
+        "assert not {f'loadmux.report.{name}' for name in names} & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 def test_the_command_line_names_the_pollers() -> None:
     said = (ROOT / "loadmux/cli/app.py").read_text()
     assert f'metavar="{"|".join(POLLERS)}"' in said
