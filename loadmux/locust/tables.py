@@ -55,13 +55,14 @@ def explained(kind: Kind) -> str:
 def pour(stats: Stats, into: RequestStats, prefix: str = "") -> None:
     """Add what was measured to Locust's statistics; `prefix` begins every row's name."""
     now = time.time()
-    # Also without a sample: the rate is an average up to the total's last time stamp.
-    into.total.last_request_timestamp = now
     for row in rows(stats):
         entry = as_entry(row, into, prefix, now)
         into.entries[(entry.name, entry.method)].extend(entry)
         if row.kind not in APART:
             into.total.extend(entry)
+    # Also without a sample: the rate is an average up to the total's last time stamp. Not before
+    # `extend`, which keeps the response times for the chart when it sees a new second.
+    into.total.last_request_timestamp = now
     for group in stats.faults.values():
         row = stats.connects if group.step == "connect" else stats.row(group.step)
         count_errors(into, row.kind, prefix + group.step, explained(group.kind), group.count, now)

@@ -60,6 +60,16 @@ def poured(stats: Stats) -> RequestStats:
     return into
 
 
+def test_the_chart_has_response_times_of_each_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    into, begin = RequestStats(), 1_000_000.2
+    for second in range(40):
+        monkeypatch.setattr("time.time", lambda second=second: begin + second)
+        tables.pour(measured({"ask": [0.001 * (second + 1)]}), into)
+    seconds = list(into.total.response_times_cache or ())
+    assert seconds[-10:] == list(range(1_000_030, 1_000_040))
+    assert into.total.get_current_response_time_percentile(0.5)
+
+
 def drawn(count: int) -> list[float]:
     chance = random.Random(count)
     return [chance.lognormvariate(-7, 1.5) for _ in range(count)]
