@@ -38,6 +38,7 @@ def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
         chosen = action(parser, "scenario")
         chosen.choices = Offered(options.scenarios)
         chosen.default = options.scenarios[0]
+        chosen.env_var = None  # type: ignore[attr-defined]  # words say more than the environment
     if not (options.master or options.processes):
         parser.set_defaults(processes=1)
         keep_apart(parser)

@@ -64,6 +64,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         offered = Offered(dict.fromkeys([*([own] if own else []), *classes[0].offered()]))
         parser.add_argument(
             "--scenario",
+            env_var="LOCUST_SCENARIO",
             choices=offered,
             default=own or offered[0],
             metavar="FILE",
@@ -71,6 +72,7 @@ def add_options(parser: LocustArgumentParser) -> None:
         )
     parser.add_argument(
         "--target",
+        env_var="LOCUST_TARGET",
         choices=Offered([OWN, *models()]),
         default=OWN,
         metavar="MODEL|URL",
@@ -78,22 +80,38 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
     parser.add_argument(
         "--command",
+        env_var="LOCUST_COMMAND",
         default="",
         metavar="WORDS",
         include_in_web_ui=False,
         help="Starts a server of your own, with {port} where its port stands",
     )
     parser.add_argument(
-        "--reply", choices=[OWN, *RULES], default=OWN, help="The rule by which the target replies"
+        "--reply",
+        env_var="LOCUST_REPLY",
+        choices=[OWN, *RULES],
+        default=OWN,
+        help="The rule by which the target replies",
     )
     parser.add_argument(
-        "--fault", default="", help="Have the bundled target lie, e.g. flip:20 (loadmux targets)"
+        "--fault",
+        env_var="LOCUST_FAULT",
+        default="",
+        help="Have the bundled target lie, e.g. flip:20 (loadmux targets)",
     )
     parser.add_argument(
-        "--poller", choices=[BEST, *available()], default=BEST, help="How the driver waits"
+        "--poller",
+        env_var="LOCUST_POLLER",
+        choices=[BEST, *available()],
+        default=BEST,
+        help="How the driver waits",
     )
     parser.add_argument(
-        "--seed", default="", include_in_web_ui=False, help="All chance comes from it"
+        "--seed",
+        env_var="LOCUST_SEED",
+        default="",
+        include_in_web_ui=False,
+        help="All chance comes from it",
     )
     parser.add_argument(
         "--var",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 from pathlib import Path
 
@@ -78,6 +79,15 @@ def test_a_bad_scenario_leaves_no_worker_behind(folder: Path) -> None:
     with process([*LOCUST, "--headless", *SHORT, "--processes", "2"], folder) as running:
         assert running.wait() == 2
         eventually(lambda: not members(running.popen.pid), "forked workers end with their master")
+
+
+@pytest.mark.parametrize("program", [LOCUST, WEB], ids=["locust", "web"])
+def test_the_environment_chooses_as_options_do(program: list[str], folder: Path) -> None:
+    locustfile(folder)
+    environment = {**os.environ, "LOCUST_SCENARIO": "echo", "LOCUST_FAULT": "flip:1"}
+    done = headless(folder, *SHORT, program=program, env=environment)
+    assert done.code == 1, done.text
+    assert done.row("64 bytes")[1] > 0
 
 
 def test_two_runs_at_once_do_not_meet(folder: Path) -> None:
