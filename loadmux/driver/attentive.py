@@ -63,8 +63,7 @@ class AttentiveConnection(Connection):
     async def _exchange_sifted(self, plan: Plan, payload: bytes, began: float) -> None:
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout)
-        plan.settled(awaited.verifier)
-        plan.record(awaited.took)
+        plan.over(awaited)
 
     def unwanted(self, event: int) -> None:
         if event & READABLE and self.opened_at and self.more and self.inbox.size < KEPT:

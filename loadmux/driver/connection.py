@@ -47,7 +47,7 @@ from loadmux.driver.loop import (
     sleep_until,
     wait_io,
 )
-from loadmux.driver.peer import TRY, Owed, Peer, Sent
+from loadmux.driver.peer import READ_FIRST, TRY, Owed, Peer, Sent
 from loadmux.driver.poller import PEER_CLOSED, READ, READABLE, WRITABLE, WRITE
 from loadmux.driver.slowly import SlowReader, TooEarly
 from loadmux.driver.suspects import owed_elsewhere, remember, suspects
@@ -109,15 +109,16 @@ class Plan:
         verifier.context = self.context
         return verifier
 
+    def over(self, awaited: Awaited) -> None:
+        """A reply that was not just the likely one is there, and right."""
+        self.record(awaited.took)
+
     swift: ClassVar[bool] = False
     """Whether `fits` may know a whole right reply that is not `likely`."""
 
     def fits(self, data: bytes | None) -> bool:
         """Whether one read has brought the whole right reply; then it is settled."""
         return False
-
-    def settled(self, verifier: Verifier) -> None:
-        """The reply was right."""
 
 
 class Connection(Peer):
@@ -137,6 +138,7 @@ class Connection(Peer):
         """
         self.payload = payload
         self.awaited = likely = plan.likely
+        size = plan.size  # what is likely may be another reply when this one has come
         self.began = began = clock()
         try:
             sent = self._send(payload)
@@ -155,7 +157,7 @@ class Connection(Peer):
             late = yield
             if not late:
                 try:
-                    data: bytes | None = self._recv(plan.size)
+                    data: bytes | None = self._recv(size)
                 except OSError as error:
                     data = self._receive_failed(error)
                 if data == likely or (plan.swift and plan.fits(data)):
@@ -164,7 +166,7 @@ class Connection(Peer):
                     self.last_at = now = clock()
                     plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
                     return
-                self._keep(data, plan.size)
+                self._keep(data, size)
         except Interrupted:
             cut_off([Awaited(self, plan.verifier(), began, 0.0)], plan.timeout)
             raise
@@ -172,8 +174,7 @@ class Connection(Peer):
         due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
         awaited = Awaited(self, plan.verifier(), began, due)
         yield from await_replies(self.task, [awaited], plan.timeout)
-        plan.settled(awaited.verifier)
-        plan.record(awaited.took)
+        plan.over(awaited)
 
     async def _exchange_in_parts(
         self, plan: Plan, payload: bytes, began: float, sent: int = 0, error: OSError | None = None
@@ -181,8 +182,7 @@ class Connection(Peer):
         """The same where the kernel took only `sent` bytes at first, or said `error`."""
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout, sent, error)
-        plan.settled(awaited.verifier)
-        plan.record(awaited.took)
+        plan.over(awaited)
 
     async def tell(
         self,
@@ -415,14 +415,19 @@ class Connection(Peer):
 
     def _pull(self) -> bytes | None:
         """The same, but that the connection is lost is only written down."""
+        size = self.room
         try:
-            data = self._recv(LARGE)
+            data = self._recv(size)
         except OSError as error:
             self._not_received(error)
             return None
-        self._took(data, LARGE)
+        self._took(data, size)
         if data:
             self.note("received", data)
+            if len(data) == size < LARGE:
+                self.room = 2 * size
+            elif size > READ_FIRST and len(data) < size // 4:
+                self.room = size // 2
         return data
 
     def _not_received(self, error: OSError) -> None:

@@ -63,8 +63,7 @@ class DatagramConnection(Connection):
         self.note("sent", payload)
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout)
-        plan.settled(awaited.verifier)
-        plan.record(awaited.took)
+        plan.over(awaited)
         self.drain()
 
     def _dial(self) -> tuple[socket.socket, int]:

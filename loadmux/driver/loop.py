@@ -41,7 +41,8 @@ from loadmux.measuring.unread import Unread
 NEVER = float("inf")
 NOT_MEASURED = float("nan")
 IDLE_WAIT = 0.1
-SPIN_BELOW = 0.001
+WAIT_EARLY = 0.001
+"""Seconds before a moment that is to be met: longer waits are in whole milliseconds."""
 OVERSLEPT = 0.005
 AT_ONCE = 16
 SLICE = 0.002
@@ -434,7 +435,9 @@ class Loop:
             elif task.deadline != NEVER:
                 self.push_alarm(task, task.deadline)
         ahead = alarms[0][0] - now if alarms else IDLE_WAIT
-        return 0.0 if ahead < SPIN_BELOW else min(ahead, IDLE_WAIT)
+        if ahead > WAIT_EARLY:
+            return min(ahead, IDLE_WAIT)
+        return max(0.0, ahead - self.poller.grain)  # then spin
 
     def _bury(self) -> None:
         for sock in self._closing:

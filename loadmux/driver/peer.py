@@ -21,6 +21,8 @@ from loadmux.driver.tls import Secured
 from loadmux.errors import Moment
 
 TRY = READ | GONE
+READ_FIRST = 64 * 1024
+"""Bytes that are read at a time at first: from 128 KiB on malloc(3) maps and unmaps memory."""
 MOMENTS = 16
 """Lines of a transcript."""
 SHOWN = 64
@@ -63,6 +65,9 @@ class Peer:
     `writer`: another task than the reader's, which sends on it meanwhile (see `duplex`); `unruled`
     is what it has sent that the rule has not been told yet, as nobody awaits its answer so far.
 
+    `room` is how many bytes are read at a time: more where that was not enough, fewer where it was
+    far too many.
+
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
     is about to, or that it was given up; then the connection can carry no other message.
@@ -96,6 +101,7 @@ class Peer:
         "payload",
         "ready",
         "resume",
+        "room",
         "rule_verifier",
         "silent",
         "sock",
@@ -140,6 +146,7 @@ class Peer:
         self.lost: OSError | None = None
         self.silent = False
         self.spoke = 0
+        self.room = READ_FIRST
         self.owed: Owed | None = None
         self.inbox = Inbox()
         self.payload = self.awaited = self.last = self.debt = b""

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from math import inf
 from time import perf_counter
 
-from loadmux.driver.loop import NEVER, SPIN_BELOW, Interrupted, Loop, Task, wait_io
+from loadmux.driver.loop import NEVER, WAIT_EARLY, Interrupted, Loop, Task, wait_io
 from loadmux.driver.pacer import Pacer, Rate, Users
 from loadmux.driver.user import Control, Script, VirtualUser
 
@@ -234,7 +234,7 @@ def early(due: float, now: float) -> float:
 
     epoll_wait(2) takes whole milliseconds, and Python rounds up.
     """
-    return due - SPIN_BELOW if due - now > SPIN_BELOW else due
+    return due - WAIT_EARLY if due - now > WAIT_EARLY else due
 
 
 class Pool:

@@ -430,6 +430,8 @@ class VirtualUser(Task):
         control = self.control
         self.iterating = False
         self._record(fault, step)
+        for connection in self.connections:
+            connection.owed = None  # the fault has ended what was awaited beside it
         self._heed_interruption()
         if fault.evidence.unjudged:
             await self._begin_anew(fault.evidence)

@@ -347,6 +347,10 @@ class Judged(steps.Reply):
             sent = body_of(self.framing, payload)
         return None, self._verifiers(payload, self.made.make(user, socket, sent))
 
+    @property
+    def quick(self) -> bool:
+        return self.matched is not None
+
     def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
         return self.matched
 

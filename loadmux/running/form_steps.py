@@ -96,6 +96,15 @@ class FormReply(Reply):
             parts = tuple(render(user, socket, payload) for render in self.renders)
         return self._judged(payload, parts)
 
+    def alone(self) -> Callable[[], Verifier] | None:
+        if self.constants is None:
+            return None
+        likely, judge = self._judged(b"", self.constants)
+        return judge if likely is None else None
+
+    def answers_alike(self, payload: bytes) -> bool:
+        return self.framing.answering(payload) is self.framing
+
     def _judged(self, payload: bytes, parts: Sequence[bytes]) -> Judged:
         framing = self.framing.answering(payload)
         judge = partial(self.form.judge, parts=parts)

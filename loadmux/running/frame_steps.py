@@ -23,6 +23,7 @@ from loadmux.checking.received import received_reply
 from loadmux.checking.recognition import Opened
 from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.upper_sb import SUFFIX
+from loadmux.checking.verifying import Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Position
 from loadmux.language import contents
@@ -192,6 +193,12 @@ class FrameByJudge(Reply):
 
     def known(self, payload: bytes) -> Judged | None:
         return None, verifiers(self.framing.answering(payload), self.judge)
+
+    def alone(self) -> Callable[[], Verifier] | None:
+        return verifiers(self.framing, self.judge)
+
+    def answers_alike(self, payload: bytes) -> bool:
+        return self.framing.answering(payload) is self.framing
 
 
 def verifiers(framing: Framing, judge: Judge) -> Callable[[], FrameVerifier]:

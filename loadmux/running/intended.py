@@ -37,6 +37,8 @@ def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
     if isinstance(other, Exchange) and other.plan is not None:
         plan = other.plan
         other.plan = Plan(plan.likely, plan.judge, record, plan.timeout, plan.context)
+    if isinstance(other, Exchange) and other.learned is not None:
+        other.learned = other.learned.recording(record)
     return other
 
 

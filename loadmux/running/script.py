@@ -250,7 +250,7 @@ class _Compiler:
     def script(self) -> Script:
         scenario = self.scenario
         return Script(
-            on_connect=[self._steps(one.on_connect) for one in scenario.sockets],
+            on_connect=self._on_connect(),
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
             after=self._steps(scenario.after),
@@ -261,6 +261,11 @@ class _Compiler:
             on_error=scenario.on_error,
             seed=self.seed,
         )
+
+    def _on_connect(self) -> list[list[Operation]]:
+        """Empty where no socket has any: a connection for each exchange asks nothing then."""
+        found = [self._steps(one.on_connect) for one in self.scenario.sockets]
+        return found if any(found) else []
 
     # --- what may come at any time --------------------------------------------------------------
 

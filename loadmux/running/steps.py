@@ -1,8 +1,8 @@
 """The compiled steps: what a virtual user awaits, one class for each kind of step.
 
 `Exchange.run` is the door to the hot path: for one socket, with the whole message in one piece and
-a reply that can be worked out beforehand, it hands over to `Connection.exchange` at once;
-everything else (several sockets, pieces, saves, a connection that needs care) goes through
+a reply that can be worked out beforehand or was learned, it hands over to `Connection.exchange` at
+once; everything else (several sockets, pieces, a connection that needs care) goes through
 `_carefully`. Both check the same bytes with the same verifiers.
 """
 
@@ -35,6 +35,7 @@ from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
 from loadmux.running.answering import Answers
+from loadmux.running.learning import Learned
 from loadmux.running.swift import Match, Swift
 
 PIECES_AT_ONCE = 16
@@ -108,9 +109,22 @@ class Reply:
         """Whether it may be judged in one go; see `swift`."""
         return False
 
+    @property
+    def quick(self) -> bool:
+        """Whether `match` is as fast as a comparison with the last right reply."""
+        return False
+
     def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
         """What knows a whole right reply faster than its verifier."""
         return None
+
+    def alone(self) -> Callable[[], Verifier] | None:
+        """Makes the verifier where what is right hangs on the reply's bytes alone; else None."""
+        return None
+
+    def answers_alike(self, payload: bytes) -> bool:
+        """Whether what `alone` makes judges the answer to this (HEAD is answered unlike GET)."""
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,9 @@ class FormReply(Reply):
     @property
     def swift(self) -> bool:
         return True
+
+    def alone(self) -> Callable[[], Verifier] | None:
+        return self.make
 
 
 def lockstep(rule: Rule, payload: bytes) -> RuleVerifier:
@@ -406,23 +423,40 @@ class Exchange:
     swift: bool = field(init=False)
     counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
+    learned: Learned | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
 
     def __post_init__(self) -> None:
         message = self.message
         whole = message is not None and not (message.pieces or message.urgent)
-        simple = self.save is None and not self.bounded and not self.captures
-        alone = whole and len(self.sockets) == 1
-        self.direct = alone and simple
-        self.swift = alone and not self.bounded and self.reply.swift
+        keeps = self.save is not None or self.captures
+        alone = whole and len(self.sockets) == 1 and not self.bounded
+        self.swift = alone and self.reply.swift
+        if alone and message is not None and not message.rules and not self.reply.quick:
+            self.learned = self._learning(message, keeps)
+        self.direct = alone and (not keeps or self.learned is not None)
         if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
             self.counting = self.reply.rule
         if message is None or message.constant is None:
             return
+        self.payload = message.constant
+        if self.learned is not None:
+            return
         judged = self.reply.known(message.constant)
         if judged is not None and judged[0] and len(judged[0]) < SMALL:
-            self.payload = message.constant
             self.plan = self._plan(*judged)
+
+    def _learning(self, message: Message, keeps: bool) -> Learned | None:
+        """What learns the replies, where that can be and is worth it."""
+        likely, judge = None, self.reply.alone()
+        if message.constant is not None:
+            known = (
+                None if isinstance(self.reply, RuleReply) else self.reply.known(message.constant)
+            )
+            likely, judge = known or (None, None)
+        if judge is None or (likely and not keeps) or (likely and len(likely) >= SMALL):
+            return None
+        return Learned(likely or b"", judge, self.record, self.timeout, self.context, keeps)
 
     def awaited(self, user: VirtualUser, socket: str) -> bytes | None:
         """The reply that this step would await now, without a message of its own; None if none."""
@@ -440,6 +474,8 @@ class Exchange:
             if not (connection.dirty or connection.ready & TRY):
                 if self.plan is not None:
                     return connection.exchange(self.plan, self.payload)
+                if self.learned is not None:
+                    return self._as_learned(user, connection, self.learned)
                 return self._rendered(user, connection)
             if not connection.connected:
                 return self._connected(user, connection)
@@ -488,6 +524,37 @@ class Exchange:
             return self._swiftly(user, connection, payload)
         return self._carefully(user, payload)
 
+    def _as_learned(
+        self, user: VirtualUser, connection: Connection, learned: Learned
+    ) -> Awaitable[None]:
+        payload = self.payload
+        if not payload:
+            assert self.message is not None
+            payload = self.message.bytes_for(user, connection.name)
+            if not self.reply.answers_alike(payload):
+                return self._carefully(user, payload)
+        if not learned.likely:
+            return self._carefully(user, payload, learned)
+        if self.swift and not learned.worth():
+            return self._swiftly(user, connection, payload)
+        if learned.keeps:
+            return self._kept(user, connection, learned, payload)
+        return connection.exchange(learned, payload)
+
+    async def _kept(
+        self, user: VirtualUser, connection: Connection, learned: Learned, payload: bytes
+    ) -> None:
+        await connection.exchange(learned, payload)
+        self._name(user, *learned.kept(connection))
+
+    def _name(self, user: VirtualUser, kept: bytes, captured: Mapping[str, bytes]) -> None:
+        """Give names to parts of a right reply."""
+        if self.save is not None:
+            user.set(self.save, kept)
+        if self.captures:
+            for name, value in captured.items():
+                user.set(name, value)
+
     async def _counted(
         self, user: VirtualUser, connection: Connection, rule: Rule, payload: bytes
     ) -> None:
@@ -506,7 +573,9 @@ class Exchange:
             connection.rule_verifier = None if verifier.idle else verifier
             connection.update_dirty()
 
-    async def _carefully(self, user: VirtualUser, rendered: bytes | None = None) -> None:
+    async def _carefully(
+        self, user: VirtualUser, rendered: bytes | None = None, learned: Learned | None = None
+    ) -> None:
         connections = await opened(user, self.sockets)
         listener = Listener(user, self.timeout)
         waiting = [await self._begin(user, one, rendered, listener) for one in connections]
@@ -527,11 +596,10 @@ class Exchange:
                 self.record(one.took)
             else:
                 self.answers.record(one)
-            if self.save is not None:
-                user.set(self.save, one.verifier.kept())
-            if self.captures:
-                for name, value in one.verifier.captured().items():
-                    user.set(name, value)
+            if self.save is not None or self.captures:
+                self._name(user, one.verifier.kept(), one.verifier.captured())
+            if learned is not None:
+                learned.learn(one)
         await user.give_way()
 
     async def _begin(

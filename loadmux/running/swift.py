@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from loadmux.checking.verifying import Verifier
-from loadmux.driver.connection import Plan
+from loadmux.driver.connection import Awaited, Plan
 from loadmux.driver.user import VirtualUser
 
 MOST = 4096
@@ -72,7 +72,12 @@ class Swift(Plan):
         self.settled(verifier)
         return True
 
+    def over(self, awaited: Awaited) -> None:
+        self.settled(awaited.verifier)
+        super().over(awaited)
+
     def settled(self, verifier: Verifier) -> None:
+        """Give names to parts of a right reply."""
         if self._save is not None:
             self._user.set(self._save, verifier.kept())
         for name, value in verifier.captured().items():

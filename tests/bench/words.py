@@ -1,6 +1,6 @@
-"""What words of the language cost beside a constant exchange: CPU of the generator an exchange.
+"""What forms of the language cost beside a constant exchange: CPU of the generator an exchange.
 
-    python tests/bench/words.py [--rounds 5] [--seconds 2]
+    python tests/bench/words.py [NAME...] [--rounds 5] [--seconds 2]
 
 Each round runs every case once, so that what the machine does meanwhile meets all alike. Printed
 are the ratios to the constant exchange of the same round: their median and range. `on_connect`,
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
-HEAD = "target: {bundled: epoll, reply: echo}\nload: {users: 10}\n"
+HEAD = "target: {bundled: %s, reply: echo}\nload: {%s}\n"
 LINE = "sockets: {main: {framing: line%s}}\n"
 CASES = {
     "constant": '- {send: "hello there", expect: "hello there"}',
@@ -49,7 +49,31 @@ SOCKETS = {
     "header id": "sockets: {main: {framing: {length_prefix: {at: 4, bytes: 4, header: 10}}}}\n",
     "check": "sockets: {main: {framing: {length_prefix: {bytes: 2}, check: crc32}}}\n",
     "lines_until": "sockets: {main: {framing: {lines_until: '\\d{3} .*'}}}\n",
+    **dict.fromkeys(("regex", "capture", "frame"), LINE % ""),
+    **dict.fromkeys(("two sockets", "together"), "sockets: [main, other]\n"),
 }
+TARGETS = {"tls": "epoll, tls: true", "udp": "udp"}
+LOADS = {"open load": "rate: 5000/s, max_users: 50"}
+FORMS = {
+    "length": '- {send: "hello there", expect: {length: 11}}',
+    "until": '- {send: "hello there;", expect: {until: ";"}}',
+    "regex": "- {send: {frame: hello there}, expect: {regex: 'hel+o \\w+'}}",
+    "capture": "- {send: {frame: hello there}, expect: {regex: 'hel+o (?P<who>\\w+)'}}",
+    "frame": "- {send: {frame: hello there}, expect: {frame: hello there}}",
+    "save": '- {send: "hello there", expect: "hello there", save: told}',
+    "pieces": '- {send: "hello there", pieces: [5], expect: "hello there"}',
+    "two sockets": '- {on: all, send: "hello there", expect: "hello there"}',
+    "several names": '- {send: "${user} ${iteration} ${socket}", expect: "${sent}"}',
+    "user": '- {send: "hello ${user}", expect: "hello ${user}"}',
+    "together": "- {together: [[{on: main, send: hello, expect: hello}],"
+    " [{on: other, send: hello, expect: hello}]]}",
+    "echo 64 KiB": "- {send: {random: 64KiB}, expect: reply}",
+    "tls": '- {send: "hello there", expect: "hello there"}',
+    "udp": '- {send: "hello there", expect: "hello there"}',
+    "churn": '- {send: "hello there", expect: "hello there"}\n  - {close: main}',
+    "open load": '- {send: "hello there", expect: "hello there"}',
+}
+CASES |= FORMS
 CASES["join"] = (
     '- {send: {frame: "ab${iteration}"}, expect: {frame: {join: [ab, {length: 1, save: n}, any]}}}'
 )
@@ -75,15 +99,18 @@ def cpu(path: Path, seconds: float) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of the cases; all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     asked = parser.parse_args()
-    costs: dict[str, list[float]] = {name: [] for name in CASES}
+    cases = {name: CASES[name] for name in ("constant", *asked.names)} if asked.names else CASES
+    costs: dict[str, list[float]] = {name: [] for name in cases}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(asked.rounds):
-            for name, steps in CASES.items():
+            for name, steps in cases.items():
                 path = Path(folder) / f"{name.replace(' ', '_')}.yaml"
-                path.write_text(f"{HEAD}{SOCKETS.get(name, '')}steps:\n  {steps}\n")
+                head = HEAD % (TARGETS.get(name, "epoll"), LOADS.get(name, "users: 10"))
+                path.write_text(f"{head}{SOCKETS.get(name, '')}steps:\n  {steps}\n")
                 found = cpu(path, asked.seconds)
                 if found is not None:
                     costs[name].append(found)
