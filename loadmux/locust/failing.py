@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 import traceback
 from functools import cache
@@ -33,15 +34,19 @@ def started_in() -> int:
     What it forks ends with it: a worker whose master was refused its start would try for minutes to
     reach it, before anything of ours runs in that worker.
     """
-    os.register_at_fork(after_in_child=_end_with_parent)
+    forking = {"pid": 0}
+
+    def end_with_parent() -> None:
+        if sys.platform == "linux":
+            die_with_parent()
+            if os.getppid() != forking["pid"]:  # it has ended meanwhile, and the kernel told nobody
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def note() -> None:
+        forking["pid"] = os.getpid()
+
+    os.register_at_fork(before=note, after_in_child=end_with_parent)
     return os.getpid()
-
-
-def _end_with_parent() -> None:
-    if sys.platform == "linux":
-        die_with_parent()
-        if os.getppid() != started_in():  # it has ended meanwhile
-            os._exit(1)
 
 
 class Failures:

@@ -9,24 +9,21 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import cache
-from typing import TYPE_CHECKING
 
 from locust.argument_parser import LocustArgumentParser
 
 from loadmux.errors import LoadmuxError
 from loadmux.language.loading import load
 from loadmux.language.scenario import Load, Overrides
+from loadmux.locust.described import Described
 from loadmux.locust.page import Offered
 from loadmux.running import ports
 from loadmux.running.catalog import find, models
 
-if TYPE_CHECKING:
-    from loadmux.locust.user import ScenarioUser
-
 LOCAL = "127.0.0.1"
 
 
-def begin_with(parser: LocustArgumentParser, of: type[ScenarioUser]) -> None:
+def begin_with(parser: LocustArgumentParser, of: type[Described]) -> None:
     """Make the parser take scenario files, and begin with what the first one says of its load."""
     words = action(parser, "user_classes")
     words.dest, words.metavar, words.help = "scenarios", "SCENARIO", "Scenario files to offer"
