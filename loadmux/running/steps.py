@@ -388,7 +388,14 @@ class Fill:
             await owe(user, connection, message, b"")
         connection.midway = True
         filling_it = filling.Filling(user, connection, self.timeout)
-        full = await filling_it.run(user, partial(message.bytes_for, user, connection.name), took)
+        payloads = partial(message.bytes_for, user, connection.name)
+        try:
+            full = await filling_it.run(user, payloads, took)
+        except Interrupted:
+            # What the server has said to what it was sent is judged by its rule, or by nobody.
+            duplex.settle(connection)
+            connection.asks(0.0, b"")
+            raise
         if not full:
             text = f"the socket {connection.name!r} is never full: its server took everything"
             raise ScriptFailed(f"step {self.name!r}", text)

@@ -210,3 +210,39 @@ def test_in_a_branch_beside_a_reader() -> None:
         driven = drive(text, server.url)
     assert driven.kinds == {}
     assert driven.stats.iterations == 2
+
+
+@pytest.mark.parametrize("asked", ["[{name: ask, send: hello, expect: reply}, ", "["])
+def test_a_run_that_ends_while_a_socket_fills_blames_nobody(asked: str) -> None:
+    """What the server has echoed until then is judged where a rule says it, else by nobody."""
+    text = (
+        f"steps: {asked}{{send: {{repeat: x, times: 5000}}, until: full, within: 9s}}]\n"
+        "load: {users: 2, run_time: 300ms, graceful_stop: 0s}\n"
+    )
+
+    def echo(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            connection.sendall(chunk)
+
+    with Server(echo) as server:
+        driven = drive(text, server.url, rule="echo")
+    assert driven.kinds == {}
+    assert driven.stats.interrupted == 2
+
+
+def test_a_lie_until_then_is_found() -> None:
+    text = (
+        "steps: [{send: {random: 5KiB}, until: full, within: 9s}, {expect: reply}]\n"
+        "load: {users: 1, run_time: 300ms, graceful_stop: 0s}\n"
+    )
+
+    def echo(connection: socket.socket, number: int) -> None:
+        first = connection.recv(65536)
+        connection.sendall(bytes([first[0] ^ 1]) + first[1:])
+        while chunk := connection.recv(65536):
+            connection.sendall(chunk)
+
+    with Server(echo) as server:
+        driven = drive(text, server.url, rule="echo")
+    assert driven.kinds == {"corrupt": 1}
+    assert driven.faults[0].offset == 0
