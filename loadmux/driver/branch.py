@@ -146,6 +146,8 @@ class Branch(VirtualUser):
         if self.shift.over or self.done:
             return
         self.shift.end()
+        if not self.shift.unasked:
+            return
         idle = [one for one, _ in self.taken if one.want and one.verifier is not None]
         if idle and not any(one.unanswered or one.midway or one.heard for one in idle):
             self.loop.throw(self, Interrupted())

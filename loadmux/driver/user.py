@@ -99,12 +99,15 @@ class Control:
 
 
 class Shift:
-    """For how long a branch goes on; that it is `over` ends the pauses of those `resting`."""
+    """For how long a branch goes on; that it is `over` ends the pauses of those `resting`.
 
-    __slots__ = ("over", "resting")
+    `unasked`: the step in hand awaits what nobody has asked for.
+    """
+
+    __slots__ = ("over", "resting", "unasked")
 
     def __init__(self) -> None:
-        self.over = False
+        self.over = self.unasked = False
         self.resting: set[Task] = set()
 
     def end(self) -> None:

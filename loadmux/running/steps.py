@@ -590,6 +590,7 @@ class Exchange:
         for one in waiting:
             one.due = due
             one.until = due if self.bounded else NEVER
+        user.shift.unasked = self.message is None and not any(one.asked for one in waiting)
         try:
             await await_replies(user, [one for one in waiting if not one.over], self.timeout)
             for connection in connections:
@@ -598,6 +599,8 @@ class Exchange:
         except Fault as fault:
             tell(self.answers, connections, fault)
             raise
+        finally:
+            user.shift.unasked = False
         for one in waiting:
             if self.answers is None:
                 self.record(one.took)

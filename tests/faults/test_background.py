@@ -146,3 +146,25 @@ def test_what_is_wrong_is_told_when_the_file_is_read(branches: str, told: str) -
     with pytest.raises(ScenarioErrors) as caught:
         scenario_for(f"steps: [{{together: [{branches}]}}]\n", "tcp://127.0.0.1:1")
     assert any(told in error.message for error in caught.value.errors), caught.value
+
+
+def test_an_exchange_in_hand_is_awaited_also_where_its_reply_is_late_to_be_read() -> None:
+    """A slow reader has read for the step before: the reply is there, and not yet to be read."""
+    text = """
+sockets: {main: {read: {size: 1KiB, gap: 3ms}}, other: }
+steps:
+  - {on: main, send: {random: 4KiB}, expect: reply}
+  - together:
+      - [{on: other, send: ask, expect: ask}]
+      - background: [{on: main, send: beat, expect: beat}]
+load: {users: 2, iterations: 15}
+"""
+
+    def echo(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            connection.sendall(chunk)
+
+    with Server(echo) as server:
+        driven = drive(text, server.url, rule="echo")
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 30
