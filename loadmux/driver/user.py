@@ -576,7 +576,7 @@ class VirtualUser(Task):
 
     def wake(self) -> None:
         """The run is stopping: do not sleep on between two iterations."""
-        if self.resting:
+        if self.resting and not self.done:  # one that was interrupted at rest never rose from it
             self.set_deadline(perf_counter())
 
     async def _part(self) -> None:

@@ -115,9 +115,9 @@ def _latencies(histogram: Histogram) -> dict[str, float | None]:
 def as_csv(row: Row | None) -> str:
     """A line; None: the headings."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file)
     writer.writerow(COLUMNS if row is None else [_cell(row[name]) for name in COLUMNS])
-    return file.getvalue()
+    return file.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Value) -> str:

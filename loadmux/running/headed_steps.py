@@ -31,6 +31,11 @@ class Asked:
     render: Render | None = None
     judge: Callable[[VirtualUser, str, bytes], Judge] | None = None
     rule: Rule | None = None
+    fixed: Judge | None = None
+
+    @property
+    def known(self) -> bool:
+        return self.constant is not None or self.fixed is not None
 
     def now(self, user: VirtualUser, socket: str, sent: bytes) -> bytes | None:
         """Exactly what it must be; None where a judge says."""
@@ -53,11 +58,11 @@ class HeadedReply(Reply):
     answers: bool
 
     def known(self, payload: bytes) -> Judged | None:
-        header, body = self.header.constant, self.body.constant
-        if header is None or body is None:
+        if not (self.header.known and self.body.known):
             return None
+        judges = [self.header.fixed, self.body.fixed]
         try:
-            return self._exactly(header, None, body)
+            return self._judged(self.header.constant, self.body.constant, judges)
         except ValueError:
             return None
 
@@ -66,13 +71,22 @@ class HeadedReply(Reply):
         header, body = self.header.now(user, socket, sent), self.body.now(user, socket, sent)
         judges = [one.judged(user, socket, sent) for one in (self.header, self.body)]
         try:
-            if header is not None:
-                self.framing.check_header(header)
-                judges[0] = HeaderIs(prefixed(self.framing), header)
-            if body is not None:
-                return self._exactly(header, judges[0], body)
+            return self._judged(header, body, judges)
         except ValueError as error:
             raise self.place.refuse(user, socket, body or b"", error) from None
+
+    def _judged(
+        self, header: bytes | None, body: bytes | None, judges: list[Judge | None]
+    ) -> Judged:
+        """Of each half exactly these bytes, or where that is None what its judge says.
+
+        Raises ValueError where no frame has these.
+        """
+        if header is not None:
+            self.framing.check_header(header)
+            judges[0] = HeaderIs(prefixed(self.framing), header)
+        if body is not None:
+            return self._exactly(header, judges[0], body)
         asked, inside = judges
         assert asked is not None
         assert inside is not None

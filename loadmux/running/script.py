@@ -542,7 +542,8 @@ class _Compiler:
                 return headed_steps.Asked(self._constant(payload), self._render(payload))
             case ByRule():
                 return headed_steps.Asked(rule=self._rule(body, self.sockets[0]))
-        return headed_steps.Asked(judge=self._expecting(()).judge(body).make)
+        made = self._expecting(()).judge(body)
+        return headed_steps.Asked(judge=made.make, fixed=made.constant)
 
     def _answer(self, reply: Answer) -> steps.Reply:
         parts = reply.form.payloads()

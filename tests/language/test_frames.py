@@ -176,10 +176,19 @@ def test_what_is_known_beforehand_takes_the_fast_path(
     assert (None if found.plan is None else found.plan.likely) == likely
 
 
-@pytest.mark.parametrize("more", ["save: b", "within: 1s"])
-def test_what_keeps_or_bounds_does_not(more: str) -> None:
-    assert not compiled(f"{{send: a, expect: {{frame: a}}, {more}}}").direct
-    assert not compiled("{send: a, expect: {regex: '(?P<x>a)'}}").direct
+def test_what_bounds_does_not() -> None:
+    assert not compiled("{send: a, expect: {frame: a}, within: 1s}").direct
+
+
+@pytest.mark.parametrize(
+    "step", ["{send: a, expect: {frame: a}, save: b}", "{send: a, expect: {regex: '(?P<x>a)'}}"]
+)
+def test_what_keeps_learns(step: str) -> None:
+    found = compiled(step)
+    assert found.direct
+    assert found.plan is None
+    assert found.learned is not None
+    assert found.learned.keeps
 
 
 def test_a_frame_until_close_ends_the_connection() -> None:

@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from browser import browsing
 from commands import loadmux
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +88,8 @@ def test_a_fault_is_shown_with_its_evidence() -> None:
 
 
 def test_a_browser_draws_every_page_without_a_complaint(tmp_path: Path) -> None:
+    from browser import browsing  # needs a package that not every machine has
+
     for name, make in RUNS.items():
         (tmp_path / f"{name}.html").write_text(html.render(make()), encoding="utf-8")
     with browsing("about:blank", tmp_path) as browser:
@@ -107,6 +108,8 @@ def test_a_browser_draws_every_page_without_a_complaint(tmp_path: Path) -> None:
 
 
 def test_a_run_over_time_has_its_curves_in_both_colour_schemes(tmp_path: Path) -> None:
+    from browser import browsing  # needs a package that not every machine has
+
     file = tmp_path / "made.html"
     file.write_text(html.render(over_time()), encoding="utf-8")
     with browsing(file.as_uri(), tmp_path) as browser:
