@@ -7,6 +7,8 @@ on standard error (a line for each mistake of a scenario file) and ends with cod
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -346,3 +348,7 @@ def main(interrupts: Interrupts) -> None:
         from loadmux.cli.ending import end
 
         end(error)
+    finally:
+        with suppress(Exception):
+            sys.stdout.flush()  # while a signal still ends what waits here
+        interrupts.over()

@@ -74,6 +74,11 @@ class Interrupts:
         if (leave := self._leave) is not None:
             signal.signal(signal.SIGALRM, lambda number, frame: leave(code))
 
+    def over(self) -> None:
+        """All is said: the interpreter, as it ends, would let a signal kill the process."""
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self.count += 1
         if self._time is Time.BEGINNING:
