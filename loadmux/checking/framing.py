@@ -183,6 +183,14 @@ class Framing:
         return self
 
 
+def first_frame(framing: Framing, data: bytes) -> Frame | None:
+    """The frame that a message is or begins with, its end being the end of the stream; None where
+    it is none. Raises FrameError.
+    """
+    decoder = framing.decoder()
+    return (decoder.feed(data) if data else None) or decoder.end()
+
+
 class Unasked(NamedTuple):
     """What bytes between two frames are: `answer` them with this; `rest` is no one's business.
 

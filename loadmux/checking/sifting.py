@@ -35,6 +35,16 @@ def may_begin(judge: AnyJudge, begun: bytes) -> bool:
     return True
 
 
+def taken(frame: Frame, judges: Sequence[AnyJudge], tell: Taken) -> bool:
+    """Whether a judge takes this frame; the first one that does is told of."""
+    for which, judge in enumerate(judges):
+        found = judged(judge, frame)
+        if found.problem is None:
+            tell(which, found.captured)
+            return True
+    return False
+
+
 @dataclass(slots=True)
 class Sieve:
     """See the module. `held` are the bytes of the frame under way that are kept back.
@@ -78,10 +88,8 @@ class Sieve:
         """Whether these bytes are whole frames, now, of which no judge takes one."""
         if self.lost or self.busy:
             return self.lost
-        out: list[bytes] = []
         looking = Sieve(self.framing, self.judges, lambda which, names: None)
-        out.append(looking.feed(frames))
-        return not looking.busy and not looking.lost and b"".join(out) == frames
+        return looking.feed(frames) == frames and not (looking.busy or looking.lost)
 
     def _feed(self, data: bytes, out: list[bytes]) -> bytes:
         """Take the bytes of one frame; what is left."""
@@ -97,7 +105,7 @@ class Sieve:
             return b""
         self._decoder = None
         rest, mine = frame.rest, data[: len(data) - len(frame.rest)]
-        if self.passing or not self._take(frame):
+        if self.passing or not taken(frame, self.judges(), self.taken):
             out += self.held, mine
         self.held, self.passing = b"", False
         return rest
@@ -111,11 +119,3 @@ class Sieve:
         if begun is not None and not any(may_begin(one, begun) for one in self.judges()):
             out.append(self.held)
             self.held, self.passing = b"", True
-
-    def _take(self, frame: Frame) -> bool:
-        for which, judge in enumerate(self.judges()):
-            found = judged(judge, frame)
-            if found.problem is None:
-                self.taken(which, found.captured)
-                return True
-        return False

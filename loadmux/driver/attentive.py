@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
 
-from loadmux.checking.framing import Frame, FrameError, Framing
-from loadmux.checking.headed import AnyJudge, judged
-from loadmux.checking.sifting import Sieve
+from loadmux.checking.framing import Frame, FrameError, Framing, first_frame
+from loadmux.checking.headed import AnyJudge
+from loadmux.checking.sifting import Sieve, taken
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import KEPT, READS_AT_ONCE, Awaited, Clock, Connection, Plan
 from loadmux.driver.datagrams import READS_AT_ONCE as DATAGRAMS_AT_ONCE
@@ -24,7 +24,29 @@ from loadmux.driver.poller import READABLE
 from loadmux.errors import Fault
 
 
-class AttentiveConnection(Connection):
+class Attentive(Connection):
+    """Is read also while nobody waits for it, unless it is `crowded`."""
+
+    __slots__ = ()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits to be taken that the rest is left in the kernel."""
+        return self.inbox.size >= KEPT
+
+    async def connect(self, timeout: float) -> float:
+        took = await super().connect(timeout)
+        self.drain()  # what came meanwhile is told by no further event
+        return took
+
+    def unwanted(self, event: int) -> None:
+        if event & READABLE and self.opened_at and self.more and not self.crowded:
+            self.drain()
+        else:
+            super().unwanted(event)
+
+
+class AttentiveConnection(Attentive):
     """A stream; `_passed` is the last reply that was found to hold nothing that is taken out."""
 
     __slots__ = ("_passed", "_sieve")
@@ -38,11 +60,6 @@ class AttentiveConnection(Connection):
 
     def _judges(self) -> Sequence[AnyJudge]:
         return said(self.endpoint).judges(self.task, self.name)
-
-    async def connect(self, timeout: float) -> float:
-        took = await super().connect(timeout)
-        self.drain()  # what came meanwhile is told by no further event
-        return took
 
     def exchange(  # type: ignore[override]  # awaited alike
         self, plan: Plan, payload: bytes, clock: Clock = perf_counter
@@ -64,12 +81,6 @@ class AttentiveConnection(Connection):
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout)
         plan.over(awaited)
-
-    def unwanted(self, event: int) -> None:
-        if event & READABLE and self.opened_at and self.more and self.inbox.size < KEPT:
-            self.drain()
-        else:
-            super().unwanted(event)
 
     async def check_surplus(self) -> None:
         if not self.inbox:
@@ -103,11 +114,11 @@ class AttentiveConnection(Connection):
 
     def _left(self) -> bytes:
         """At the end of the stream: what was held back, if somebody waits for a reply."""
-        return self._sieve.release() if self.verifier is not None else b""
+        return self.held() if self.verifier is not None else b""
 
     def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
         """The fault of a reply that did not come; what was held back is part of it."""
-        held = self._sieve.release()
+        held = self.held()
         if held and not verifier.done:
             self.give(verifier, held)
             if verifier.wrong_at is not None:
@@ -115,21 +126,14 @@ class AttentiveConnection(Connection):
         return super().late(verifier, timeout, quiet)
 
 
-class AttentiveDatagrams(DatagramConnection):
+class AttentiveDatagrams(Attentive, DatagramConnection):
     """A datagram is a frame, or where the socket has no framing the whole of what is judged."""
 
     __slots__ = ()
 
-    async def connect(self, timeout: float) -> float:
-        took = await super().connect(timeout)
-        self.drain()
-        return took
-
-    def unwanted(self, event: int) -> None:
-        if event & READABLE and self.opened_at and self.more and len(self.queue) < KEPT:
-            self.drain()
-        else:
-            super().unwanted(event)
+    @property
+    def crowded(self) -> bool:
+        return len(self.queue) >= KEPT
 
     def _read(self) -> bytes | None:
         for _ in range(DATAGRAMS_AT_ONCE):
@@ -142,14 +146,8 @@ class AttentiveDatagrams(DatagramConnection):
         any_time = said(self.endpoint)
         framing = any_time.framing
         frame = Frame(data, b"") if framing is None else frame_of(framing, data)
-        if frame is None:
-            return False
-        for which, judge in enumerate(any_time.judges(self.task, self.name)):
-            found = judged(judge, frame)
-            if found.problem is None:
-                answer_to(self, which, found.captured)
-                return True
-        return False
+        judges = any_time.judges(self.task, self.name)
+        return frame is not None and taken(frame, judges, partial(answer_to, self))
 
 
 def said(endpoint: Endpoint) -> AnyTime:
@@ -167,9 +165,8 @@ def answer_to(connection: Connection, which: int, names: Mapping[str, bytes]) ->
 
 def frame_of(framing: Framing, datagram: bytes) -> Frame | None:
     """The one frame that a datagram is; None where it is no such thing."""
-    decoder = framing.decoder()
     try:
-        frame = (decoder.feed(datagram) if datagram else None) or decoder.end()
+        frame = first_frame(framing, datagram)
     except FrameError:
         return None
     return None if frame is None or frame.rest else frame

@@ -286,13 +286,17 @@ class Connection(Peer):
             if isinstance(error, Interrupted):
                 self.owed = Owed(f"a connection to {self.endpoint.url}", began, timeout)
             raise
-        if self.endpoint.pace is not None:
-            self._recv = SlowReader(self, self.endpoint.pace, self._recv).receive
+        self.read_slowly()
         self.dirty = False
         self.opened_at = perf_counter()
         if self.loop.tap is not None:
             self.loop.tap.opened(self)
         return self.loop.since(began)
+
+    def read_slowly(self) -> None:
+        """Hold reads back as the endpoint says; anew where what receives has changed."""
+        if self.endpoint.pace is not None:
+            self._recv = SlowReader(self, self.endpoint.pace, self._recv).receive
 
     async def _connecting(self, due: float) -> int:
         assert self.sock is not None
@@ -515,10 +519,7 @@ class Connection(Peer):
                 continue
             uptake = uptake or self._uptake(timeout)
             if uptake.stalled():
-                text = (
-                    f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
-                )
-                raise self.fault(Kind.SEND_STALLED, text, self.heard)
+                raise evidence.stalled(self, sent, len(payload), timeout)
             try:
                 await self._room(uptake, 0 if self.paused or self.eof else READ, listener)
             except Interrupted:
@@ -760,8 +761,7 @@ class Connection(Peer):
         while self.tls is not None and not self.tls.finish():
             uptake = uptake or self._uptake(timeout)
             if uptake.stalled():
-                text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
-                raise self.fault(Kind.SEND_STALLED, text)
+                raise evidence.deaf(self, timeout)
             await self._room(uptake, 0)
         try:
             self.sock.shutdown(socket.SHUT_WR)

@@ -96,10 +96,7 @@ class Speaker:
                 continue
             uptake = uptake or connection._uptake(timeout)
             if uptake.stalled():
-                text = (
-                    f"the server took {sent} of {len(payload)} bytes, then none for {timeout:g} s"
-                )
-                raise connection.fault(Kind.SEND_STALLED, text, connection.heard)
+                raise evidence.stalled(connection, sent, len(payload), timeout)
             await self.wait(uptake, f"room for {len(payload) - sent} of {len(payload)} bytes")
         return True
 
@@ -111,8 +108,7 @@ class Speaker:
         while connection.tls is not None and not connection.tls.finish():
             uptake = uptake or connection._uptake(timeout)
             if uptake.stalled():
-                text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
-                raise connection.fault(Kind.SEND_STALLED, text)
+                raise evidence.deaf(connection, timeout)
             await self.wait(uptake, "room for the end (close_notify)")
         await connection.half_close(timeout)
         wake_reader(connection)  # what was decrypted meanwhile is told by no event

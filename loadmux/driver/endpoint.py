@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from random import Random
+from typing import Protocol
 
 from loadmux.checking.framing import Framing
 from loadmux.checking.headed import AnyJudge
@@ -34,12 +35,14 @@ LOCAL_LIMITS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Protocol):
     """How a slow reader reads: `size` bytes at a time at most, the next `gap` seconds later."""
 
-    size: int
-    gap: float
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def gap(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

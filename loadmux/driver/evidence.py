@@ -171,6 +171,18 @@ def closed(connection: Peer, verifier: Verifier) -> Fault:
     return fault(connection, Kind.CLOSED, text, verifier if got else None)
 
 
+def stalled(connection: Peer, sent: int, size: int, timeout: float) -> Fault:
+    """The server stopped reading in the middle of a message of `size` bytes."""
+    text = f"the server took {sent} of {size} bytes, then none for {timeout:g} s"
+    return fault(connection, Kind.SEND_STALLED, text, connection.heard)
+
+
+def deaf(connection: Peer, timeout: float) -> Fault:
+    """There was no room for TLS's end."""
+    text = f"the server took nothing for {timeout:g} s, not even the end (close_notify)"
+    return fault(connection, Kind.SEND_STALLED, text)
+
+
 def late(connection: Peer, verifier: Verifier, timeout: float, quiet: float) -> Fault:
     """Time is up: silence, a reply too slow or cut short, or a reply on the wrong socket.
 

@@ -261,7 +261,10 @@ class Loop:
         self._ready.append(task)
 
     def tell(self, connection: Registered, event: int) -> None:
-        """Say that a connection is ready, be it not the poller that knows."""
+        """Say that a connection is ready, be it not the poller that knows.
+
+        `run` has the same in line: a call for each event of the poller would be felt.
+        """
         connection.ready |= event
         if not event & connection.want:
             connection.unwanted(event)

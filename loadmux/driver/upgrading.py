@@ -14,7 +14,6 @@ from loadmux.driver import evidence
 from loadmux.driver.connection import Connection, gather
 from loadmux.driver.loop import Interrupted, Task
 from loadmux.driver.peer import Owed
-from loadmux.driver.slowly import SlowReader
 from loadmux.driver.suspects import owed_elsewhere
 from loadmux.errors import SAID, Fault, Kind
 
@@ -60,12 +59,10 @@ async def start_tls(
 
 def _go_on(connection: Connection) -> None:
     """All that stood between the connection and its socket stands before its TLS now."""
-    loop, pace = connection.loop, connection.endpoint.pace
-    if pace is not None:
-        connection._recv = SlowReader(connection, pace, connection._recv).receive
+    connection.read_slowly()
     connection.note("TLS")
-    if loop.tap is not None:
-        loop.tap.secured(connection)
+    if connection.loop.tap is not None:
+        connection.loop.tap.secured(connection)
     if connection.endpoint.any_time is not None:
         connection.drain()  # what came behind the handshake is told by no further event
     connection.update_dirty()

@@ -541,11 +541,13 @@ class VirtualUser(Task):
     async def _rest(self, until: float) -> None:
         """Sleep between iterations; `wake` ends it early when the run stops."""
         self.resting = True
-        while not (self.control.stopping or self.leaving) and perf_counter() < until:
-            self.set_deadline(until)
-            await wait_io(self)
-        self.deadline = NEVER
-        self.resting = False
+        try:
+            while not (self.control.stopping or self.leaving) and perf_counter() < until:
+                self.set_deadline(until)
+                await wait_io(self)
+        finally:  # one that was interrupted here is not to be woken once it has ended
+            self.deadline = NEVER
+            self.resting = False
 
     async def pause(self, seconds: float) -> None:
         """Wait because a step says so."""
@@ -576,7 +578,7 @@ class VirtualUser(Task):
 
     def wake(self) -> None:
         """The run is stopping: do not sleep on between two iterations."""
-        if self.resting and not self.done:  # one that was interrupted at rest never rose from it
+        if self.resting:
             self.set_deadline(perf_counter())
 
     async def _part(self) -> None:

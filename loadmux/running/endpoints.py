@@ -14,7 +14,7 @@ from functools import partial
 
 from loadmux.checking.framing import Framing, Session, Talkative, Unasked
 from loadmux.checking.tripping import tripped
-from loadmux.driver.endpoint import Endpoint, Greeting, Pace, UnaskedJudge
+from loadmux.driver.endpoint import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
@@ -77,7 +77,7 @@ def _endpoint(
         datagrams,
         *_conversation(framing, authority(url)),
         may_end=one.idle_close == "allowed",
-        pace=None if one.read is None or datagrams else Pace(one.read.size, one.read.gap),
+        pace=None if datagrams else one.read,
         requests=_requests(framing),
     )
 

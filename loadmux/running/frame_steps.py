@@ -15,7 +15,7 @@ from functools import lru_cache, partial
 
 from loadmux.checking.checked import Checked, unchecked
 from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
-from loadmux.checking.framing import FrameError, Framing, UntilClose
+from loadmux.checking.framing import FrameError, Framing, UntilClose, first_frame
 from loadmux.checking.headed import ExactPrefixed
 from loadmux.checking.marked import LinesUntil
 from loadmux.checking.prefixed import LengthPrefixed
@@ -78,8 +78,7 @@ def wrapped(framing: Framing, render: Render, place: Place, header: Render | Non
 
 def body_of(framing: Framing, frame: bytes) -> bytes:
     """The body of one whole frame. Raises ValueError if it is none."""
-    decoder = framing.decoder()
-    found = (decoder.feed(frame) if frame else None) or decoder.end()
+    found = first_frame(framing, frame)
     if found is None:
         raise ValueError("what the step sends is no whole frame")
     return found.body

@@ -96,7 +96,7 @@ from loadmux.running.expecting import Expecting, Made
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
-from loadmux.running.unasked import BodyJudge, Unexpected
+from loadmux.running.unasked import Unexpected
 
 MOST_AT_ONCE = 1 << 27
 OWNERS_MOST = 10_000
@@ -286,12 +286,11 @@ class _Compiler:
         told = AnyTime(socket.framing, unexpected.judges, unexpected.taken, constant)
         return replace(endpoint, any_time=told)
 
-    def _judge(self, one: Unasked, framing: Framing | None) -> BodyJudge:
-        """What judges a frame, always the same, or for a user and the name of a socket."""
-        made: Made[Any] = self._expecting(()).judge(one.body)
+    def _judge(self, one: Unasked, framing: Framing | None) -> Made[Any]:
+        """What judges a frame: its body, or its header and its body."""
         if one.header is not None and framing is not None:
-            made = self._expecting(()).both(Frame(one.body, framing, header=one.header))
-        return BodyJudge(made.constant, lambda user, name: made.make(user, name, b""))
+            return self._expecting(()).both(Frame(one.body, framing, header=one.header))
+        return self._expecting(()).judge(one.body)
 
     # --- steps ----------------------------------------------------------------------------------
 

@@ -3,30 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 from loadmux.checking.headed import AnyJudge
 from loadmux.driver.loop import Task
 from loadmux.driver.user import VirtualUser
+from loadmux.running.expecting import Made
 from loadmux.running.steps import Render
-
-
-@dataclass(frozen=True, slots=True)
-class BodyJudge:
-    """Judges a frame: always the same way (`constant`), or as `make` says for a user and the
-    name of a socket.
-    """
-
-    constant: AnyJudge | None
-    make: Callable[[VirtualUser, str], AnyJudge] | None = None
-
-    def now(self, user: VirtualUser, socket: str) -> AnyJudge:
-        """The judge of the moment."""
-        if self.constant is not None:
-            return self.constant
-        assert self.make is not None
-        return self.make(user, socket)
 
 
 class Unexpected:
@@ -38,7 +21,7 @@ class Unexpected:
 
     def __init__(
         self,
-        makers: Sequence[BodyJudge],
+        makers: Sequence[Made[AnyJudge]],
         sends: Sequence[Render | None],
         count: Callable[[], None],
     ) -> None:
@@ -51,7 +34,7 @@ class Unexpected:
     def judges(self, task: Task, socket: str) -> Sequence[AnyJudge]:
         if self.constant is not None:
             return self.constant
-        return [one.now(cast(VirtualUser, task), socket) for one in self._makers]
+        return [one.make(cast(VirtualUser, task), socket, b"") for one in self._makers]
 
     def taken(self, task: Task, socket: str, which: int, names: Mapping[str, bytes]) -> bytes:
         """What is sent for it. Raises DriverFault where a name has no value."""

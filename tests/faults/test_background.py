@@ -160,11 +160,7 @@ steps:
 load: {users: 2, iterations: 15}
 """
 
-    def echo(connection: socket.socket, number: int) -> None:
-        while chunk := connection.recv(65536):
-            connection.sendall(chunk)
-
-    with Server(echo) as server:
+    with Server(answering(lambda chunk: chunk)) as server:
         driven = drive(text, server.url, rule="echo")
     assert driven.kinds == {}
     assert driven.stats.iterations == 30

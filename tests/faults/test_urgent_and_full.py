@@ -220,11 +220,7 @@ def test_a_run_that_ends_while_a_socket_fills_blames_nobody(asked: str) -> None:
         "load: {users: 2, run_time: 300ms, graceful_stop: 0s}\n"
     )
 
-    def echo(connection: socket.socket, number: int) -> None:
-        while chunk := connection.recv(65536):
-            connection.sendall(chunk)
-
-    with Server(echo) as server:
+    with Server(answering(lambda chunk: chunk)) as server:
         driven = drive(text, server.url, rule="echo")
     assert driven.kinds == {}
     assert driven.stats.interrupted == 2
