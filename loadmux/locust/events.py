@@ -33,8 +33,13 @@ def register(events: Events) -> None:
 
 def _on_init(environment: Environment, **_: Any) -> None:
     plugin = of(environment)
+    if environment.web_ui is not None:
+        launch.refuse_taken(environment.web_ui.host, environment.web_ui.port)
     plugin.begin()
     events = environment.events
+    events.reset_stats.add_listener(lambda **_: plugin.figures.reset())
+    if environment.reset_stats:
+        events.spawning_complete.add_listener(lambda **_: plugin.figures.reset())
     events.quitting.add_listener(lambda **_: plugin.stop_if_running())
     if isinstance(environment.runner, WorkerRunner):
         events.report_to_master.add_listener(plugin.figures.tell)

@@ -19,7 +19,7 @@ from loadmux.language import usercode
 from loadmux.locust import tables, wire
 from loadmux.locust.exporting import Exporter
 from loadmux.locust.here import Here
-from loadmux.locust.tally import Health
+from loadmux.locust.tally import Health, users_only
 from loadmux.measuring.stats import Stats
 from loadmux.running.worker import resident_memory
 
@@ -67,6 +67,22 @@ class Figures:
         """Users were started anew: what workers said of their work being done is out of date."""
         self._exhausted.clear()
 
+    def reset(self) -> None:
+        """Locust's statistics begin anew, and so do ours."""
+        if self.here.tally is not None:
+            self.here.tally.reset()
+        self._outbox = {name: users_only(stats) for name, stats in self._outbox.items()}
+        if self.here.engine is None:
+            return
+        for name, stats in self.here.engine.take().items():
+            self._keep(name, users_only(stats))
+
+    def _keep(self, name: str, stats: Stats) -> None:
+        if self.here.tally is not None and self.here.engine is not None:
+            self.here.tally.add(name, stats, "local", len(self.here.engine.users()))
+        else:
+            self._outbox.setdefault(name, Stats()).merge(stats)
+
     def flush(self) -> None:
         """Pour what the engine has measured into Locust's statistics, the tally or the outbox."""
         if self.here.engine is None:
@@ -75,11 +91,7 @@ class Figures:
             tables.pour(
                 stats, self.here.environment.stats, f"{name}: " if self.here.prefixed else ""
             )
-            if self.here.tally is not None:
-                users = len(self.here.engine.users())
-                self.here.tally.add(name, stats, "local", users)
-            else:
-                self._outbox.setdefault(name, Stats()).merge(stats)
+            self._keep(name, stats)
             self.exporter.add(name, stats)
             self._tell_mistakes(name)
         if self.here.tally is not None:

@@ -19,10 +19,13 @@ from loadmux.locust.tally import Tally
 
 
 class Here:
-    """`tally` is of the test that runs, or of the last one; a worker has none."""
+    """`tally` is of the test that runs, or of the last one; a worker has none. `given` are the
+    options as the command line made them, before any form.
+    """
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self.given = dict(self.options)
         self.engine: Engine | None = None
         self.preparation: Preparation | None = None
         self.tally: Tally | None = None

@@ -7,6 +7,7 @@ worker (`--processes 1`), on a free port of this machine, so that two runs never
 from __future__ import annotations
 
 import argparse
+import socket
 import sys
 from functools import cache
 
@@ -17,6 +18,7 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Load, Overrides
 from loadmux.locust.described import Described
 from loadmux.locust.page import Offered
+from loadmux.measuring.verdict import ExitCode
 from loadmux.running import ports
 from loadmux.running.catalog import find, models
 
@@ -60,6 +62,20 @@ def keep_apart(parser: LocustArgumentParser) -> None:
         port = free_port()
         parser.set_defaults(master_bind_host=LOCAL, master_bind_port=port)
         parser.set_defaults(master_host=LOCAL, master_port=port)
+
+
+def refuse_taken(host: str, port: int) -> None:
+    """End the program, with one line, where somebody else has the page's port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            where = f"{host or '*'}:{port}"
+            text = f"the page cannot have {where}: {error.strerror}; choose another --web-port"
+            print(text, file=sys.stderr)
+            raise SystemExit(ExitCode.INVALID) from None
 
 
 def action(parser: LocustArgumentParser, name: str) -> argparse.Action:

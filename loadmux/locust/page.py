@@ -179,11 +179,16 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     @app.before_request
     def refuse_bad_start() -> Response | None:
-        if not starts() or plugin.here.running:
+        if not starts():
             return None
         try:
             form = {**request.form.to_dict(), "num_users": request.form.get("user_count")}
-            plugin.ready.prepare_start(plugin.ready.choice(form), picked(web_ui))
+            choice = plugin.ready.choice(form)
+            if plugin.here.running:
+                named = "user_classes" in request.form
+                plugin.ready.check_edit(choice, picked(web_ui) if named else None)
+            else:
+                plugin.ready.prepare_start(choice, picked(web_ui))
         except LoadmuxError as error:
             host = plugin.here.environment.host
             return jsonify({"success": False, "message": str(error), "host": host})

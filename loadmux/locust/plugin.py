@@ -38,6 +38,7 @@ from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
 from loadmux.locust.job import job_from
 from loadmux.locust.readying import Readying
+from loadmux.locust.repeating import repeats
 from loadmux.locust.reporting import Reporting
 from loadmux.locust.settling import Settling
 from loadmux.locust.tally import Tally
@@ -146,6 +147,8 @@ class Plugin:
             self.here.end_run()
             return
         self.here.tally = Tally(ready.parts, ready.poller or "")
+        seed = next(iter(ready.parts.values())).scenario.seed or 0
+        self.here.tally.command = repeats(self.here.given, self.here.options, seed)
         self.here.tally.listeners = self.reporting.listeners()
         if self.here.is_master:
             self.here.tally.timeline.interval = REPORTS_EVERY
@@ -226,7 +229,9 @@ class Plugin:
             code = report.verdict.code
             if not self.reporting.write(report) and code is ExitCode.PASS:
                 code = ExitCode.INCONCLUSIVE
-            if code is not ExitCode.PASS or not self._others_failed():
+            if code is ExitCode.FAIL:
+                environment.process_exit_code = self.here.options["exit_code_on_error"]
+            elif code is not ExitCode.PASS or not self._others_failed():
                 environment.process_exit_code = code
 
     def _others_failed(self) -> bool:

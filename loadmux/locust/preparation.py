@@ -18,6 +18,7 @@ from typing import Any
 
 from loadmux.driver.poller import check_poller
 from loadmux.errors import LoadmuxError, UsageError
+from loadmux.language.feeders import shortage
 from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.urls import parse_url
@@ -37,7 +38,7 @@ from loadmux.running.run import (
     watch,
 )
 from loadmux.running.script import draw_seed
-from loadmux.running.starting import servers_of
+from loadmux.running.starting import fitted, servers_of
 
 logger = logging.getLogger("loadmux")
 
@@ -188,17 +189,28 @@ def load_all(classes: Iterable[type[Described]], choice: Choice) -> dict[str, Sc
     return scenarios
 
 
+def with_users(scenario: Scenario, users: int) -> Scenario:
+    """The scenario for so many users. Raises UsageError where no process could open so much."""
+    wanted = replace(scenario, load=replace(scenario.load, users=users))
+    if any(one.bundled is not None for one in scenario.servers.values()):
+        check_limits([wanted], Settings())
+    return wanted
+
+
 class Preparation:
     """Scenarios that are ready to run: `parts` by class name, their targets up.
 
-    `close` ends the bundled targets. Raises TargetFailed where one does not start, or a host has no
-    address; UsageError where a target cannot serve so many users.
+    `choice` is what they were made of; `close` ends the bundled targets.
+
+    Raises TargetFailed where one does not start, or a host has no address; UsageError where a
+    target cannot serve so many users.
     """
 
     def __init__(
         self, scenarios: Mapping[str, Scenario], pollers: Mapping[str, str | None], choice: Choice
     ) -> None:
         several = len(scenarios) > 1
+        self.choice = choice
         self.parts = {
             name: Part(scenario, name if several else "", 0) for name, scenario in scenarios.items()
         }
@@ -213,14 +225,22 @@ class Preparation:
 
     def _start_targets(self, part: Part, users: int | None) -> None:
         scenario = part.scenario
-        load = replace(scenario.load, users=users or scenario.load.users)
-        wanted = replace(scenario, load=load)
-        if any(one.bundled is not None for one in scenario.servers.values()):
-            check_limits([wanted], Settings())
+        wanted = with_users(scenario, users or scenario.load.users)
         for name, process in servers_of(wanted):
             part.processes[name] = self._stack.enter_context(process)
         part.urls = urls_of(part)
         watch(replace(part, scenario=wanted), always=False)
+
+    def check_users(self, users: int) -> None:
+        """Raises UsageError where there are not rows, or room at a target, for so many users."""
+        for part in self.parts.values():
+            wanted = with_users(part.scenario, users)
+            for feeder in wanted.feeders.values():
+                if (problem := shortage(feeder, users)) is not None:
+                    raise UsageError(f"{feeder.where}: {problem}")
+            for name, target in wanted.servers.items():
+                if target.bundled is not None:
+                    fitted(name, target, wanted)
 
     def check_workers(self, number: int) -> None:
         """Raises UsageError for what so many workers cannot carry out together."""

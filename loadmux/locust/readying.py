@@ -6,6 +6,8 @@ What cannot work is refused here, with a reason: once a test has started, Locust
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -16,7 +18,26 @@ from loadmux.errors import UsageError
 from loadmux.locust.described import Described
 from loadmux.locust.guarding import Choices
 from loadmux.locust.here import Here
-from loadmux.locust.preparation import Choice, Preparation, choice_from, load_all
+from loadmux.locust.preparation import (
+    OWN,
+    Choice,
+    Preparation,
+    choice_from,
+    load_all,
+)
+
+RUNNING = "a test is running"
+EDITED_BY_A_START = tuple(one.name for one in fields(Choice) if one.name != "users")
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two words of a choice mean the same: a path may be written in several ways."""
+    texts = isinstance(one, str) and isinstance(other, str)
+    return one == other or (texts and Path(str(one)).resolve() == Path(str(other)).resolve())
+
+
+def shown(word: object) -> str:
+    return OWN if word is None else repr(word)
 
 
 class Readying:
@@ -90,6 +111,23 @@ class Readying:
         except UsageError:
             self.discard()
             raise
+
+    def check_edit(self, choice: Choice, classes: Sequence[type[Described]] | None = None) -> None:
+        """What is asked of a test that runs: users and their rate. Raises UsageError for more."""
+        running = self.here.preparation
+        if running is None:
+            return
+        if classes is not None and {one.__name__ for one in classes} != {*running.parts}:
+            raise UsageError(f"{RUNNING}: stop it first, then start one with other classes")
+        for name in EDITED_BY_A_START:
+            now, asked = getattr(running.choice, name), getattr(choice, name)
+            if not same(now, asked):
+                raise UsageError(
+                    f"{RUNNING}, with {name} {shown(now)}: only its users and their rate can be"
+                    f" edited; stop it first, then start one with {shown(asked)}"
+                )
+        if choice.users is not None:
+            running.check_users(choice.users)
 
     def discard(self) -> None:
         if self.pending is not None:

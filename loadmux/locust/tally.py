@@ -7,8 +7,6 @@ reported by the same code.
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic, time
@@ -46,9 +44,15 @@ class Health:
         return replace(made, standstills=[Standstill(*one) for one in values[-1]])
 
 
+def users_only(stats: Stats) -> Stats:
+    """Of all that was measured only how many users there were: they are the same ones still."""
+    return Stats(started=stats.started, served=stats.served)
+
+
 @dataclass(slots=True)
 class Tally:
     """`parts` by class name, `workers` by client id; `failed` is why the generator could not go on.
+    `command` repeats the test. `resets` tells of figures that were thrown away.
 
     `reached` and `unreachable` are those of the workers' `Control`.
     """
@@ -67,6 +71,22 @@ class Tally:
     interrupted: bool = False
     timeline: Timeline = field(default_factory=Timeline)
     listeners: Sequence[Listener] = ()
+    command: str = ""
+    resets: list[str] = field(default_factory=list)
+
+    def reset(self) -> None:
+        """Forget what was measured, and begin anew: somebody asked Locust to."""
+        now = monotonic()
+        for part in self.parts.values():
+            gone = part.stats
+            part.stats = users_only(gone)
+            rows = gone.steps.values()
+            if count := sum(row.count for row in rows):
+                wrong = sum(group.count for group in gone.faults.values())
+                text = f"the statistics were reset after {now - self.began:.1f} s: {count} attempts"
+                self.resets.append(part.say(f"{text} and {wrong} faults are in no figure"))
+        self.began, self.started = now, time()
+        self.timeline = Timeline(interval=self.timeline.interval)
 
     def add(self, name: str, stats: Stats, client: str = "local", users: int = 0) -> None:
         """A client, which has so many users now, measured this in a part."""
@@ -119,7 +139,7 @@ class Tally:
         reports = tuple(part_report(part, seed, state, unreached, stood) for part in parts)
         stats = labelled_stats(reports)
         verdicts = [(one.label, one.verdict) for one in reports]
-        notes = [*standstills.told(workers)]
+        notes = [*standstills.told(workers), *self.resets]
         notes += [part.say(note) for part in parts for note in notes_on(part, state, 1)]
         if self.lost:
             notes.append(f"{self._loss()}; what they had told until then is in the figures")
@@ -130,7 +150,7 @@ class Tally:
             stats=stats,
             verdict=combined(verdicts, stats, duration),
             seed=seed,
-            command=repeat_command(),
+            command=self.command,
             workers=workers,
             notes=tuple(notes),
             timeline=self.timeline,
@@ -166,11 +186,3 @@ class Tally:
         if not self.lost:
             return None
         return f"{len(self.lost)} of {len(self.workers)} workers were lost"
-
-
-def repeat_command() -> str:
-    """The command line as it was given: `loadmux web` where that gave Locust our locustfile."""
-    words = sys.argv[1:]
-    if words[:1] == ["-f"] and words[1].endswith("loadmux/locust/file/locustfile.py"):
-        return shlex.join(["loadmux", "web", *words[2:]])
-    return shlex.join(["locust", *words])
