@@ -200,6 +200,69 @@ def trace(
     raise typer.Exit(trace_file(file, overrides, fault, poller, not no_check, context.obj))
 
 
+@app.command(epilog=EXIT_CODES)
+def probe(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE|URL [CASE...]", help="A scenario, or where a server listens; which cases."
+        ),
+    ] = None,
+    target: TargetOption = None,
+    command: CommandOption = None,
+    reply: ReplyOption = None,
+    send: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What is sent (\\r, \\n, \\xNN).")
+    ] = None,
+    expect: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The whole right reply, written as --send.")
+    ] = None,
+    listed: Annotated[bool, typer.Option("--list", help="List the cases.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What a server should do, it must.")
+    ] = False,
+    skip: Annotated[
+        list[str] | None, typer.Option(metavar="CASE", help="Not this one. Repeatable.")
+    ] = None,
+    no_pipelining: Annotated[
+        bool, typer.Option("--no-pipelining", help="A request must be answered before the next.")
+    ] = False,
+    seed: SeedOption = None,
+    var: VarOption = None,
+    failures: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where what fails is written, as scenarios.")
+    ] = Path("probe-failures"),
+    json_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all as JSON; - to standard output, alone."),
+    ] = None,
+) -> None:
+    """Try every way in which a socket server goes wrong, from one exchange that works.
+
+    The exchange is the first of FILE that sends and expects, or --send and --expect. CASE is an id
+    that --list prints, or how one begins. What fails is written as a scenario that repeats it.
+    """
+    from loadmux.cli.probing import list_cases, probe_words
+    from loadmux.language.scenario import Overrides
+
+    if listed:
+        list_cases()
+        return
+    overrides = Overrides(
+        tuple(target or ()),
+        tuple(reply or ()),
+        seed=seed,
+        variables=tuple(var or ()),
+        command=tuple(command or ()),
+    )
+    ways = (tuple(skip or ()), strict, not no_pipelining)
+    found = words or []
+    raise typer.Exit(
+        probe_words(found, overrides, (send, expect), ways, failures, json_file, context.obj)
+    )
+
+
 @app.command()
 def check(
     files: Files,

@@ -251,6 +251,10 @@ class Loop:
             self.woke = now = perf_counter()
             self.standstills.add(Standstill(now - self.epoch, seconds))
 
+    def laid_aside(self) -> None:
+        """Nobody has run it since, and on purpose: that was no standstill."""
+        self._back_by = NEVER
+
     def spawn(self, task: Task, body: Coroutine[Any, Any, None]) -> None:
         task.body, task.resume = body, body.send
         self._tasks.add(task)

@@ -1,0 +1,480 @@
+"""Tries the cases on a server, one after the other, and judges it fairly.
+
+All variants of a case run at once. What fails is tried again alone, three times: a server is not
+blamed for what only a busy machine made, so a fault by time alone counts only where it comes with a
+longer deadline, too. Deadlines grow with the time that the known exchange takes here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter
+
+from loadmux.errors import Evidence, ScenarioErrors, TargetFailed, UsageError
+from loadmux.language.nodes import suggestion
+from loadmux.language.scenario import Scenario, Step
+from loadmux.measuring.exitcodes import ExitCode
+from loadmux.probing import files, known
+from loadmux.probing.bench import Bench, Bystander, Trouble
+from loadmux.probing.cases import CASES, Case, Unsupported, Variant
+from loadmux.probing.known import Known
+from loadmux.probing.outcome import CaseResult, Found, ProbeReport
+from loadmux.probing.trying import LATE, Tap, Try
+from loadmux.report.figures import plural
+from loadmux.running.interrupts import Interrupts
+from loadmux.running.script import draw_seed
+from loadmux.running.worker import raise_descriptor_limit
+
+TRIES = 3
+SUSPECTS = 3
+"""So many of the failing variants are tried again."""
+ALONE_WITHIN = 20.0
+"""Seconds in which each variant of a case that harms the server is tried alone."""
+SHORTEST = 1.5
+PATIENCE = 40
+LONGER = 3
+WARM_UP = 3
+CROWD = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What is tried, and how it is judged. `cases` and `skip` are ids or how they begin.
+
+    `strict`: what a server should do it must. `failures` is the folder for failing scenarios, None
+    writes none. `begun` is told of each case.
+    """
+
+    cases: Sequence[str] = ()
+    skip: Sequence[str] = ()
+    strict: bool = False
+    pipelining: bool = True
+    seed: int | None = None
+    failures: Path | None = None
+    interrupts: Interrupts | None = None
+    begun: Callable[[Case], None] = lambda case: None
+    ended: Callable[[CaseResult], object] = lambda result: None
+
+
+@dataclass
+class Suspect:
+    """A variant that has failed: `failed` of `tried` times, first by `fault`."""
+
+    variant: Variant
+    fault: Evidence | Trouble
+    failed: int = 1
+    tried: int = 1
+
+    @property
+    def kind(self) -> str:
+        return str(self.fault.kind)
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.fault, Trouble):
+            return self.fault.text
+        return f"{self.fault.step}: {self.fault.message}"
+
+    @property
+    def late(self) -> bool:
+        """Whether by time alone."""
+        if isinstance(self.fault, Trouble):
+            return self.fault.late
+        return self.fault.kind in LATE
+
+
+def selected(settings: Settings) -> list[tuple[Case, Collection[str]]]:
+    """The cases that are asked for, each with the labels of its variants (none: all).
+
+    Raises UsageError for a word that is no case.
+    """
+    for word in (*settings.cases, *settings.skip):
+        if not any(begins(case.id, word) or begins(word, case.id) for case in CASES):
+            names = [case.id for case in CASES]
+            raise UsageError(f"no case is called {word!r}{suggestion(word, names, 'there are')}")
+    found: list[tuple[Case, Collection[str]]] = []
+    for case in CASES:
+        whole = not settings.cases or any(begins(case.id, one) for one in settings.cases)
+        labels = {
+            one.removeprefix(f"{case.id}/")
+            for one in settings.cases
+            if one != case.id and begins(one, case.id) and one not in {c.id for c in CASES}
+        }
+        skipped = any(begins(case.id, one) for one in settings.skip)
+        if (whole or labels) and not skipped and case.id != "control":
+            found.append((case, () if whole else labels))
+    return found
+
+
+def begins(name: str, word: str) -> bool:
+    """Whether `word` is how an id begins, up to a slash."""
+    return name == word or name.startswith(f"{word.rstrip('/')}/")
+
+
+def probe(scenario: Scenario, settings: Settings = Settings()) -> ProbeReport:
+    """Probe the target of a scenario. Raises UsageError, TargetFailed before anything was tried."""
+    wanted = selected(settings)
+    seed = settings.seed if settings.seed is not None else scenario.seed
+    found = replace(
+        known.pick(scenario),
+        seed=draw_seed() if seed is None else seed,
+        pipelining=settings.pipelining,
+    )
+    raise_descriptor_limit()
+    bench = Bench(found.scenario, found.seed, settings.interrupts)
+    began = perf_counter()
+    with bench.running():
+        if settings.interrupts is not None:
+            settings.interrupts.measuring()
+        battery = Battery(bench, found, settings)
+        battery.run(wanted)
+        return battery.report(perf_counter() - began)
+
+
+@dataclass
+class Battery:
+    """The cases on one server."""
+
+    bench: Bench
+    known: Known
+    settings: Settings
+    results: list[CaseResult] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    over: str = ""
+
+    def run(self, wanted: Sequence[tuple[Case, Collection[str]]]) -> None:
+        """The control, the cases, the control again; nothing is judged where the first fails."""
+        self.settings.begun(CASES[0])
+        if not self._control():
+            return
+        for case, labels in wanted:
+            if self.interrupted:
+                return
+            self.settings.begun(case)
+            began = perf_counter()
+            result = self._case(case, labels)
+            self._add(replace(result, seconds=perf_counter() - began))
+
+    @property
+    def interrupted(self) -> bool:
+        interrupts = self.settings.interrupts
+        return interrupts is not None and interrupts.count > 0
+
+    def _add(self, result: CaseResult) -> None:
+        self.results.append(result)
+        self.settings.ended(result)
+
+    # --- the control ----------------------------------------------------------------------------
+
+    def _control(self) -> bool:
+        """Whether the exchange works; learns its bytes, its time, and what the server can do."""
+        case, took = CASES[0], 0.0
+        for _ in range(WARM_UP):
+            tap = Tap()
+            (tried,) = self._runs([*case.make(self.known)], tap)
+            if tried.fault is not None:
+                self._not_known(tried.fault)
+                return False
+            took = max(took, tried.took)
+            self.known = replace(self.known, sent=tap.sent, came=tap.came)
+        self.known = replace(self.known, took=took)
+        self._deadlines()
+        self._one_shot()
+        self._capacity()
+        self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
+        return True
+
+    def _not_known(self, fault: Evidence) -> None:
+        died = self.bench.died()
+        text = died.text if died is not None else fault.message
+        self.over = f"the exchange does not work, so nothing was judged: {text}"
+        control = CaseResult(
+            "control", "must", Found.FAIL, 1, 1, "", str(fault.kind), f"{fault.step}: {text}"
+        )
+        self._add(control)
+
+    def _deadlines(self) -> None:
+        timeout = round(max(SHORTEST, PATIENCE * self.known.took), 1)
+        self.known = replace(self.known, timeout=timeout)
+
+    def _one_shot(self) -> None:
+        """Whether a connection carries more than one request."""
+        if self.known.closes:
+            return
+        once: list[Step] = [self.known.exchange(0), self.known.exchange(0, name="once more")]
+        fault = self._one("again", once)
+        if fault is not None and fault.kind in ("closed", "reset"):
+            self.known = replace(self.known, closes=True)
+            self.notes.append("the server ends a connection after its reply")
+
+    def _capacity(self) -> None:
+        """How many clients the server takes at once, if that is few."""
+        if self.bench.capacity is None:
+            count = CROWD
+            while count > 1 and not self._takes(count):
+                count //= 2
+            if count < CROWD:
+                self.bench.capacity = count
+                self.notes.append(f"the server serves {plural(count, 'client')} at once")
+        self.known = replace(self.known, capacity=self.bench.capacity)
+
+    def _takes(self, count: int) -> bool:
+        sockets = self.known.group("crowd", count)
+        first = self.known.act("connect", *range(count - 1))
+        served = [self.known.exchange(place) for place in range(count - 1)]
+        steps: list[Step] = [first]
+        steps += [] if self.known.closes else served
+        steps.append(self.known.exchange(count - 1))
+        scenario = self.known.scenario_of("crowd", "", steps, sockets)
+        (tried,) = self._runs([Variant("", scenario)])
+        return tried.fault is None
+
+    def _one(self, label: str, steps: Sequence[Step]) -> Evidence | None:
+        scenario = self.known.scenario_of(label, "", steps)
+        return self._runs([Variant("", scenario)])[0].fault
+
+    # --- a case ---------------------------------------------------------------------------------
+
+    def _case(self, case: Case, labels: Collection[str]) -> CaseResult:
+        if self.over:
+            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.over)
+        try:
+            variants = self._variants(case, labels)
+        except Unsupported as why:
+            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=str(why))
+        suspects = self._suspects(variants)
+        if not suspects:
+            return CaseResult(case.id, case.level, Found.PASS, tried=len(variants))
+        return self._failed(case, variants, suspects)
+
+    def _variants(self, case: Case, labels: Collection[str]) -> list[Variant]:
+        """The variants as files say them. Raises Unsupported, UsageError."""
+        try:
+            made = self._reread(case, self.known)
+        except ScenarioErrors as first:
+            try:
+                made = self._reread(case, self.known.frozen())
+            except ScenarioErrors:
+                raise Unsupported(
+                    f"the language has no such scenario: {first.errors[0].message}"
+                ) from None
+        found = [one for one in made if not labels or one.label in labels]
+        if not found:
+            raise UsageError(f"{case.id} has no variant {', '.join(sorted(labels))}")
+        return found
+
+    def _reread(self, case: Case, exchange: Known) -> list[Variant]:
+        return [replace(one, scenario=known.reread(one.scenario)) for one in case.make(exchange)]
+
+    def _runs(self, variants: Sequence[Variant], tap: Tap | None = None) -> list[Try]:
+        """Run them; without the faults that they tolerate."""
+        tries = self.bench.run([one.scenario for one in variants], tap)
+        return [
+            replace(tried, faults=tuple(f for f in tried.faults if not variant.tolerates(f)))
+            for variant, tried in zip(variants, tries, strict=True)
+        ]
+
+    def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:
+        """All at once, and what the server is like afterwards."""
+        bystander = self._bystander()
+        tries = self._runs(variants)
+        late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
+        return tries, self.bench.aftermath(self.known, bystander, at_work=late)
+
+    def _bystander(self) -> Bystander | None:
+        if self.known.closes or self.bench.width(2) < 2:
+            return None
+        bystander = Bystander(self.known, self.bench.urls, self.known.seed)
+        bystander.begin()
+        return bystander
+
+    def _suspects(self, variants: Sequence[Variant]) -> list[Suspect]:
+        """The variants that fail, those that were tried again first."""
+        tries, trouble = self._round(variants)
+        found = [
+            Suspect(variant, tried.fault)
+            for variant, tried in zip(variants, tries, strict=True)
+            if tried.fault is not None
+        ]
+        if trouble is not None:
+            return self._each_alone(variants, trouble)
+        if not found:
+            return []
+        self._recover()
+        return self._confirmed(found)
+
+    def _recover(self) -> None:
+        """After a failure: a server that nobody has harmed, or the end of the battery."""
+        try:
+            self.bench.restart()
+        except TargetFailed as error:
+            self.over = f"the server does not start any more: {error}"
+            return
+        if not self.bench.ours and not self.bench.recovers(self.known):
+            self.over = "not tried: the server does not answer any more"
+
+    def _confirmed(self, found: list[Suspect]) -> list[Suspect]:
+        """Those whose every reply was judged wrong: some of them again, several times at once."""
+        chosen = spread(found, SUSPECTS)
+        longer = [slower(one.variant, LONGER) for one in chosen for _ in range(TRIES)]
+        tries, _ = self._round(longer)
+        for number, suspect in enumerate(chosen):
+            again = tries[number * TRIES : (number + 1) * TRIES]
+            faults = [one.fault for one in again if one.fault is not None]
+            suspect.failed, suspect.tried = len(faults), TRIES
+            if faults:
+                suspect.fault = faults[0]
+            elif not suspect.late:
+                suspect.failed, suspect.tried = 1, TRIES + 1
+        self._recover()
+        confirmed = [one for one in chosen if one.failed]
+        if not confirmed:
+            return []
+        return [*confirmed, *(one for one in found if one not in chosen)]
+
+    def _each_alone(self, variants: Sequence[Variant], first: Trouble) -> list[Suspect]:
+        """The server, or somebody beside, was harmed: by which of them?"""
+        found: list[Suspect] = []
+        due = perf_counter() + ALONE_WITHIN
+        for variant in [*variants]:
+            self._recover()
+            if self.over or (found and perf_counter() > due) or self.interrupted:
+                break
+            suspect = self._alone(variant)
+            if suspect is not None:
+                found.append(suspect)
+        if found:
+            self._repeat(found[0])
+        elif not self.over and not first.late:
+            variant = Variant("", variants[0].scenario)
+            found = [Suspect(variant, first, 1, 1 + len(variants))]
+        self._recover()
+        return found
+
+    def _alone(self, variant: Variant) -> Suspect | None:
+        """One variant, alone; how it failed."""
+        (tried,), trouble = self._round([variant])
+        if trouble is not None:
+            return Suspect(variant, trouble)
+        return None if tried.fault is None else Suspect(variant, tried.fault)
+
+    def _repeat(self, suspect: Suspect) -> None:
+        for _ in range(TRIES - 1):
+            self._recover()
+            if self.over:
+                return
+            suspect.tried += 1
+            suspect.failed += self._alone(slower(suspect.variant, LONGER)) is not None
+
+    # --- what is told ---------------------------------------------------------------------------
+
+    def _failed(
+        self, case: Case, variants: Sequence[Variant], suspects: list[Suspect]
+    ) -> CaseResult:
+        first = suspects[0]
+        failing = [one for one in variants if any(one.label == s.variant.label for s in suspects)]
+        verdict = Found.FAIL
+        if case.level == "should" and not self.settings.strict:
+            verdict = Found.WARN
+        if case.level == "info":
+            verdict = Found.INFO
+        return CaseResult(
+            case.id,
+            case.level,
+            verdict,
+            len(variants),
+            len(failing),
+            folded(variants, failing) if case.offsets else "",
+            first.kind,
+            first.text,
+            self._written(first),
+            first.failed,
+            first.tried,
+            evidence=tuple(evidence_of(first)),
+        )
+
+    def _written(self, suspect: Suspect) -> str:
+        if self.settings.failures is None:
+            return ""
+        watch = isinstance(suspect.fault, Trouble) and suspect.fault.kind != "died"
+        told = f"{suspect.kind}: {suspect.text}"
+        return files.write(
+            self.settings.failures, suspect.variant.scenario, self.bench.target, told, watch
+        )
+
+    def report(self, duration: float) -> ProbeReport:
+        """The verdict on all that was tried."""
+        code, reason = self._verdict()
+        sent, came = len(self.known.sent), len(self.known.came)
+        told = f"{plural(sent, 'byte')} answered by {came}" if sent else "not known"
+        return ProbeReport(
+            self.bench.target.called,
+            str(self.bench.url),
+            told,
+            self.known.seed,
+            tuple(self.results),
+            code,
+            reason,
+            duration,
+            tuple(self.notes),
+        )
+
+    def _verdict(self) -> tuple[ExitCode, str]:
+        if self.interrupted:
+            return ExitCode.INTERRUPTED, "interrupted; what was tried until then is told"
+        failed = [one.id for one in self.results if one.verdict is Found.FAIL]
+        if failed == ["control"]:
+            unreached = self.results[0].fault in ("refused", "unreachable", "connect_timeout")
+            return ExitCode.UNREACHABLE if unreached else ExitCode.INCONCLUSIVE, self.over
+        if failed:
+            return ExitCode.FAIL, f"{plural(len(failed), 'case')} failed: {', '.join(failed)}"
+        if self.over:
+            return ExitCode.INCONCLUSIVE, self.over
+        warned = [one.id for one in self.results if one.verdict is Found.WARN]
+        passed = sum(one.verdict is Found.PASS for one in self.results)
+        text = f"{plural(passed, 'case')} passed"
+        return ExitCode.PASS, f"{text}; warned: {', '.join(warned)}" if warned else text
+
+
+def spread(found: Sequence[Suspect], most: int) -> list[Suspect]:
+    """So many at most, the first and the last among them."""
+    if len(found) <= most:
+        return list(found)
+    return [found[(len(found) - 1) * place // (most - 1)] for place in range(most)]
+
+
+def slower(variant: Variant, times: int) -> Variant:
+    """The same with longer deadlines."""
+    longer = replace(variant.scenario, timeout=times * variant.scenario.timeout)
+    return replace(variant, scenario=longer)
+
+
+def folded(variants: Sequence[Variant], failing: Sequence[Variant]) -> str:
+    """The labels of those that failed, neighbours joined: `3-19, 22`."""
+    places = [variants.index(one) for one in failing]
+    runs: list[list[int]] = []
+    for place in places:
+        if runs and place == runs[-1][-1] + 1:
+            runs[-1].append(place)
+        else:
+            runs.append([place])
+    return ", ".join(_run(variants[one[0]].label, variants[one[-1]].label) for one in runs)
+
+
+def _run(first: str, last: str) -> str:
+    return first if first == last else f"{first}-{last}"
+
+
+def evidence_of(suspect: Suspect) -> Iterator[str]:
+    """What is known of a fault, line by line."""
+    if isinstance(suspect.fault, Trouble):
+        yield from suspect.fault.lines
+        return
+    from loadmux.report.terminal import evidence_as_text
+
+    yield from evidence_as_text(suspect.fault)
+
+
+__all__ = ["Battery", "Settings", "TargetFailed", "probe", "selected"]

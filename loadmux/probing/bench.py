@@ -1,0 +1,269 @@
+"""The server under test: started, asked, looked at after each case, started anew after a failure.
+
+A server that is not ours is asked until it answers again; where it does not, the battery is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from time import monotonic, perf_counter
+
+from loadmux.driver.loop import wait_io
+from loadmux.driver.user import VirtualUser
+from loadmux.errors import Evidence, Fault, Kind, TargetFailed
+from loadmux.language.scenario import Scenario, Target, Url
+from loadmux.probing.known import BYSTANDER, FRESH, Known, reread
+from loadmux.probing.trying import LATE, Tap, Try, run_at_once
+from loadmux.running.channel import pair
+from loadmux.running.description import describe
+from loadmux.running.endpoints import resolve
+from loadmux.running.interrupts import Interrupts
+from loadmux.running.processes import ServerProcess
+from loadmux.running.starting import servers_of
+from loadmux.running.target import TargetProcess
+from loadmux.running.watching import Watched, local, pause
+from loadmux.running.worker import Job, Share, Worker
+
+POOL = 64
+RECOVERS_WITHIN = 5.0
+ASK_EVERY = 0.2
+DIES_WITHIN = 0.1
+SLICE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What a case has done to others, or to the process: `kind` and `text` as of a fault.
+
+    `late`: it was noticed by time alone.
+    """
+
+    kind: str
+    text: str
+    late: bool = False
+    lines: Sequence[str] = ()
+
+
+@dataclass
+class Bench:
+    """A server while `running` lasts. `capacity`: how many clients it serves at once, if few."""
+
+    scenario: Scenario
+    seed: int
+    interrupts: Interrupts | None = None
+    capacity: int | None = None
+    process: ServerProcess | None = None
+    urls: Mapping[str, Url] = field(default_factory=dict)
+    started: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _watched: Watched | None = None
+
+    @property
+    def target(self) -> Target:
+        return self.scenario.servers[""]
+
+    @property
+    def ours(self) -> bool:
+        """Whether the server can be started anew."""
+        return self.target.url is None
+
+    @property
+    def url(self) -> Url:
+        return self.urls[""]
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The server is up within the block. Raises TargetFailed."""
+        if self.target.bundled is not None:
+            self._fit()
+        self.start()
+        try:
+            yield
+        finally:
+            self.stop()
+
+    def _fit(self) -> None:
+        """A pool of the bundled targets gets workers for a case; one that serves one at a time is
+        known to.
+        """
+        told = describe(self.target.bundled or "")
+        if told.reason is not None:
+            raise TargetFailed(f"target {told.model} cannot run here: {told.reason}")
+        self.capacity = told.at_once
+        if told.pool is not None and not told.at_once:
+            workers = int(self.target.options.get("workers", min(POOL, told.pool)))
+            options = {**self.target.options, "workers": str(workers)}
+            self.capacity = workers
+            self.scenario = self.scenario.with_servers({"": replace(self.target, options=options)})
+
+    def start(self) -> None:
+        """Raises TargetFailed."""
+        self._stack = ExitStack()
+        self.process = self._made()
+        if self.process is None:
+            assert self.target.url is not None
+            url = self.target.url
+        else:
+            self._stack.enter_context(self.process)
+            url = self.process.url
+        resolve(url)
+        self.urls = {"": url}
+        self.started += 1
+        self._watch()
+
+    def _made(self) -> ServerProcess | None:
+        if self.target.bundled is not None:
+            return TargetProcess(self.target, self.interrupts)
+        return next((one for _, one in servers_of(self.scenario, self.interrupts)), None)
+
+    def _watch(self) -> None:
+        roots = local(self.url) if self.process is None else [self.process.process.pid]
+        self._watched = Watched("", self.url, roots) if roots else None
+        if self._watched is not None:
+            self._watched.begin()
+
+    def stop(self) -> None:
+        """End what was started."""
+        self._stack.close()
+
+    def restart(self) -> None:
+        """A server that nobody has harmed; one that is not ours as it is. Raises TargetFailed."""
+        if self.ours:
+            self.stop()
+            self.start()
+
+    def died(self) -> Trouble | None:
+        """Whether the process has ended."""
+        how = None if self.process is None else self.process.died()
+        if how is None or self.process is None:
+            return None
+        return Trouble("died", how, lines=self.process.last_lines())
+
+    # --- trying ---------------------------------------------------------------------------------
+
+    def run(self, scenarios: Sequence[Scenario], tap: Tap | None = None) -> list[Try]:
+        """Run them all at once, as far as the server's capacity and our descriptors go."""
+        width = self.width(max(len(one.sockets) * one.load.users for one in scenarios))
+        found: list[Try] = []
+        for first in range(0, len(scenarios), width):
+            found += run_at_once(scenarios[first : first + width], self.urls, self.seed, tap)
+        return found
+
+    def width(self, sockets: int) -> int:
+        """How many scenarios with so many sockets may run at once."""
+        most = 256 if self.capacity is None else self.capacity
+        return max(1, most // max(1, sockets))
+
+    # --- afterwards -----------------------------------------------------------------------------
+
+    def aftermath(self, known: Known, bystander: Bystander | None, at_work: bool) -> Trouble | None:
+        """Whether the server is as it was: alive, a fresh client served, a bystander not disturbed,
+        the process at rest. `at_work`: clients left before they were answered.
+        """
+        pause(0.0)
+        trouble = self.died() or self._fresh(known)
+        if trouble is None and bystander is not None:
+            trouble = bystander.disturbed()
+        if bystander is not None:
+            bystander.leave()
+        if trouble is not None and trouble.kind != "died":
+            pause(DIES_WITHIN)  # the process may be ending
+            trouble = self.died() or trouble
+        return trouble or self._found(at_work)
+
+    def _fresh(self, known: Known) -> Trouble | None:
+        """A fresh client; where it is late, another one that waits longer."""
+        trouble = None
+        for timeout in (known.timeout, 3 * known.timeout):
+            fault = self.ask(replace(known, timeout=timeout))
+            if fault is None:
+                return None
+            text = f"afterwards a fresh client was not served: {fault.message}"
+            trouble = Trouble(fault.kind, text, fault.kind in LATE)
+            if fault.kind not in LATE:
+                break
+        return trouble
+
+    def ask(self, known: Known) -> Evidence | None:
+        """One exchange of a fresh client."""
+        scenario = known.scenario_of("fresh", "", [known.exchange(0, name="fresh")])
+        scenario = replace(scenario, sockets=(replace(scenario.sockets[0], name=FRESH),))
+        return self.run([scenario])[0].fault
+
+    def _found(self, at_work: bool) -> Trouble | None:
+        """What /proc shows."""
+        if self._watched is None:
+            return None
+        for one in self._watched.findings(lambda: False, at_work):
+            if one.kind is Kind.ZOMBIES:
+                self._watched.begin()  # told once
+            return Trouble(one.kind, f"afterwards {one.text}")
+        return None
+
+    def recovers(self, known: Known) -> bool:
+        """Whether a server that is not ours answers, or does so soon."""
+        due = monotonic() + RECOVERS_WITHIN
+        while self.ask(known) is not None:
+            if monotonic() > due:
+                return False
+            pause(ASK_EVERY)
+        return True
+
+
+class Bystander:
+    """A connection of its own loop that is idle while a case is tried: old when it is asked."""
+
+    def __init__(self, known: Known, urls: Mapping[str, Url], seed: int) -> None:
+        step = known.exchange(0, name=BYSTANDER)
+        scenario = known.scenario_of(BYSTANDER, "", [step], [known.named(BYSTANDER)])
+        self._ours, self._theirs = pair()
+        share = Share(reread(scenario), urls, range(1))
+        self._worker = Worker(Job((share,), seed, None), self._theirs)
+        self._user = self._worker.parts[0].users[0]
+        self._worker.parts[0].control.persistent = True
+        self._idle = self._asked = False
+        self._fault: Fault | None = None
+        self._worker.loop.spawn(self._user, self._ask_often(self._user))
+
+    def begin(self) -> None:
+        """Be served once, and then be idle."""
+        self._idle = self._ask() is None
+
+    def disturbed(self) -> Trouble | None:
+        """Whether it is served no more."""
+        if not self._idle:
+            return None
+        fault = self._ask()
+        if fault is None:
+            return None
+        text = f"an idle connection beside was disturbed: {fault.message}"
+        return Trouble(fault.kind, text, fault.kind in LATE)
+
+    def leave(self) -> None:
+        """Be gone."""
+        self._worker.loop.close()
+        self._ours.close()
+        self._theirs.close()
+
+    def _ask(self) -> Evidence | None:
+        loop = self._worker.loop
+        self._fault, self._asked = None, True
+        loop.laid_aside()
+        loop.wake(self._user)
+        while self._asked:
+            loop.run(perf_counter() + SLICE, SLICE)
+        return None if self._fault is None else self._fault.evidence
+
+    async def _ask_often(self, user: VirtualUser) -> None:
+        """One exchange each time that it is woken; its connection goes on with this coroutine."""
+        while True:
+            while not self._asked:
+                await wait_io(user)
+            try:
+                for operation in user.script.steps:
+                    await operation.run(user)
+            except Fault as fault:
+                self._fault = fault
+            self._asked = False

@@ -1,0 +1,275 @@
+"""The exchange that is known to work, and the scenarios that are made of it.
+
+It is the first of a scenario that sends and awaits an answer. What comes before it (`before`, a
+greeting) becomes part of the socket's `on_connect`, so that each connection of a case is ready for
+it. Scenarios are made as values and written as files before they run: what ran is what the file of
+a failure says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+
+from loadmux.errors import Position, UsageError
+from loadmux.language.connecting import moved
+from loadmux.language.expected import Closed, Exactly, Reply, Silence, WasReset
+from loadmux.language.file import IMPLIED
+from loadmux.language.loading import load
+from loadmux.language.printing import dump
+from loadmux.language.scenario import (
+    Call,
+    Exchange,
+    Expect,
+    Fixed,
+    For,
+    Load,
+    OnSockets,
+    Performed,
+    Repeat,
+    Scenario,
+    Send,
+    Set,
+    Socket,
+    SocketAction,
+    Step,
+    Together,
+    Transaction,
+    Wait,
+    flat,
+)
+from loadmux.plugins.formulas import Variable
+from loadmux.plugins.payloads import Data, Joined, Payload, Repeated, Text
+
+PLACE = Position("probe", 1, 1)
+CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"
+LIMIT = 60.0
+"""Seconds after which whatever a case does is cut off."""
+WRITTEN_OUT = 16
+ENDS = (Closed, WasReset, Silence)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """`payload` is answered by `reply`; `sent` and `came` are their bytes, `took` is in seconds.
+
+    `socket` has all that prepares a connection. `closes`: the server ends the connection after its
+    reply. `timeout` is for what a case awaits. `pipelining`: several requests may be under way.
+    """
+
+    scenario: Scenario
+    socket: Socket
+    payload: Payload
+    reply: Reply
+    sent: bytes = b""
+    came: bytes = b""
+    took: float = 0.0
+    closes: bool = False
+    pipelining: bool = True
+    timeout: float = 5.0
+    seed: int = 0
+    capacity: int | None = None
+
+    # --- steps ----------------------------------------------------------------------------------
+
+    def exchange(
+        self, *places: int, name: str = "", pieces: Sequence[int] = (), gap: float = 0.0
+    ) -> Exchange:
+        """The exchange, on these sockets, perhaps in pieces, `gap` seconds apart."""
+        send = Send(self.payload, tuple(pieces), gap)
+        return Exchange(PLACE, name or "exchange", places, send, Expect(self.reply))
+
+    def send(self, place: int, payload: Payload | None = None, **how: object) -> Exchange:
+        """Send only; what, if not the request, is given."""
+        name = str(how.pop("name", "send"))
+        sent = Send(self.payload if payload is None else payload, **how)  # type: ignore[arg-type]
+        return Exchange(PLACE, name, (place,), sent, None)
+
+    def expect(self, place: int, reply: Reply | None = None, name: str = "reply") -> Exchange:
+        """The answer to a request that was sent."""
+        awaited = Expect(self.reply if reply is None else reply)
+        return Exchange(PLACE, name, (place,), None, awaited)
+
+    def act(self, action: SocketAction, *places: int, drop: bool = False) -> OnSockets:
+        """An action on sockets; `drop`: a close that does not judge what has come."""
+        name = "dial" if action == "connect" else action.replace("_", " ")
+        return OnSockets(PLACE, name, action, places, pending="drop" if drop else None)
+
+    def wait(self, seconds: float) -> Wait:
+        """Nothing is done for so many seconds."""
+        return Wait(PLACE, "wait", Fixed(seconds))
+
+    def again(self, times: int, steps: Sequence[Step]) -> Repeat:
+        """Steps so many times."""
+        return Repeat(PLACE, "repeat", times, tuple(steps))
+
+    # --- scenarios ------------------------------------------------------------------------------
+
+    def scenario_of(
+        self,
+        label: str,
+        says: str,
+        steps: Sequence[Step],
+        sockets: Sequence[Socket] = (),
+        users: int = 1,
+        limit: float = LIMIT,
+    ) -> Scenario:
+        """A scenario that is called `label` and described by `says`; by default of one client."""
+        found = tuple(sockets) or (self.named(CLIENT),)
+        prepared = tuple(
+            replace(one, on_connect=moved(one.on_connect, place)) for place, one in enumerate(found)
+        )
+        return replace(
+            self.scenario,
+            path=str(Path(self.scenario.path).parent / f"{label.replace('/', '-')}.yaml"),
+            name=label,
+            description=says,
+            sockets=prepared,
+            before=(),
+            steps=tuple(steps),
+            after=(),
+            load=Load(users=users, iterations=1, run_time=limit, graceful_stop=1.0),
+            thresholds=(IMPLIED,),
+            timeout=self.timeout,
+            on_error="stop_user",
+            seed=self.seed,
+            weight=None,
+        )
+
+    def named(self, name: str, **options: object) -> Socket:
+        """A socket as the known one, of another name."""
+        return replace(self.socket, name=name, **options)  # type: ignore[arg-type]
+
+    def group(self, name: str, count: int) -> list[Socket]:
+        """So many sockets of one group."""
+        return [self.named(f"{name}[{number}]") for number in range(count)]
+
+    def bare(self, socket: Socket) -> Socket:
+        """A socket on whose connections nothing is said first."""
+        return replace(socket, on_connect=())
+
+    def frozen(self) -> Known:
+        """The same bytes every time, and the same answer."""
+        return replace(self, payload=Data(self.sent), reply=Exactly(Data(self.came)))
+
+    @property
+    def alone(self) -> Known:
+        """The same in a form whose answer may be awaited in a step of its own."""
+        return self.frozen() if mentions(self.reply, "sent") else self
+
+    def several(self, count: int) -> Payload:
+        """So many requests in one."""
+        if count == 1:
+            return self.payload
+        if self.constant or count > WRITTEN_OUT:
+            return Repeated(self.payload, count)
+        return Joined((self.payload,) * count)
+
+    @property
+    def constant(self) -> bool:
+        """Whether the request is always the same, as far as its form tells."""
+        match self.payload:
+            case Data():
+                return True
+            case Text(parts=parts):
+                return all(isinstance(one, str) for one in parts)
+        return False
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two pieces: a server that waits for input has read the first by then."""
+        return round(min(0.5, max(0.03, 5 * self.took)), 3)
+
+
+def mentions(value: object, name: str) -> bool:
+    """Whether a text somewhere in `value` has `${name}`."""
+    if isinstance(value, Variable):
+        return value.name == name
+    if isinstance(value, tuple | list):
+        return any(mentions(one, name) for one in value)
+    if is_dataclass(value):
+        return any(mentions(getattr(value, one.name), name) for one in fields(value))
+    return False
+
+
+def reread(scenario: Scenario) -> Scenario:
+    """The scenario that its file would be. Raises ScenarioErrors."""
+    return load(scenario.path, text=dump(scenario), rules=scenario.rules or None)
+
+
+# --- finding it ---------------------------------------------------------------------------------
+
+
+def pick(scenario: Scenario) -> Known:
+    """The known exchange of a scenario. Raises UsageError where there is none."""
+    ahead: list[Step] = list(scenario.before)
+    steps = list(opened(scenario.steps))
+    for place, step in enumerate(steps):
+        if isinstance(step, Exchange) and step.send is not None and step.send.until is None:
+            following = steps[place + 1] if place + 1 < len(steps) else None
+            reply = answered(step, following)
+            if reply is not None and not step.send.urgent:
+                return made(scenario, step, reply, ahead, steps[place + 1 : place + 3])
+            break
+        ahead.append(step)
+    raise UsageError(
+        f"{scenario.path}: probe needs a step that sends and expects: the first of 'steps' that"
+        " sends must have an 'expect', or give --send TEXT --expect TEXT"
+    )
+
+
+def opened(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps, those of transactions, repeats and branches in their place."""
+    for step in steps:
+        if isinstance(step, Repeat | Transaction):
+            yield from opened(step.do)
+        elif isinstance(step, Together):
+            yield from opened(step.branches[0])
+        else:
+            yield step
+
+
+def answered(step: Exchange, following: Step | None) -> Reply | None:
+    """What a request is answered by, in its own step or the next one."""
+    expect = step.expect
+    if expect is None and isinstance(following, Exchange) and following.send is None:
+        expect = following.expect if following.sockets == step.sockets else None
+    return None if expect is None or isinstance(expect.reply, ENDS) else expect.reply
+
+
+def made(
+    scenario: Scenario, step: Exchange, reply: Reply, ahead: Sequence[Step], behind: Sequence[Step]
+) -> Known:
+    """The exchange of this step, `ahead` of which its socket is prepared."""
+    assert step.send is not None
+    place = step.sockets[0]
+    socket = scenario.sockets[place]
+    if place in scenario.datagrams:
+        raise UsageError(f"{scenario.path}: probe needs a stream; {socket.name!r} speaks UDP")
+    preparation = (*socket.on_connect, *(one for step in ahead for one in kept(step, place)))
+    closes = any(
+        isinstance(one, Exchange)
+        and one.expect is not None
+        and isinstance(one.expect.reply, Closed)
+        for one in behind
+    )
+    server = scenario.servers[socket.to]
+    base = scenario.with_servers({"": server})
+    socket = replace(socket, on_connect=moved(preparation, 0), to="")
+    return Known(base, socket, step.send.payload, reply, closes=closes)
+
+
+def kept(step: Step, place: int) -> Iterator[Step]:
+    """What of a step prepares the connection of a socket. Raises UsageError."""
+    match step:
+        case Call(name=name):
+            raise UsageError(f"probe cannot repeat the code of step {name!r} on each connection")
+        case OnSockets(action="start_tls") | Exchange() | Performed() if place in step.sockets:
+            yield step
+        case Set():
+            yield step
+        case Repeat(do=do) | For(do=do) | Transaction(do=do):
+            if any(place in getattr(one, "sockets", ()) for one in flat(do)):
+                yield step
+    return

@@ -1,0 +1,111 @@
+"""Runs scenarios at once, in this process, and says which fault each of them met first.
+
+It is the engine of `loadmux run`: the same users, checks and deadlines, on one loop, without
+processes, statistics or a report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from loadmux.driver.peer import Peer
+from loadmux.errors import Evidence, Kind
+from loadmux.language.scenario import Scenario, Url
+from loadmux.measuring.stats import Stats
+from loadmux.running.channel import pair
+from loadmux.running.worker import Job, Share, Update, Worker
+
+LATE = frozenset({Kind.TIMEOUT, Kind.CONNECT_TIMEOUT, Kind.SEND_STALLED, Kind.TRUNCATED})
+"""Faults that a busy machine may have made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """What became of one scenario: `faults` in the order in which they began, `took` is the longest
+    time of a connect or an exchange in seconds.
+
+    `unjudged`: the generator stood still meanwhile, so nothing is known.
+    """
+
+    faults: tuple[Evidence, ...]
+    took: float
+    unjudged: bool = False
+
+    @property
+    def fault(self) -> Evidence | None:
+        """The first fault."""
+        return self.faults[0] if self.faults else None
+
+
+class Tap:
+    """Keeps what goes over one connection since its last reply began: `sent` and `came`."""
+
+    def __init__(self) -> None:
+        self.sent = self.came = b""
+
+    def opened(self, connection: Peer) -> None:
+        """Listen to both directions."""
+        send, receive = connection._send, connection._recv
+
+        def sending(data: bytes | memoryview) -> int:
+            count = send(data)
+            if self.came:
+                self.sent = self.came = b""
+            self.sent += bytes(data[:count])
+            return count
+
+        def receiving(size: int) -> bytes:
+            data = receive(size)
+            self.came += data
+            return data
+
+        connection._send, connection._recv = sending, receiving
+
+    secured = opened
+
+    def noted(self, connection: Peer, what: str) -> None:
+        """Nothing of it is kept."""
+
+    def closed(self, connection: Peer) -> None:
+        """Nothing of it is kept."""
+
+
+def run_at_once(
+    scenarios: Sequence[Scenario], urls: Mapping[str, Url], seed: int, tap: Tap | None = None
+) -> list[Try]:
+    """Run them all at once, each to its end. Raises DriverFault."""
+    shares, first = [], 0
+    for one in scenarios:
+        shares.append(Share(one, urls, range(first, first + one.load.users), first))
+        first += one.load.users
+    ours, theirs = pair()
+    with ours, theirs:
+        worker = Worker(Job(tuple(shares), seed, None), theirs)
+        worker.loop.tap = tap
+        for part in worker.parts:
+            part.control.persistent = True  # a server that is gone for one is no end for the others
+        try:
+            final = worker.run()
+        finally:
+            worker.loop.close()
+        found = [Stats() for _ in scenarios]
+        for update in (*(one for one in ours.take() if isinstance(one, Update)), final.update):
+            for number, measured in update.parts.items():
+                found[number].merge(measured.stats)
+    return [tried(stats, one) for stats, one in zip(found, scenarios, strict=True)]
+
+
+def tried(stats: Stats, scenario: Scenario) -> Try:
+    """What the statistics of a scenario say."""
+    faults = sorted(
+        (one for group in stats.faults.values() for one in group.examples),
+        key=lambda one: (one.follows, one.at),
+    )
+    for where, error in stats.script_errors.items():
+        faults.append(Evidence(Kind.CHECK, f"{where}: {error.text}"))
+    if not faults and stats.interrupted:
+        seconds = scenario.load.run_time or 0.0
+        faults.append(Evidence(Kind.TIMEOUT, f"it was not over within {seconds:g} s"))
+    took = max(row.longest for row in (stats.connects, *stats.steps.values()))
+    return Try(tuple(faults), took, bool(stats.unjudged and not faults))
