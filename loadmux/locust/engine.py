@@ -14,10 +14,8 @@ greenlet: nobody else ever touches the loop.
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
 from time import perf_counter
 from typing import Any
 
@@ -32,8 +30,8 @@ from loadmux.driver.user import Control, Script, VirtualUser
 from loadmux.driver.watch import Watch
 from loadmux.errors import ScriptFailed
 from loadmux.language import usercode
-from loadmux.language.scenario import Scenario
 from loadmux.locust.job import NEEDS_ONE, Job, Share, refuse_barriers
+from loadmux.locust.numbering import Asking, Ledger, Number, room
 from loadmux.measuring.stats import SCRIPT_ERRORS, Stats
 from loadmux.running.script import compile_scenario
 from loadmux.running.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
@@ -42,25 +40,31 @@ STEP = 0.005
 PATIENCE = 0.001
 BUSY = 0.0005
 LOOK_EVERY = 0.001
+REVOKED_WITHIN = 2.0
+ALONE = "alone"
 
 
 class ParkedUser(VirtualUser):
     """A virtual user in the place of a greenlet, for `gevent.pool.Group` and Locust's runners.
 
-    `owner` is Locust's User object. As with a greenlet, `dead` and `ready()` say that it has ended,
+    `owner` is Locust's User object. Of the virtual user nothing is there until `admit`, which gives
+    it its number. As with a greenlet, `dead` and `ready()` say that it has ended,
     `kill` and `join` end it and wait for that, and links are called by the hub when it has ended.
     """
 
-    __slots__ = ("_links", "crew", "owner", "spawned")
+    __slots__ = ("_links", "admitted", "crew", "owner", "spawned")
 
     def __init__(self, crew: Crew, owner: object) -> None:
-        number, life = crew.numbers.take()
-        super().__init__(crew.engine.loop, crew.control, crew.script, number)
-        self.life = life
         self.crew = crew
         self.owner = owner
-        self.spawned = False
+        self.admitted = self.spawned = self.done = False
         self._links: list[Callable[[ParkedUser], object]] = []
+
+    def admit(self, number: int, life: int) -> None:
+        """The user is the one with this number, after so many others."""
+        super().__init__(self.crew.engine.loop, self.crew.control, self.crew.script, number)
+        self.life = life
+        self.admitted = True
 
     @property
     def args(self) -> tuple[object]:
@@ -68,7 +72,7 @@ class ParkedUser(VirtualUser):
 
     @property
     def name(self) -> str:
-        return f"user {self.number}"
+        return f"user {self.number}" if self.admitted else "a user to be"
 
     @property
     def dead(self) -> bool:
@@ -116,7 +120,8 @@ class ParkedUser(VirtualUser):
         return await super()._script_failed(error)
 
     def ended(self) -> None:
-        self.crew.numbers.give_back(self.number)
+        if self.admitted:
+            self.crew.give_back(self.number)
         self.crew.users.discard(self)
         run_callback = gevent.get_hub().loop.run_callback
         for callback in self._links:
@@ -131,37 +136,6 @@ class Uncoordinated(Barriers):
         raise ValueError(f"the barrier {name!r} {NEEDS_ONE}")
 
 
-@dataclass(slots=True)
-class Numbers:
-    """User numbers: `slot`, `slot + stride`, ...; a number that was given back comes again.
-
-    So that as many rows of a feeder are in use as there are users. With the number goes how often
-    it was used before: what a user draws from the seed depends on it.
-    """
-
-    slot: int
-    stride: int
-    free: list[int] = field(default_factory=list)
-    lives: dict[int, int] = field(default_factory=dict)
-    used: int = 0
-
-    @property
-    def alone(self) -> bool:
-        """Whether no other process has users of this test."""
-        return self.stride == 1 and self.slot == 0
-
-    def take(self) -> tuple[int, int]:
-        if self.free:
-            number = heapq.heappop(self.free)
-            return number, self.lives[number]
-        self.used += 1
-        return self.slot + (self.used - 1) * self.stride, 0
-
-    def give_back(self, number: int) -> None:
-        self.lives[number] = self.lives.get(number, 0) + 1
-        heapq.heappush(self.free, number)
-
-
 class Crew:
     """What the users of one class have in common in this process.
 
@@ -169,19 +143,58 @@ class Crew:
     last look, and Locust's User object that met it.
     """
 
-    def __init__(self, engine: Engine, share: Share, scenario: Scenario, numbers: Numbers) -> None:
+    def __init__(self, engine: Engine, name: str, share: Share, alone: bool) -> None:
         self.engine = engine
-        self.scenario = scenario
-        self.numbers = numbers
+        self.name = name
+        self.scenario = scenario = share.scenario()
+        self._ledger = Ledger(room(scenario)) if engine.asking is None else None
+        self._waiting: deque[ParkedUser] = deque()
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
-        if not numbers.alone:
+        if not alone:
             refuse_barriers(scenario)
             self.control.barriers = Uncoordinated(lambda: self.control.active)
         self.mistakes: dict[str, tuple[ScriptFailed, object]] = {}
         self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
         self.users: set[ParkedUser] = set()
+
+    def join(self, user: ParkedUser) -> None:
+        """A new user: it begins when it has a number."""
+        self.users.add(user)
+        self._waiting.append(user)
+        if self._ledger is not None:
+            self._ledger.ask(ALONE, 1)
+            self._admit_own()
+        elif self.engine.asking is not None:
+            self.engine.asking.ask(self.name)
+
+    def admit(self, numbers: Iterable[Number]) -> None:
+        """Numbers for those who wait; what nobody needs any more is given back."""
+        for number, life in numbers:
+            while self._waiting and self._waiting[0].done:
+                self._waiting.popleft()
+            if not self._waiting:
+                self._return(number)
+                continue
+            user = self._waiting.popleft()
+            user.admit(number, life)
+            self.engine.begin(user)
+
+    def give_back(self, number: int) -> None:
+        """A user has ended: another one may have its number."""
+        self._return(number)
+        self._admit_own()
+
+    def _return(self, number: int) -> None:
+        if self._ledger is not None:
+            self._ledger.take_back(ALONE, [number])
+        elif self.engine.asking is not None:
+            self.engine.asking.give_back(self.name, number)
+
+    def _admit_own(self) -> None:
+        while self._ledger is not None and (given := self._ledger.give().get(ALONE)):
+            self.admit(given)
 
     def note(self, error: ScriptFailed, owner: object) -> None:
         """Keep an error of the scenario's code for whoever tells of it."""
@@ -193,19 +206,25 @@ class Engine:
     """The loop of a worker, from the start of a test to its end.
 
     `failed` is called, in the stepping greenlet, with what went wrong when the loop cannot go on.
+    `asking` gets numbers for the users from elsewhere; without it they get theirs here.
     Raises UsageError when the poller is not there, TargetFailed for a host without an address.
     """
 
-    def __init__(self, job: Job, slot: int, failed: Callable[[BaseException], object]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        slot: int,
+        failed: Callable[[BaseException], object],
+        asking: Asking | None = None,
+    ) -> None:
         raise_descriptor_limit()
         usercode.forget()
         self.loop = Loop(make_poller(job.poller))
         self.loop.worker, self.loop.workers = slot, job.stride
         self.job = job
-        self.crews = {
-            name: Crew(self, share, share.scenario(), Numbers(slot, job.stride))
-            for name, share in job.shares.items()
-        }
+        self.asking = asking
+        alone = job.stride == 1 and slot == 0
+        self.crews = {name: Crew(self, name, share, alone) for name, share in job.shares.items()}
         self._failed = failed
         self._starting: deque[ParkedUser] = deque()
         self._ending: deque[tuple[ParkedUser, bool]] = deque()
@@ -227,10 +246,30 @@ class Engine:
         """A new user of the class called `name`; it begins in a moment."""
         crew = self.crews[name]
         user = ParkedUser(crew, owner)
-        crew.users.add(user)
+        crew.join(user)
+        return user
+
+    def begin(self, user: ParkedUser) -> None:
+        """Let a user begin that has its number."""
         self._starting.append(user)
         self._wake.set()
-        return user
+
+    def admit(self, given: Mapping[str, Iterable[Number]]) -> None:
+        """The master gave numbers to the users of these classes."""
+        for name, numbers in given.items():
+            self.crews[name].admit(numbers)
+
+    def revoke(self, taken: Mapping[str, Collection[int]]) -> None:
+        """Others have these numbers now: who had them ends, and Locust starts another one."""
+        gone = [
+            user
+            for name, numbers in taken.items()
+            for user in self.crews[name].users
+            if user.admitted and user.number in numbers
+        ]
+        for user in gone:
+            user.kill(block=False)
+        gevent.joinall(gone, timeout=REVOKED_WITHIN)
 
     def interrupt(self, user: ParkedUser) -> None:
         self._ending.append((user, True))
@@ -270,6 +309,8 @@ class Engine:
     def close(self) -> None:
         """Give every descriptor back; users that are still there are gone without a word."""
         self._watch.stop()
+        if self.asking is not None:
+            self.asking.close()
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()

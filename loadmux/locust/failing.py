@@ -73,6 +73,11 @@ class Failures:
         if not self.here.is_worker:
             self._note_failure(reason)
 
+    def give_up(self, reason: str) -> None:
+        """Where the test is judged: it cannot go on, and ends."""
+        logger.error("%s", reason)
+        self._note_failure(reason)
+
     def hear_failure(self, environment: Environment, msg: Any, **_: Any) -> None:
         if msg.node_id not in self.here.runner.clients:
             return
@@ -82,7 +87,12 @@ class Failures:
     def _note_failure(self, reason: str) -> None:
         if self.here.tally is not None:
             self.here.tally.failed = self.here.tally.failed or reason
+        self.show(reason)
         self.here.end_run()
+
+    def show(self, reason: str) -> None:
+        """Put a reason on the page, under Exceptions: who sits there does not see the log."""
+        self.here.runner.log_exception("loadmux", reason, "")
 
     def watch_master(self) -> None:
         """A worker whose master is gone must not load the target on: Locust waits for a minute.

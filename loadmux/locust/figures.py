@@ -51,6 +51,7 @@ class Figures:
 
     def begin_engine(self) -> None:
         """A test starts, where its users are."""
+        self._outbox.clear()
         self._told_mistakes.clear()
         self._cpu_before = process_time()
 
@@ -139,7 +140,8 @@ class Figures:
     def tell(self, data: dict[str, Any], **_: Any) -> None:
         """A worker's report to its master: what was flushed since the last one."""
         told: dict[str, Any] = {
-            "stats": {name: wire.pack(one, "statistics") for name, one in self._outbox.items()}
+            "run": self.here.run,
+            "stats": {name: wire.pack(one, "statistics") for name, one in self._outbox.items()},
         }
         if self.here.engine is not None:
             told["health"] = astuple(self._health())
@@ -154,6 +156,8 @@ class Figures:
         told, tally = data.get("loadmux"), self.here.tally
         if told is None or tally is None:
             return
+        if not isinstance(told, dict) or told.get("run") != self.here.run:
+            return  # of another test: it was held up, or is none of ours
         if client_id not in self.here.runner.clients and client_id not in tally.workers:
             return  # a stranger's, whom Locust has not let in
         try:

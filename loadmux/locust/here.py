@@ -20,7 +20,7 @@ from loadmux.locust.tally import Tally
 
 class Here:
     """`tally` is of the test that runs, or of the last one; a worker has none. `given` are the
-    options as the command line made them, before any form.
+    options as the command line made them, before any form. `run` is unlike that of any other test.
     """
 
     def __init__(self, environment: Environment) -> None:
@@ -29,6 +29,7 @@ class Here:
         self.engine: Engine | None = None
         self.preparation: Preparation | None = None
         self.tally: Tally | None = None
+        self.run = ""
 
     @property
     def runner(self) -> Any:

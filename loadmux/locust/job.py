@@ -1,5 +1,4 @@
-"""What the master tells its workers of a test: scenarios, where their targets are, who gets which
-user numbers.
+"""What the master tells its workers of a test: scenarios, and where their targets are.
 
 The job rides on `parsed_options`, which Locust copies into every `spawn` message, so that it is
 there before a worker's `test_start` and also for a worker that joins later. It holds plain values
@@ -44,15 +43,18 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """`slots` gives each worker (by Locust's client id) its place among `stride` of them."""
+    """`slots` gives each worker (by Locust's client id) its place among `stride` of them; `run` is
+    unlike that of any other test.
+    """
 
     shares: Mapping[str, Share]
     poller: str | None
     slots: Mapping[str, int]
     stride: int
+    run: str = ""
 
     def slot(self, client: str, index: int) -> int:
-        """A worker's first user number; one that joined late gets numbers far from all others."""
+        """A worker's place, for its connections' numbers; far from all others if it is late."""
         found = self.slots.get(client)
         return LATE_SLOT * (index + 1) if found is None else found
 
@@ -63,6 +65,7 @@ class Job:
             "poller": self.poller,
             "slots": dict(self.slots),
             "stride": self.stride,
+            "run": self.run,
             "shares": {
                 name: [share.packed, dict(share.listening), share.seed]
                 for name, share in self.shares.items()
@@ -85,4 +88,4 @@ def job_from(message: Mapping[str, Any]) -> Job:
             " same version on both"
         )
     shares = {name: Share(*values) for name, values in message["shares"].items()}
-    return Job(shares, message["poller"], message["slots"], message["stride"])
+    return Job(shares, message["poller"], message["slots"], message["stride"], message["run"])

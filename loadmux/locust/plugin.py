@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Mapping
 from typing import Any, cast
+from uuid import uuid4
 
 import gevent
 from locust.env import Environment
@@ -37,6 +38,8 @@ from loadmux.locust.failing import Failures
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
 from loadmux.locust.job import job_from
+from loadmux.locust.membership import Members
+from loadmux.locust.numbering import MESSAGE, Asking
 from loadmux.locust.readying import Readying
 from loadmux.locust.repeating import repeats
 from loadmux.locust.reporting import Reporting
@@ -72,6 +75,7 @@ class Plugin:
         self.figures = Figures(self.here, self.exporter)
         self.settling = Settling(self.here, self.figures)
         self.failures = Failures(self.here, self.figures)
+        self.members = Members(self.here, self.failures)
         self.reporting = Reporting(self.here)
         self.failure: LoadmuxError | None = None
         self.interrupted = False
@@ -88,8 +92,11 @@ class Plugin:
             self.here.runner.register_message(
                 "loadmux_stop", self.settling.told_to_settle, concurrent=True
             )
+            self.here.runner.register_message(MESSAGE, self._hear_numbers)
             gevent.spawn(self.failures.watch_master)
         else:
+            environment = self.here.environment
+            environment.dispatcher_class = self.members.dispatcher(environment.dispatcher_class)
             try:
                 self.reporting.look_ahead()
                 self.ready.look_ahead()
@@ -99,6 +106,7 @@ class Plugin:
         if self.here.is_master:
             self.here.runner.register_message("loadmux_settled", self.settling.hear_settled)
             self.here.runner.register_message("loadmux_failed", self.failures.hear_failure)
+            self.here.runner.register_message(MESSAGE, self.members.hear)
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         gevent.spawn(self.exporter.run)
         gevent.spawn(self.figures.run)
@@ -139,13 +147,16 @@ class Plugin:
             ready = self.ready.take()
             self.here.preparation = ready
             workers = self.here.present() if self.here.is_master else []
-            self.here.options[JOB] = ready.job(workers).message()
+            self.here.run = uuid4().hex
+            self.here.options[JOB] = ready.job(workers, self.here.run).message()
         except LoadmuxError as error:
             self.here.options[JOB] = None
             self.failure = error
             logger.error("%s", error)
+            self.failures.show(str(error))
             self.here.end_run()
             return
+        self.members.begin()
         self.here.tally = Tally(ready.parts, ready.poller or "")
         seed = next(iter(ready.parts.values())).scenario.seed or 0
         self.here.tally.command = repeats(self.here.given, self.here.options, seed)
@@ -165,13 +176,25 @@ class Plugin:
                 if self.here.is_worker
                 else 0
             )
-            self.here.engine = Engine(job, slot, self.failures.engine_failed)
+            self.here.run = job.run
+            asking = Asking(job.run, self._ask) if self.here.is_worker else None
+            self.here.engine = Engine(job, slot, self.failures.engine_failed, asking)
         except LoadmuxError as error:
             self.failures.fail(str(error), "")
             return
         self.figures.begin_engine()
         if self.here.tally is not None:
             self.here.tally.poller = self.here.engine.loop.poller.name
+
+    def _ask(self, told: Mapping[str, Any]) -> None:
+        self.here.runner.send_message(MESSAGE, told)
+
+    def _hear_numbers(self, environment: Environment, msg: Any, **_: Any) -> None:
+        """The master gives numbers to users, and takes those of a worker that it thought lost."""
+        engine, told = self.here.engine, msg.data
+        if engine is not None and told["run"] == self.here.run:
+            engine.revoke(told.get("revoke", {}))
+            engine.admit(told.get("give", {}))
 
     def park(self, owner: Described) -> ParkedUser | None:
         """A driver's user for Locust's; None where the test was not started, as was told."""

@@ -211,6 +211,7 @@ class Preparation:
     ) -> None:
         several = len(scenarios) > 1
         self.choice = choice
+        self._fit = choice.users or 0
         self.parts = {
             name: Part(scenario, name if several else "", 0) for name, scenario in scenarios.items()
         }
@@ -239,8 +240,9 @@ class Preparation:
                 if (problem := shortage(feeder, users)) is not None:
                     raise UsageError(f"{feeder.where}: {problem}")
             for name, target in wanted.servers.items():
-                if target.bundled is not None:
+                if target.bundled is not None and users > self._fit:
                     fitted(name, target, wanted)
+        self._fit = max(users, self._fit)
 
     def check_workers(self, number: int) -> None:
         """Raises UsageError for what so many workers cannot carry out together."""
@@ -248,7 +250,7 @@ class Preparation:
             for part in self.parts.values():
                 refuse_barriers(part.scenario)
 
-    def job(self, workers: Sequence[str]) -> Job:
+    def job(self, workers: Sequence[str], run: str = "") -> Job:
         """What workers with these client ids are told. Raises what `check_workers` does."""
         self.check_workers(len(workers))
         shares = {
@@ -260,7 +262,7 @@ class Preparation:
             for name, part in self.parts.items()
         }
         slots = {client: slot for slot, client in enumerate(sorted(workers))}
-        return Job(shares, self.poller, slots, max(1, len(slots)))
+        return Job(shares, self.poller, slots, max(1, len(slots)), run)
 
     def elsewhere(self, workers: Iterable[str]) -> list[str]:
         """Workers that cannot reach a target of ours, which listens on this machine only.

@@ -24,9 +24,10 @@ from loadmux.driver.system import original
 from loadmux.errors import Kind, UsageError
 from loadmux.language.scenario import Scenario, Url
 from loadmux.locust import tables, wire
-from loadmux.locust.engine import Engine, Numbers
+from loadmux.locust.engine import Engine
 from loadmux.locust.exporting import requests
 from loadmux.locust.job import Job, Share, job_from
+from loadmux.locust.numbering import Ledger
 from loadmux.locust.tally import Health, Tally
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import ExitCode
@@ -170,33 +171,69 @@ def test_events_are_as_many_as_requests() -> None:
 # --- numbers and jobs ---------------------------------------------------------------------------
 
 
+def numbers(given: dict[str, list[tuple[int, int]]], who: str = "a") -> list[tuple[int, int]]:
+    return given.get(who, [])
+
+
 def test_numbers_come_again_the_lowest_first() -> None:
-    numbers = Numbers(1, 3)
-    assert [numbers.take() for _ in range(3)] == [(1, 0), (4, 0), (7, 0)]
-    numbers.give_back(7)
-    numbers.give_back(1)
-    assert [numbers.take() for _ in range(3)] == [(1, 1), (7, 1), (10, 0)]
-    numbers.give_back(1)
-    assert numbers.take() == (1, 2)
+    ledger = Ledger()
+    ledger.ask("a", 3)
+    assert numbers(ledger.give()) == [(0, 0), (1, 0), (2, 0)]
+    ledger.take_back("a", [2, 0])
+    ledger.take_back("b", [1])
+    ledger.ask("a", 3)
+    assert numbers(ledger.give()) == [(0, 1), (2, 1), (3, 0)]
 
 
-def test_numbers_of_several_workers_never_meet() -> None:
-    job = Job({}, None, {"a": 0, "b": 1, "c": 2}, 3)
-    clients = ["a", "b", "c", "late", "later"]
-    chance, used = random.Random(1), set[int]()
-    workers = [Numbers(job.slot(name, index), 3) for index, name in enumerate(clients)]
-    held: list[tuple[Numbers, int]] = []
-    for _ in range(2000):
-        if held and chance.random() < 0.4:
-            worker, number = held.pop(chance.randrange(len(held)))
-            worker.give_back(number)
-            used.remove(number)
+def test_who_asks_for_more_than_there_are_waits_for_one_that_is_given_back() -> None:
+    ledger = Ledger(2)
+    ledger.ask("a", 3)
+    assert numbers(ledger.give()) == [(0, 0), (1, 0)]
+    assert ledger.give() == {}
+    ledger.take_back("a", [1])
+    assert numbers(ledger.give()) == [(1, 1)]
+
+
+def test_a_lost_worker_that_comes_back_keeps_what_nobody_has_got() -> None:
+    ledger = Ledger(4)
+    ledger.ask("a", 2)
+    ledger.ask("b", 2)
+    ledger.give()
+    ledger.lose("b")
+    ledger.ask("b", 1)
+    ledger.ask("a", 1)
+    assert ledger.give() == {"a": [(2, 1)]}
+    assert ledger.find("b") == [2]
+    ledger.take_back("a", [0])
+    assert ledger.give() == {"b": [(0, 1)]}
+
+
+def test_no_two_live_users_have_a_number_and_as_many_are_used_as_there_were_at_once() -> None:
+    chance, ledger, most = random.Random(1), Ledger(), 0
+    workers = ["a", "b", "c"]
+    held: dict[str, set[int]] = {who: set() for who in workers}
+    lost: set[str] = set()
+    for _ in range(3000):
+        who = chance.choice(workers)
+        what = chance.random()
+        if what < 0.03 and who not in lost:
+            ledger.lose(who)
+            lost.add(who)
+        elif what < 0.1 and who in lost:
+            held[who] -= {*ledger.find(who)}
+            lost.remove(who)
+        elif held[who] and what < 0.5 and who not in lost:
+            number = chance.choice(sorted(held[who]))
+            held[who].remove(number)
+            ledger.take_back(who, [number])
         else:
-            worker = chance.choice(workers)
-            number, _ = worker.take()
-            assert number not in used
-            used.add(number)
-            held.append((worker, number))
+            ledger.ask(who, 1)
+        for whose, given in ledger.give().items():
+            held[whose] |= {number for number, _ in given}
+        there = [number for who in workers if who not in lost for number in held[who]]
+        assert len(there) == len({*there})
+        most = max(most, len(there))
+        assert max(there, default=0) <= max(most, sum(map(len, held.values())))
 
 
 def job_for(scenario: Scenario, url: str, poller: str | None = None) -> Job:
@@ -298,7 +335,7 @@ def until(holds: Callable[[], object]) -> None:
 
 def test_users_start_work_leave_and_are_gone(engine: Engine) -> None:
     users = [engine.start("Talk", object()) for _ in range(10)]
-    assert sorted(user.number for user in users) == list(range(0, 20, 2))
+    assert sorted(user.number for user in users) == list(range(10))
     until(lambda: all(user.served for user in users))
     gone: list[object] = []
     for user in users[:5]:

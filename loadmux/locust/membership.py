@@ -1,0 +1,97 @@
+"""The master's view of its workers in a test: who comes, who goes, and which users each one has.
+
+Locust's dispatcher of users is told of every worker that comes, goes, falls silent or is heard
+again; its public class is replaced by one that passes this on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from locust.dispatch import UsersDispatcher
+from locust.env import Environment
+
+from loadmux.errors import UsageError
+from loadmux.locust.failing import Failures
+from loadmux.locust.here import Here
+from loadmux.locust.numbering import MESSAGE, Ledger, room
+
+logger = logging.getLogger("loadmux")
+
+
+class Members:
+    """See the module."""
+
+    def __init__(self, here: Here, failures: Failures) -> None:
+        self.here = here
+        self.failures = failures
+        self._ledgers: dict[str, Ledger] = {}
+
+    def begin(self) -> None:
+        """A test starts: nobody has a number."""
+        ready = self.here.preparation
+        parts = {} if ready is None else ready.parts
+        self._ledgers = {name: Ledger(room(part.scenario)) for name, part in parts.items()}
+
+    def dispatcher(self, base: Any) -> Any:
+        """A class of dispatchers that tells us what Locust tells it."""
+        members = self
+
+        class Dispatcher(base):  # type: ignore[misc]
+            def new_dispatch(self, target_user_count: int, *words: Any, **more: Any) -> None:
+                members.check(target_user_count)
+                super().new_dispatch(target_user_count, *words, **more)
+
+            def add_worker(self, worker_node: Any) -> None:
+                members.came(worker_node.id)
+                super().add_worker(worker_node)
+
+            def remove_worker(self, worker_node: Any) -> None:
+                super().remove_worker(worker_node)
+                members.went(worker_node.id)
+
+        assert issubclass(Dispatcher, UsersDispatcher)
+        return Dispatcher
+
+    def check(self, users: int) -> None:
+        """A shape, or a key of the terminal, may ask for more users than there is room for."""
+        try:
+            if self.here.preparation is not None:
+                self.here.preparation.check_users(users)
+        except UsageError as error:
+            self.failures.give_up(str(error))
+
+    def came(self, client: str) -> None:
+        """A worker takes part from now on, or is heard again: some of its numbers may be gone."""
+        revoked = {name: ledger.find(client) for name, ledger in self._ledgers.items()}
+        if any(revoked.values()):
+            self._say(client, {"revoke": revoked})
+        self._give()
+
+    def went(self, client: str) -> None:
+        for ledger in self._ledgers.values():
+            ledger.lose(client)
+        self._give()
+
+    def hear(self, environment: Environment, msg: Any, **_: Any) -> None:
+        """A worker asks for numbers, and gives others back."""
+        told = msg.data
+        if told["run"] != self.here.run or msg.node_id not in self.here.runner.clients:
+            return
+        for name, ledger in self._ledgers.items():
+            ledger.take_back(msg.node_id, told["back"].get(name, ()))
+            ledger.ask(msg.node_id, told["ask"].get(name, 0))
+        self._give()
+
+    def _give(self) -> None:
+        given: dict[str, dict[str, Any]] = {}
+        for name, ledger in self._ledgers.items():
+            for client, numbers in ledger.give().items():
+                given.setdefault(client, {})[name] = numbers
+        for client, numbers_of in given.items():
+            self._say(client, {"give": numbers_of})
+
+    def _say(self, client: str, what: Mapping[str, Any]) -> None:
+        self.here.runner.send_message(MESSAGE, {"run": self.here.run, **what}, client_id=client)
