@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections import Counter
 
 import pytest
 from hypothesis import settings
+
+# The tests start hundreds of Python processes. Each would compile the package anew where the
+# environment forbids to keep bytecode, as that of many container images does.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # No example is judged by the clock: it may have to wait for other tests' processes.
 settings.register_profile("unhurried", deadline=None)

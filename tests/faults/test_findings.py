@@ -119,7 +119,7 @@ def test_who_cannot_be_looked_at_is_told() -> None:
 
 def test_under_locust(tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(json.dumps(keys("leak", watch="fail")))
-    done = command_line("web", "s.yaml", "--headless", "-u", "2", "-t", "1", cwd=tmp_path)
+    done = command_line("web", "s.yaml", "--headless", "-u", "2", cwd=tmp_path)
     assert done.code == 1, done.out + done.err
     assert "leaked_descriptors: tcp://127.0.0.1:" in done.out + done.err
 

@@ -155,6 +155,19 @@ class Server:
     def _serve(self, connection: socket.socket, number: int) -> None:
         with contextlib.suppress(OSError):
             self._handler(connection, number)
+            self._end(number)
+
+    def _end(self, number: int) -> None:
+        """End our side once the client has ended its own: it waits for that, as for any server.
+
+        A handler that is never to end must not return.
+        """
+        connection = self._connections[number]
+        if connection.fileno() >= 0:
+            ended = select.poll()
+            ended.register(connection, getattr(select, "POLLRDHUP", 0))
+            ended.poll()
+            connection.shutdown(socket.SHUT_WR)
 
 
 def reset(connection: socket.socket) -> None:

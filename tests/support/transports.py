@@ -74,6 +74,7 @@ class TlsServer(Server):
             self._connections[number] = secured
             secured.do_handshake()
             self._handler(secured, number)
+            self._end(number)
 
 
 class StartTlsServer(Server):
