@@ -287,7 +287,11 @@ class DelimitedDecoder(Decoder):
         return Frame(bytes(taken[: found + self._kept]), bytes(taken[end:]))
 
     def so_far(self) -> bytes:
-        return bytes(self._taken)
+        taken, mark = self._taken, self._delimiter
+        for size in range(min(len(taken), len(mark) - 1), 0, -1):
+            if taken.endswith(mark[:size]):  # it may be the delimiter that has begun
+                return bytes(taken[:-size])
+        return bytes(taken)
 
     def owed(self) -> str:
         return f"the delimiter {self._delimiter!r}"

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from loadmux.checking.beginning import can_begin
 from loadmux.checking.framed import HasLength, IsExactly, Matches
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.headed import AnyJudge, judged
-from loadmux.checking.reach import reach
 
 Taken = Callable[[int, Mapping[str, bytes]], None]
 """Told which judge has taken a frame, and what it gives a name to."""
@@ -30,8 +30,7 @@ def may_begin(judge: AnyJudge, begun: bytes) -> bool:
     if isinstance(judge, HasLength):
         return len(begun) <= judge.size
     if isinstance(judge, Matches):
-        found = reach(judge.pattern, begun)
-        return found is None or found.end == len(begun)
+        return can_begin(judge.pattern, begun)
     return True
 
 

@@ -8,18 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
-from loadmux.checking.framing import Fixed, Framing, line
+from loadmux.checking.framing import Delimited, Fixed, Framing, line
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.sifting import Sieve
 
 QUICK = settings(max_examples=300, deadline=None)
-FRAMINGS: list[Framing] = [line(), LengthPrefixed(2), LengthPrefixed(1, counts_itself=True)]
+FRAMINGS: list[Framing] = [
+    line(),
+    Delimited(b"\r\n"),
+    Delimited(b";;;"),
+    LengthPrefixed(2),
+    LengthPrefixed(1, counts_itself=True),
+]
 JUDGES: list[Judge] = [
     IsExactly(b"tick"),
-    Matches(re.compile(rb"(?:ping|pong) (?P<token>\d+)")),
+    Matches(re.compile(rb"(?:ping|pong) (?P<token>\d+(?:\.\d+)?)")),
     HasLength(1),
 ]
-TAKEN = [b"tick", b"ping 1", b"pong 22", b"x", b"ping 4711"]
+TAKEN = [b"tick", b"ping 1", b"pong 22", b"x", b"ping 4711", b"ping 4.5"]
 OTHERS = [b"", b"ticks", b"tic", b"ping", b"pong x", b"hello", b"ping 12 "]
 BODIES = st.lists(st.sampled_from(TAKEN + OTHERS), max_size=8)
 CUTS = st.lists(st.integers(1, 7), min_size=1, max_size=6)
