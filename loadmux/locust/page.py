@@ -21,6 +21,7 @@ from locust.web import WebUI
 from loadmux.checking.rules import RULES
 from loadmux.driver.poller import available
 from loadmux.errors import Evidence, LoadmuxError, Moment, UsageError
+from loadmux.locust import verdict
 from loadmux.locust.described import Described, concrete
 from loadmux.locust.guarding import Refused, check_fields, check_sender, check_settings
 from loadmux.locust.plugin import Plugin
@@ -139,7 +140,7 @@ def add_options(parser: LocustArgumentParser) -> None:
 
 def install(web_ui: WebUI, plugin: Plugin) -> None:
     """Put the tab, its download, and the check before a start into Locust's page."""
-    web_ui.template_args["extended_tabs"] = [{"title": "Evidence", "key": TAB}]
+    web_ui.template_args["extended_tabs"] = [{"title": "Evidence", "key": TAB}, verdict.TAB]
     structure = [{"key": key, "title": title} for key, title in COLUMNS.items()]
     web_ui.template_args["extended_tables"] = [{"key": TAB, "structure": structure}]
     web_ui.template_args["extended_csv_files"] = [
@@ -222,6 +223,7 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     protected = web_ui.auth_required_if_enabled(evidence_csv)
     app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
+    verdict.install(web_ui, plugin.here)
 
 
 def picked(web_ui: WebUI) -> list[type[Described]] | None:

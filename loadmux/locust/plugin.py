@@ -30,7 +30,7 @@ from locust.runners import STATE_INIT, STATE_STOPPED
 from rich.console import Console
 
 from loadmux.errors import LoadmuxError, TargetFailed
-from loadmux.locust import tables
+from loadmux.locust import tables, verdict
 from loadmux.locust.described import Described
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.exporting import Exporter
@@ -97,6 +97,7 @@ class Plugin:
         else:
             environment = self.here.environment
             environment.dispatcher_class = self.members.dispatcher(environment.dispatcher_class)
+            verdict.keep(self.here)
             try:
                 self.reporting.look_ahead()
                 self.ready.look_ahead()

@@ -48,8 +48,8 @@ def _page(report: Report) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{word}: {_text(names)}</title>"
-    yield f"<style>\n{files(__package__).joinpath('page.css').read_text('utf-8')}</style>"
-    yield "</head>\n<body>"
+    yield f"<style>\n{_style()}</style>"
+    yield '</head>\n<body class="page">'
     yield from _head(report, word)
     yield from _tiles(report)
     yield from _thresholds(report)
@@ -64,9 +64,47 @@ def _page(report: Report) -> Iterator[str]:
     yield "</body>\n</html>"
 
 
-def _head(report: Report, word: str) -> Iterator[str]:
+def panel(report: Report, running: bool = False) -> str:
+    """What another page shows of a run that has curves and rows of its own: all but these.
+
+    Stands alone in a shadow tree, dark where that one's host has the class `dark`. `running`: the
+    verdict is the one so far.
+    """
+    return "\n".join(_panel(report, running)) + "\n"
+
+
+def _panel(report: Report, running: bool) -> Iterator[str]:
+    word = terminal.WORDS[report.verdict.code][0]
+    yield f'<style>\n{_panel_style()}</style>\n<div class="page">'
+    yield from _head(report, word, " so far" if running else "")
+    yield from _tiles(report)
+    yield from _thresholds(report)
+    yield from _phases(report)
+    yield from _faults(report)
+    yield from _generator(report)
+    yield from _notes(report)
+    yield "</div>"
+
+
+def _style() -> str:
+    dark = f"@media (prefers-color-scheme: dark) {{\n:root {{\n{_css('dark')}}}\n}}\n"
+    return f":root {{\ncolor-scheme: light dark;\n{_css('light')}}}\n{dark}{_css('page')}"
+
+
+def _panel_style() -> str:
+    light = f":host {{\ncolor-scheme: light;\n{_css('light')}}}\n"
+    dark = f":host(.dark) {{\ncolor-scheme: dark;\n{_css('dark')}}}\n"
+    return f"{light}{dark}{_css('page')}.page {{ padding: 0 0 16px; background: none; }}\n"
+
+
+def _css(name: str) -> str:
+    return files(__package__).joinpath(f"{name}.css").read_text("utf-8")
+
+
+def _head(report: Report, word: str, so_far: str = "") -> Iterator[str]:
     reason = _text(report.verdict.reason)
-    yield f'<h1><span class="badge {word.lower()}">{word}</span><span>{reason}</span></h1>'
+    badge = f'<span class="badge {word.lower()}">{word}{so_far}</span>'
+    yield f"<h1>{badge}<span>{reason}</span></h1>"
     yield '<dl class="about">'
     for part in report.parts:
         verdict = "" if len(report.parts) == 1 else f": {terminal.WORDS[part.verdict.code][0]}"

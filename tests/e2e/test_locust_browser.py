@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,12 +32,16 @@ def test_start_watch_edit_stop_and_look_at_what_went_wrong(tmp_path: Path) -> No
             start(browser)
             watch(browser)
             raise_to(browser, 200)
+            look_at_the_verdict_so_far(browser)
             browser.click("Stop")
             browser.until(lambda: "STOPPED" in browser.text.upper(), "it does not stop")
             assert main.targets == []
+            look_at_the_verdict(browser)
             look_at_failures(browser)
             look_at_evidence(browser)
             download(browser, loads)
+            look_at_the_verdict_in_the_dark(browser, page)
+            assert browser.complaints() == []
         assert "Traceback" not in main.text, main.text
 
 
@@ -77,6 +82,58 @@ def raise_to(browser: Browser, users: int) -> None:
     browser.until(lambda: f"USERS\n{users}" in browser.text.upper(), f"not {users} users")
     if picture := os.environ.get("LOADMUX_SCREENSHOT"):
         browser.driver.save_screenshot(picture)
+
+
+VERDICT = "return document.querySelector('#loadmux-verdict')"
+SHOWN = f"{VERDICT}.shadowRoot.querySelector('.page')"
+
+
+def verdict(browser: Browser) -> str:
+    """The text of the tab Verdict, "" where it is not what is seen."""
+    found: str = browser.driver.execute_script(
+        f"{VERDICT}?.hidden === false ? {SHOWN[7:]}?.innerText : ''"
+    )
+    return found or ""
+
+
+def look_at_the_verdict_so_far(browser: Browser) -> None:
+    browser.click("Verdict")
+    browser.until(lambda: "FAIL so far" in verdict(browser), "no verdict so far")
+    host = browser.until(
+        lambda: re.search(r"HOST\n(tcp://\S+)", browser.text.upper(), re.I), "no host"
+    )
+    assert host[1].lower() in verdict(browser)
+    browser.click("Statistics")
+    assert browser.until(lambda: not verdict(browser), "it does not go away")
+
+
+def look_at_the_verdict(browser: Browser) -> None:
+    """Nobody has to look for it: it is what is seen after a stop, with what led to it."""
+    browser.until(lambda: "FAIL\n" in verdict(browser), "no verdict")
+    for words in (
+        "parts",
+        "bundled epoll",
+        "errors == 0",
+        "✗ crossed",
+        "corrupt at step",
+        "Generator",
+    ):
+        assert words in verdict(browser), words
+    assert "one bit differs" in verdict(browser)
+    assert browser.rows() == []
+
+
+def look_at_the_verdict_in_the_dark(browser: Browser, page: Page) -> None:
+    """Of a page that is opened later, in Locust's other theme; and on Locust's report."""
+    colour = f"{SHOWN} && getComputedStyle({SHOWN[7:]}).color"
+    bright = browser.driver.execute_script(colour)
+    browser.driver.execute_script("localStorage.theme = 'dark'")
+    browser.driver.get(page.url)
+    browser.until(lambda: "FAIL\n" in verdict(browser), "no verdict")
+    assert browser.driver.execute_script(colour) != bright
+    browser.driver.get(f"{page.url}/stats/report?theme=dark")
+    browser.until(lambda: "one bit differs" in verdict(browser), "no verdict in the report")
+    assert browser.driver.execute_script(colour) != bright
 
 
 def look_at_failures(browser: Browser) -> None:

@@ -37,9 +37,17 @@ def test_reports_are_written_and_printed(workers: list[str], tmp_path: Path) -> 
 def test_a_fault_is_in_the_report(tmp_path: Path) -> None:
     locustfile(tmp_path)
     made = tmp_path / "made.xml"
-    done = headless(tmp_path, *SHORT, "--fault", "flip:20", "--report", f"junit={made}")
+    locusts = tmp_path / "new" / "locusts.html"
+    reports = ("--report", f"junit={made}", "--html", locusts)
+    done = headless(tmp_path, *SHORT, "--fault", "flip:20", *reports)
     assert done.code == 1, done.text
     assert 'type="corrupt"' in made.read_text()
+    page = locusts.read_text()
+    assert '<span class="badge fail">FAIL</span>' in page
+    assert "corrupt at step" in page
+    assert "one bit differs" in page
+    assert '"host": "tcp://127.0.0.1:' in page
+    assert page.index("corrupt at step") < page.rindex('<div id="root">')
 
 
 @pytest.mark.parametrize(
