@@ -39,6 +39,14 @@ class Barriers:
         """Whether somebody waits, and every running user does."""
         return any(self._waiting.values()) and self.blocked
 
+    @property
+    def standing(self) -> dict[str, int] | None:
+        """How many wait at which barrier, where every running user does; else None."""
+        return self._waits() if self.blocked else None
+
+    def _waits(self) -> dict[str, int]:
+        return {name: len(tasks) for name, tasks in self._waiting.items() if tasks}
+
     async def wait(self, task: Task, name: str) -> None:
         """Wait at `name` until it opens; only the loop's `throw` ends the wait before."""
         self._waiting.setdefault(name, {})[task] = None
@@ -51,9 +59,9 @@ class Barriers:
 
     def look(self) -> None:
         """Open what can be opened; to be called whenever the number of running users changes."""
-        waits = {name: len(tasks) for name, tasks in self._waiting.items() if tasks}
+        waits = self._waits()
         if self._announce is not None:
-            told = waits if self.blocked else None
+            told = self.standing
             if told != self._told:
                 self._told = told
                 self._announce(told)

@@ -24,13 +24,14 @@ from gevent.event import Event
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import LINGER_MOST
-from loadmux.driver.loop import IDLE_WAIT, Loop, Task
+from loadmux.driver.loop import IDLE_WAIT, Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import Control, Script, VirtualUser
 from loadmux.driver.watch import Watch
 from loadmux.errors import ScriptFailed
 from loadmux.language import usercode
-from loadmux.locust.job import NEEDS_ONE, Job, Share, refuse_barriers
+from loadmux.language.scenario import Barrier, Call
+from loadmux.locust.job import Job, Share
 from loadmux.locust.numbering import Asking, Ledger, Number, room
 from loadmux.measuring.stats import SCRIPT_ERRORS, Stats
 from loadmux.running.script import compile_scenario
@@ -129,13 +130,6 @@ class ParkedUser(VirtualUser):
         self._links.clear()
 
 
-class Uncoordinated(Barriers):
-    """The barriers of one worker among several, which know nothing of each other's users."""
-
-    async def wait(self, task: Task, name: str) -> None:
-        raise ValueError(f"the barrier {name!r} {NEEDS_ONE}")
-
-
 class Crew:
     """What the users of one class have in common in this process.
 
@@ -143,7 +137,7 @@ class Crew:
     last look, and Locust's User object that met it.
     """
 
-    def __init__(self, engine: Engine, name: str, share: Share, alone: bool) -> None:
+    def __init__(self, engine: Engine, name: str, share: Share) -> None:
         self.engine = engine
         self.name = name
         self.scenario = scenario = share.scenario()
@@ -152,9 +146,11 @@ class Crew:
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
-        if not alone:
-            refuse_barriers(scenario)
-            self.control.barriers = Uncoordinated(lambda: self.control.active)
+        self.pending = self.opened = 0
+        meets = any(isinstance(step, Barrier | Call) for step in scenario.every_step)
+        if meets and engine.asking is not None:
+            self.control.barriers = Barriers(self._running, engine.asking.meet)
+            engine.asking.meeting[name] = self._standing
         self.mistakes: dict[str, tuple[ScriptFailed, object]] = {}
         self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
         self.users: set[ParkedUser] = set()
@@ -163,11 +159,34 @@ class Crew:
         """A new user: it begins when it has a number."""
         self.users.add(user)
         self._waiting.append(user)
+        self.pending += 1
         if self._ledger is not None:
             self._ledger.ask(ALONE, 1)
             self._admit_own()
         elif self.engine.asking is not None:
             self.engine.asking.ask(self.name)
+
+    def begun(self) -> None:
+        """A user is pending no more: it runs, or has ended before it did."""
+        self.pending -= 1
+        if self.control.barriers is not None:
+            self.control.barriers.look()
+
+    def _running(self) -> int:
+        """For whom a barrier waits: users that run, and those that are about to."""
+        return self.control.active + self.pending
+
+    def _standing(self) -> tuple[dict[str, int] | None, int]:
+        assert self.control.barriers is not None
+        return self.control.barriers.standing, self.opened
+
+    def open(self, barrier: str) -> None:
+        """The master opens a barrier."""
+        if self.control.barriers is not None:
+            self.opened += 1
+            self.control.barriers.open(barrier)
+            self.control.barriers.look()
+            self.engine.wake()
 
     def admit(self, numbers: Iterable[Number]) -> None:
         """Numbers for those who wait; what nobody needs any more is given back."""
@@ -223,8 +242,7 @@ class Engine:
         self.loop.worker, self.loop.workers = slot, job.stride
         self.job = job
         self.asking = asking
-        alone = job.stride == 1 and slot == 0
-        self.crews = {name: Crew(self, name, share, alone) for name, share in job.shares.items()}
+        self.crews = {name: Crew(self, name, share) for name, share in job.shares.items()}
         self._failed = failed
         self._starting: deque[ParkedUser] = deque()
         self._ending: deque[tuple[ParkedUser, bool]] = deque()
@@ -253,6 +271,15 @@ class Engine:
         """Let a user begin that has its number."""
         self._starting.append(user)
         self._wake.set()
+
+    def wake(self) -> None:
+        """Somebody may go on."""
+        self._wake.set()
+
+    def open(self, opened: Mapping[str, str]) -> None:
+        """The master opened barriers, of these classes."""
+        for name, barrier in opened.items():
+            self.crews[name].open(barrier)
 
     def admit(self, given: Mapping[str, Iterable[Number]]) -> None:
         """The master gave numbers to the users of these classes."""
@@ -358,6 +385,7 @@ class Engine:
                 continue
             user.spawned = True
             user.control.active += 1
+            user.crew.begun()
             self.loop.spawn(user, user.run())
 
     def _end(self) -> None:
@@ -368,6 +396,7 @@ class Engine:
             if not user.spawned:
                 user.done = True
                 user.ended()
+                user.crew.begun()
             elif not at_once:
                 user.leaving = True
                 user.wake()

@@ -14,15 +14,11 @@ from typing import Any
 
 from loadmux import __version__
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Barrier, Scenario, Url
+from loadmux.language.scenario import Scenario, Url
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 
 LATE_SLOT = 1_000_000
-NEEDS_ONE = (
-    "needs all users in one process, for Locust's workers know nothing of each other's users: run"
-    " it with one worker, or with 'loadmux run --workers'"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +67,6 @@ class Job:
                 for name, share in self.shares.items()
             },
         }
-
-
-def refuse_barriers(scenario: Scenario) -> None:
-    """Raises UsageError for a scenario with a barrier, which cannot be divided among workers."""
-    for step in scenario.every_step:
-        if isinstance(step, Barrier):
-            raise UsageError(f"{step.where}: the barrier {step.barrier!r} {NEEDS_ONE}")
 
 
 def job_from(message: Mapping[str, Any]) -> Job:

@@ -7,6 +7,7 @@ again; its public class is replaced by one that passes this on.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from loadmux.errors import UsageError
 from loadmux.locust.failing import Failures
 from loadmux.locust.here import Here
 from loadmux.locust.numbering import MESSAGE, Ledger, room
+from loadmux.running.barriers import Blocked
+from loadmux.running.run import Part
 
 logger = logging.getLogger("loadmux")
 
@@ -28,12 +31,15 @@ class Members:
         self.here = here
         self.failures = failures
         self._ledgers: dict[str, Ledger] = {}
+        self._expected: dict[str, Mapping[str, int]] = {}
+        self._wanted: dict[str, Mapping[str, int]] = {}
+        self._opened: Counter[tuple[str, str]] = Counter()
 
     def begin(self) -> None:
         """A test starts: nobody has a number."""
-        ready = self.here.preparation
-        parts = {} if ready is None else ready.parts
-        self._ledgers = {name: Ledger(room(part.scenario)) for name, part in parts.items()}
+        self._expected, self._wanted = {}, {}
+        self._opened.clear()
+        self._ledgers = {name: Ledger(room(part.scenario)) for name, part in self._parts().items()}
 
     def dispatcher(self, base: Any) -> Any:
         """A class of dispatchers that tells us what Locust tells it."""
@@ -43,6 +49,11 @@ class Members:
             def new_dispatch(self, target_user_count: int, *words: Any, **more: Any) -> None:
                 members.check(target_user_count)
                 super().new_dispatch(target_user_count, *words, **more)
+
+            def __next__(self) -> Any:
+                dispatched = super().__next__()
+                members.expect(dispatched)
+                return dispatched
 
             def add_worker(self, worker_node: Any) -> None:
                 members.came(worker_node.id)
@@ -63,6 +74,10 @@ class Members:
         except UsageError as error:
             self.failures.give_up(str(error))
 
+    def expect(self, dispatched: Mapping[str, Mapping[str, int]]) -> None:
+        """Locust has sent these users to the workers: who has not heard of it waits for nobody."""
+        self._expected = {worker: dict(users) for worker, users in dispatched.items()}
+
     def came(self, client: str) -> None:
         """A worker takes part from now on, or is heard again: some of its numbers may be gone."""
         revoked = {name: ledger.find(client) for name, ledger in self._ledgers.items()}
@@ -73,7 +88,9 @@ class Members:
     def went(self, client: str) -> None:
         for ledger in self._ledgers.values():
             ledger.lose(client)
+        self._expected.pop(client, None)
         self._give()
+        self._open()
 
     def hear(self, environment: Environment, msg: Any, **_: Any) -> None:
         """A worker asks for numbers, and gives others back."""
@@ -84,6 +101,31 @@ class Members:
             ledger.take_back(msg.node_id, told["back"].get(name, ()))
             ledger.ask(msg.node_id, told["ask"].get(name, 0))
         self._give()
+        if "meet" in told:
+            self._wanted[msg.node_id] = told["wanted"]
+            for name, (waits, opened) in told["meet"].items():
+                barriers = self._parts()[name].barriers
+                # What it said before it heard of the last opening is no word about the next one.
+                now = waits if opened == self._opened[msg.node_id, name] else None
+                barriers.hear(msg.node_id, Blocked(now, barriers.opened))
+            self._open()
+
+    def _parts(self) -> Mapping[str, Part]:
+        return {} if self.here.preparation is None else self.here.preparation.parts
+
+    def _open(self) -> None:
+        """Open the barriers at which all users wait, when every worker has all that it is to have.
+
+        Of what a worker was sent last it may not know yet.
+        """
+        for name, part in self._parts().items():
+            wanted = {who: users.get(name, 0) for who, users in self._wanted.items()}
+            if any(wanted.get(who) != users[name] for who, users in self._expected.items()):
+                continue
+            barrier = part.barriers.decide(list(self._expected))
+            for client in self._expected if barrier is not None else ():
+                self._opened[client, name] += 1
+                self._say(client, {"open": {name: barrier}})
 
     def _give(self) -> None:
         given: dict[str, dict[str, Any]] = {}

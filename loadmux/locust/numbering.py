@@ -24,6 +24,8 @@ from loadmux.language.scenario import Scenario
 
 Number = tuple[int, int]
 """A user's number, and how many users had it before."""
+Standing = tuple[dict[str, int] | None, int]
+"""How many users wait at which barrier, None where somebody is on the way; openings until then."""
 MESSAGE = "loadmux_numbers"
 TOGETHER = 0.002
 """Seconds in which what is asked and given back goes into one message."""
@@ -107,15 +109,25 @@ class Ledger:
 class Asking:
     """A worker's side: what its classes ask for and give back, told to the master by `send`.
 
-    `send` is called in a greenlet of its own: it may have to wait, and the driver may not.
+    With it goes how the users stand at barriers: what `meeting` says of each class, and `wanted`,
+    how many users Locust wants of each class here. `send` is called in a greenlet of its own: it
+    may have to wait, and the driver may not.
     """
 
-    def __init__(self, run: str, send: Callable[[Mapping[str, Any]], object]) -> None:
+    def __init__(
+        self,
+        run: str,
+        send: Callable[[Mapping[str, Any]], object],
+        wanted: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self.meeting: dict[str, Callable[[], Standing]] = {}
         self._run = run
         self._send = send
+        self._wanted = wanted
         self._asked: Counter[str] = Counter()
         self._back: dict[str, list[int]] = {}
         self._something = Event()
+        self._something.set()
         self._greenlet = gevent.spawn(self._tell)
 
     def ask(self, name: str) -> None:
@@ -127,6 +139,10 @@ class Asking:
         self._back.setdefault(name, []).append(number)
         self._something.set()
 
+    def meet(self, waits: object) -> None:
+        """How users stand at barriers has changed."""
+        self._something.set()
+
     def _tell(self) -> None:
         while True:
             self._something.wait()
@@ -134,7 +150,11 @@ class Asking:
             self._something.clear()
             asked, self._asked = self._asked, Counter()
             back, self._back = self._back, {}
-            self._send({"run": self._run, "ask": dict(asked), "back": back})
+            told = {"run": self._run, "ask": dict(asked), "back": back}
+            if self.meeting:
+                told["meet"] = {name: standing() for name, standing in self.meeting.items()}
+                told["wanted"] = dict(self._wanted())
+            self._send(told)
 
     def close(self) -> None:
         self._greenlet.kill(block=False)

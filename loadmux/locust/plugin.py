@@ -21,6 +21,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 from uuid import uuid4
 
@@ -178,7 +179,7 @@ class Plugin:
                 else 0
             )
             self.here.run = job.run
-            asking = Asking(job.run, self._ask) if self.here.is_worker else None
+            asking = self._asking(job.run) if self.here.is_worker else None
             self.here.engine = Engine(job, slot, self.failures.engine_failed, asking)
         except LoadmuxError as error:
             self.failures.fail(str(error), "")
@@ -187,8 +188,10 @@ class Plugin:
         if self.here.tally is not None:
             self.here.tally.poller = self.here.engine.loop.poller.name
 
-    def _ask(self, told: Mapping[str, Any]) -> None:
-        self.here.runner.send_message(MESSAGE, told)
+    def _asking(self, run: str) -> Asking:
+        runner = self.here.runner
+        send = partial(runner.send_message, MESSAGE)
+        return Asking(run, send, lambda: runner.target_user_classes_count)
 
     def _hear_numbers(self, environment: Environment, msg: Any, **_: Any) -> None:
         """The master gives numbers to users, and takes those of a worker that it thought lost."""
@@ -196,6 +199,7 @@ class Plugin:
         if engine is not None and told["run"] == self.here.run:
             engine.revoke(told.get("revoke", {}))
             engine.admit(told.get("give", {}))
+            engine.open(told.get("open", {}))
 
     def park(self, owner: Described) -> ParkedUser | None:
         """A driver's user for Locust's; None where the test was not started, as was told."""

@@ -24,7 +24,7 @@ from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 from loadmux.locust.described import Described
-from loadmux.locust.job import Job, Share, refuse_barriers
+from loadmux.locust.job import Job, Share
 from loadmux.running.catalog import find, models
 from loadmux.running.run import (
     Part,
@@ -244,15 +244,8 @@ class Preparation:
                     fitted(name, target, wanted)
         self._fit = max(users, self._fit)
 
-    def check_workers(self, number: int) -> None:
-        """Raises UsageError for what so many workers cannot carry out together."""
-        if number > 1:
-            for part in self.parts.values():
-                refuse_barriers(part.scenario)
-
     def job(self, workers: Sequence[str], run: str = "") -> Job:
-        """What workers with these client ids are told. Raises what `check_workers` does."""
-        self.check_workers(len(workers))
+        """What workers with these client ids are told."""
         shares = {
             name: Share(
                 wire.pack(part.scenario, part.scenario.path),

@@ -105,12 +105,6 @@ class Readying:
         if clients is not None and not (clients.ready or clients.spawning or clients.running):
             raise UsageError("no worker is connected to this master")
         self.prepare(choice, classes)
-        assert self.pending is not None
-        try:
-            self.pending.check_workers(len(self.here.present()) if self.here.is_master else 0)
-        except UsageError:
-            self.discard()
-            raise
 
     def check_edit(self, choice: Choice, classes: Sequence[type[Described]] | None = None) -> None:
         """What is asked of a test that runs: users and their rate. Raises UsageError for more."""

@@ -10,7 +10,7 @@ That nobody at all runs there is true until the sender says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 
@@ -44,17 +44,17 @@ class Coordinator:
 
     def __init__(self) -> None:
         self.opened = 0
-        self._told: dict[int, dict[str, int]] = {}
+        self._told: dict[Hashable, dict[str, int]] = {}
         self._order: dict[str, None] = {}
 
-    def hear(self, worker: int, said: Blocked) -> None:
+    def hear(self, worker: Hashable, said: Blocked) -> None:
         if said.waits is None or (said.waits and said.opened != self.opened):
             self._told.pop(worker, None)
             return
         self._told[worker] = said.waits
         self._order.update(dict.fromkeys(said.waits))
 
-    def decide(self, workers: Collection[int]) -> str | None:
+    def decide(self, workers: Collection[Hashable]) -> str | None:
         """The barrier to open now, given those who still work; it counts as opened."""
         if not workers or not all(worker in self._told for worker in workers):
             return None

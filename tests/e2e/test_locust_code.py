@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from driving import Server
 from locusting import (
     LOCUST,
     Page,
@@ -139,28 +145,41 @@ def test_a_file_that_was_changed_is_read_again(folder: Path) -> None:
             swarm.page.stop()
 
 
-def test_a_barrier_with_one_worker(folder: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_barrier_opens_when_the_users_of_all_workers_wait(workers: int, folder: Path) -> None:
     (folder / "meeting.yaml").write_text(MEETING)
     locustfile(folder, "meeting.yaml")
-    done = headless(folder, *SHORT)
+    together = Together()
+    with Server(together) as server:
+        words = ["--host", server.url, *(forked(workers) if workers else [])]
+        done = headless(folder, *SHORT, "-t", "4s", *words)
     assert done.code == 0, done.text
-    assert done.row("ask")[0] > 10
+    assert together.rounds > 2
+    assert together.apart <= 1
 
 
-def test_a_barrier_with_two_workers_is_refused(folder: Path) -> None:
-    (folder / "meeting.yaml").write_text(MEETING)
-    locustfile(folder, "meeting.yaml")
-    done = headless(folder, *SHORT, *forked())
-    assert done.code == 2, done.text
-    assert "meeting.yaml:3:46: the barrier 'round' needs all users in one process" in done.err
-    assert "Traceback" not in done.err
+class Together:
+    """An echo for four users; `apart` is how far one was ever ahead of another."""
 
+    def __init__(self) -> None:
+        self._lock, self._said = threading.Lock(), Counter[int]()
+        self.apart = 0
 
-def test_a_barrier_in_code_with_two_workers_is_an_error_of_the_code(folder: Path) -> None:
-    with_code(folder, CODE + '    await user.barrier("round")\n')
-    done = headless(folder, *SHORT, *forked())
-    assert done.code == 3, done.text
-    assert "talk.py:9: ValueError: the barrier 'round' needs all users in one process" in done.out
+    def __call__(self, connection: socket.socket, number: int) -> None:
+        with contextlib.suppress(OSError):
+            while message := connection.recv(65536):
+                with self._lock:
+                    self._said[number] += 1
+                    if len(self._said) == 4:
+                        self.apart = max(self.apart, self.rounds_of(max) - self.rounds_of(min))
+                connection.sendall(message)
+
+    def rounds_of(self, which: Callable[[Iterable[int]], int]) -> int:
+        return which(self._said.values())
+
+    @property
+    def rounds(self) -> int:
+        return self.rounds_of(min)
 
 
 def test_a_worker_without_the_file_says_so(folder: Path) -> None:
