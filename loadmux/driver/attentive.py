@@ -78,6 +78,7 @@ class AttentiveConnection(Attentive):
         return passes
 
     async def _exchange_sifted(self, plan: Plan, payload: bytes, began: float) -> None:
+        plan.sent(self, payload, 0)
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout)
         plan.over(awaited)

@@ -54,6 +54,7 @@ from loadmux.driver.suspects import owed_elsewhere, remember, suspects
 from loadmux.driver.tls import Secured, Unfinished, described
 from loadmux.driver.uptake import Uptake
 from loadmux.errors import SAID, Fault, Kind
+from loadmux.measuring.recorder import Record, Recorder
 
 SMALL = 16 * 1024
 LARGE = 256 * 1024
@@ -82,23 +83,26 @@ class Plan:
     """What `exchange` needs of a step: `judge` makes the verifier of a reply that came in pieces.
 
     `likely` is the reply if it comes in one piece, `size` one byte more than that: a read that gets
-    it whole has emptied the socket. `record` takes the latency in seconds; `timeout` is the longest
-    wait without progress. `context` is for the report of a wrong reply.
+    it whole has emptied the socket. `record` takes the latency in seconds where it has come in one
+    piece, and counts its bytes and those of the message; `recorder` takes any other. `timeout` is
+    the longest wait without progress. `context` is for the report of a wrong reply.
     """
 
-    __slots__ = ("context", "judge", "likely", "record", "size", "timeout")
+    __slots__ = ("context", "judge", "likely", "record", "recorder", "size", "timeout")
 
     # Not a dataclass: a templated step makes one each time, and __post_init__ is a call more.
     def __init__(
         self,
         likely: bytes,
         judge: Callable[[], Verifier],
-        record: Callable[[float], None],
+        recorder: Recorder,
+        record: Record,
         timeout: float,
         context: object = None,
     ) -> None:
         self.likely = likely
         self.judge = judge
+        self.recorder = recorder
         self.record = record
         self.timeout = timeout
         self.context = context
@@ -111,7 +115,12 @@ class Plan:
 
     def over(self, awaited: Awaited) -> None:
         """A reply that was not just the likely one is there, and right."""
-        self.record(awaited.took)
+        self.recorder(awaited.took)
+
+    def sent(self, connection: Connection, payload: bytes, count: int) -> None:
+        """So much of a message has left, and the reply will not be recorded by `record`."""
+        connection.sends_for = connection.reads_for = volume = self.recorder.volume
+        volume.sent += count
 
     swift: ClassVar[bool] = False
     """Whether `fits` may know a whole right reply that is not `likely`."""
@@ -138,7 +147,8 @@ class Connection(Peer):
         """
         self.payload = payload
         self.awaited = likely = plan.likely
-        size = plan.size  # what is likely may be another reply when this one has come
+        # What is likely may be another reply when this one has come.
+        size, record = plan.size, plan.record
         self.began = began = clock()
         try:
             sent = self._send(payload)
@@ -159,17 +169,24 @@ class Connection(Peer):
                 try:
                     data: bytes | None = self._recv(size)
                 except OSError as error:
+                    plan.sent(self, payload, sent)
+                    sent = 0
                     data = self._receive_failed(error)
                 if data == likely or (plan.swift and plan.fits(data)):
                     self.ready &= ~READ
                     self.last = data  # type: ignore[assignment]  # what fits is no None
                     self.last_at = now = clock()
-                    plan.record(now - began if began >= self.loop.woke else NOT_MEASURED)
+                    record(now - began if began >= self.loop.woke else NOT_MEASURED)
                     return
+                plan.sent(self, payload, sent)
+                sent = 0
                 self._keep(data, size)
         except Interrupted:
+            plan.sent(self, payload, sent)
             cut_off([Awaited(self, plan.verifier(), began, 0.0)], plan.timeout)
             raise
+        if sent:
+            plan.sent(self, payload, sent)
         self.want = 0
         due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
         awaited = Awaited(self, plan.verifier(), began, due)
@@ -180,6 +197,7 @@ class Connection(Peer):
         self, plan: Plan, payload: bytes, began: float, sent: int = 0, error: OSError | None = None
     ) -> None:
         """The same where the kernel took only `sent` bytes at first, or said `error`."""
+        plan.sent(self, payload, sent)
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout, sent, error)
         plan.over(awaited)
@@ -379,6 +397,7 @@ class Connection(Peer):
     # --- bytes in and out -----------------------------------------------------------------------
 
     def _took(self, data: bytes, size: int) -> None:
+        self.reads_for.received += len(data)
         if not data:
             self.eof = self.dirty = True
             self.note("closed by the server")
@@ -508,6 +527,7 @@ class Connection(Peer):
             except OSError as error:
                 return await self._not_sent(error, listener)
             sent += count
+            self.sends_for.sent += count
             if count and uptake is not None:
                 uptake.moved()
             if count and not (sent < len(payload) and self.task.overtime()):
@@ -783,7 +803,8 @@ class Connection(Peer):
         if self.spoke and (last or not self.silent or self.loop.queues.turn(self.endpoint.url)):
             return False
         try:
-            self.inbox.add(self._recv(1))
+            self.inbox.add(said := self._recv(1))
+            self.reads_for.received += len(said)
         except BlockingIOError:
             self.abandon()
             return True

@@ -60,6 +60,7 @@ class DatagramConnection(Connection):
         self, plan: Plan, payload: bytes, clock: Clock = perf_counter
     ) -> None:
         began = clock()
+        plan.sent(self, payload, 0)
         self.note("sent", payload)
         awaited = Awaited(self, plan.verifier(), began)
         await self.tell(awaited, payload, plan.timeout)
@@ -124,6 +125,7 @@ class DatagramConnection(Connection):
         except OSError as error:
             return self._receive_failed(error)
         self.loop.answered.add(self.endpoint.url)
+        self.reads_for.received += len(data)
         self.note("received", data)
         return data
 

@@ -86,6 +86,7 @@ class Speaker:
             except OSError as error:
                 await self._failed(error)
             sent += count
+            connection.sends_for.sent += count
             if not payload or sent == len(payload):
                 break
             if count and uptake is not None:

@@ -93,6 +93,7 @@ class Filling:
                 took(bytes(view[sent : sent + count]))
                 sent += count
                 self.sent += count
+                connection.sends_for.sent += count
                 self.at = perf_counter()
                 uptake.moved()
                 if user.overtime():

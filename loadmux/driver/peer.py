@@ -19,6 +19,7 @@ from loadmux.driver.loop import Loop, Task
 from loadmux.driver.poller import GONE, READ
 from loadmux.driver.tls import Secured
 from loadmux.errors import Moment
+from loadmux.measuring.volume import Volume
 
 TRY = READ | GONE
 READ_FIRST = 64 * 1024
@@ -66,7 +67,8 @@ class Peer:
     is what it has sent that the rule has not been told yet, as nobody awaits its answer so far.
 
     `room` is how many bytes are read at a time: more where that was not enough, fewer where it was
-    far too many.
+    far too many. `reads_for` counts what is read, but by `exchange`, and `sends_for` what is sent:
+    they are those of the rows of the steps that last read and sent.
 
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
@@ -99,10 +101,12 @@ class Peer:
         "owed",
         "paused",
         "payload",
+        "reads_for",
         "ready",
         "resume",
         "room",
         "rule_verifier",
+        "sends_for",
         "silent",
         "sock",
         "spoke",
@@ -133,6 +137,7 @@ class Peer:
         self.user = user
         self.sock: socket.socket | None = None
         self.turn = 0
+        self.reads_for = self.sends_for = Volume()
         self._clear()
 
     def _clear(self) -> None:

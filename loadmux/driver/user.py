@@ -392,6 +392,7 @@ class VirtualUser(Task):
     async def _connect(self, connection: Connection, timeout: float | None) -> float:
         """Connect and record it; the seconds it took. Raises Fault."""
         control, url = self.control, connection.endpoint.url
+        connection.reads_for = connection.sends_for = control.stats.connects.volume
         try:
             within = self.script.timeout if timeout is None else timeout
             took = await connection.connect(within)

@@ -36,7 +36,7 @@ ALLOWED = frozenset(
         *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         *("measuring.consequences", "language.expected", "checking.composed", "checking.bodies"),
-        *("plugins.contracts", "plugins.formulas", "plugins.payloads"),
+        *("plugins.contracts", "plugins.formulas", "plugins.payloads", "measuring.volume"),
     )
 )
 OURS = "loadmux"

@@ -13,16 +13,20 @@ import struct
 import sys
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
 from loadmux.measuring.unread import Unread
+from loadmux.measuring.volume import Volume
 
 EXAMPLES = 3
+SIZES = 64
+"""Different sizes of exchanges, for each row, of which the latencies are kept apart."""
 IGNORED = "ignored"
 """The kind of the rows that count what a server may say at any time."""
 COUNTS = (
@@ -151,6 +155,9 @@ class StepStats:
     Under open load there are two latencies: `histogram` is the response time, from the intended
     start, and `service` the time from the send; None where the two are one. `delayed` is the batch
     of those in which they differ, as pairs.
+
+    `volume` counts the bytes that were moved, also in vain. `sizes` has batches like `samples`, of
+    exchanges that sent and received so many bytes, which `volume` has once they are folded.
     """
 
     name: str
@@ -164,6 +171,8 @@ class StepStats:
     service: Histogram | None = None
     delayed: list[tuple[float, float]] = field(default_factory=list)
     step: str = ""
+    volume: Volume = field(default_factory=Volume)
+    sizes: dict[tuple[int, int], list[float]] = field(default_factory=dict)
 
     @property
     def of(self) -> str:
@@ -188,14 +197,34 @@ class StepStats:
         else:
             self.samples.append(seconds)
 
+    def sized(self, sent: int, received: int) -> Callable[[float], None]:
+        """What takes the latencies of exchanges that moved so many bytes, and counts these."""
+        sizes = sent, received
+        if sizes not in self.sizes:
+            if len(self.sizes) >= SIZES:
+                return partial(self._record_sized, Volume(sent, received))
+            self.sizes[sizes] = []
+        return self.sizes[sizes].append
+
+    def _record_sized(self, volume: Volume, seconds: float) -> None:
+        self.volume.add(volume)
+        self.samples.append(seconds)
+
     @property
     def idle(self) -> bool:
         """Whether nothing was recorded since the row was last taken."""
         counted = self.errors or self.untimed or self.late or self.histogram.count
-        return not (self.samples or self.delayed or counted)
+        return not (self.samples or self.delayed or counted or self.volume or self._batches())
+
+    def _batches(self) -> bool:
+        return any(self.sizes.values())
 
     def fold(self) -> None:
-        """Empty `samples` into the histogram; the list object stays the same one."""
+        """Empty `samples` and the like into the histogram; the list objects stay the same."""
+        for (sent, received), batch in self.sizes.items():
+            self.volume.add(Volume(len(batch) * sent, len(batch) * received))
+            self.samples += batch
+            batch.clear()
         spoilt = self.histogram.add(self.samples)
         if self.service is not None:
             self.service.add(self.samples)
@@ -217,6 +246,7 @@ class StepStats:
         self.untimed += other.untimed
         self.spoilt += other.spoilt
         self.late += other.late
+        self.volume.add(other.volume)
 
     @property
     def longest(self) -> float:
@@ -486,6 +516,14 @@ class Stats:
         return total
 
     @property
+    def volume(self) -> Volume:
+        """Bytes that were moved, by whatever steps and in the opening of connections."""
+        total = Volume()
+        for row in (self.connects, *self.steps.values()):
+            total.add(row.volume)
+        return total
+
+    @property
     def spoilt(self) -> int:
         """Latencies that a standstill of the generator has spoilt."""
         return self.connects.spoilt + sum(row.spoilt for row in self.steps.values())
@@ -505,6 +543,7 @@ def _moved(row: StepStats) -> StepStats:
     row.fold()
     counts = row.errors, row.untimed, row.spoilt, row.late
     moved = StepStats(row.name, row.kind, row.histogram, *counts, step=row.step)
+    moved.volume = row.volume.take()
     row.histogram, row.errors, row.untimed, row.spoilt, row.late = Histogram(), 0, 0, 0, 0
     if row.service is not None:
         moved.service, row.service = row.service, Histogram()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from loadmux.measuring.stats import TOTALS, Histogram, Stats, StepStats
+from loadmux.measuring.volume import Volume
 
 INTERVAL = 0.5
 """Seconds; workers tell what they measured as often."""
@@ -62,17 +63,19 @@ class Measured:
 @dataclass(slots=True)
 class Point:
     """`users` is the most that were at work at once, `kinds` what rows measured that can be the
-    measure of a run.
+    measure of a run, `volume` the bytes of all rows.
     """
 
     errors: int = 0
     dropped: int = 0
     users: int = 0
     kinds: dict[str, Measured] = field(default_factory=dict)
+    volume: Volume = field(default_factory=Volume)
 
     def add(self, stats: Stats, kind_of: KindOf) -> None:
         self.errors += stats.errors
         self.dropped += stats.dropped
+        self.volume.add(stats.volume)
         found: dict[str, tuple[int, Histogram]] = {}
         for row in stats.steps.values():
             kind = kind_of(row)
@@ -87,6 +90,7 @@ class Point:
         self.errors += other.errors
         self.dropped += other.dropped
         self.users = max(self.users, other.users)
+        self.volume.add(other.volume)
         for kind, measured in other.kinds.items():
             self.kinds.setdefault(kind, Measured()).merge(measured)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from loadmux.measuring.volume import Volume
+
 Plain = Callable[[str], str]
 
 _ASCII = {"µ": "u", "✓": "+", "✗": "x", "…": "..."}
@@ -51,9 +53,19 @@ def size(count: int) -> str:
     if count < 1024:
         return f"{count} B"
     value, unit = count / 1024, "KiB"
-    if value >= 1024:
-        value, unit = value / 1024, "MiB"
+    for larger in ("MiB", "GiB", "TiB"):
+        if value >= 1024:
+            value, unit = value / 1024, larger
     return f"{three_digits(value)} {unit}"
+
+
+def volume(moved: Volume, duration: float) -> str:
+    """Bytes in and out over so many seconds: `1.50 MiB/s in (15.0 MiB), 27 B/s out (270 B)`."""
+    ways = ((moved.received, "in"), (moved.sent, "out"))
+    return ", ".join(
+        f"{size(round(count / duration))}/s {way} ({size(count)})" if duration > 0 else f"0 B {way}"
+        for count, way in ways
+    )
 
 
 def plain_for(encoding: str) -> Plain:

@@ -27,7 +27,7 @@ OPEN_FAULTS = 2
 SHARES = (0.5, 0.9, 0.95, 0.99, 0.999)
 HEADINGS = (
     *("step", "count", "rate", "errors", "min", "mean"),
-    *("p50", "p90", "p95", "p99", "p99.9", "max"),
+    *("p50", "p90", "p95", "p99", "p99.9", "max", "bytes in", "bytes out"),
 )
 PHASES = ("phase", "load", "lasted", "count", "rate", "errors", "p50", "p99", "dropped")
 WORKERS = ("worker", "users", "busy", "CPU", "memory", "timers late (p99)", "stood still", "")
@@ -139,6 +139,9 @@ def _tiles(report: Report) -> Iterator[str]:
         tiles.append(("max", figures.time(total.histogram.high)))
     tiles += [("users", f"{stats.started:,}"), ("duration", figures.time(report.duration))]
     tiles.append(("iterations", f"{stats.iterations:,}"))
+    if stats.volume and report.duration > 0:
+        for count, way in ((stats.volume.received, "in"), (stats.volume.sent, "out")):
+            tiles.append((f"bytes {way}, a second", figures.size(round(count / report.duration))))
     if stats.dropped:
         tiles.append(("dropped", (f"{stats.dropped:,}", "wrong")))
     yield '<div class="tiles">'
@@ -174,7 +177,7 @@ def _steps(report: Report) -> Iterator[str]:
         for row in part.stats.labelled(part.label).steps.values():
             rows.append(_row(row, part.duration))
             if row.service is not None and row.service.total != row.histogram.total:
-                rows.append(["— from the send", "", "", "", *_times(row.service)])
+                rows.append(["— from the send", "", "", "", *_times(row.service), "", ""])
     if report.stats.connects.count:
         rows.append(_row(report.stats.connects, report.duration))
     yield from _section("Steps", "table", _table(HEADINGS, rows))
@@ -184,7 +187,8 @@ def _row(row: StepStats, duration: float) -> Sequence[Cell]:
     marked = row.kind in ("receive", "transaction", "send", "ignored") and row.name == row.of
     name = f"{row.name} ({row.kind})" if marked else row.name
     rate = figures.rate(row.rate(duration)) if row.right else "-"
-    return [name, f"{row.count:,}", rate, _errors(row.errors), *_times(row.histogram)]
+    moved = [figures.size(row.volume.received), figures.size(row.volume.sent)]
+    return [name, f"{row.count:,}", rate, _errors(row.errors), *_times(row.histogram), *moved]
 
 
 def _errors(count: int) -> Cell:

@@ -11,11 +11,14 @@
   with their `name` ("" where the scenario gives none); `target` is the first.
 - `exchanges` {`count`: attempts, right or wrong (of sends where nothing is expected); `errors`: all
   faults, those of connects too; `rate`: right ones a second}; receives where nothing is sent.
+- `bytes_in`, `bytes_out`: received and sent, of messages (without what TLS and TCP add), in all of
+  the run; also of each of the `steps`, of the `connects` (greetings) and of each point in time.
 - `steps`, a list in the file's order, and `connects`: {`name`, `kind`, `count`, `errors`, `rate`,
-  `latency`}; `latency` is null where none was measured. `kind` is `exchange`, `send`, `connect`,
-  `receive` (an `expect` that answered no send: it is in no total), `transaction` (in no total, its
-  errors are those of its steps), `ignored` (came at any time, as it may) or `other`. A step that
-  was now the one and now the other has a row for each, `NAME` and `NAME (receive)`.
+  `latency`, `bytes_in`, `bytes_out`}; `latency` is null where none was measured. `kind` is
+  `exchange`, `send`, `connect`, `receive` (an `expect` that answered no send: it is in no total),
+  `transaction` (in no total, its errors are those of its steps), `ignored` (came at any time, as it
+  may) or `other`. A step that was now the one and now the other has a row for each, `NAME` and
+  `NAME (receive)`.
   Under open load `latency` is the response time, from the intended start, and `service` the time
   from the send, in the same shape; `service` is null where the two are one.
 - `iterations` completed, `interrupted` (cut off at the end), `dropped`, `users` {`started`,
@@ -27,14 +30,16 @@
   generator had no time for), `missed` (due while it was stopped, and none of the others),
   `lateness`: of the generator, over the starts that had a user.
 - `phases`, a list, empty unless the load has some: {`name`, `load`: in words, `duration`, `count`,
-  `errors`, `rate`, `iterations`, `dropped`, `latency`, `service`} of what ended in the phase.
+  `errors`, `rate`, `iterations`, `dropped`, `latency`, `service`, `bytes_in`,
+  `bytes_out`} of what ended in the phase.
 - `scenarios`, a list: {`name`, `path`, `weight`, `verdict`, `exit_code`, `reason`, `duration`,
   `exchanges`, `iterations`, `interrupted`, `dropped`, `schedule`, `phases`, `users`} of each alone;
   `scenario` is the first. With several, `LABEL: ` is before the steps, the phases, the thresholds
   and the targets of each, and `schedule` counts the starts of all.
 - `timeline` {`interval`: seconds that each of the `points` covers, from the start on}. A point has
-  {`at`, `count`, `errors`, `dropped`, `users`: the most at once, `p50`, `p95`, `p99`, `max`: null
-  where no latency was measured}. There are 1,800 at most; counts sum up to those of the run.
+  {`at`, `count`, `errors`, `dropped`, `users`: the most at once, `bytes_in`, `bytes_out`, `p50`,
+  `p95`, `p99`, `max`: null where no latency was measured}. There are 1,800 at most; counts sum up
+  to those of the run.
 - `thresholds` {`text`, `step`, `metric`, `measured` (null: no samples, so crossed), `met`}.
 - `faults`, a group for each kind and step, in the order in which they began: {`kind`, `step`,
   `count`, `first`: when it began, `follows`: how many of them only follow from another fault,
@@ -79,6 +84,7 @@ from loadmux.errors import Evidence, Kind, Moment, UsageError
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
+from loadmux.measuring.volume import Volume
 from loadmux.report import said
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport
 
@@ -107,6 +113,7 @@ def as_json(report: Report) -> dict[str, Any]:
         "target": _target(report.targets[0]),
         "targets": [{"name": one.name, **_target(one)} for one in report.targets],
         "exchanges": _exchanges(stats, duration),
+        **_bytes(stats.volume),
         "steps": [
             _row(row, part.duration)
             for part in report.parts
@@ -260,6 +267,7 @@ def _timeline(report: Report) -> dict[str, Any]:
                 "errors": point.errors,
                 "dropped": point.dropped,
                 "users": point.users,
+                **_bytes(point.volume),
                 **_curves(measured.histogram),
             }
             for at, point, measured in report.timeline.of(report.stats.total.kind)
@@ -292,7 +300,12 @@ def _row(row: StepStats, duration: float) -> dict[str, Any]:
         "rate": row.rate(duration),
         "latency": _latency(row.histogram),
         "service": None if row.service is None else _latency(row.service),
+        **_bytes(row.volume),
     }
+
+
+def _bytes(volume: Volume) -> dict[str, int]:
+    return {"bytes_in": volume.received, "bytes_out": volume.sent}
 
 
 def _schedule(stats: Stats, parts: Sequence[ScenarioReport]) -> dict[str, Any] | None:
@@ -451,6 +464,7 @@ _NUMBER: dict[str, Any] = {"type": "number"}
 _AMOUNT: dict[str, Any] = {"type": "number", "minimum": 0}
 _HEX: dict[str, Any] = {"type": "string", "pattern": "^([0-9a-f]{2})*$"}
 _LATENCY = _or_null(_object(**dict.fromkeys(("min", "mean", *PERCENTILES, "max"), _AMOUNT)))
+_BYTES = {"bytes_in": _COUNT, "bytes_out": _COUNT}
 _ROW = _object(
     name=_TEXT,
     kind={"enum": ["exchange", "receive", "send", "connect", "transaction", "ignored", "other"]},
@@ -459,6 +473,7 @@ _ROW = _object(
     rate=_AMOUNT,
     latency=_LATENCY,
     service=_LATENCY,
+    **_BYTES,
 )
 _SCHEDULE = _object(
     begun=_COUNT,
@@ -488,6 +503,7 @@ _PHASE = _object(
     dropped=_COUNT,
     latency=_LATENCY,
     service=_LATENCY,
+    **_BYTES,
 )
 _EXAMPLE = _object(
     message=_TEXT,
@@ -520,6 +536,7 @@ _POINT = _object(
     errors=_COUNT,
     dropped=_COUNT,
     users=_COUNT,
+    **_BYTES,
     **dict.fromkeys(("p50", "p95", "p99", "max"), _or_null(_AMOUNT)),
 )
 _WORKER = _object(
@@ -549,6 +566,7 @@ SCHEMA: dict[str, Any] = {
     target=_object(**_TARGET),
     targets=_list(_object(name=_TEXT, **_TARGET)),
     exchanges=_EXCHANGES,
+    **_BYTES,
     steps=_list(_ROW),
     connects=_ROW,
     iterations=_COUNT,

@@ -51,7 +51,8 @@ def _scenario(part: ScenarioReport) -> Iterator[str]:
     targets = ", ".join(_code(one.url) for one in part.targets)
     users = figures.plural(stats.started, "user")
     took = figures.time(part.duration)
-    yield f"**{_text(part.label or part.scenario.name)}** against {targets}: {users}, {took}"
+    moved = f"; {figures.volume(stats.volume, part.duration)}" if stats.volume else ""
+    yield f"**{_text(part.label or part.scenario.name)}** against {targets}: {users}, {took}{moved}"
     yield ""
     rows = [_row(row, part.duration) for row in stats.steps.values()]
     yield from _table(HEADINGS, rows)

@@ -5,6 +5,7 @@ something ended, as soon as every generator process has told of that second: the
 followed. In both forms a row has the same names (`COLUMNS`): `at` is when the second begins, in
 seconds since the start, `clock` the same by the clock of the machine (UTC), latencies are in
 seconds, empty (null) where none was measured. `users` are those of the whole run, the most at once.
+`bytes_in` were received and `bytes_out` sent: of messages, without what TLS and TCP add.
 
 What cannot be written costs no verdict: it is told at the end. What is no regular file, and
 standard output, is written at the end, for whoever reads it could hold up the run.
@@ -30,6 +31,7 @@ from loadmux.report.model import Report
 COLUMNS = (
     *("clock", "at", "step", "kind", "count", "errors", "users"),
     *("min", "mean", "p50", "p95", "p99", "max"),
+    *("bytes_in", "bytes_out"),
 )
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 PATIENCE = 3
@@ -102,7 +104,8 @@ class Series:
         clock = (self.began + timedelta(seconds=at)).isoformat(timespec="milliseconds")
         counts = {"count": row.count, "errors": row.errors, "users": second.users}
         named: dict[str, str | int] = {"clock": clock, "at": at, "step": row.name, "kind": row.kind}
-        return dict[str, Value](**named, **counts, **_latencies(row.histogram))
+        volume = {"bytes_in": row.volume.received, "bytes_out": row.volume.sent}
+        return dict[str, Value](**named, **counts, **_latencies(row.histogram), **volume)
 
 
 def _latencies(histogram: Histogram) -> dict[str, float | None]:

@@ -147,6 +147,8 @@ def _summary(page: _Page, report: Report) -> None:
     per_second = figures.rate(total.rate(report.duration))
     errors = (figures.plural(stats.errors, "error"), "bold red" if stats.errors else "")
     page.field(f"{total.kind}s", f"{total.right:,} right, {per_second}; ", errors)
+    if stats.volume:
+        page.field("bytes", figures.volume(stats.volume, report.duration))
 
 
 def _planned(part: ScenarioReport) -> str:

@@ -35,6 +35,7 @@ from loadmux.language.scenario import (
     flat,
 )
 from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.volume import Volume
 
 MANY = 1 << 62
 EXCHANGE = "exchange"
@@ -72,6 +73,11 @@ class Answers:
     def failed(self, connection: Connection) -> str:
         """The row of a wait that ended in a fault."""
         return self._row(EXCHANGE if connection.unanswered else RECEIVE).name
+
+    @property
+    def volume(self) -> Volume:
+        """What counts the bytes: of which kind the step is, is known only afterwards."""
+        return self._row("other").volume
 
     def _row(self, kind: str) -> StepStats:
         return self.stats.row_of(self.step, kind)

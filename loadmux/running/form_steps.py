@@ -26,10 +26,11 @@ from loadmux.driver.loop import next_turn
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Fault, Kind
 from loadmux.language.scenario import Url
+from loadmux.measuring.recorder import Recorder
 from loadmux.plugins.contracts import Action, Incoming, Running
 from loadmux.plugins.payloads import Outgoing, Surroundings
 from loadmux.running.frame_steps import Place
-from loadmux.running.steps import Judged, Message, Record, Render, Reply, opened, send, speak
+from loadmux.running.steps import Judged, Message, Render, Reply, opened, send, speak
 
 HTTP_PORT = 80
 
@@ -167,7 +168,8 @@ class AtWork(Running):
         self.parts = [render(user, self.sockets[0], b"") for render in step.parts]
 
     async def _open(self, on: int) -> Connection:
-        (connection,) = await opened(self._user, [self._numbers[on]])
+        volume = self._step.record.volume
+        (connection,) = await opened(self._user, [self._numbers[on]], volume, reads=True)
         return connection
 
     def _message(self, connection: Connection, payload: bytes) -> Message:
@@ -234,7 +236,7 @@ class Perform:
     parts: Sequence[Render]
     rules: Mapping[str, Rule]
     timeout: float
-    record: Record
+    record: Recorder
 
     async def run(self, user: VirtualUser) -> None:
         began = perf_counter()

@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from copy import copy
 from dataclasses import dataclass, replace
-from functools import partial
 
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
+from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.stats import Histogram, StepStats
 from loadmux.running.form_steps import Perform
 from loadmux.running.steps import End, Exchange, Fill, Send
@@ -29,14 +29,17 @@ Timed = Send | Fill | Exchange | End | Perform
 
 def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
     """The same step, of an iteration that began so late (seconds)."""
-    record = partial(row.record_delayed, delay)
+    record = Recorder(row, delay)
     other = copy(step)
     other.record = record
     if not isinstance(other, Perform) and other.message is not None:
         other.message = replace(other.message, delay=delay)
+    if isinstance(other, Exchange):
+        other.sizes = (-1, -1)  # they come with what records them
     if isinstance(other, Exchange) and other.plan is not None:
         plan = other.plan
-        other.plan = Plan(plan.likely, plan.judge, record, plan.timeout, plan.context)
+        sized = record.sized(len(other.payload), len(plan.likely))
+        other.plan = Plan(plan.likely, plan.judge, record, sized, plan.timeout, plan.context)
     if isinstance(other, Exchange) and other.learned is not None:
         other.learned = other.learned.recording(record)
     return other

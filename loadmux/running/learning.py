@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import SMALL, Awaited, Connection, Plan
+from loadmux.measuring.recorder import Recorder
 
 Kept = tuple[bytes, Mapping[str, bytes]]
 """What a `save` stores of a reply, and what else it gives a name to."""
@@ -29,23 +30,27 @@ GIVEN_UP = 1024
 class Learned(Plan):
     """A plan whose `likely` is the last right reply, empty before the first.
 
+    `sent` is the size (bytes) of the message, 0 where that varies: then whoever sends it counts it.
     `keeps`: the step needs what a reply gives a name to (`kept`). `original` is the one that this
     is a copy of, which records otherwise and learns the same.
     """
 
-    __slots__ = ("_likely_kept", "_misses", "_original", "_uses", "_verifiers", "keeps")
+    __slots__ = ("_likely_kept", "_misses", "_original", "_sent", "_uses", "_verifiers", "keeps")
 
     def __init__(
         self,
         likely: bytes,
         judge: Callable[[], Verifier],
-        record: Callable[[float], None],
+        recorder: Recorder,
+        sent: int,
         timeout: float,
         context: object,
         keeps: bool,
         original: Learned | None = None,
     ) -> None:
-        super().__init__(likely, judge, record, timeout, context)
+        record = recorder.sized(sent, len(likely))
+        super().__init__(likely, judge, recorder, record, timeout, context)
+        self._sent = sent
         self.keeps = keeps
         self._original = original
         self._uses = self._misses = 0
@@ -54,12 +59,17 @@ class Learned(Plan):
         if likely and keeps:
             self._likely_kept = self._judged(likely)
 
-    def recording(self, record: Callable[[float], None]) -> Learned:
+    def recording(self, recorder: Recorder) -> Learned:
         """The same for one exchange that is recorded in another way."""
         first = self._original or self
         return Learned(
-            first.likely, self.judge, record, self.timeout, self.context, self.keeps, first
+            *(first.likely, self.judge, recorder, self._sent),
+            *(self.timeout, self.context, self.keeps, first),
         )
+
+    def sent(self, connection: Connection, payload: bytes, count: int) -> None:
+        counted = 0 if self._sent else len(payload)
+        super().sent(connection, payload, count - counted)
 
     def worth(self) -> bool:
         """Whether replies come again; to be asked before each exchange, if there is another way."""
@@ -85,6 +95,7 @@ class Learned(Plan):
         learner = self._original or self
         learner.likely = bytes(verifier.received)
         learner.size = len(learner.likely) + 1
+        learner.record = learner.recorder.sized(self._sent, len(learner.likely))
         if self.keeps:
             learner._likely_kept = verifier.kept(), verifier.captured()
 

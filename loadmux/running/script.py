@@ -61,6 +61,7 @@ from loadmux.language.scenario import (
     group_of,
     groups_of,
 )
+from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.stats import IGNORED, Stats, StepStats
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, Variable
@@ -308,9 +309,8 @@ class _Compiler:
             case OnSockets(action="start_tls"):
                 return self._upgrade(step)
             case OnSockets(name=name, action=action, sockets=sockets):
-                record: steps.Record = (
-                    self._record(name, "connect") if action == "connect" else _unrecorded
-                )
+                connects = action == "connect"
+                record = self._record(name, "connect") if connects else unrecorded()
                 timeout = step.within or self.scenario.timeout
                 drop = step.pending == "drop"
                 return steps.OnSockets(name, action, sockets, timeout, record, drop)
@@ -386,8 +386,8 @@ class _Compiler:
             raise UsageError(str(error)) from None
         return scripting.Call(name, found, self.library, function.folder, on_schedule)
 
-    def _record(self, name: str, kind: str) -> steps.Record:
-        return self.stats.row_of(name, kind).samples.append
+    def _record(self, name: str, kind: str) -> Recorder:
+        return Recorder(self.stats.row_of(name, kind))
 
     def _passed(self, name: str) -> Callable[[], None]:
         return self.stats.row_of(name, EXCHANGE).pass_untimed
@@ -412,7 +412,7 @@ class _Compiler:
             return steps.Send(step.name, step.sockets, message, timeout, record)
         reply = step.expect.reply
         answers = None if step.send is not None else self._answers(step.name)
-        record = self._record(step.name, "exchange") if answers is None else _unrecorded
+        record = self._record(step.name, "exchange") if answers is None else unrecorded()
         if isinstance(reply, Closed | WasReset | Silence):
             wanted = {Closed: Kind.CLOSED, WasReset: Kind.RESET}.get(type(reply))
             if isinstance(reply, Silence):
@@ -696,8 +696,9 @@ def link(operations: Sequence[Operation]) -> None:
             one.context.later.append((other.name, other.awaited))
 
 
-def _unrecorded(seconds: float) -> None:
-    pass
+def unrecorded() -> Recorder:
+    """What records into no row."""
+    return Recorder(StepStats(""))
 
 
 def reads(target: Target) -> chunks.Reads:

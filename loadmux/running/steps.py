@@ -34,6 +34,8 @@ from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
+from loadmux.measuring.recorder import Record, Recorder
+from loadmux.measuring.volume import Volume
 from loadmux.running.answering import Answers
 from loadmux.running.learning import Learned
 from loadmux.running.swift import Match, Swift
@@ -42,9 +44,6 @@ PIECES_AT_ONCE = 16
 
 Render = Callable[[VirtualUser, str, bytes], bytes]
 """Bytes for a user, the name of a socket, and what the same step sent."""
-
-Record = Callable[[float], None]
-"""Takes a latency in seconds."""
 
 Judged = tuple[bytes | None, Callable[[], Verifier]]
 """The reply if it is known and comes in one piece; what makes the verifier for any other case."""
@@ -188,8 +187,13 @@ def lockstep(rule: Rule, payload: bytes) -> RuleVerifier:
     return verifier
 
 
-async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
-    """The user's connections with these numbers, each of them open. Raises Fault."""
+async def opened(
+    user: VirtualUser, sockets: Sequence[int], volume: Volume | None = None, reads: bool = False
+) -> list[Connection]:
+    """The user's connections with these numbers, each of them open. Raises Fault.
+
+    `volume` counts what is sent on them from now on, and (`reads`) what is read.
+    """
     connections = [user.connections[index] for index in sockets]
     for connection in connections:
         if connection.task is not user:
@@ -201,6 +205,11 @@ async def opened(user: VirtualUser, sockets: Sequence[int]) -> list[Connection]:
             user.control.stats.ended_idle += 1
         if not connection.connected:
             await user.connect(connection)
+    if volume is not None:
+        for connection in connections:
+            connection.sends_for = volume
+            if reads:
+                connection.reads_for = volume
     return connections
 
 
@@ -347,10 +356,10 @@ class Send:
     sockets: tuple[int, ...]
     message: Message
     timeout: float
-    record: Record
+    record: Recorder
 
     async def run(self, user: VirtualUser) -> None:
-        for connection in await opened(user, self.sockets):
+        for connection in await opened(user, self.sockets, self.record.volume):
             payload = self.message.bytes_for(user, connection.name)
             began = perf_counter()
             if await send(user, connection, self.message, payload, self.timeout):
@@ -369,10 +378,10 @@ class Fill:
     sockets: tuple[int, ...]
     message: Message
     timeout: float
-    record: Record
+    record: Recorder
 
     async def run(self, user: VirtualUser) -> None:
-        for connection in await opened(user, self.sockets):
+        for connection in await opened(user, self.sockets, self.record.volume):
             await self._fill(user, connection)
         await user.give_way()
 
@@ -420,7 +429,7 @@ class Exchange:
     message: Message | None
     reply: Reply
     timeout: float
-    record: Record
+    record: Recorder
     save: str | None = None
     bounded: bool = False
     captures: bool = False
@@ -432,6 +441,8 @@ class Exchange:
     plan: Plan | None = field(init=False, default=None)
     learned: Learned | None = field(init=False, default=None)
     payload: bytes = field(init=False, default=b"")
+    sizes: tuple[int, int] = field(init=False, default=(-1, -1))
+    sized: Record = field(init=False)
 
     def __post_init__(self) -> None:
         message = self.message
@@ -451,7 +462,7 @@ class Exchange:
             return
         judged = self.reply.known(message.constant)
         if judged is not None and judged[0] and len(judged[0]) < SMALL:
-            self.plan = self._plan(*judged)
+            self.plan = self._plan(self.payload, judged[0], judged[1])
 
     def _learning(self, message: Message, keeps: bool) -> Learned | None:
         """What learns the replies, where that can be and is worth it."""
@@ -463,7 +474,8 @@ class Exchange:
             likely, judge = known or (None, None)
         if judge is None or (likely and not keeps) or (likely and len(likely) >= SMALL):
             return None
-        return Learned(likely or b"", judge, self.record, self.timeout, self.context, keeps)
+        sent, context = len(message.constant or b""), self.context
+        return Learned(likely or b"", judge, self.record, sent, self.timeout, context, keeps)
 
     def awaited(self, user: VirtualUser, socket: str) -> bytes | None:
         """The reply that this step would await now, without a message of its own; None if none."""
@@ -472,8 +484,11 @@ class Exchange:
         except DriverFault:  # a name that it needs has no value yet
             return None
 
-    def _plan(self, likely: bytes | None, judge: Callable[[], Verifier]) -> Plan:
-        return Plan(likely or b"", judge, self.record, self.timeout, self.context)
+    def _plan(self, payload: bytes, likely: bytes, judge: Callable[[], Verifier]) -> Plan:
+        sizes = len(payload), len(likely)
+        if sizes != self.sizes:
+            self.sizes, self.sized = sizes, self.record.sized(*sizes)
+        return Plan(likely, judge, self.record, self.sized, self.timeout, self.context)
 
     def run(self, user: VirtualUser) -> Awaitable[None]:
         if self.direct:
@@ -508,7 +523,8 @@ class Exchange:
             judge = reply.judged(user, name, payload)[1]
         else:
             judge = partial(_judged, reply, user, name, payload)
-        plan = Swift(user, judge, self.record, self.timeout, self.context, match, self.save)
+        sent, save = len(payload), self.save
+        plan = Swift(user, judge, self.record, sent, self.timeout, self.context, match, save)
         return connection.exchange(plan, payload)
 
     async def _connected(self, user: VirtualUser, connection: Connection) -> None:
@@ -523,8 +539,7 @@ class Exchange:
         if connection.rule_verifier is not None:
             likely = None
         if likely and payload and len(likely) < SMALL:
-            plan = Plan(likely, judge, self.record, self.timeout, self.context)
-            return connection.exchange(plan, payload)
+            return connection.exchange(self._plan(payload, likely, judge), payload)
         if self.counting is not None and payload:
             return self._counted(user, connection, self.counting, payload)
         if self.swift:
@@ -544,6 +559,8 @@ class Exchange:
             return self._carefully(user, payload, learned)
         if self.swift and not learned.worth():
             return self._swiftly(user, connection, payload)
+        if not self.payload:
+            self.record.volume.sent += len(payload)
         if learned.keeps:
             return self._kept(user, connection, learned, payload)
         return connection.exchange(learned, payload)
@@ -573,7 +590,7 @@ class Exchange:
         connection.rule_verifier = verifier
         verifier.restart()
         verifier.sent(payload, verifier.idle)
-        plan = self._plan(verifier.expected(), lambda: verifier)
+        plan = self._plan(payload, verifier.expected(), lambda: verifier)
         await connection.exchange(plan, payload)
         if not verifier.done:  # it came as was likely, and the verifier was not asked
             verifier.feed(plan.likely)
@@ -583,7 +600,8 @@ class Exchange:
     async def _carefully(
         self, user: VirtualUser, rendered: bytes | None = None, learned: Learned | None = None
     ) -> None:
-        connections = await opened(user, self.sockets)
+        volume = self.record.volume if self.answers is None else self.answers.volume
+        connections = await opened(user, self.sockets, volume, reads=True)
         listener = Listener(user, self.timeout)
         waiting = [await self._begin(user, one, rendered, listener) for one in connections]
         due = user.loop.limit(perf_counter(), self.timeout)
@@ -662,13 +680,14 @@ class End:
     message: Message | None
     wanted: Kind | None
     timeout: float
-    record: Record
+    record: Recorder
     passed: Callable[[], None]
     answers: Answers | None = None
 
     async def run(self, user: VirtualUser) -> None:
         listener = Listener(user, self.timeout)
-        connections = await opened(user, self.sockets)
+        volume = self.record.volume if self.answers is None else self.answers.volume
+        connections = await opened(user, self.sockets, volume, reads=True)
         waiting = [AwaitedEnd(self, one, perf_counter()) for one in connections]
         if self.message is not None:
             for one in waiting:
@@ -811,7 +830,7 @@ class OnSockets:
     action: SocketAction
     sockets: tuple[int, ...]
     timeout: float
-    record: Record
+    record: Recorder
     drop: bool = False
 
     async def run(self, user: VirtualUser) -> None:

@@ -12,6 +12,7 @@ from typing import ClassVar
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.connection import Awaited, Plan
 from loadmux.driver.user import VirtualUser
+from loadmux.measuring.recorder import Recorder
 
 MOST = 4096
 """Bytes of such a reply; a read of more costs more, whatever comes."""
@@ -34,9 +35,12 @@ UNKNOWN = _Unknown()
 
 
 class Swift(Plan):
-    """`judge` makes the verifier; `match`, if there is one, is asked first. `save` names all."""
+    """`judge` makes the verifier; `match`, if there is one, is asked first. `save` names all.
 
-    __slots__ = ("_match", "_save", "_user")
+    `sent` is the size of the message in bytes.
+    """
+
+    __slots__ = ("_came", "_match", "_save", "_sent", "_user")
 
     swift: ClassVar[bool] = True
 
@@ -44,14 +48,16 @@ class Swift(Plan):
         self,
         user: VirtualUser,
         judge: Callable[[], Verifier],
-        record: Callable[[float], None],
+        recorder: Recorder,
+        sent: int,
         timeout: float,
         context: object,
         match: Match | None,
         save: str | None,
     ) -> None:
-        super().__init__(UNKNOWN, judge, record, timeout, context)
+        super().__init__(UNKNOWN, judge, recorder, self._record, timeout, context)
         self.size = MOST
+        self._sent, self._came = sent, 0
         self._match = match
         self._save = save
         self._user = user
@@ -59,6 +65,7 @@ class Swift(Plan):
     def fits(self, data: bytes | None) -> bool:
         if not data or len(data) >= MOST:
             return False
+        self._came = len(data)
         names = None if self._match is None else self._match(data)
         if names is not None:
             for name, value in names.items():
@@ -71,6 +78,9 @@ class Swift(Plan):
             self._user.passed_over(verifier.aside)
         self.settled(verifier)
         return True
+
+    def _record(self, seconds: float) -> None:
+        self.recorder.sized(self._sent, self._came)(seconds)
 
     def over(self, awaited: Awaited) -> None:
         self.settled(awaited.verifier)

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from loadmux.driver.upgrading import start_tls
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import ScriptFailed
+from loadmux.measuring.recorder import Recorder
 from loadmux.running.frame_steps import Place
-from loadmux.running.steps import Record, opened
+from loadmux.running.steps import opened
 
 Upgrade = tuple[ssl.SSLContext, str | None]
 """How a socket speaks TLS, and the name that its server must have."""
@@ -23,7 +24,7 @@ class StartTls:
     name: str
     sockets: tuple[int, ...]
     timeout: float
-    record: Record
+    record: Recorder
     how: Callable[[int], Upgrade]
     place: Place
 

@@ -172,6 +172,8 @@ def test_rows_of_steps_and_connects() -> None:
         "rate": 0.0,
         "latency": None,
         "service": None,
+        "bytes_in": 0,
+        "bytes_out": 0,
     }
     connects = as_json(full())["connects"]
     assert (connects["name"], connects["count"], connects["errors"]) == ("connect", 2, 1)

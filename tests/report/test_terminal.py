@@ -453,7 +453,7 @@ def test_rates_and_sizes() -> None:
         "1023 B",
         "1.00 KiB",
         "1.00 MiB",
-        "5120 MiB",
+        "5.00 GiB",
     ]
 
 
