@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import selectors
 import ssl
 from typing import NoReturn
@@ -17,6 +18,8 @@ from model import Model
 from rules import RULES
 from secured import server_context
 
+SLOW = "100us"
+NUMBERS = {**dict.fromkeys(UNNUMBERED_FAULTS, ""), "slow": "[:TIME]"}
 LARGEST_READ = 16 * 1024 * 1024
 """Bytes that a single read may ask for."""
 
@@ -43,13 +46,27 @@ class Settings:
 
 
 def parse_fault(text: str) -> Fault:
-    """`NAME` or `NAME:N` as a Fault."""
+    """`NAME`, `NAME:N` or `slow:TIME` as a Fault."""
     name, colon, number = text.partition(":")
     if name not in FAULTS:
         raise argparse.ArgumentTypeError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
     if colon and name in UNNUMBERED_FAULTS:
         raise argparse.ArgumentTypeError(f"{name} takes no number")
+    if name == "slow":
+        return Fault(name, seconds=duration(number or SLOW))
     return Fault(name, positive(number) if colon else 1)
+
+
+def duration(text: str) -> float:
+    """A time of at most a second with its unit, in seconds."""
+    number, unit = re.fullmatch(r"([0-9.]*)(.*)", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    try:
+        value = float(number) * {"us": 1e-6, "ms": 1e-3, "s": 1.0}[unit]
+    except (ValueError, KeyError):
+        value = -1.0
+    if not 0 < value <= 1:
+        raise argparse.ArgumentTypeError(f"not a time up to 1s: {text!r}; write 100us or 5ms")
+    return value
 
 
 def positive(text: str) -> int:
@@ -101,7 +118,7 @@ class Parser(argparse.ArgumentParser):
 def parse(model: Model, documentation: str | None) -> Settings:
     """The command line of a model's server. Exits on errors and for --help."""
     faults = "".join(
-        f"  {name if name in UNNUMBERED_FAULTS else name + '[:N]':<16}{meaning}\n"
+        f"  {name + NUMBERS.get(name, '[:N]'):<16}{meaning}\n"
         for name, meaning in FAULTS.items()
         if name in model.faults
     )

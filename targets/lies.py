@@ -1,7 +1,8 @@
 """Faults on purpose: with `--fault` a `Liar` takes the place of the reply rule.
 
 So every model can lie, and none knows how: `service.answers` gives it a liar in place of a rule.
-Two faults are not the reply's but its way out, and `Service` has them: `drip` and `no_eof`.
+Two faults are not the reply's but its way out, and `Service` has them: `drip` and `no_eof`. One is
+no lie at all: `slow` makes each reply cost more of the CPU.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import contextlib
 import dataclasses
 import select
 import socket
+import time
 from collections.abc import Callable
 
 from rules import Rule
@@ -20,6 +22,7 @@ FAULTS = {
     "lost_wakeup": "every other chunk is noticed only when the next one comes, at the end never",
     "drip": "the replies are right, but sent one byte at a time",
     "no_eof": "a client that ends its sending gets all it is owed, but no end in return",
+    "slow": "the replies are right, but each costs so much more CPU: slow:100us, slow:5ms",
     "flip": "one bit of the middle byte of reply N is wrong",
     "duplicate": "reply N is sent twice",
     "swap": "reply N waits for reply N of another client, each then gets the other's",
@@ -35,10 +38,21 @@ UNASKED = b"unasked"
 
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """A lie by name; `at` is the number of the reply it strikes, from 1, on each connection."""
+    """A lie by name; `at` is the number of the reply it strikes, from 1, on each connection.
+
+    `seconds` is what `slow` adds to each reply.
+    """
 
     name: str
-    at: int
+    at: int = 1
+    seconds: float = 0.0
+
+
+def burn(seconds: float) -> None:
+    """Keep the CPU busy for so long, as work would; a sleep is neither so short nor so exact."""
+    due = time.perf_counter() + seconds
+    while time.perf_counter() < due:
+        pass
 
 
 class Mailbox:
@@ -100,6 +114,9 @@ class Liar:
         if name == "lost_wakeup":
             return self._late(chunk)
         reply = self.rule(chunk)
+        if name == "slow":
+            burn(self.fault.seconds)
+            return reply
         if name == "short_send":
             return reply[: (len(reply) + 1) // 2]
         if self.count == self.fault.at:

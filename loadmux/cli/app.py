@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from loadmux import __version__
+from loadmux.cli import experiments
 from loadmux.running.interrupts import Interrupts
 
 app = typer.Typer(
@@ -386,6 +387,9 @@ def targets() -> None:
     from loadmux.cli.serving import list_targets
 
     list_targets()
+
+
+experiments.add_to(app)
 
 
 def version(wanted: bool) -> None:

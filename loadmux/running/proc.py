@@ -5,6 +5,7 @@ See proc(5); schedstat is described in Documentation/scheduler/sched-stats of th
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
@@ -64,6 +65,17 @@ def busy_times(pid: int) -> dict[int, int]:
             running, waiting, *_ = (task / "schedstat").read_text().split()
             times[int(task.name)] = int(running) + int(waiting)
     return times
+
+
+def cpu_seconds(roots: Collection[int]) -> float:
+    """What these processes, and all that descend from them, have used of any CPU until now."""
+    ticks = 0
+    for one in family(roots):
+        with suppress(OSError, ValueError):
+            text = (PROC / str(one.pid) / "stat").read_text(errors="replace")
+            # utime, stime, and those of children that have been waited for: fields 14 to 17
+            ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def sockets(pid: int) -> set[int]:

@@ -73,6 +73,7 @@ class Settings:
     interrupts: Interrupts = field(default_factory=Interrupts)
     watch: bool = False
     listeners: Sequence[Listener] = ()
+    held: Mapping[str, ServerProcess] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -236,7 +237,8 @@ def run(
     state = State(parts_of(scenarios), listeners=settings.listeners)
     with surviving(state), ExitStack() as stack:
         for part in state.parts:
-            for name, process in servers_of(part.scenario, settings.interrupts):
+            part.processes.update(settings.held)
+            for name, process in servers_of(part.scenario, settings.interrupts, settings.held):
                 part.processes[name] = stack.enter_context(process)
             part.urls = urls_of(part)
         for part in state.parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +16,15 @@ from loadmux.running.target import TargetProcess
 
 
 def servers_of(
-    scenario: Scenario, interrupts: Interrupts | None = None
+    scenario: Scenario, interrupts: Interrupts | None = None, held: Collection[str] = ()
 ) -> Iterator[tuple[str, ServerProcess]]:
-    """The servers by the names of their targets; each starts when its block begins.
+    """The servers by the names of their targets but those `held`; each starts as its block begins.
 
     Raises what `fitted` does, and TargetFailed where a port is taken.
     """
     for name, target in scenario.servers.items():
+        if name in held:
+            continue
         if target.bundled is not None:
             yield name, TargetProcess(fitted(name, target, scenario), interrupts)
         elif target.command is not None:

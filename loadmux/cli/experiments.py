@@ -1,0 +1,101 @@
+"""The commands that make many runs for one answer: their options; see `app`.
+
+Whatever they need is imported when they run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")]
+Target = Annotated[
+    list[str] | None,
+    typer.Option("--target", metavar="MODEL|URL", help="Instead of the file's target."),
+]
+Command = Annotated[
+    list[str] | None,
+    typer.Option("--command", metavar="WORDS", help="Starts your server, as for `run`."),
+]
+Reply = Annotated[
+    list[str] | None, typer.Option("--reply", metavar="RULE", help="How the target replies.")
+]
+Var = Annotated[
+    list[str] | None,
+    typer.Option("--var", metavar="NAME=VALUE", help="Sets a variable. Repeatable."),
+]
+Fault = Annotated[
+    str | None, typer.Option("--fault", metavar="NAME", help="Have the bundled target lie.")
+]
+Budget = Annotated[
+    str, typer.Option("--budget", metavar="DURATION", help="How long it may take at most.")
+]
+Json = Annotated[
+    Path | None, typer.Option("--json-file", metavar="FILE", help="Write all as JSON, too.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")]
+Workers = Annotated[int, typer.Option("--workers", min=1, help="Generator processes.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="All chance comes from it.")]
+
+CAPACITY_CODES = (
+    "Exit codes: 0 found; 1 the target was wrong; 2 invalid, nothing was sent; 3 nothing confirmed;"
+    " 4 target not started or not reached; 99 no load keeps the objectives; 130 interrupted."
+)
+
+
+def capacity(
+    context: typer.Context,
+    file: File,
+    slo: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TEXT", help="An objective, as a threshold: 'p(99) < 5ms'. Repeatable."
+        ),
+    ] = None,
+    rates: Annotated[
+        bool, typer.Option("--rates/--users", help="Search iterations a second, or users.")
+    ] = True,
+    first: Annotated[
+        float | None, typer.Option("--from", min=0.001, help="Where the search begins.")
+    ] = None,
+    last: Annotated[
+        float | None, typer.Option("--to", min=0.001, help="The highest load to be tried.")
+    ] = None,
+    max_users: Annotated[
+        int | None, typer.Option(min=1, help="With --rates: users that carry them out at most.")
+    ] = None,
+    trial: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long a trial is that decides.")
+    ] = "3s",
+    budget: Budget = "5m",
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
+    fault: Fault = None,
+    workers: Workers = 1,
+    seed: Seed = None,
+    var: Var = None,
+    json_file: Json = None,
+    quiet: Quiet = False,
+) -> None:
+    """Find the highest load under which a server keeps its objectives."""
+    from loadmux.cli.capacities import Wanted, find_capacity
+    from loadmux.language.scenario import Overrides
+
+    overrides = Overrides(
+        tuple(target or ()),
+        tuple(reply or ()),
+        users=max_users,
+        seed=seed,
+        variables=tuple(var or ()),
+        command=tuple(command or ()),
+    )
+    wanted = Wanted(slo or (), "rate" if rates else "users", first, last, trial, budget)
+    code = find_capacity(file, overrides, fault, workers, wanted, json_file, quiet, context.obj)
+    raise typer.Exit(code)
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("capacity", epilog=CAPACITY_CODES)(capacity)

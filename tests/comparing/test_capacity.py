@@ -1,0 +1,112 @@
+"""`loadmux capacity` as a user runs it, against bundled servers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+from commands import ENOUGH, LOADMUX, ROOT, loadmux, started
+
+SCENARIO = """
+target: {bundled: epoll, reply: echo}
+steps: [{send: "hello ${iteration}", expect: reply}]
+load: {users: 4, run_time: 5s}
+"""
+QUICK = ("--slo", "p(99) < 5s", "--trial", "200ms", "--budget", "40s")
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Path:
+    path = tmp_path / "s.yaml"
+    path.write_text(SCENARIO)
+    return path
+
+
+def test_the_highest_rate_that_may_be_tried(scenario: Path, tmp_path: Path) -> None:
+    told = tmp_path / "told.json"
+    words = ("--from", "20", "--to", "40", "--json-file", told)
+    done = loadmux("capacity", scenario, *QUICK, *words)
+    assert done.code == 0, done.out + done.err
+    assert "CAPACITY  40.0/s or more: errors == 0, p(99) < 5s" in done.out
+    assert "long  trial at 40.0/s" in done.err
+    found = json.loads(told.read_text())
+    assert found["answer"]["low"] == 40
+    assert found["answer"]["held"][0] >= 4
+    assert {one["load"] for one in found["points"]} == {20, 40}
+    assert all(one["rate"] > 0 for one in found["points"])
+
+
+def test_what_the_server_cannot_do_is_not_carried(scenario: Path) -> None:
+    words = ("--fault", "slow:20ms", "--slo", "p(99) < 1ms", "--from", "0.2", "--trial", "300ms")
+    done = loadmux("capacity", scenario, *words)
+    assert done.code == 99, done.out + done.err
+    assert "not even 0.10/s keep errors == 0, p(99) < 1ms" in done.out
+    assert "limited by  the server: p(99) < 1ms" in done.out
+
+
+def test_users(scenario: Path) -> None:
+    done = loadmux("capacity", scenario, *QUICK, "--users", "--to", "2", "--quiet")
+    assert done.code == 0, done.out + done.err
+    assert done.out.startswith(" CAPACITY  2 users or more: ")
+    assert done.err == ""
+
+
+def test_a_wrong_reply_ends_the_search(scenario: Path) -> None:
+    done = loadmux("capacity", scenario, *QUICK, "--fault", "flip:3")
+    assert done.code == 1, done.out + done.err
+    assert "the search ended with a fault" in done.out
+    assert "one bit differs" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "say what is good enough: --slo 'p(99) < 5ms'"),
+        (("--slo", "p99 < 5ms"), "did you mean 'p(99)'?"),
+        (("--slo", "max < 1s", "--from", "5", "--to", "4"), "--from 5 is more than --to 4"),
+        (("--slo", "max < 1s", "--budget", "5x"), "--budget: '5x' is not a duration"),
+        (("--slo", "max < 1s", "--users", "--to", "1.5"), "are whole numbers"),
+    ],
+)
+def test_what_is_no_question(scenario: Path, words: tuple[str, ...], told: str) -> None:
+    done = loadmux("capacity", scenario, *words)
+    assert done.code == 2
+    assert told in done.err
+    assert done.out == ""
+
+
+def test_an_interrupt_shows_what_was_found_and_leaves_nothing(scenario: Path) -> None:
+    mark = f"LOADMUX_TEST={uuid.uuid4()}"
+    env = {**os.environ, **dict([mark.split("=")])}
+    words: list[str | Path] = [*LOADMUX, "capacity", scenario]
+    words += ["--slo", "p(99) < 5s", "--to", "20"]
+    with started([*words, "--from", "20", "--trial", "2s"], cwd=ROOT, env=env) as process:
+        assert process.stderr is not None
+        assert "short trial at 20.0/s" in process.stderr.readline()
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 130
+    assert "INTERRUPTED  about 20.0/s, not confirmed" in out
+    assert gone(mark.encode())
+
+
+def gone(mark: bytes) -> bool:
+    """Whether, before long, no process has it in its environment."""
+    due = time.monotonic() + ENOUGH
+    while any(mark in environment(path) for path in Path("/proc").glob("[0-9]*")):
+        if time.monotonic() > due:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def environment(process: Path) -> bytes:
+    with contextlib.suppress(OSError):
+        return (process / "environ").read_bytes()
+    return b""
