@@ -49,15 +49,19 @@ class Urgent:
 
 
 class Filling:
-    """Sends again and again, until the socket has taken nothing for `within` seconds.
+    """Sends again and again, until the socket has taken nothing for `within` seconds, or `most`
+    bytes.
 
     `sent` counts bytes, `at` is when the last ones were taken (`perf_counter`). What arrives is
     left in the kernel, or the replies of a server that answers would keep it reading.
     """
 
-    __slots__ = ("_connection", "_speaker", "_uptake", "at", "sent")
+    __slots__ = ("_connection", "_most", "_speaker", "_uptake", "at", "sent")
 
-    def __init__(self, user: VirtualUser, connection: Connection, within: float) -> None:
+    def __init__(
+        self, user: VirtualUser, connection: Connection, within: float, most: int | None = None
+    ) -> None:
+        self._most = MOST if most is None else most
         self._connection = connection
         self._speaker = None if connection.task is user else Speaker(user, connection)
         self._uptake: Uptake = connection._uptake(within)
@@ -67,9 +71,9 @@ class Filling:
     async def run(
         self, user: VirtualUser, payload: Callable[[], bytes], took: Callable[[bytes], None]
     ) -> bool:
-        """`took` is told what the kernel has taken; false if it takes MOST bytes. Raises Fault."""
+        """`took` is told what the kernel has taken; false if that is too much. Raises Fault."""
         connection = self._connection
-        while self.sent < MOST:
+        while self.sent < self._most:
             data = payload()
             connection.note("sent", data)
             if not await self._send(user, memoryview(data), took):

@@ -71,7 +71,7 @@ class Send:
     until the payload ends; empty sends it whole.
 
     `gap`: seconds between pieces. `urgent`: out of band. `until` "full": again and again, until the
-    socket takes nothing more.
+    socket takes nothing more, or has taken `at_most` bytes.
     """
 
     payload: Payload
@@ -79,6 +79,7 @@ class Send:
     gap: float = 0.0
     urgent: bool = False
     until: Literal["full"] | None = None
+    at_most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,7 @@ from loadmux.language.types import (
     NewName,
     Schema,
     Schemas,
+    Size,
     Type,
     Words,
     Writing,
@@ -263,10 +264,14 @@ def _send(r: Reading, fields: Fields) -> Send | None:
             r.add(fields.where_of(key), text)
     urgent = isinstance(payload, Urgent)
     payload = payload.payload if isinstance(payload, Urgent) else payload
-    for key in ("pieces", "gap", "until") if urgent else ():
+    for key in ("pieces", "gap", "until", "at_most") if urgent else ():
         if key in fields:
             r.add(fields.where_of(key), f"'urgent' is sent at once; leave '{key}' out")
-    return None if payload is None else Send(payload, pieces, gap, urgent, until)
+    return (
+        None
+        if payload is None
+        else Send(payload, pieces, gap, urgent, until, fields.get("at_most"))
+    )
 
 
 def _exchange(r: Reading, fields: Fields, action: Action, number: int) -> Step | None:
@@ -391,7 +396,8 @@ EXCHANGES = (
     Action("send", ToSend(), "What is sent, a payload; done when the kernel took every byte."
         " `{urgent: PAYLOAD}` is sent out of band (MSG_OOB), to a tcp target: TCP marks the last"
         " byte as urgent, and who does not ask for it inline never sees it in the stream.",
-        takes=("pieces", "gap", "until", "on", "within"), build=_exchange, on_sockets=True,
+        takes=("pieces", "gap", "until", "at_most", "on", "within"), build=_exchange,
+        on_sockets=True,
         examples=("- {send: hello, expect: reply}",)),
     Action("expect", REPLY, "The reply; read until it is complete, wrong or late. An `expect`"
         " without a `send` answers the oldest `send` on its socket that nothing has answered yet,"
@@ -547,6 +553,12 @@ MODIFIERS = (
             "steps:\n"
             "  - {send: {repeat: tick, times: 1000}, until: full, within: 100ms}\n"
             "  - {close: main, pending: drop}",)),
+    Modifier("at_most", Size(), "Ends `until: full` when so many bytes were taken, if it is not"
+        " full by then; without it 1GiB are a mistake.",
+        examples=("target: {bundled: epoll, reply: echo}\n"
+            "steps:\n"
+            "  - {send: {repeat: tick, times: 1000}, until: full, at_most: 64KiB, within: 100ms}\n"
+            "  - {close: main, pending: drop}",)),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
     Modifier("do", DO, "The steps that are repeated, or that are one transaction."),
     Modifier("pending", Choice(("drop",)), "`drop`: what has come and no step has asked for is not"
@@ -581,6 +593,7 @@ OWNERS = {
     for modifier in MODIFIERS
 }
 GAP = Needs("gap", ("pieces",), "'gap' needs 'pieces': it is the time between them")
+AT_MOST = Needs("at_most", ("until",), "'at_most' needs 'until: full': it is when that ends")
 BESIDE_PLUGINS = {key: KEYS[key] for key in ("name", "on", "within")}
 
 
@@ -651,6 +664,7 @@ class OneStep(Type):
             r.add(fields.where_of("on"), message)
         if "send" in fields:
             GAP.check(r, fields)
+            AT_MOST.check(r, fields)
 
     def _perform(self, r: Reading, node: MappingNode, plugin: Entry, number: int) -> Step | None:
         """The action of a plugin."""
@@ -687,6 +701,7 @@ class OneStep(Type):
             "dependentSchemas": {name: {"anyOf": present(of)} for name, of in OWNERS.items()},
         }
         GAP.put(step)
+        AT_MOST.put(step)
         for action in ACTIONS.values():
             for key in action.needs:
                 Needs(action.name, (key,), "").put(step)
@@ -706,6 +721,7 @@ class OneStep(Type):
                     sent = Urgent(send.payload) if send.urgent else send.payload
                     found["send"] = KEYS["send"].type.write(sent, w)
                     found["until"] = KEYS["until"].of(send, w)
+                    found["at_most"] = KEYS["at_most"].of(send, w)
                     found["pieces"] = KEYS["pieces"].of(send, w)
                     found["gap"] = KEYS["gap"].of(send, w) if send.pieces else None
                 if expect is not None:

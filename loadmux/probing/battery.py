@@ -16,10 +16,10 @@ from loadmux.errors import Evidence, ScenarioErrors, TargetFailed, UsageError
 from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Scenario, Step
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.probing import files, known
+from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
-from loadmux.probing.cases import CASES, Case, Unsupported, Variant
-from loadmux.probing.known import Known
+from loadmux.probing.cases import CASES, CROWD, Case, Unsupported, Variant, answers
+from loadmux.probing.known import Known, pick, reread
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
@@ -36,7 +36,9 @@ SHORTEST = 1.5
 PATIENCE = 40
 LONGER = 3
 WARM_UP = 3
-CROWD = 12
+INTERLEAVE = "interleave"
+RATED = 1 << 14
+"""Bytes of requests by which a server's pace is measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def probe(scenario: Scenario, settings: Settings = Settings()) -> ProbeReport:
     wanted = selected(settings)
     seed = settings.seed if settings.seed is not None else scenario.seed
     found = replace(
-        known.pick(scenario),
+        pick(scenario),
         seed=draw_seed() if seed is None else seed,
         pipelining=settings.pipelining,
     )
@@ -183,6 +185,7 @@ class Battery:
         self._deadlines()
         self._one_shot()
         self._capacity()
+        self._rate()
         self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
         return True
 
@@ -218,7 +221,26 @@ class Battery:
             if count < CROWD:
                 self.bench.capacity = count
                 self.notes.append(f"the server serves {plural(count, 'client')} at once")
-        self.known = replace(self.known, capacity=self.bench.capacity)
+            declared = False
+        else:
+            declared = True
+        self.known = replace(self.known, capacity=self.bench.capacity, declared=declared)
+
+    def _rate(self) -> None:
+        """How fast it answers many requests that come in one; on what a case can count."""
+        if self.known.closes or not self.known.pipelining:
+            return
+        known = self.known.alone
+        many = max(2, min(2000, RATED // len(known.sent)))
+        steps: list[Step] = [known.send(0, known.several(many)), *answers(known, many)]
+        try:
+            scenario = reread(known.scenario_of("rate", "", steps))
+        except ScenarioErrors:
+            return
+        began = perf_counter()
+        (tried,) = self._runs([Variant("", scenario)])
+        if tried.fault is None:
+            self.known = replace(self.known, rate=many / max(0.001, perf_counter() - began - 0.1))
 
     def _takes(self, count: int) -> bool:
         sockets = self.known.group("crowd", count)
@@ -246,16 +268,21 @@ class Battery:
             return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=str(why))
         suspects = self._suspects(variants)
         if not suspects:
-            return CaseResult(case.id, case.level, Found.PASS, tried=len(variants))
+            verdict = Found.INFO if case.level == "info" else Found.PASS
+            detail = "served as ever" if case.level == "info" else ""
+            return CaseResult(case.id, case.level, verdict, len(variants), detail=detail)
         return self._failed(case, variants, suspects)
 
     def _variants(self, case: Case, labels: Collection[str]) -> list[Variant]:
         """The variants as files say them. Raises Unsupported, UsageError."""
+        known = self.known
+        if case.id == INTERLEAVE and labels:
+            known = replace(known, seeds=tuple(int(one) for one in labels if one.isdecimal()))
         try:
-            made = self._reread(case, self.known)
+            made = self._reread(case, known)
         except ScenarioErrors as first:
             try:
-                made = self._reread(case, self.known.frozen())
+                made = self._reread(case, known.frozen())
             except ScenarioErrors:
                 raise Unsupported(
                     f"the language has no such scenario: {first.errors[0].message}"
@@ -266,14 +293,15 @@ class Battery:
         return found
 
     def _reread(self, case: Case, exchange: Known) -> list[Variant]:
-        return [replace(one, scenario=known.reread(one.scenario)) for one in case.make(exchange)]
+        return [replace(one, scenario=reread(one.scenario)) for one in case.make(exchange)]
 
     def _runs(self, variants: Sequence[Variant], tap: Tap | None = None) -> list[Try]:
-        """Run them; without the faults that they tolerate."""
+        """Run them; the faults that count."""
         tries = self.bench.run([one.scenario for one in variants], tap)
+        counted = [one.judge(tried) for one, tried in zip(variants, tries, strict=True)]
         return [
-            replace(tried, faults=tuple(f for f in tried.faults if not variant.tolerates(f)))
-            for variant, tried in zip(variants, tries, strict=True)
+            replace(tried, faults=() if fault is None else (fault,))
+            for fault, tried in zip(counted, tries, strict=True)
         ]
 
     def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:

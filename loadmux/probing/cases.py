@@ -7,21 +7,38 @@ what none of them may do to others, and to the process, is looked at by the benc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from loadmux.errors import Evidence
 from loadmux.language.expected import ByRule, Closed
-from loadmux.language.scenario import Scenario, Step
+from loadmux.language.scenario import Pace, Scenario, Step
 from loadmux.plugins.payloads import Data
+from loadmux.probing.interleaving import drawn
 from loadmux.probing.known import BYSTANDER, CLIENT, FRESH, Known
 from loadmux.probing.outcome import Level
+from loadmux.probing.trying import LATE, Try
 
 MOST = 64
 """Offsets that are tried of a long request."""
 ENDS = 8
 MARKS = (b"\r\n", b"\n", b"\0", b" ")
 AT_ONCE = 20
+SEVERAL = 16
+IDLE = 1.0
+"""Seconds in which nothing is said."""
+CROWD, MANY, DESCRIPTORS, FLOOD = 12, 500, 1100, 2000
+"""How many connections there are."""
+SELECT_SERVES = 900
+FIRST, SECOND = "first", "second"
+SMALL_WINDOW = 4096
+READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.02, 4 << 20
+"""A slow reader reads so much at a time, so often, and so much in all: more than the kernel holds.
+"""
+STALLED = 32 << 20
+"""Bytes of replies at most that nobody reads."""
+BLOCK = 1 << 14
+PATIENT = 15.0
 REST = 1 << 24
 """A last piece: all that is left."""
 
@@ -30,21 +47,21 @@ class Unsupported(Exception):
     """The case cannot be tried with this exchange or server; says why."""
 
 
-def never(fault: Evidence) -> bool:
+def first_fault(tried: Try) -> Evidence | None:
     """Every fault counts."""
-    return False
+    return tried.fault
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One scenario of a case; `label` tells it from the others. A fault that `tolerates` is none.
+    """One scenario of a case; `label` tells it from the others. `judge` says which fault counts.
 
     `leaves`: its clients go away before they were answered.
     """
 
     label: str
     scenario: Scenario
-    tolerates: Callable[[Evidence], bool] = never
+    judge: Callable[[Try], Evidence | None] = first_fault
     leaves: bool = False
 
 
@@ -235,18 +252,242 @@ def half_close(known: Known) -> Iterator[Variant]:
     yield Variant("", known.scenario_of("half-close", says, steps))
 
 
+def fin_pending(known: Known) -> Iterator[Variant]:
+    known = known.alone
+    count = 1 if known.closes or not known.pipelining else SEVERAL
+    steps: list[Step] = [
+        known.send(0, known.several(count), name="requests" if count > 1 else "request"),
+        known.act("half_close", 0),
+        *answers(known, count),
+        known.expect(0, Closed(), "the end"),
+    ]
+    says = f"{count} requests and a FIN at once: each is answered, then comes the end."
+    if count > 1:
+        yield Variant("requests", known.scenario_of("fin-pending/requests", says, steps))
+    pieces = (len(known.sent) - 1, 1)
+    steps[0] = known.send(0, name="request, its last byte late", pieces=pieces, gap=known.pause)
+    steps[2:-1] = answers(known, 1)
+    says = "The request's last byte and the FIN come at once."
+    if len(known.sent) > 1:
+        yield Variant("last-byte", known.scenario_of("fin-pending/last-byte", says, steps))
+    steps = [
+        known.act("stop_reading", 0),
+        known.send(0, known.several(burst(known, 1 << 16)), name="requests"),
+        known.wait(known.pause),
+        known.act("close", 0, drop=True),
+    ]
+    says = "The client closes while the server still sends; others are served."
+    yield known_leaves(known, "fin-pending/close", "close", says, steps)
+
+
+def reuse(known: Known) -> Iterator[Variant]:
+    again(known)
+    steps: list[Step] = [
+        known.again(10, [known.exchange(0, name="one after the other")]),
+        known.wait(IDLE),
+        known.exchange(0, name="after a while"),
+    ]
+    says = "Ten requests on a connection, one after the other; then idle; then one more."
+    yield Variant("", known.scenario_of("reuse", says, steps))
+
+
+# --- others are served --------------------------------------------------------------------------
+
+
+def beside(known: Known, clients: int = 2) -> None:
+    """Raises Unsupported where so many clients are not served at once."""
+    if crowded(known, clients):
+        told = "one client" if known.capacity == 1 else f"{known.capacity} clients"
+        raise Unsupported(f"the server serves {told} at once")
+
+
+def served_beside(known: Known, place: int, times: int, seconds: float) -> list[Step]:
+    """Another client is served again and again, over so many seconds."""
+    steps: list[Step] = [known.exchange(place, name="others")]
+    if known.closes:
+        steps.append(known.act("close", place))
+    return [known.again(times, [*steps, known.wait(round(seconds / times, 3))])]
+
+
+def slow_writer(known: Known) -> Iterator[Variant]:
+    beside(known)
+    count = len(known.sent)
+    size = max(1, count // 50)
+    gap = round(1.5 / max(1, count // size), 4)
+    slow = known.exchange(0, name="slowly", pieces=(size,), gap=gap)
+    steps = [known.at_once([slow], served_beside(known, 1, 6, 1.2))]
+    sockets = [known.named(CLIENT), known.named(FRESH)]
+    says = "A request comes slowly; others are served meanwhile."
+    yield Variant("", known.scenario_of("slow-writer", says, steps, sockets))
+
+
+def slow_reader(known: Known) -> Iterator[Variant]:
+    beside(known)
+    known = known.alone
+    slow = known.named(CLIENT, receive_buffer=SMALL_WINDOW, read=Pace(READ, READ_GAP))
+    sockets = [slow, known.named(FRESH)]
+    count = known.volume(READ_IN_ALL) if known.pipelining and not known.closes else 1
+    block = min(count, max(1, BLOCK // max(1, len(known.sent))))
+    blocks = max(1, count // block)
+    asks = known.again(blocks, [known.send(0, known.several(block), name="requests")])
+    takes: Step = known.again(blocks * block, list(answers(known, 1)))
+    if isinstance(known.reply, ByRule):
+        takes = known.expect(0, name="replies")
+    if count == 1:
+        branch: list[Step] = [known.send(0, name="request"), *answers(known, 1)]
+        steps: list[Step] = [known.at_once(branch, served_beside(known, 1, 4, 0.4))]
+    elif isinstance(known.reply, ByRule):
+        steps = [known.at_once([asks, takes], served_beside(known, 1, 10, 2.0))]
+    else:
+        steps = [known.at_once([takes], [asks], served_beside(known, 1, 10, 2.0))]
+    says = f"{blocks * block} replies are read slowly: each comes whole, others are served."
+    made = known.scenario_of("slow-reader", says, steps, sockets)
+    yield Variant("", replace(made, timeout=max(PATIENT, 2 * known.timeout)))
+
+
+def stalled_reader(known: Known) -> Iterator[Variant]:
+    beside(known)
+    pipelined(known)
+    sockets = [known.named(CLIENT, receive_buffer=SMALL_WINDOW), known.named(FRESH)]
+    block = known.several(max(1, BLOCK // max(1, len(known.sent))))
+    most = known.volume(STALLED) * len(known.sent)
+    within = max(0.5, round(10 * known.took, 1))
+    steps: list[Step] = [
+        known.act("stop_reading", 0),
+        known.fill(0, block, most, within),
+        *served_beside(known, 1, 5, 0.5),
+        known.act("reset", 0),
+    ]
+    says = "A client sends requests and reads no reply; others are served, memory stays."
+    yield Variant("", known.scenario_of("stalled-reader", says, steps, sockets), leaves=True)
+
+
+def idle(known: Known) -> Iterator[Variant]:
+    few = [*known.group("idle", CROWD), known.named(FRESH)]
+    dial = known.act("connect", *range(CROWD))
+    if crowded(known, CROWD + 1) and known.declared:
+        beside(known, CROWD + 1)
+    says = f"{CROWD} connections say nothing; another client is served."
+    made = known.scenario_of("idle/few", says, [dial, known.exchange(CROWD, name=FRESH)], few)
+    yield Variant("few", made)
+    if crowded(known, CROWD + 1):
+        return
+    size = MANY if known.capacity is None else min(MANY, known.capacity - 4)
+    crowd = [known.bare(one) for one in known.group("idle", size)]
+    sockets = [known.named("oldest"), known.named(FRESH), *crowd]
+    many = range(2, 2 + size)
+    steps: list[Step] = [
+        known.act("connect", 0) if known.closes else known.exchange(0, name="oldest"),
+        known.act("connect", *many),
+        known.wait(IDLE / 2),
+        known.exchange(0, name="oldest"),
+        known.act("close", *many, drop=True),
+        known.exchange(1, name=FRESH),
+    ]
+    says = f"{size} connections say nothing; the oldest is served at the end."
+    yield Variant("many", known.scenario_of("idle/many", says, steps, sockets))
+
+
+def fd_1024(known: Known) -> Iterator[Variant]:
+    beside(known, DESCRIPTORS)
+    steps: list[Step] = [
+        known.act("connect", 0) if known.closes else known.exchange(0, name=FIRST),
+        known.meet("all are connected"),
+        known.exchange(0, name=SECOND),
+        known.meet("all are served"),
+    ]
+    says = f"{DESCRIPTORS} connections: each is served in its turn, or refused in order."
+    made = known.scenario_of("fd-1024", says, steps, users=DESCRIPTORS)
+    made = replace(made, timeout=max(PATIENT, 4 * known.timeout))
+    yield Variant("", made, refuses_in_order)
+
+
+def refuses_in_order(tried: Try) -> Evidence | None:
+    """Whoever is served at first is served on. Those who are not were refused, or wait until one of
+    few leaves: select() knows no more than 1,024.
+    """
+    for fault in tried.faults:
+        early = fault.step in (FIRST, "connect", "dial")
+        waits = fault.kind in LATE and tried.right.get(FIRST, 0) >= SELECT_SERVES
+        if not early or waits:
+            return fault
+    return None
+
+
+def flood(known: Known) -> Iterator[Variant]:
+    beside(known, CROWD)
+    steps: list[Step] = [known.act("connect", 0), known.act("close", 0, drop=True)]
+    says = f"{FLOOD} clients connect at once, and leave; then a fresh one is served."
+    made = known.scenario_of("flood", says, steps, [known.bare(known.named(CLIENT))], users=FLOOD)
+    yield Variant("", made, forgives, leaves=True)
+
+
+def forgives(tried: Try) -> Evidence | None:
+    """What becomes of the crowd is of no account."""
+    return None
+
+
+def interleaved(known: Known) -> Iterator[Variant]:
+    clients = 8 if known.capacity is None else min(8, known.capacity)
+    seeds = known.seeds or [known.seed + number for number in range(3)]
+    for seed in seeds:
+        says = f"{clients} clients at once do what the seed {seed} has drawn."
+        steps = drawn(known.alone, Random(seed), clients)
+        sockets = known.group(CLIENT, clients)
+        made = known.scenario_of(f"interleave/{seed}", says, steps, sockets)
+        yield Variant(str(seed), made, leaves=True)
+
+
+# --- for information ----------------------------------------------------------------------------
+
+
+def urgent(known: Known) -> Iterator[Variant]:
+    if known.scenario.servers[""].scheme != "tcp":
+        raise Unsupported("urgent bytes are TCP's")
+    send = known.send(0, Data(b"!"), name="urgent", urgent=True)
+    steps: list[Step] = [send, known.wait(known.pause), known.exchange(0)]
+    says = "A byte out of band (MSG_OOB), then the exchange."
+    yield Variant("", known.scenario_of("urgent", says, steps))
+
+
+def zero_window(known: Known) -> Iterator[Variant]:
+    pipelined(known)
+    known = known.alone
+    count = max(2, min(2000, (1 << 16) // len(known.sent)))
+    socket = known.named(CLIENT, receive_buffer=SMALL_WINDOW)
+    steps: list[Step] = [
+        known.act("stop_reading", 0),
+        known.send(0, known.several(count), name="requests"),
+        known.wait(IDLE),
+        known.act("resume_reading", 0),
+    ]
+    taken = list(answers(known, 1))
+    steps += taken if isinstance(known.reply, ByRule) else [known.again(count, taken)]
+    says = f"{count} replies meet a closed window; every byte comes when it opens."
+    yield Variant("", known.scenario_of("zero-window", says, steps, [socket]))
+
+
 CASES = (
     Case("control", "must", "the exchange as it is, before and after everything", control),
     Case("split", "must", "the request cut in two, after each of its bytes", split, True),
     Case("bytewise", "must", "the request one byte at a time", bytewise),
     Case("coalesced/2", "must", "two requests in one segment", coalesced(2)),
     Case("coalesced/16", "must", "sixteen requests in one segment", coalesced(16)),
-    Case(
-        "coalesced/2/split", "must", "two requests, a cut in the second one", coalesced_split, True
-    ),
+    Case("coalesced/2/split", "must", "two requests, the second cut", coalesced_split, True),
     Case("abort/close", "must", "the client closes after each byte", abort("close"), True),
     Case("abort/reset", "must", "the client resets after each byte", abort("reset"), True),
     Case("abort/accept", "must", "clients that are reset before they are accepted", abort_accept),
     Case("abort/reply", "must", "a reset in the middle of the reply", abort_reply),
+    Case("slow-writer", "must", "a request comes slowly; others are served", slow_writer),
+    Case("slow-reader", "must", "replies are read slowly; others are served", slow_reader),
+    Case("stalled-reader", "must", "replies are not read; others are served", stalled_reader),
+    Case("idle", "must", "500 idle connections beside; the oldest is served", idle),
+    Case("fd-1024", "must", "1,100 connections are served, or refused in order", fd_1024),
+    Case("flood", "must", "2,000 connects at once; then a fresh client", flood),
+    Case("interleave", "must", "clients that do all this, drawn from a seed", interleaved, True),
     Case("half-close", "should", "FIN after the request: all of the reply, then FIN", half_close),
+    Case("fin-pending", "should", "FIN with the last byte, and while replies go out", fin_pending),
+    Case("reuse", "should", "ten requests on a connection, then idle, then one", reuse),
+    Case("urgent", "info", "an urgent byte before the exchange", urgent),
+    Case("zero-window", "info", "replies wait for a window that is closed", zero_window),
 )

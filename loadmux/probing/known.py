@@ -19,6 +19,7 @@ from loadmux.language.file import IMPLIED
 from loadmux.language.loading import load
 from loadmux.language.printing import dump
 from loadmux.language.scenario import (
+    Barrier,
     Call,
     Exchange,
     Expect,
@@ -47,6 +48,8 @@ CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"
 LIMIT = 60.0
 """Seconds after which whatever a case does is cut off."""
 WRITTEN_OUT = 16
+BUSY_FOR = 4.0
+"""Seconds of work that a case may make for a server."""
 ENDS = (Closed, WasReset, Silence)
 
 
@@ -70,6 +73,9 @@ class Known:
     timeout: float = 5.0
     seed: int = 0
     capacity: int | None = None
+    declared: bool = False
+    rate: float = 0.0
+    seeds: tuple[int, ...] = ()
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -95,6 +101,40 @@ class Known:
         """An action on sockets; `drop`: a close that does not judge what has come."""
         name = "dial" if action == "connect" else action.replace("_", " ")
         return OnSockets(PLACE, name, action, places, pending="drop" if drop else None)
+
+    def fill(self, place: int, payload: Payload, most: int, within: float) -> Exchange:
+        """Send until the socket takes nothing for `within` seconds, or has taken `most` bytes."""
+        send = Send(payload, until="full", at_most=most)
+        return Exchange(PLACE, "fill", (place,), send, None, within)
+
+    def meet(self, barrier: str) -> Barrier:
+        """Wait until all users are here."""
+        return Barrier(PLACE, barrier, barrier)
+
+    def at_once(self, *branches: Sequence[Step]) -> Together:
+        """Branches at once. What only sends leaves its socket to the branch that expects on it."""
+        drives = [sockets_of(one) for one in branches]
+        uses = [set(one) for one in drives]
+        for place, branch in enumerate(branches):
+            if only_sends(branch) and any(
+                uses[place] & one for number, one in enumerate(drives) if number != place
+            ):
+                uses[place] = set()
+        says = tuple(tuple(sorted(one - use)) for one, use in zip(drives, uses, strict=True))
+        return Together(
+            PLACE,
+            "at once",
+            tuple(map(tuple, branches)),
+            tuple(tuple(sorted(one)) for one in uses),
+            says,
+        )
+
+    def volume(self, size: int) -> int:
+        """How many requests are answered by so many bytes, of as many as take a few seconds."""
+        wanted = -(-size // max(1, len(self.came)))
+        if not self.rate:
+            return min(wanted, 100)
+        return max(2, min(wanted, int(self.rate * BUSY_FOR)))
 
     def wait(self, seconds: float) -> Wait:
         """Nothing is done for so many seconds."""
@@ -180,6 +220,17 @@ class Known:
     def pause(self) -> float:
         """Seconds between two pieces: a server that waits for input has read the first by then."""
         return round(min(0.5, max(0.03, 5 * self.took)), 3)
+
+
+def sockets_of(steps: Sequence[Step]) -> set[int]:
+    """The sockets that steps, and those in them, use."""
+    return {place for one in flat(steps) for place in getattr(one, "sockets", ())}
+
+
+def only_sends(steps: Sequence[Step]) -> bool:
+    """Whether a branch expects nothing."""
+    every = [one for one in flat(steps) if isinstance(one, Exchange)]
+    return bool(every) and all(one.expect is None for one in every)
 
 
 def mentions(value: object, name: str) -> bool:

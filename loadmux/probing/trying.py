@@ -7,7 +7,7 @@ processes, statistics or a report.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loadmux.driver.peer import Peer
 from loadmux.errors import Evidence, Kind
@@ -25,12 +25,14 @@ class Try:
     """What became of one scenario: `faults` in the order in which they began, `took` is the longest
     time of a connect or an exchange in seconds.
 
-    `unjudged`: the generator stood still meanwhile, so nothing is known.
+    `unjudged`: the generator stood still meanwhile, so nothing is known. `right` counts what was
+    right, by step.
     """
 
     faults: tuple[Evidence, ...]
     took: float
     unjudged: bool = False
+    right: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fault(self) -> Evidence | None:
@@ -107,5 +109,8 @@ def tried(stats: Stats, scenario: Scenario) -> Try:
     if not faults and stats.interrupted:
         seconds = scenario.load.run_time or 0.0
         faults.append(Evidence(Kind.TIMEOUT, f"it was not over within {seconds:g} s"))
+    for row in (stats.connects, *stats.steps.values()):
+        row.fold()
     took = max(row.longest for row in (stats.connects, *stats.steps.values()))
-    return Try(tuple(faults), took, bool(stats.unjudged and not faults))
+    right = {row.of: row.right for row in stats.steps.values()}
+    return Try(tuple(faults), took, bool(stats.unjudged and not faults), right)

@@ -408,7 +408,8 @@ class _Compiler:
             record = self._record(step.name, "send")
             if step.send is not None and step.send.until is not None:
                 within = step.within or FULL_AFTER
-                return steps.Fill(step.name, step.sockets, message, within, record)
+                most = step.send.at_most
+                return steps.Fill(step.name, step.sockets, message, within, record, most)
             return steps.Send(step.name, step.sockets, message, timeout, record)
         reply = step.expect.reply
         answers = None if step.send is not None else self._answers(step.name)

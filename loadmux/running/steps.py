@@ -370,6 +370,7 @@ class Send:
 @dataclass(slots=True)
 class Fill:
     """Send again and again until the socket is full; the latency ends when it took the last byte.
+    It need not be full where it took `at_most` bytes.
 
     What is owed for it by a rule is so for what was taken.
     """
@@ -379,6 +380,7 @@ class Fill:
     message: Message
     timeout: float
     record: Recorder
+    at_most: int | None = None
 
     async def run(self, user: VirtualUser) -> None:
         for connection in await opened(user, self.sockets, self.record.volume):
@@ -396,7 +398,7 @@ class Fill:
         if connection.task is user:
             await owe(user, connection, message, b"")
         connection.midway = True
-        filling_it = filling.Filling(user, connection, self.timeout)
+        filling_it = filling.Filling(user, connection, self.timeout, self.at_most)
         payloads = partial(message.bytes_for, user, connection.name)
         try:
             full = await filling_it.run(user, payloads, took)
@@ -405,11 +407,12 @@ class Fill:
             duplex.settle(connection)
             connection.asks(0.0, b"")
             raise
-        if not full:
+        if not full and self.at_most is None:
             text = f"the socket {connection.name!r} is never full: its server took everything"
             raise ScriptFailed(f"step {self.name!r}", text)
         if connection.writer is None:
             duplex.settle(connection)
+        connection.spoke += filling_it.sent
         connection.sent(False)
         user.note_cut_short()
         self.record(user.loop.between(began, filling_it.at))

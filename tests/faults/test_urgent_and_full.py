@@ -110,6 +110,7 @@ def test_in_a_branch_that_only_sends() -> None:
         ("tcp://h:1", "{send: a, expect: a, until: full}", "expect in a step of its own"),
         ("tcp://h:1", "{send: a, until: full, pieces: 3}", "leave 'pieces' out"),
         ("tcp://h:1", "{send: a, until: ful}", "did you mean 'full'?"),
+        ("tcp://h:1", "{send: a, at_most: 1KiB}", "'at_most' needs 'until: full'"),
         ("tcp://h:1", "{expect: a, until: full}", "'until' belongs to a 'send'"),
     ],
 )
@@ -120,6 +121,22 @@ def test_what_is_wrong_is_told_when_the_file_is_read(url: str, step: str, told: 
 
 
 # --- until: full --------------------------------------------------------------------------------
+
+
+def test_a_server_that_takes_everything_takes_so_much_at_most() -> None:
+    def sink(connection: socket.socket, number: int) -> None:
+        while connection.recv(65536):
+            pass
+
+    steps = """
+    steps:
+      - {send: {repeat: tick, times: 1000}, until: full, at_most: 1MiB, within: 1m}
+      - {reset: main}
+    """
+    with server_of("tcp", sink, Path())[0] as server:
+        driven = drive(steps, server.url)
+    assert (driven.kinds, driven.stats.iterations) == ({}, 1)
+
 
 FULL = """
 sockets: {main: OPTIONS}

@@ -1,0 +1,67 @@
+"""What clients do at random, drawn from a seed: cuts, pauses, pipelining, half-closes, aborts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+from loadmux.language.expected import ByRule, Closed
+from loadmux.language.scenario import Step
+from loadmux.plugins.payloads import Data
+from loadmux.probing.known import Known
+
+DEEDS = 6
+LONGEST = 0.05
+MOST_PIECES = 3
+
+
+def drawn(known: Known, random: Random, clients: int) -> list[Step]:
+    """So many clients at once, each on a socket of its own."""
+    if clients == 1:
+        return client(known, random, 0)
+    return [known.at_once(*(client(known, random, place) for place in range(clients)))]
+
+
+def client(known: Known, random: Random, place: int) -> list[Step]:
+    """What one client does until it leaves."""
+    steps: list[Step] = []
+    for _ in range(1 if known.closes else random.randint(1, DEEDS)):
+        steps += deed(known, random, place)
+    return [*steps, *(end(known, random, place) if not known.closes else [])]
+
+
+def deed(known: Known, random: Random, place: int) -> Sequence[Step]:
+    """A request, whole or in pieces, or two of them; perhaps a pause before."""
+    pause: list[Step] = []
+    if random.random() < 0.3:
+        pause = [known.wait(round(random.uniform(0.001, LONGEST), 3))]
+    if known.pipelining and not known.closes and random.random() < 0.3:
+        sent = known.send(place, known.several(2), pieces=pieces(known, random, 2), gap=gap(random))
+        count = 1 if isinstance(known.reply, ByRule) else 2
+        return [*pause, sent, *(known.expect(place) for _ in range(count))]
+    cut = pieces(known, random, 1) if random.random() < 0.7 else ()
+    return [*pause, known.exchange(place, pieces=cut, gap=gap(random) if cut else 0.0)]
+
+
+def pieces(known: Known, random: Random, requests: int) -> tuple[int, ...]:
+    """Where so many requests in one are cut."""
+    size = requests * len(known.sent)
+    cuts = sorted(random.sample(range(1, size), min(size - 1, random.randint(1, MOST_PIECES))))
+    return tuple(b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True))
+
+
+def gap(random: Random) -> float:
+    """Seconds between two pieces."""
+    return round(random.uniform(0.001, LONGEST), 3)
+
+
+def end(known: Known, random: Random, place: int) -> Sequence[Step]:
+    """How a client leaves: in order, half-way through a request, or by its half-close."""
+    way = random.choice(("close", "reset", "abort", "half_close"))
+    if way == "half_close":
+        return [known.act("half_close", place), known.expect(place, Closed(), "the end")]
+    if way == "abort" and len(known.sent) > 1:
+        size = random.randint(1, len(known.sent) - 1)
+        first = known.send(place, Data(known.sent[:size]), name=f"first {size} bytes")
+        return [first, known.act("reset", place)]
+    return [known.act("reset" if way == "reset" else "close", place)]
