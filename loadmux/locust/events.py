@@ -56,7 +56,7 @@ def _on_test_start(environment: Environment, **_: Any) -> None:
 
 
 def _on_test_stopping(environment: Environment, **_: Any) -> None:
-    of(environment).settling.settle()
+    of(environment).test_stopping()
 
 
 def _on_test_stop(environment: Environment, **_: Any) -> None:

@@ -1,7 +1,8 @@
-"""Who may change what runs here: every request of the page that changes anything is looked at.
+"""Who may see and change what runs here: every request of the page is looked at.
 
 A form posts from any web page to 127.0.0.1 without asking, and a name that its owner points there
-makes a page of his one of ours. So a request has to name this page as its host and as its origin.
+makes a page of his one of ours. So a request has to name this page as its host, and one that
+changes something as its origin. Locust lets every page read its answers (CORS); here none may.
 And it chooses among what was given at the start: no file that it names is opened, for a scenario
 may be Python, and the message about one that cannot be read quotes it.
 """
@@ -9,9 +10,10 @@ may be Python, and the message about one that cannot be read quotes it.
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from loadmux.errors import UsageError
@@ -38,25 +40,40 @@ class Refused(Exception):
 def check_sender(
     method: str, host: str, origin: str | None, site: str | None, names: Iterable[str], bound: str
 ) -> None:
-    """Raises Refused for a changing request to a host, or from an origin, that is not this page.
+    """Raises Refused for a request to a host that is not this page, or that would change something
+    and has another origin.
 
     `host`, `origin` and `site` are the headers Host, Origin and Sec-Fetch-Site. `names` are those
     by which the page may be reached beside what it is `bound` to, addresses, names without a dot (a
     machine of the same network, a container) and this machine's own; a proxy has one of them, too.
     """
-    if method in SAFE:
-        return
     if not _ours(host, [*names, bound]):
         raise Refused(
             f"this page is not called {host!r}: reach it by its address, or name it at the start"
             " (--web-name)"
         )
+    if method in SAFE:
+        return
     if origin is not None:
         there = origin.rpartition("//")[2]
         if there.lower() != host.lower() and not _named(there, names):
             raise Refused(f"a page of {origin!r} may not change anything here")
     elif site not in (None, "none", "same-origin"):
         raise Refused("a page of another site may not change anything here")
+
+
+def keep_to_ourselves(app: Any) -> None:
+    """Take out of all answers the word that pages of others may read them."""
+    answer = app.wsgi_app
+
+    def guarded(environ: Any, start: Callable[..., Any]) -> Any:
+        def begin(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            kept = [one for one in headers if not one[0].lower().startswith("access-control-")]
+            return start(status, kept, *rest)
+
+        return answer(environ, begin)
+
+    app.wsgi_app = guarded
 
 
 def _named(host: str, names: Iterable[str]) -> bool:

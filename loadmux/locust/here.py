@@ -5,6 +5,7 @@ All parts of the plugin are given the same `Here`; what one keeps for itself is 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,9 @@ from loadmux.locust.described import Described
 from loadmux.locust.engine import Engine
 from loadmux.locust.preparation import Preparation
 from loadmux.locust.tally import Tally
+
+STOPS_WITHIN = 60.0
+"""Seconds that Locust's master gives its workers to stop, beyond the stop timeout."""
 
 
 class Here:
@@ -30,6 +34,7 @@ class Here:
         self.preparation: Preparation | None = None
         self.tally: Tally | None = None
         self.run = ""
+        self.stopping_since: float | None = None
 
     @property
     def runner(self) -> Any:
@@ -59,6 +64,18 @@ class Here:
     @property
     def options(self) -> dict[str, Any]:
         return vars(self.environment.parsed_options) if self.environment.parsed_options else {}
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the last test has not quite stopped yet.
+
+        Not by Locust's state alone: with a lost worker it says so for a minute after the end. Nor
+        for ever: a stop can be cut short, by another one.
+        """
+        if self.stopping_since is None:
+            return False
+        limit = float(self.environment.stop_timeout or 0.0) + STOPS_WITHIN
+        return time.monotonic() - self.stopping_since < limit
 
     def classes(self) -> list[type[Described]]:
         """The classes of this test that carry out scenarios."""

@@ -18,6 +18,8 @@ from loadmux.language.scenario import Scenario, Url
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
 
+JOB = "loadmux_job"
+"""The option on which the job rides."""
 LATE_SLOT = 1_000_000
 
 

@@ -16,6 +16,7 @@ from locust.argument_parser import LocustArgumentParser
 from loadmux.errors import LoadmuxError
 from loadmux.language.loading import load
 from loadmux.language.scenario import Load, Overrides
+from loadmux.locust.admitting import family
 from loadmux.locust.described import Described
 from loadmux.locust.page import Offered
 from loadmux.measuring.verdict import ExitCode
@@ -61,7 +62,7 @@ def keep_apart(parser: LocustArgumentParser) -> None:
     if options.processes and not (options.worker or options.master or chosen):
         port = free_port()
         parser.set_defaults(master_bind_host=LOCAL, master_bind_port=port)
-        parser.set_defaults(master_host=LOCAL, master_port=port)
+        parser.set_defaults(master_host=LOCAL, master_port=port, worker_key=family())
 
 
 def refuse_taken(host: str, port: int) -> None:

@@ -23,7 +23,13 @@ from loadmux.driver.poller import available
 from loadmux.errors import Evidence, LoadmuxError, Moment, UsageError
 from loadmux.locust import verdict
 from loadmux.locust.described import Described, concrete
-from loadmux.locust.guarding import Refused, check_fields, check_sender, check_settings
+from loadmux.locust.guarding import (
+    Refused,
+    check_fields,
+    check_sender,
+    check_settings,
+    keep_to_ourselves,
+)
 from loadmux.locust.plugin import Plugin
 from loadmux.locust.preparation import BEST, OWN
 from loadmux.measuring.consequences import Consequences
@@ -137,6 +143,14 @@ def add_options(parser: LocustArgumentParser) -> None:
         help="Another name by which the page is reached, that of a proxy say; repeatable",
     )
 
+    parser.add_argument(
+        "--worker-key",
+        env_var="LOCUST_WORKER_KEY",
+        metavar="WORD",
+        include_in_web_ui=False,
+        help="A word that master and workers have in common: others take no part",
+    )
+
 
 def install(web_ui: WebUI, plugin: Plugin) -> None:
     """Put the tab, its download, and the check before a start into Locust's page."""
@@ -150,6 +164,7 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
         _ask_for_no_host(web_ui)
     app = web_ui.app
     assert app is not None
+    keep_to_ourselves(app)
     ours = [one.__name__ for one in concrete(Described)]
 
     def starts() -> bool:

@@ -27,18 +27,19 @@ from uuid import uuid4
 
 import gevent
 from locust.env import Environment
-from locust.runners import STATE_INIT, STATE_STOPPED
+from locust.runners import STATE_INIT, STATE_MISSING, STATE_STOPPED, STATE_STOPPING
 from rich.console import Console
 
 from loadmux.errors import LoadmuxError, TargetFailed
 from loadmux.locust import tables, verdict
+from loadmux.locust.admitting import HELLO, Gate, WorkersGate, proof
 from loadmux.locust.described import Described
 from loadmux.locust.engine import Engine, ParkedUser
 from loadmux.locust.exporting import Exporter
 from loadmux.locust.failing import Failures
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
-from loadmux.locust.job import job_from
+from loadmux.locust.job import JOB, job_from
 from loadmux.locust.membership import Members
 from loadmux.locust.numbering import MESSAGE, Asking
 from loadmux.locust.readying import Readying
@@ -54,7 +55,6 @@ logger = logging.getLogger("loadmux")
 MASTER_TELLS_WITHIN = 3.0
 REPORTS_EVERY = 3.0
 """Seconds between two reports of one of Locust's workers."""
-JOB = "loadmux_job"
 ATTRIBUTE = "_loadmux"
 
 
@@ -89,11 +89,16 @@ class Plugin:
         if self._begun:
             return
         self._begun = True
+        if self.here.is_master:
+            self.gate = Gate(self.here, self.here.given.get("worker_key"))
         if self.here.is_worker:
+            if (key := self.here.given.get("worker_key")) is not None:
+                WorkersGate(self.here, key)
             self.here.runner.register_message(
                 "loadmux_stop", self.settling.told_to_settle, concurrent=True
             )
             self.here.runner.register_message(MESSAGE, self._hear_numbers)
+            self.here.runner.send_message(HELLO, {"key": self.here.given.get("worker_key")})
             gevent.spawn(self.failures.watch_master)
         else:
             environment = self.here.environment
@@ -150,7 +155,8 @@ class Plugin:
             self.here.preparation = ready
             workers = self.here.present() if self.here.is_master else []
             self.here.run = uuid4().hex
-            self.here.options[JOB] = ready.job(workers, self.here.run).message()
+            key = proof(self.here.given.get("worker_key"))
+            self.here.options[JOB] = {**ready.job(workers, self.here.run).message(), "key": key}
         except LoadmuxError as error:
             self.here.options[JOB] = None
             self.failure = error
@@ -207,7 +213,14 @@ class Plugin:
             return None
         return self.here.engine.start(type(owner).__name__, owner)
 
+    def test_stopping(self) -> None:
+        self.here.stopping_since = time.monotonic()
+        self.settling.settle()
+
     def test_stop(self) -> None:
+        self.here.stopping_since = None
+        if self.here.is_master:
+            gevent.spawn(self._say_stopped)
         self.figures.flush()
         self.here.close_engine()
         if self.here.is_worker:
@@ -222,6 +235,14 @@ class Plugin:
             logger.info("%s: %s", verdict.code.name, verdict.reason)
         self.ready.discard()
         self.here.end_targets()
+
+    def _say_stopped(self) -> None:
+        """Locust's master waits for the state of a lost worker, too, before it says so."""
+        runner = self.here.runner
+        while runner.state == STATE_STOPPING:
+            if all(one.state in (STATE_INIT, STATE_MISSING) for one in runner.clients.all):
+                runner.update_state(STATE_STOPPED)
+            gevent.sleep(0.2)
 
     def stop_if_running(self) -> None:
         """The program is told to end in the middle of a test: what was measured is kept."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from locust.runners import STATE_CLEANUP, STATE_STOPPING
 
 from loadmux.errors import UsageError
 from loadmux.locust.described import Described
@@ -97,7 +96,7 @@ class Readying:
         self, choice: Choice, classes: Sequence[type[Described]] | None = None
     ) -> None:
         """As `prepare`, where Locust would say yes and start nothing. Raises LoadmuxError."""
-        if self.here.runner.state in (STATE_CLEANUP, STATE_STOPPING):
+        if self.here.stopping:
             raise UsageError("the last test has not quite stopped yet: try again in a moment")
         if self._preparing.locked():
             raise UsageError("another test is being started")

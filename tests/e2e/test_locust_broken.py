@@ -70,6 +70,23 @@ def test_a_worker_is_killed(rebalancing: bool, folder: Path) -> None:
         assert "Traceback" not in swarm.main.text, swarm.main.text
 
 
+def test_a_test_after_a_loss_starts_while_the_lost_worker_is_still_in_the_list(
+    folder: Path,
+) -> None:
+    """Locust's master keeps a lost worker for a minute."""
+    with Server(answering(echo)) as server, with_forks(folder) as swarm:
+        page, chosen = swarm.page, {"scenario": "talk.yaml", "host": server.url}
+        assert page.swarm(4, **chosen)["success"]
+        page.until(lambda now: now["user_count"] == 4 and rows(now).get("ask"), "four users")
+        os.kill(swarm.drivers[0], signal.SIGKILL)
+        page.stop()
+        assert {one["state"] for one in page.stats()["workers"]} == {"ready", "missing"}
+        assert page.swarm(3, **chosen)["success"]
+        page.until(lambda now: now["user_count"] == 3 and rows(now).get("ask"), "three users")
+        page.stop()
+        swarm.main.says("PASS")
+
+
 def test_a_worker_that_is_told_to_end_takes_nothing_along(folder: Path) -> None:
     served = Count()
     with Server(answering(served)) as server, with_others(folder) as swarm:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import pickle
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -175,6 +177,50 @@ def hostile(trace: Path) -> list[object]:
         "no bytes",
         {"a": 1},
     ]
+
+
+def test_a_stranger_sees_nothing(swarm: Swarm) -> None:
+    """Neither a page of others, by what the answer allows, nor under a name of theirs."""
+    page = {"Origin": "http://evil.example"}
+    with urllib.request.urlopen(urllib.request.Request(swarm.page.url, headers=page)) as answer:
+        assert not [name for name in answer.headers if name.lower().startswith("access-control")]
+    name = urllib.request.Request(
+        f"{swarm.page.url}/stats/requests", headers={"Host": "evil.example"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(name)
+    assert refused.value.code == 403
+
+
+def test_only_a_worker_with_the_key_takes_part(tmp_path: Path) -> None:
+    """And none speaks for another; what belongs to another test is not counted."""
+    folder, rpc, port = tmp_path / "here", str(free_port()), free_port()
+    folder.mkdir()
+    with contextlib.ExitStack() as stack:
+        key = ["--worker-key", "secret"]
+        words = [*WEB, "echo", "--master", *on(port), *bound(rpc), *key]
+        main = stack.enter_context(process(words, folder))
+        words = [*WEB, "--worker", *joining(rpc)]
+        stack.enter_context(process([*words, *key], folder, "own"))
+        other = stack.enter_context(process(words, folder, "other"))
+        assert other.wait() == 0
+        main.says("it lacks the key of this one")
+        page = Page(port).up(workers=1)
+        assert page.swarm(2)["success"]
+        now = page.until(lambda now: now["user_count"] == 2 and rows(now), "two users")
+        (own,) = [one["id"] for one in now["workers"]]
+        context = stack.enter_context(zmq.Context())
+        sock = stack.enter_context(context.socket(zmq.DEALER))
+        sock.setsockopt(zmq.IDENTITY, b"stranger")
+        sock.setsockopt(zmq.LINGER, 0)
+        sock.connect(f"tcp://127.0.0.1:{rpc}")
+        sock.send(msgpack.dumps(("loadmux_failed", {"reason": "a lie"}, own)))
+        sock.send(msgpack.dumps(("client_ready", -1, "stranger")))
+        main.says(f"it speaks for '{own}'")
+        before = rows(page.stats())["64 bytes"]
+        now = page.until(lambda now: rows(now)["64 bytes"] > before, "it does not go on")
+        assert [one["id"] for one in now["workers"]] == [own]
+        assert "a lie" not in main.text
 
 
 def test_hostile_messages_over_the_socket(tmp_path: Path) -> None:
