@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import partial
 from time import perf_counter
+from typing import ClassVar
 
 from loadmux.checking.framing import Frame, FrameError, Framing, first_frame
 from loadmux.checking.headed import AnyJudge
@@ -28,6 +29,8 @@ class Attentive(Connection):
     """Is read also while nobody waits for it, unless it is `crowded`."""
 
     __slots__ = ()
+
+    lean: ClassVar[bool] = False
 
     @property
     def crowded(self) -> bool:
@@ -131,6 +134,11 @@ class AttentiveDatagrams(Attentive, DatagramConnection):
     """A datagram is a frame, or where the socket has no framing the whole of what is judged."""
 
     __slots__ = ()
+
+    def exchange(  # type: ignore[override]  # awaited alike
+        self, plan: Plan, payload: bytes, clock: Clock = perf_counter
+    ) -> Awaitable[None]:
+        return self._exchange_carefully(plan, payload, clock())
 
     @property
     def crowded(self) -> bool:

@@ -135,6 +135,9 @@ class Connection(Peer):
 
     __slots__ = ()
 
+    lean: ClassVar[bool] = True
+    """Whether what is read is the reply, as it comes."""
+
     # --- the hot path ---------------------------------------------------------------------------
 
     @coroutine
@@ -212,6 +215,21 @@ class Connection(Peer):
     ) -> None:
         """Send `payload` from offset `sent` on and await its reply. Raises Fault."""
         listener = Listener(self.task, timeout)
+        await self.say(awaited, payload, timeout, listener, sent, error)
+        if not awaited.over:
+            awaited.due = self.loop.limit(perf_counter(), timeout)
+            await await_replies(self.task, [awaited], timeout)
+
+    async def say(
+        self,
+        awaited: Awaited,
+        payload: bytes,
+        timeout: float,
+        listener: Listener,
+        sent: int = 0,
+        error: OSError | None = None,
+    ) -> None:
+        """Send `payload` from offset `sent` on; the reply may be `over` then. Raises Fault."""
         awaited.listen(listener)
         self.midway = not self.datagrams
         try:
@@ -220,13 +238,10 @@ class Connection(Peer):
             else:
                 whole = await self.send_rest(payload, sent, timeout, listener)
         except Interrupted:
-            cut_off([awaited], timeout)
+            listener.cut_off()
             raise
         self.sent(whole)
         awaited.held = False
-        if not awaited.over:
-            awaited.due = self.loop.limit(perf_counter(), timeout)
-            await await_replies(self.task, [awaited], timeout)
 
     # --- connecting -----------------------------------------------------------------------------
 

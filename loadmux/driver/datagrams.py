@@ -17,17 +17,27 @@ import socket
 import struct
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from time import perf_counter
+from types import coroutine
 from typing import ClassVar
 
 from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Finding, excerpt
 from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
-from loadmux.driver.connection import GATHER, GATHER_MOST, Awaited, Clock, Connection, Plan
+from loadmux.driver.connection import (
+    GATHER,
+    GATHER_MOST,
+    Awaited,
+    Clock,
+    Connection,
+    Plan,
+    await_replies,
+    cut_off,
+)
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import Interrupted, next_turn, wait_io
+from loadmux.driver.loop import NOT_MEASURED, Interrupted, next_turn, wait_io
 from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
 from loadmux.driver.suspects import Labelled, Suspects, owed_elsewhere, recognized, suspects
@@ -47,6 +57,7 @@ class DatagramConnection(Connection):
 
     socket_type: ClassVar[int] = socket.SOCK_DGRAM
     datagrams: ClassVar[bool] = True
+    lean: ClassVar[bool] = False
 
     def _clear(self) -> None:
         super()._clear()
@@ -56,16 +67,85 @@ class DatagramConnection(Connection):
         super().update_dirty()
         self.dirty = self.dirty or bool(self.queue)
 
-    async def exchange(  # type: ignore[override]  # awaited alike
+    @coroutine
+    def exchange(
         self, plan: Plan, payload: bytes, clock: Clock = perf_counter
-    ) -> None:
-        began = clock()
-        plan.sent(self, payload, 0)
-        self.note("sent", payload)
-        awaited = Awaited(self, plan.verifier(), began)
-        await self.tell(awaited, payload, plan.timeout)
+    ) -> Generator[None, bool, None]:
+        """As that of a stream; after a right reply the socket is read until it has no more."""
+        self.payload = payload
+        self.awaited = likely = plan.likely
+        record = plan.record
+        self.began = began = clock()
+        try:
+            self._send(payload)
+        except OSError as error:
+            yield from self._exchange_carefully(plan, payload, began, error)
+            return
+        self.want = READABLE
+        task = self.task
+        task.deadline = deadline = began + plan.timeout
+        if deadline < task.alarm:
+            self.loop.push_alarm(task, deadline)
+        failed: OSError | None = None
+        try:
+            late = yield
+            if not late:
+                try:
+                    data = self._recv(ANY_DATAGRAM)
+                except OSError as error:
+                    failed = error
+                else:
+                    self.loop.answered.add(self.endpoint.url)
+                    if data == likely or (plan.swift and plan.fits(data)):
+                        self.last = data
+                        self.last_at = now = clock()
+                        record(now - began if began >= self.loop.woke else NOT_MEASURED)
+                        self._look_for_more()
+                        return
+                    plan.sent(self, payload, len(payload))
+                    self._put(data)
+        except Interrupted:
+            plan.sent(self, payload, len(payload))
+            cut_off([Awaited(self, plan.verifier(), began, 0.0)], plan.timeout)
+            raise
+        if late or failed is not None:
+            plan.sent(self, payload, len(payload))
+        if failed is not None:
+            self._receive_failed(failed)
+        self.want = 0
+        due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
+        awaited = Awaited(self, plan.verifier(), began, due)
+        yield from await_replies(task, [awaited], plan.timeout)
         plan.over(awaited)
         self.drain()
+
+    async def _exchange_carefully(
+        self, plan: Plan, payload: bytes, began: float, error: OSError | None = None
+    ) -> None:
+        plan.sent(self, payload, 0)
+        awaited = Awaited(self, plan.verifier(), began)
+        await self.tell(awaited, payload, plan.timeout, 0, error)
+        plan.over(awaited)
+        self.drain()
+
+    def _put(self, data: bytes) -> None:
+        """Keep a datagram that was read for whoever takes it."""
+        self.reads_for.received += len(data)
+        self.note("received", data)
+        self.queue.append(data)
+
+    def _look_for_more(self) -> None:
+        """`drain`, where there is nothing, as a rule. Raises Fault."""
+        try:
+            data = self._recv(ANY_DATAGRAM)
+        except BlockingIOError:
+            self.ready = 0
+        except OSError as error:
+            self._receive_failed(error)
+        else:
+            self._put(data)
+            self.dirty = True
+            self.drain()
 
     def _dial(self) -> tuple[socket.socket, int]:
         sock, code = super()._dial()

@@ -173,13 +173,15 @@ class Peer:
         """Of the reply that is awaited, once some of it has come."""
         return self.verifier if self.verifier is not None and self.verifier.received else None
 
-    def note(self, what: str, data: bytes = b"") -> None:
-        """Write a line into the transcript, which keeps the last few."""
+    def note(self, what: str, data: bytes = b"", when: float = 0.0) -> None:
+        """Write a line into the transcript, which keeps the last few; `when` it was, if not now
+        (`perf_counter` seconds).
+        """
         if self.moments is None:
             self.moments = deque(maxlen=MOMENTS)
         if self.loop.tap is not None:
             self.loop.tap.noted(self, what)
-        at = perf_counter() - self.loop.began
+        at = (when or perf_counter()) - self.loop.began
         self.moments.append(Moment(at, what, data[:SHOWN], len(data)))
 
     def update_dirty(self) -> None:

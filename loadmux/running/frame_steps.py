@@ -118,6 +118,10 @@ class FrameReply(Reply):
     place: Place
     answers: bool
 
+    @property
+    def entire(self) -> bool:
+        return self.framing.certain
+
     def known(self, payload: bytes) -> Judged | None:
         try:
             constant = self.constant

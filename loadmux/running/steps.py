@@ -31,6 +31,7 @@ from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.peer import TRY, Owed
 from loadmux.driver.poller import READ
+from loadmux.driver.several import PARTS_MOST, Talk, exchange_several
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
 from loadmux.language.scenario import SocketAction
@@ -41,6 +42,8 @@ from loadmux.running.learning import Learned
 from loadmux.running.swift import Match, Swift
 
 PIECES_AT_ONCE = 16
+EXACT_RULES = ("echo", "upper")
+"""Rules whose reply is known, however a server reads."""
 
 Render = Callable[[VirtualUser, str, bytes], bytes]
 """Bytes for a user, the name of a socket, and what the same step sent."""
@@ -109,6 +112,11 @@ class Reply:
         return False
 
     @property
+    def entire(self) -> bool:
+        """Whether no beginning of it is a right reply by itself, so that the rest must come."""
+        return False
+
+    @property
     def quick(self) -> bool:
         """Whether `match` is as fast as a comparison with the last right reply."""
         return False
@@ -131,6 +139,10 @@ class ExactReply(Reply):
     constant: bytes | None
     render: Render
 
+    @property
+    def entire(self) -> bool:
+        return True
+
     def known(self, payload: bytes) -> Judged | None:
         return None if self.constant is None else (self.constant, partial(Exact, self.constant))
 
@@ -144,6 +156,10 @@ class ExactReply(Reply):
 @dataclass(frozen=True, slots=True)
 class RuleReply(Reply):
     rule: Rule
+
+    @property
+    def entire(self) -> bool:
+        return self.rule.name in EXACT_RULES
 
     def known(self, payload: bytes) -> Judged | None:
         return self.rule.likely(payload), partial(lockstep, self.rule, payload)
@@ -440,6 +456,8 @@ class Exchange:
     context: Context | None = None
     direct: bool = field(init=False)
     swift: bool = field(init=False)
+    several: bool = field(init=False)
+    parts: Sequence[bytes] = field(init=False, default=())
     counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
     learned: Learned | None = field(init=False, default=None)
@@ -453,7 +471,9 @@ class Exchange:
         keeps = self.save is not None or self.captures
         alone = whole and len(self.sockets) == 1 and not self.bounded
         self.swift = alone and self.reply.swift
-        if alone and message is not None and not message.rules and not self.reply.quick:
+        self.several = self._many(keeps)
+        learns = alone or self.several
+        if learns and message is not None and not message.rules and not self.reply.quick:
             self.learned = self._learning(message, keeps)
         self.direct = alone and (not keeps or self.learned is not None)
         if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
@@ -466,6 +486,16 @@ class Exchange:
         judged = self.reply.known(message.constant)
         if judged is not None and judged[0] and len(judged[0]) < SMALL:
             self.plan = self._plan(self.payload, judged[0], judged[1])
+
+    def _many(self, keeps: bool) -> bool:
+        """Whether it may go the short way on several sockets, or in pieces."""
+        message, reply = self.message, self.reply
+        if message is None or message.urgent or message.gap or self.bounded or keeps:
+            return False
+        rules = [reply.rule] if isinstance(reply, RuleReply) else []
+        rules += reply.rules.values() if isinstance(reply, RuleReplies) else []
+        counting = any(rule.name in WORDS for rule in rules)
+        return not counting and (len(self.sockets) > 1 or bool(message.pieces))
 
     def _learning(self, message: Message, keeps: bool) -> Learned | None:
         """What learns the replies, where that can be and is worth it."""
@@ -511,7 +541,54 @@ class Exchange:
             if not (connection.dirty or connection.ready & TRY) and self.message is not None:
                 payload = self.message.bytes_for(user, connection.name)
                 return self._swiftly(user, connection, payload)
+        elif self.several:
+            return self._at_once(user)
         return self._carefully(user)
+
+    def _at_once(self, user: VirtualUser) -> Awaitable[None]:
+        """On several sockets, or in pieces."""
+        message, plan, learned = self.message, self.plan, self.learned
+        talks, payloads, known = list[Talk](), list[bytes](), True
+        assert message is not None
+        for index in self.sockets:
+            connection = user.connections[index]
+            if connection.dirty or connection.ready & TRY or not connection.lean:
+                return self._carefully(user)
+        for index in self.sockets:
+            connection = user.connections[index]
+            payload, parts = self.payload, self.parts
+            if not payload:
+                payload = message.bytes_for(user, connection.name)
+                payloads.append(payload)
+            if not parts:
+                parts = self._parts(user, connection, payload)
+            if learned is not None:
+                plan = learned
+                if not self.reply.answers_alike(payload):
+                    return self._carefully(user)
+                known = known and bool(learned.likely)
+            elif self.plan is None:
+                likely, judge = self.reply.judged(user, connection.name, payload)
+                known = known and bool(likely and payload and len(likely) < SMALL)
+                plan = self._plan(payload, likely or b"", judge)
+            assert plan is not None
+            known = known and len(parts) <= PARTS_MOST
+            talks.append((connection, plan, payload, parts))
+        if not known:
+            return self._carefully(user, payloads or None, learned)
+        if learned is not None and not self.payload:
+            self.record.volume.sent += sum(map(len, payloads))
+        return exchange_several(user, talks, self.reply.entire)
+
+    def _parts(self, user: VirtualUser, connection: Connection, payload: bytes) -> Sequence[bytes]:
+        """A message as it is sent; kept where it is always the same."""
+        assert self.message is not None
+        if not self.message.pieces:
+            return (payload,)
+        parts = tuple(self.message.cut(payload, user, connection.name))
+        if self.payload and all(isinstance(one, int) for one in self.message.pieces):
+            self.parts = parts
+        return parts
 
     def _swiftly(
         self, user: VirtualUser, connection: Connection, payload: bytes
@@ -519,7 +596,7 @@ class Exchange:
         endpoint = connection.endpoint
         apart = endpoint.any_time or endpoint.unasked or connection.rule_verifier
         if apart is not None or not payload:
-            return self._carefully(user, payload)
+            return self._carefully(user, (payload,))
         reply, name = self.reply, connection.name
         match = reply.match(user, name, payload) if self.save is None else None
         if match is None:
@@ -547,7 +624,7 @@ class Exchange:
             return self._counted(user, connection, self.counting, payload)
         if self.swift:
             return self._swiftly(user, connection, payload)
-        return self._carefully(user, payload)
+        return self._carefully(user, (payload,))
 
     def _as_learned(
         self, user: VirtualUser, connection: Connection, learned: Learned
@@ -557,9 +634,9 @@ class Exchange:
             assert self.message is not None
             payload = self.message.bytes_for(user, connection.name)
             if not self.reply.answers_alike(payload):
-                return self._carefully(user, payload)
+                return self._carefully(user, (payload,))
         if not learned.likely:
-            return self._carefully(user, payload, learned)
+            return self._carefully(user, (payload,), learned)
         if self.swift and not learned.worth():
             return self._swiftly(user, connection, payload)
         if not self.payload:
@@ -601,12 +678,18 @@ class Exchange:
             connection.update_dirty()
 
     async def _carefully(
-        self, user: VirtualUser, rendered: bytes | None = None, learned: Learned | None = None
+        self,
+        user: VirtualUser,
+        rendered: Sequence[bytes] | None = None,
+        learned: Learned | None = None,
     ) -> None:
         volume = self.record.volume if self.answers is None else self.answers.volume
         connections = await opened(user, self.sockets, volume, reads=True)
         listener = Listener(user, self.timeout)
-        waiting = [await self._begin(user, one, rendered, listener) for one in connections]
+        waiting = [
+            await self._begin(user, one, None if rendered is None else rendered[place], listener)
+            for place, one in enumerate(connections)
+        ]
         due = user.loop.limit(perf_counter(), self.timeout)
         for one in waiting:
             one.due = due
