@@ -114,6 +114,8 @@ def test_one_lie_among_right_replies_is_one_fault(step: str, lie: Says) -> None:
     if not alone:
         assert one(found).socket in ("one", "two", "three")
     assert found.stats.iterations == 2 * TIMES - 1
+    sent = len(HELLO) * 2 * TIMES * (1 if alone else 3)
+    assert sent - 3 * len(HELLO) <= found.stats.steps["ask"].volume.sent <= sent
 
 
 @pytest.mark.parametrize("poller", POLLERS)
@@ -130,7 +132,10 @@ def test_replies_that_come_byte_by_byte_are_right(step: str, poller: str) -> Non
     sockets = "[one, two, three]" if step is ALL else "[one]"
     found = driven(handler, text(step, sockets, iterations=30), poller)
     assert found.kinds == {}
-    assert found.stats.total.right == (90 if step is ALL else 30)
+    right = 90 if step is ALL else 30
+    assert found.stats.total.right == right
+    moved = found.stats.steps["ask"].volume
+    assert (moved.sent, moved.received) == (right * len(HELLO), right * len(HELLO))
 
 
 def test_a_slow_reply_has_the_time_out_anew_from_each_arrival() -> None:
@@ -193,7 +198,8 @@ def test_messages_that_the_kernel_takes_in_parts_are_answered() -> None:
     step = "on: all, send: {repeat: x, times: 3000000}, expect: ok"
     found = driven(handler, text(step, "{main: {count: 3, send_buffer: 64KiB}}", iterations=3))
     assert found.kinds == {}
-    assert found.stats.total.right == 9
+    moved = found.stats.steps["ask"].volume
+    assert (moved.sent, moved.received) == (9 * 3_000_000, 9 * 2)
 
 
 def test_a_form_on_several_sockets_is_learned_and_its_liar_found() -> None:
