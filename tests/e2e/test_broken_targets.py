@@ -10,15 +10,15 @@ from broken_targets import BROKEN, write
 from commands import ROOT, Done, loadmux
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of loadmux whose folder of targets has broken ones, too."""
+    folder = tmp_path_factory.mktemp("house")
     for name in ("loadmux", "targets", "scenarios"):
-        ignored = shutil.ignore_patterns("__pycache__", "*.png")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignored)
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.png"))
     for name, (text, _) in BROKEN.items():
-        write(tmp_path / "targets", name, text)
-    return tmp_path
+        write(folder / "targets", name, text)
+    return folder
 
 
 def within(house: Path, *words: str) -> Done:

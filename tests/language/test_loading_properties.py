@@ -83,7 +83,7 @@ TWO_LINES = "target: tcp://h:1\nsteps: [{send: a}]\n"
 
 MODELS = models()
 
-QUICK = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def check(text: str) -> None:

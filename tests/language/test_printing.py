@@ -51,7 +51,7 @@ def test_shipped_scenarios(path: Path) -> None:
     check(load(path))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=75, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(scenarios())
 def test_load_dump_load_is_the_identity(values: dict[str, Any]) -> None:
     try:

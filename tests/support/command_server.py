@@ -2,23 +2,25 @@
 
 Starting Python and importing typer, rich and loadmux costs 0.35 s of CPU for each command, and a
 fork 0.01 s. A command is a process of its own all the same: with its streams, signals and exit
-code. A client connects to the Unix socket whose descriptor is the argument, sends a JSON line
-{"words", "cwd"} with the descriptors of the three standard streams, and is sent the number of the
-process (which leads a group of its own), then its exit status as wait(2) has it. The server ends
-when its standard input does.
+code. So are its generator processes, see nursery.py. A client connects to the Unix socket whose
+descriptor is the argument, sends a JSON line {"words", "cwd"} with the descriptors of the three
+standard streams, and is sent the number of the process (which leads a group of its own), then its
+exit status as wait(2) has it. The server ends when its standard input does.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
-import signal
 import socket
 import sys
 import threading
 from pathlib import Path
 from typing import NoReturn
+
+import nursery
 
 REQUEST_MOST = 256 * 1024
 
@@ -30,6 +32,7 @@ def command(words: list[str], cwd: str, streams: list[int]) -> NoReturn:
         os.dup2(given, number)
     os.closerange(3, max(streams) + 1)
     os.chdir(cwd)
+    nursery.open_up()
     sys.argv = ["loadmux", *words]
     sys.path[0] = cwd  # as `python -m` has it
     from loadmux.__main__ import main
@@ -65,10 +68,10 @@ def main() -> None:
     import loadmux.cli.reading
     import loadmux.cli.running
     import loadmux.cli.serving
-    import loadmux.cli.tracing  # noqa: F401
+    import loadmux.cli.tracing
+    import loadmux.running.worker  # noqa: F401
 
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that attend
     listener = socket.socket(fileno=int(sys.argv[1]))
     with selectors.DefaultSelector() as waiting:
         waiting.register(listener, selectors.EVENT_READ)
@@ -76,12 +79,20 @@ def main() -> None:
         while all(key.fileobj is listener for key, _ in waiting.select()):
             client, _ = listener.accept()
             if not os.fork():
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 waiting.close()
                 listener.close()
                 attend(client)
                 os._exit(0)
             client.close()
+            reap(os.WNOHANG)
+    reap(0)
+
+
+def reap(options: int) -> None:
+    """Wait for those that have attended, so that what they cost is counted as ours."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, options)[0]:
+            pass
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import json
 import os
 import resource
 import select
@@ -38,8 +39,14 @@ def package(name: str, distribution: str = "") -> Any:
 
 
 def validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """A validator of JSON; it has looked whether the schema is one."""
+    """A validator of JSON; it has looked whether the schema is one, once for each."""
+    return _validator(json.dumps(schema))
+
+
+@functools.cache
+def _validator(text: str) -> Draft202012Validator:
     found: type[Draft202012Validator] = package("jsonschema").Draft202012Validator
+    schema = json.loads(text)
     found.check_schema(schema)
     return found(schema)
 
