@@ -32,6 +32,10 @@ EXIT_CODES = (
     "Exit codes: 0 pass; 1 fail; 2 invalid, nothing was sent; 3 inconclusive; 4 target not started"
     " or not reached; 70 loadmux itself broke; 99 a threshold crossed; 130 interrupted."
 )
+SHRINK_CODES = (
+    "Exit codes: 0 a scenario that fails was written; 2 invalid; 3 FILE does not fail; 4 target not"
+    " started or not reached; 130 interrupted, and the smallest so far was written."
+)
 WEB_HELP = """\
 Usage: loadmux web [SCENARIO...] [OPTIONS]
 
@@ -262,6 +266,41 @@ def probe(
     raise typer.Exit(
         probe_words(found, overrides, (send, expect), ways, failures, json_file, context.obj)
     )
+
+
+@app.command(epilog=SHRINK_CODES)
+def shrink(
+    context: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario that fails.")],
+    target: TargetOption = None,
+    command: CommandOption = None,
+    reply: ReplyOption = None,
+    fault: FaultOption = None,
+    seed: SeedOption = None,
+    var: VarOption = None,
+    budget: Annotated[
+        str, typer.Option(metavar="DURATION", help="The longest that it may take.")
+    ] = "60s",
+    tries: Annotated[
+        int, typer.Option(min=1, help="So often must a smaller one fail to be kept.")
+    ] = 3,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Instead of NAME-shrunk.yaml; - prints it only."),
+    ] = None,
+) -> None:
+    """Make a scenario that fails as small as it can be and still fail in the same way."""
+    from loadmux.cli.shrinking import shrink_file
+    from loadmux.language.scenario import Overrides
+
+    overrides = Overrides(
+        tuple(target or ()),
+        tuple(reply or ()),
+        seed=seed,
+        variables=tuple(var or ()),
+        command=tuple(command or ()),
+    )
+    raise typer.Exit(shrink_file(file, overrides, fault, (budget, tries, output), context.obj))
 
 
 @app.command()

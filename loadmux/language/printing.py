@@ -9,7 +9,7 @@ of a Python scenario is called as that of a module beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +29,15 @@ IMPLIED = "# and 'errors == 0', for no threshold counts the errors of the run"
 
 def dump(scenario: Scenario) -> str:
     """The text of a file that loads to the same scenario. Raises ValueError where none does."""
-    deep = DEEP | ({"target"} if scenario.targets else set())
-    deep |= {"load"} if len(scenario.load.phases) > 1 else set()
     implied = [IMPLIED] if any(one.implied for one in scenario.thresholds) else []
-    return "\n".join([*yamltext.block(values(scenario), deep), *implied, ""])
+    named = {"target"} if scenario.targets else set()
+    return "\n".join([*lines(values(scenario), named), *implied, ""])
+
+
+def lines(found: Mapping[str, Any], deep: Collection[str] = ()) -> Iterator[str]:
+    """Such values as the lines of a file; those of the keys in `deep` each on lines of its own."""
+    phases = {"load"} if len((found.get("load") or {}).get("phases", ())) > 1 else set()
+    return yamltext.block(found, DEEP | phases | set(deep))
 
 
 def values(scenario: Scenario) -> dict[str, Any]:
