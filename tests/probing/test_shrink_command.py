@@ -85,7 +85,7 @@ def test_an_interrupt_writes_the_smallest_so_far(tmp_path: Path) -> None:
     """The server is a bundled one, that lies: a fresh one for each run."""
     path = tmp_path / "many.yaml"
     path.write_text(f"target: {{bundled: select, reply: echo, fault: 'flip:1'}}\n{STEPS}")
-    words = [*LOADMUX, "shrink", path, "--tries", "1", "--budget", "50s"]
+    words = [*LOADMUX, "shrink", str(path), "--tries", "1", "--budget", "50s"]
     with started(words, cwd=ROOT) as process:
         assert process.stderr is not None
         assert "users: 3 to 1" in process.stderr.readline()
