@@ -134,7 +134,8 @@ def run_command(
     report: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME[=FILE]", help="Also as junit, markdown, …: print or write. Repeatable."
+            metavar="NAME[=FILE]",
+            help="Also as junit, html, otel, …: print, write, send. Repeatable.",
         ),
     ] = None,
     repeat: Annotated[int, typer.Option(min=1, metavar="N", help="So many runs.")] = 1,

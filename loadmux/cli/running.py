@@ -57,7 +57,7 @@ def run_files(
     if fault is not None:
         scenarios = lying(scenarios, fault)
     extra = chosen(reports)
-    if json_file == STREAM and any(one.file is None for one in extra):
+    if json_file == STREAM and any(one.prints for one in extra):
         raise UsageError(
             "--json-file -: a --report is printed there, too; write --report NAME=FILE"
         )
@@ -71,7 +71,7 @@ def run_files(
     from loadmux.cli.comparing import comparing
 
     if compared[0] > 1 and settings.listeners:
-        raise UsageError("--repeat: csv and ndjson are of one run; write them without it")
+        raise UsageError("--repeat: csv, ndjson and otel are of one run; use them without it")
     return perform(scenarios, settings, wanted, comparing(*compared))
 
 

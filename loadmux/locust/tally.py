@@ -98,7 +98,8 @@ class Tally:
         self.timeline.add(client, elapsed, stats, users, part.kind_of)
         for hear in self.listeners:
             running = self.workers.keys() - self.lost
-            hear(client, elapsed, stats.labelled(part.label), users, running)
+            late = self.workers[client].late if client in self.workers else 0.0
+            hear(client, elapsed, stats.labelled(part.label), users, running, late)
 
     def note_reach(self, reach: Mapping[str, Sequence[Any]]) -> None:
         """What a worker reached and what not: by class, URLs and failed connects' texts by URL."""

@@ -188,7 +188,7 @@ class Listener(Protocol):
 
     At `elapsed` seconds a source (a worker's share of a scenario) tells what it measured since its
     last news, with the scenario's label, and of its `active` users; those in `running` will tell
-    more.
+    more. `late` is the p99 (seconds) by which its process's timers fired too late so far.
     """
 
     def __call__(
@@ -198,6 +198,7 @@ class Listener(Protocol):
         stats: Stats,
         active: int,
         running: Collection[object],
+        late: float = 0.0,
     ) -> None: ...
 
 

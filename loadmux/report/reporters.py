@@ -30,17 +30,20 @@ BUILT_IN = {
 }
 """The modules whose `render` they are, imported when they are asked for."""
 
-WHILE_IT_RUNS = ("csv", "ndjson")
-"""Those that hear of the run while it goes on (`report.series`)."""
+WHILE_IT_RUNS = ("csv", "ndjson", "otel")
+"""Those that hear of the run while it goes on (`report.series`, `report.otel`)."""
 
 Render = Callable[[Report], str | bytes]
 
 
 class Delivering(Protocol):
-    """What puts a report out; `file` None: it prints."""
+    """What puts a report out; `file` None: it `prints`, unless it sends."""
 
     @property
     def file(self) -> Path | None: ...
+
+    @property
+    def prints(self) -> bool: ...
 
     def deliver(self, report: Report, write: Callable[[str], object]) -> None:
         """Print with `write`, or write the file. Raises UsageError and OSError."""
@@ -65,6 +68,10 @@ class Reporter:
     render: Render
     file: Path | None
     added: bool = False
+
+    @property
+    def prints(self) -> bool:
+        return self.file is None
 
     def deliver(self, report: Report, write: Callable[[str], object]) -> None:
         """Print with `write`, or write the file. Raises UsageError and OSError."""
@@ -110,6 +117,8 @@ def _chosen(word: str, registry: Registry) -> Delivering:
     if name not in known:
         hint = suggestion(name, known, "there are")
         raise UsageError(f"--report: no reporter is called {name!r}{hint}")
+    if name == "otel":
+        return _sending(word)
     file = "" if file == STANDARD_OUTPUT else file
     if equals and not file and word != f"{name}={STANDARD_OUTPUT}":
         raise UsageError(f"--report: {word!r} names no file; write {name}=FILE, or {name}")
@@ -129,3 +138,18 @@ def _chosen(word: str, registry: Registry) -> Delivering:
     except PluginError as error:
         raise UsageError(f"--report: {error}") from None
     return Reporter(registry.used["reporters", name], render, place)
+
+
+def _sending(word: str) -> Delivering:
+    """What sends to a collector of OpenTelemetry. Raises UsageError."""
+    if word != "otel":
+        where = "OTEL_EXPORTER_OTLP_ENDPOINT says where it is sent to"
+        raise UsageError(f"--report: {word!r}: otel writes no file; {where}")
+    try:
+        made: Delivering = import_module("loadmux.report.otel").OtelReporter()
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("opentelemetry"):
+            raise
+        text = "it needs OpenTelemetry's SDK, which is not installed: pip install 'loadmux[otel]'"
+        raise UsageError(f"--report otel: {text}") from None
+    return made

@@ -141,6 +141,7 @@ class SeriesReporter:
 
     def __init__(self, form: str, file: Path | None) -> None:
         self.file = file
+        self.prints = file is None
         self._form = FORMS[form]
         self._series: Series | None = None
         self._failed: Exception | None = None
@@ -154,6 +155,7 @@ class SeriesReporter:
         stats: Stats,
         active: int,
         running: Collection[object],
+        late: float = 0.0,
     ) -> None:
         """A source told something; those that are `running` will tell more. Raises nothing."""
         if self._failed is None:

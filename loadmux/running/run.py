@@ -423,7 +423,7 @@ def absorb(update: Update, worker: Worker, state: State) -> None:
         state.timeline.add(*told, measured.stats, measured.active, part.kind_of)
         for hear in state.listeners:
             labelled = measured.stats.labelled(part.label)
-            hear(*told, labelled, measured.active, state.running)
+            hear(*told, labelled, measured.active, state.running, update.health.late)
         state.interval.merge(measured.stats.labelled(part.label))
         if part.scenario.load.phases:
             part.phase_stats(measured.phase).merge(measured.stats)

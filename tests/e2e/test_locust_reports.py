@@ -6,7 +6,9 @@ import csv
 from pathlib import Path
 from xml.etree import ElementTree as Xml
 
+import needs
 import pytest
+from collector import Collector, key
 from locusting import WEB, forked, headless, locustfile
 
 SHORT = ("-u", "4", "-r", "4", "-t", "2s")
@@ -17,11 +19,30 @@ def workers(request: pytest.FixtureRequest) -> list[str]:
     return forked() if request.param == "forked" else []
 
 
-def test_reports_are_written_and_printed(workers: list[str], tmp_path: Path) -> None:
+def test_reports_are_written_and_printed(
+    workers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needs.package("opentelemetry.exporter.otlp.proto.http", "loadmux[otel]")
     locustfile(tmp_path)
+    with Collector() as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        made = _made(workers, tmp_path)
+    told = collector.points()
+    rows = list(csv.DictReader(made.open()))
+    exchanges = sum(int(row["count"]) for row in rows if row["kind"] == "exchange")
+    assert exchanges
+    found = [one for (_, of), one in told.items() if ("kind", "exchange") in of]
+    assert sum(one.count for one in found if hasattr(one, "count")) == exchanges
+    assert told[key("loadmux.verdict", verdict="pass")].as_int == 0
+
+
+def _made(workers: list[str], tmp_path: Path) -> Path:
+    """A run with all these reports; the file of `csv`."""
     made = {name: tmp_path / f"made.{name}" for name in ("junit", "html", "csv")}
     reports = [word for name in made for word in ("--report", f"{name}={made[name]}")]
-    done = headless(tmp_path, *SHORT, *workers, *reports, "--report", "markdown")
+    done = headless(
+        tmp_path, *SHORT, *workers, *reports, "--report", "markdown", "--report", "otel"
+    )
     assert done.code == 0, done.text
     assert "### ✅ loadmux: PASS" in done.out
     (suite,) = Xml.parse(made["junit"]).getroot()
@@ -32,6 +53,7 @@ def test_reports_are_written_and_printed(workers: list[str], tmp_path: Path) -> 
     rows = list(csv.DictReader(made["csv"].open()))
     assert sum(int(row["count"]) for row in rows if row["step"] == "connect") >= 4
     assert all(int(row["errors"]) == 0 for row in rows)
+    return made["csv"]
 
 
 def test_a_fault_is_in_the_report(tmp_path: Path) -> None:
