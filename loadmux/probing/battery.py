@@ -282,7 +282,7 @@ class Battery:
             made = self._reread(case, known)
         except ScenarioErrors as first:
             try:
-                made = self._reread(case, known.frozen())
+                made = self._reread(case, known.raw())
             except ScenarioErrors:
                 raise Unsupported(
                     f"the language has no such scenario: {first.errors[0].message}"
@@ -309,7 +309,9 @@ class Battery:
         bystander = self._bystander()
         tries = self._runs(variants)
         late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
-        return tries, self.bench.aftermath(self.known, bystander, at_work=late)
+        timeout = max(one.scenario.timeout for one in variants)
+        known = replace(self.known, timeout=max(timeout, self.known.timeout))
+        return tries, self.bench.aftermath(known, bystander, at_work=late)
 
     def _bystander(self) -> Bystander | None:
         if self.known.closes or self.bench.width(2) < 2:

@@ -25,6 +25,7 @@ ENDS = 8
 MARKS = (b"\r\n", b"\n", b"\0", b" ")
 AT_ONCE = 20
 SEVERAL = 16
+ROUNDS = 5
 IDLE = 1.0
 """Seconds in which nothing is said."""
 CROWD, MANY, DESCRIPTORS, FLOOD = 12, 500, 1100, 2000
@@ -216,12 +217,13 @@ def known_leaves(known: Known, label: str, short: str, says: str, steps: Sequenc
 
 
 def abort_accept(known: Known) -> Iterator[Variant]:
+    known = known.waiting(ROUNDS * AT_ONCE)
     crowd = AT_ONCE if not crowded(known, AT_ONCE + 2) else 1
     sockets = [known.named(FRESH), *(known.bare(one) for one in known.group(CLIENT, crowd))]
     places = range(1, 1 + crowd)
     gone = [known.act("connect", *places), known.act("reset", *places)]
     says = "Connections that were reset before they were accepted; then a fresh client."
-    steps: list[Step] = [known.again(5, gone), known.exchange(0, name=FRESH)]
+    steps: list[Step] = [known.again(ROUNDS, gone), known.exchange(0, name=FRESH)]
     yield Variant("", known.scenario_of("abort/accept", says, steps, sockets), leaves=True)
 
 
@@ -372,6 +374,7 @@ def idle(known: Known) -> Iterator[Variant]:
     yield Variant("few", made)
     if crowded(known, CROWD + 1):
         return
+    known = known.waiting(MANY)
     size = MANY if known.capacity is None else min(MANY, known.capacity - 4)
     crowd = [known.bare(one) for one in known.group("idle", size)]
     sockets = [known.named("oldest"), known.named(FRESH), *crowd]
@@ -390,6 +393,7 @@ def idle(known: Known) -> Iterator[Variant]:
 
 def fd_1024(known: Known) -> Iterator[Variant]:
     beside(known, DESCRIPTORS)
+    known = known.waiting(DESCRIPTORS)
     steps: list[Step] = [
         known.act("connect", 0) if known.closes else known.exchange(0, name=FIRST),
         known.meet("all are connected"),
@@ -398,7 +402,7 @@ def fd_1024(known: Known) -> Iterator[Variant]:
     ]
     says = f"{DESCRIPTORS} connections: each is served in its turn, or refused in order."
     made = known.scenario_of("fd-1024", says, steps, users=DESCRIPTORS)
-    made = replace(made, timeout=max(PATIENT, 4 * known.timeout))
+    made = replace(made, timeout=max(PATIENT, known.timeout))
     yield Variant("", made, refuses_in_order)
 
 
@@ -416,6 +420,7 @@ def refuses_in_order(tried: Try) -> Evidence | None:
 
 def flood(known: Known) -> Iterator[Variant]:
     beside(known, CROWD)
+    known = known.waiting(FLOOD)
     steps: list[Step] = [known.act("connect", 0), known.act("close", 0, drop=True)]
     says = f"{FLOOD} clients connect at once, and leave; then a fresh one is served."
     made = known.scenario_of("flood", says, steps, [known.bare(known.named(CLIENT))], users=FLOOD)

@@ -193,6 +193,14 @@ class Known:
         """The same bytes every time, and the same answer."""
         return replace(self, payload=Data(self.sent), reply=Exactly(Data(self.came)))
 
+    def raw(self) -> Known:
+        """The same bytes every time; their answer is judged as ever."""
+        return replace(self, payload=Data(self.sent))
+
+    def waiting(self, clients: int) -> Known:
+        """The same, for who may have to wait until so many clients were looked at."""
+        return replace(self, timeout=round(min(LIMIT, self.timeout + clients * self.took), 1))
+
     @property
     def alone(self) -> Known:
         """The same in a form whose answer may be awaited in a step of its own."""
