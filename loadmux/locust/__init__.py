@@ -5,7 +5,7 @@ Making a subclass of `ScenarioUser` registers what else belongs to it with Locus
 """
 
 from loadmux.locust.events import register
-from loadmux.locust.exporting import batch
+from loadmux.locust.exporting import TargetFault, batch
 from loadmux.locust.user import ScenarioUser
 
-__all__ = ["ScenarioUser", "batch", "register"]
+__all__ = ["ScenarioUser", "TargetFault", "batch", "register"]

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from itertools import chain, repeat
 from typing import Any
 
 import gevent
 from gevent.event import Event
 from locust.event import EventHook
 
+from loadmux.errors import Evidence, Kind
 from loadmux.locust import tables
 from loadmux.locust.here import Here
-from loadmux.measuring.stats import Stats
+from loadmux.measuring.stats import Stats, StepStats
 
 EVENTS_A_FLUSH = 1000
 """Failures told for each flush; those beyond are in the statistics alone."""
@@ -75,29 +77,54 @@ class Exporter:
                 gevent.sleep(0)
 
 
+class TargetFault(Exception):
+    """What `events.request` has as the exception of an exchange that was wrong.
+
+    `kind` is its kind of fault, `evidence` what is known of it (of the first few).
+    """
+
+    def __init__(self, kind: Kind, evidence: Evidence | None) -> None:
+        super().__init__(f"{kind}: {evidence.message}" if evidence else tables.explained(kind))
+        self.kind = kind
+        self.evidence = evidence
+
+
 def requests(stats: Stats, all_of_them: bool) -> Iterator[dict[str, Any]]:
-    """Keyword arguments of `events.request` for what was measured in an interval."""
+    """Keyword arguments of `events.request` for what was measured in an interval.
+
+    The bytes that a step received are divided among its requests.
+    """
+    lengths: dict[str, Iterator[int]] = {}
     for group in stats.faults.values():
         row = stats.connects if group.step == "connect" else stats.row(group.step)
+        length = lengths.setdefault(row.name, shares(row))
         for number in range(group.count):
             evidence = group.examples[number] if number < len(group.examples) else None
-            message = evidence.message if evidence is not None else tables.explained(group.kind)
-            yield request(row.kind, group.step, None, RuntimeError(f"{group.kind}: {message}"))
+            error = TargetFault(group.kind, evidence)
+            yield request(row.kind, group.step, None, next(length), error)
     if all_of_them:
         for row in tables.rows(stats):
+            length = lengths.setdefault(row.name, shares(row))
             for seconds, count in row.histogram.buckets():
                 for _ in range(count):
-                    yield request(row.kind, row.name, seconds * 1000, None)
+                    yield request(row.kind, row.name, seconds * 1000, next(length), None)
+
+
+def shares(row: StepStats) -> Iterator[int]:
+    """How many bytes each request of a row received, for the sum of all of them is known."""
+    each, more = divmod(row.volume.received, row.count) if row.count else (0, 0)
+    return chain(repeat(each + 1, more), repeat(each))
 
 
 def request(
-    kind: str, name: str, milliseconds: float | None, error: Exception | None
+    kind: str, name: str, milliseconds: float | None, length: int, error: Exception | None
 ) -> dict[str, Any]:
     return {
         "request_type": kind,
         "name": name,
         "response_time": milliseconds,
-        "response_length": 0,
+        "response_length": length,
+        "response": None,
         "exception": error,
         "context": {},
     }

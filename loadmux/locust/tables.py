@@ -44,7 +44,11 @@ MEANINGS = {
 
 
 APART = ("receive", "transaction")
-"""Kinds of rows that are in no total: one answers nothing, one is made of others."""
+"""Kinds of rows that are in no total: one answers nothing, one is made of others.
+
+Of the connects those are that failed: where every exchange is wrong, all of the total is; and where
+nobody answers at all, too.
+"""
 
 
 def explained(kind: Kind) -> str:
@@ -58,7 +62,10 @@ def pour(stats: Stats, into: RequestStats, prefix: str = "") -> None:
     for row in rows(stats):
         entry = as_entry(row, into, prefix, now)
         into.entries[(entry.name, entry.method)].extend(entry)
-        if row.kind not in APART:
+        if row.kind == "connect":
+            failed = StepStats(row.name, row.kind, errors=row.errors, late=row.late)
+            into.total.extend(as_entry(failed, into, prefix, now))
+        elif row.kind not in APART:
             into.total.extend(entry)
     # Also without a sample: the rate is an average up to the total's last time stamp. Not before
     # `extend`, which keeps the response times for the chart when it sees a new second.
@@ -84,6 +91,7 @@ def as_entry(row: StepStats, into: RequestStats, prefix: str, now: float) -> Sta
     entry.num_requests = row.count
     entry.num_none_requests = row.count - histogram.count
     entry.num_failures = row.errors
+    entry.total_content_length = row.volume.received
     entry.num_reqs_per_sec[int(now)] = row.count
     if row.errors:
         entry.num_fail_per_sec[int(now)] = row.errors

@@ -149,6 +149,23 @@ def test_a_failed_connect_is_in_the_row_of_the_connects() -> None:
     ]
 
 
+def test_of_the_connects_only_those_that_fail_are_in_the_total() -> None:
+    stats = fault("ask", times=7, stats=measured({}, connects=[0.1] * 5))
+    total = poured(stats).total
+    assert (total.num_requests, total.num_failures, total.fail_ratio) == (7, 7, 1)
+    total = poured(fault("connect", Kind.REFUSED, 3)).total
+    assert (total.num_requests, total.num_failures) == (3, 3)
+
+
+def test_sizes_are_those_of_the_replies() -> None:
+    stats = fault("ask", times=2, stats=measured({"ask": [0.1, 0.2]}))
+    stats.row("ask").volume.received = 102
+    assert poured(stats).entries["ask", "exchange"].avg_content_length == 25.5
+    told = list(requests(stats, True))
+    assert [event["response_length"] for event in told] == [26, 26, 25, 25]
+    assert [event["exception"].kind for event in told if event["exception"]] == [Kind.CORRUPT] * 2
+
+
 def test_the_prefix_is_in_rows_and_errors() -> None:
     into = RequestStats()
     tables.pour(fault("ask", stats=measured({"ask": [0.1]})), into, "Class: ")
