@@ -101,13 +101,15 @@ class Control:
 class Shift:
     """For how long a branch goes on; that it is `over` ends the pauses of those `resting`.
 
-    `unasked`: the step in hand awaits what nobody has asked for.
+    `unasked`: the step in hand awaits what nobody has asked for. `held`: so many steps that are
+    carried out to their end are in hand.
     """
 
-    __slots__ = ("over", "resting", "unasked")
+    __slots__ = ("held", "over", "resting", "unasked")
 
     def __init__(self) -> None:
         self.over = self.unasked = False
+        self.held = 0
         self.resting: set[Task] = set()
 
     def end(self) -> None:
@@ -593,7 +595,7 @@ class VirtualUser(Task):
 async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:
     """Steps within a step; a fault bears the name of the innermost one."""
     for operation in steps:
-        if user.shift.over:
+        if user.shift.over and not user.shift.held:
             return
         try:
             await operation.run(user)

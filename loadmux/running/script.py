@@ -82,6 +82,7 @@ from loadmux.plugins.payloads import (
     Varint,
 )
 from loadmux.running import (
+    conversations,
     encoding,
     form_steps,
     frame_steps,
@@ -145,11 +146,12 @@ class _Compiler:
     """`place` is the step that is being compiled, `sockets` are those that it is for.
 
     `plugin_rules` are the reply rules of plugins that are known by now. `calls` is whether code of
-    the author's is called.
+    the author's is called. `in_background`: steps are compiled that repeat until others have ended.
     """
 
     place: frame_steps.Place
     sockets: tuple[int, ...] = ()
+    in_background = False
 
     def __init__(
         self,
@@ -298,7 +300,16 @@ class _Compiler:
     def _steps(self, script: Sequence[Step], on_schedule: bool = False) -> list[Operation]:
         operations = [self._step(step, on_schedule) for step in script]
         link(operations)
-        return operations
+        return conversations.joined(script, operations) if self.in_background else operations
+
+    def _branch(
+        self, script: Sequence[Step], on_schedule: bool, background: bool
+    ) -> list[Operation]:
+        outside, self.in_background = self.in_background, self.in_background or background
+        try:
+            return self._steps(script, on_schedule)
+        finally:
+            self.in_background = outside
 
     def _step(self, step: Step, on_schedule: bool) -> Operation:
         match step:
@@ -331,7 +342,10 @@ class _Compiler:
                 self._at(step)
                 return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
             case Together(name=name, branches=branches, uses=uses, says=says):
-                walked = [self._steps(branch, on_schedule) for branch in branches]
+                walked = [
+                    self._branch(branch, on_schedule, number in step.background)
+                    for number, branch in enumerate(branches)
+                ]
                 return steps.Together(name, walked, uses, says, step.background)
             case Barrier(name=name, barrier=barrier):
                 return steps.Barrier(name, barrier)

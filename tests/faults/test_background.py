@@ -109,6 +109,57 @@ def test_one_that_hears_does_not_wait_for_what_nobody_asked_for(poller: str) -> 
     assert driven.stats.steps["heard"].right == 30
 
 
+TALK = """
+sockets: [main, beat]
+steps:
+  - together:
+    - [{{send: one, expect: one}}, {{wait: 3ms}}]
+    - background: {steps}
+  - {{on: beat, send: after, expect: after}}
+load: {{users: 2, iterations: 5}}
+timeout: 20s
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "heard"),
+    [
+        ("[{on: beat, send: x}, {wait: 1h}, {on: beat, name: heard, expect: x}]", 10),
+        (
+            "[{on: beat, send: x}, {on: beat, send: y}, {wait: 1h}, "
+            "{on: beat, name: heard, expect: [x, y]}]",
+            10,
+        ),
+        (
+            "[{transaction: both, do: [{on: beat, send: x}, {wait: 1h}, "
+            "{repeat: 1, do: [{on: beat, name: heard, expect: x}]}]}]",
+            10,
+        ),
+        (
+            "[{repeat: 3, do: [{on: beat, send: x}]}, {wait: 1h}, "
+            "{repeat: 3, do: [{on: beat, name: heard, expect: x}]}]",
+            30,
+        ),
+    ],
+    ids=["send-expect", "two-sends", "in-a-transaction", "repeated"],
+)
+@pollers
+def test_what_it_has_sent_is_answered_before_it_ends(poller: str, steps: str, heard: int) -> None:
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(TALK.format(steps=steps), server.url, poller)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 10
+    assert driven.stats.steps["heard"].right == heard
+
+
+def test_it_does_not_stay_for_a_push_behind_its_reply() -> None:
+    steps = "[{on: beat, send: x}, {wait: 1h}, {on: beat, expect: x}, {on: beat, expect: push}]"
+    with Server(answering(lambda chunk: chunk)) as server:
+        driven = drive(TALK.format(steps=steps), server.url)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 10
+
+
 def test_with_branches_and_transactions_of_its_own_in_open_load() -> None:
     text = """
     sockets: [a, b, c]
