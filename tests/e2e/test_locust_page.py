@@ -4,14 +4,13 @@ workers, whose folders are empty."""
 from __future__ import annotations
 
 import contextlib
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from commands import program, started
+from counting import commands_of, redis
 from driving import Server, answering
 from locusting import (
     LOCUST,
@@ -33,6 +32,8 @@ from locusting import (
     with_forks,
     with_others,
 )
+
+__all__ = ["redis"]
 
 TALK = """
 steps:
@@ -192,9 +193,7 @@ def test_a_bad_start_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> Non
         assert "Traceback" not in swarm.main.text, swarm.main.text
 
 
-def test_totals_are_what_the_target_counted(tmp_path: Path) -> None:
-    redis = str(free_port())
-    words = [program("redis-server"), "--port", redis, "--bind", "127.0.0.1", "--save", ""]
+def test_totals_are_what_the_target_counted(redis: str, tmp_path: Path) -> None:
     folder = tmp_path / "here"
     folder.mkdir()
     scenario = folder / "redis.yaml"
@@ -204,11 +203,7 @@ def test_totals_are_what_the_target_counted(tmp_path: Path) -> None:
         '  - {name: ping, send: "PING\\r\\n", expect: "+PONG\\r\\n"}\n'
         '  - {name: set, send: "SET u${user} ${iteration}\\r\\n", expect: "+OK\\r\\n"}\n'
     )
-    with started(words, cwd=tmp_path) as server, with_forks(folder) as swarm:
-        assert server.stdout is not None
-        for line in server.stdout:
-            if "Ready to accept connections" in line:
-                break
+    with with_forks(folder) as swarm:
         assert swarm.page.swarm(20, scenario=scenario)["success"]
         swarm.page.until(lambda now: rows(now).get("set", 0) > 5000, "some exchanges")
         swarm.page.stop()
@@ -216,24 +211,6 @@ def test_totals_are_what_the_target_counted(tmp_path: Path) -> None:
         calls = commands_of(redis)
     for name in ("ping", "set"):
         assert 0 <= calls[name] - counted[name] <= 20, (calls, counted)
-
-
-def commands_of(port: str) -> dict[str, int]:
-    """How often each command was called, by redis's own count (INFO commandstats)."""
-    with socket.create_connection(("127.0.0.1", int(port))) as sock:
-        sock.sendall(b"INFO commandstats\r\n")
-        text = b""
-        while not text.endswith(b"\r\n\r\n") and (chunk := sock.recv(65536)):
-            text += chunk
-            head, _, body = text.partition(b"\r\n")
-            if len(body) >= int(head[1:]) + 2:
-                break
-    calls = {}
-    for line in text.decode().splitlines():
-        name, _, rest = line.partition(":calls=")
-        if rest:
-            calls[name.removeprefix("cmdstat_")] = int(rest.split(",")[0])
-    return calls
 
 
 def test_what_locust_refuses_leaves_nothing_behind(tmp_path: Path) -> None:
