@@ -313,6 +313,8 @@ class Loop:
         if now - self._back_by > STILL:
             self._stood_still(now - self._back_by, now)
         while self._tasks and not self._stopped and now < until:
+            if alarms and alarms[0][0] <= looked:
+                self._fire(looked, now, len(events))
             if self._ready:
                 # As many as events woke: a crowd that always gives way would starve the rest.
                 for _ in range(min(len(self._ready), max(AT_ONCE, len(events)))):
@@ -321,7 +323,7 @@ class Loop:
                         self._step(task, None)
             timeout = patience
             if alarms and alarms[0][0] - now < patience:
-                timeout = min(self._fire(looked, now, len(events)), patience)
+                timeout = min(self._ahead(now), patience)
             before = clock()
             if before - now > STILL:
                 self._long_turn(before - now, before, len(events))
@@ -420,11 +422,10 @@ class Loop:
         self._tasks.discard(task)
         task.ended()
 
-    def _fire(self, looked: float, now: float, events: int) -> float:
+    def _fire(self, looked: float, now: float, events: int) -> None:
         """Wake those whose deadline had passed when all sockets were looked at, at `looked`.
 
-        At most AT_ONCE, or as many as there were `events`. Returns the time that the poller may
-        wait from `now` on.
+        At most AT_ONCE, or as many as there were `events`.
         """
         alarms, fired = self._alarms, 0
         while alarms and alarms[0][0] <= looked:
@@ -441,7 +442,10 @@ class Loop:
                 self._step(task, True)
             elif task.deadline != NEVER:
                 self.push_alarm(task, task.deadline)
-        ahead = alarms[0][0] - now if alarms else IDLE_WAIT
+
+    def _ahead(self, now: float) -> float:
+        """For how long the poller may wait from `now` on, as there are alarms."""
+        ahead = self._alarms[0][0] - now
         if ahead > WAIT_EARLY:
             return min(ahead, IDLE_WAIT)
         return max(0.0, ahead - self.poller.grain)  # then spin

@@ -20,7 +20,7 @@ import math
 import select
 from typing import Any, ClassVar, Protocol
 
-from loadmux.driver.system import has, original
+from loadmux.driver.system import has, original, sharpen
 from loadmux.errors import DriverFault, UsageError
 
 READ = 0x001
@@ -36,6 +36,8 @@ FD_SETSIZE = 1024
 MILLISECOND = 0.001
 SLACK = 0.00006
 """By how much (seconds) a wait in microseconds is late: prctl(2), PR_SET_TIMERSLACK, has 50 us."""
+SHARP = 0.00001
+"""The same where the kernel has no slack."""
 BATCH = 1024
 
 Events = list[tuple[int, int]]
@@ -48,7 +50,7 @@ class Poller(Protocol):
 
     name: ClassVar[str]
     level: ClassVar[bool]
-    grain: ClassVar[float]
+    grain: float
 
     def add(self, fd: int) -> None: ...
 
@@ -72,9 +74,10 @@ class Epoll:
 
     name: ClassVar[str] = "epoll"
     level: ClassVar[bool] = False
-    grain: ClassVar[float] = SLACK
 
     def __init__(self) -> None:
+        self.grain = SLACK
+        self._sharp = False
         self._epoll = original(select, "epoll")()
         self._select = original(select, "select")
         self._own = (self._epoll.fileno(),)
@@ -94,9 +97,13 @@ class Epoll:
 
     def wait(self, seconds: float) -> Events:
         if 0.0 < seconds < 2 * MILLISECOND and self._own[0] < FD_SETSIZE:
+            if not self._sharp:
+                self._sharp = True
+                self.grain = SHARP if sharpen() else SLACK
             # epoll_wait(2) takes whole milliseconds; select(2) tells as well when there is
             # something, and takes microseconds. To spin instead costs a core.
-            self._select(self._own, (), (), seconds)
+            if not self._select(self._own, (), (), seconds)[0]:
+                return []
             seconds = 0.0
         events: Events = self._epoll.poll(seconds, BATCH)
         return events
@@ -114,7 +121,7 @@ class Kqueue:
 
     name: ClassVar[str] = "kqueue"
     level: ClassVar[bool] = False
-    grain: ClassVar[float] = SLACK
+    grain = SLACK
 
     def __init__(self) -> None:
         self._kqueue = original(bsd, "kqueue")()
@@ -161,7 +168,7 @@ class Poll:
 
     name: ClassVar[str] = "poll"
     level: ClassVar[bool] = True
-    grain: ClassVar[float] = MILLISECOND
+    grain = MILLISECOND
 
     def __init__(self) -> None:
         self._poll = original(select, "poll")()
@@ -199,7 +206,7 @@ class Select:
 
     name: ClassVar[str] = "select"
     level: ClassVar[bool] = True
-    grain: ClassVar[float] = SLACK
+    grain = SLACK
 
     def __init__(self) -> None:
         self._reads: set[int] = set()

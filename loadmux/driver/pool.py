@@ -182,6 +182,8 @@ class Schedule:
 
     def abandon(self, until: float) -> int:
         """Give up the starts that were due before `until`; how many they are."""
+        if self.due >= until:
+            return 0
         going = self._starts(self._number, self._rate.until(until - self._begin))
         missed = sum(len(common(going, hole)) for hole in self._holes)
         if going:

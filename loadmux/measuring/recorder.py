@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 from loadmux.measuring.stats import StepStats
@@ -13,19 +12,19 @@ Record = Callable[[float], None]
 """Takes a latency in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
 class Recorder:
     """Called with a latency (seconds) from the send, which was `delay` seconds late.
 
     The bytes that are moved meanwhile are for `volume`.
     """
 
-    row: StepStats
-    delay: float = 0.0
-    volume: Volume = field(init=False)
+    __slots__ = ("delay", "row", "volume")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "volume", self.row.volume)
+    # Not a dataclass: open load makes one for each iteration.
+    def __init__(self, row: StepStats, delay: float = 0.0) -> None:
+        self.row = row
+        self.delay = delay
+        self.volume: Volume = row.volume
 
     def __call__(self, seconds: float) -> None:
         self.row.record_since(self.delay, seconds)
@@ -34,8 +33,4 @@ class Recorder:
         """What takes the latencies of exchanges that moved so many bytes, and counts these."""
         if not self.delay:
             return self.row.sized(sent, received)
-        return partial(self._sized, sent, received)
-
-    def _sized(self, sent: int, received: int, seconds: float) -> None:
-        self.volume.add(Volume(sent, received))
-        self(seconds)
+        return partial(self.row.record_moved, sent, received, self.delay)

@@ -190,6 +190,12 @@ class StepStats:
             self.service.merge(self.histogram)
         self.delayed.append((delay + seconds, seconds))
 
+    def record_moved(self, sent: int, received: int, delay: float, seconds: float) -> None:
+        """The same of an exchange that moved so many bytes."""
+        self.volume.sent += sent
+        self.volume.received += received
+        self.record_delayed(delay, seconds)
+
     def record_since(self, delay: float, seconds: float) -> None:
         """The same, where there may be no delay."""
         if delay:

@@ -63,4 +63,8 @@ class FromIntendedStart:
         if not delay:
             return self.step.run(user)
         user.late = 0.0
+        if isinstance(self.step, Exchange):
+            shortly = self.step.delayed(user, Recorder(self.row, delay))
+            if shortly is not None:
+                return shortly
         return delayed(self.step, delay, self.row).run(user)

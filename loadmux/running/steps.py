@@ -545,6 +545,31 @@ class Exchange:
             return self._at_once(user)
         return self._carefully(user)
 
+    def delayed(self, user: VirtualUser, record: Recorder) -> Awaitable[None] | None:
+        """The short way of `run` where this once `record` is to record; None if there is none."""
+        connection, plan, payload = user.connections[self.sockets[0]], self.plan, self.payload
+        apart = self.counting is not None or not self.direct
+        if apart or connection.dirty or connection.ready & TRY:
+            return None
+        if self.learned is not None:
+            if not payload or self.learned.keeps or not self.learned.likely:
+                return None
+            return connection.exchange(self.learned.recording(record), payload)
+        if plan is not None:
+            likely, judge = plan.likely, plan.judge
+        elif self.reply.entire and self.message is not None:
+            payload = self.message.bytes_for(user, connection.name)
+            found, judge = self.reply.judged(user, connection.name, payload)
+            likely = found or b""
+            if not likely or not payload or len(likely) >= SMALL:
+                return None
+        else:
+            return None
+        sized = record.sized(len(payload), len(likely))
+        return connection.exchange(
+            Plan(likely, judge, record, sized, self.timeout, self.context), payload
+        )
+
     def _at_once(self, user: VirtualUser) -> Awaitable[None]:
         """On several sockets, or in pieces."""
         message, plan, learned = self.message, self.plan, self.learned
