@@ -49,6 +49,10 @@ CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r]*chunked")
 NO_HEAD = "the status line and headers of a response"
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 WITH_BODY = (b"POST", b"PUT", b"PATCH")
+MEASURES = frozenset({b"content-length", b"transfer-encoding"})
+TARGET = re.compile(rb"[!-~]+")
+VALUE = re.compile(rb"[!-~]+( [!-~]+)*").fullmatch
+"""Values that are right without a doubt; h11 says which others are."""
 SHOWN = re.compile(rb"bytearray\((b'[^']*'|b\"[^\"]*\")\)")
 
 
@@ -261,26 +265,71 @@ class Request(Outgoing):
         return (self.path, *self.values, *(() if self.body is None else (self.body,)))
 
     def encode(self, parts: Sequence[bytes], around: Surroundings) -> bytes:
-        method = self.method.encode()
+        with_body = self.body is not None
+        head = shape(self.method, self.names, with_body, around.authority)
+        last = len(self.names) + 1
+        if head is None or not (TARGET.fullmatch(parts[0]) and all(map(VALUE, parts[1:last]))):
+            return self._written(parts, around)
+        if not with_body:
+            return head % (*parts,)
+        body = parts[last]
+        return head % (*parts[:last], len(body)) + body
+
+    def _written(self, parts: Sequence[bytes], around: Surroundings) -> bytes:
         names = [name.encode() for name in self.names]
-        headers = list(zip(names, parts[1 : 1 + len(names)], strict=True))
         body = b"" if self.body is None else parts[-1]
         given = {name.lower() for name in names}
-        if b"host" not in given:
-            headers.insert(0, (b"Host", around.authority.encode()))
-        measured = given & {b"content-length", b"transfer-encoding"}
+        measured = bool(given & MEASURES)
+        headers = list(zip(names, parts[1 : 1 + len(names)], strict=True))
+        method = self.method.encode()
         if not measured and (body or self.body is not None or method in WITH_BODY):
             headers.append((b"Content-Length", b"%d" % len(body)))
-        try:
-            connection = h11.Connection(h11.CLIENT)
-            request = h11.Request(method=method, target=parts[0], headers=headers)
-            data = connection.send(request)
-            data += connection.send(h11.Data(data=body)) if body else b""
-            return data + connection.send(h11.EndOfMessage())
-        except h11.LocalProtocolError as error:
-            text = SHOWN.sub(rb"\1", str(error).encode()).decode()
-            path = f" in the path {parts[0][:60]!r}; write %20 for a space"
-            raise ValueError(text + path if "target" in text else text) from None
+        return written(method, parts[0], headers, body, around.authority)
+
+
+def written(method: bytes, path: bytes, headers: Headers, body: bytes, authority: str) -> bytes:
+    """The bytes of a request. Raises ValueError where there is none such."""
+    if not any(name.lower() == b"host" for name, _ in headers):
+        headers = [(b"Host", authority.encode()), *headers]
+    try:
+        connection = h11.Connection(h11.CLIENT)
+        data = connection.send(h11.Request(method=method, target=path, headers=list(headers)))
+        data += connection.send(h11.Data(data=body)) if body else b""
+        return data + connection.send(h11.EndOfMessage())
+    except h11.LocalProtocolError as error:
+        text = SHOWN.sub(rb"\1", str(error).encode()).decode()
+        where = f" in the path {path[:60]!r}; write %20 for a space"
+        raise ValueError(text + where if "target" in text else text) from None
+
+
+@lru_cache(maxsize=1024)
+def shape(method: str, names: tuple[str, ...], with_body: bool, authority: str) -> bytes | None:
+    """The format of a request's head, as `written` writes it, for its path, the values of its
+    headers and the size of its body; None where that is not all that it hangs on.
+    """
+    encoded = [name.encode() for name in names]
+    if MEASURES & {name.lower() for name in encoded} or (
+        method.encode() in WITH_BODY and not with_body
+    ):
+        return None
+    marks = [b"~%d~" % number for number in range(len(names) + 1)]
+    headers = [*zip(encoded, marks[1:], strict=True)]
+    if with_body:
+        headers.append((b"Content-Length", b"1"))
+    try:
+        head = written(method.encode(), marks[0], headers, b"x" * with_body, authority)
+    except ValueError:
+        return None
+    form = head[: len(head) - with_body].replace(b"%", b"%%")
+    places = [form.find(mark) for mark in marks]
+    if places != sorted(places) or any(form.count(mark) != 1 for mark in marks):
+        return None  # h11 has Host come first
+    for mark in marks:
+        form = form.replace(mark, b"%b")
+    if not with_body:
+        return form
+    before, length, after = form.rpartition(b"\r\nContent-Length: 1\r\n")
+    return before + length.replace(b"1", b"%d") + after if length else None
 
 
 # --- responses ----------------------------------------------------------------------------------

@@ -66,10 +66,15 @@ def rendered(
     Raises DriverFault where it cannot be encoded.
     """
 
+    fixed: dict[str, Surroundings] = {}
+    if not form.varies:  # then no user needs a source of chance of its own, 2.5 KB each
+        fixed = {name: Surroundings(where, Random(0)) for name, where in authorities.items()}
+
     def encode(user: VirtualUser, socket: str, sent: bytes) -> bytes:
         parts = [render(user, socket, sent) for render in renders]
         try:
-            return form.encode(parts, Surroundings(authorities[socket], user.random))
+            around = fixed.get(socket) or Surroundings(authorities[socket], user.random)
+            return form.encode(parts, around)
         except ValueError as error:
             raise DriverFault(
                 f"{place.where}: step {place.step!r} of user {user.number} on socket {socket!r}"

@@ -8,7 +8,6 @@ them), each step gets the row of statistics it records into, and each socket its
 from __future__ import annotations
 
 import random
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -89,6 +88,7 @@ from loadmux.running import (
     headed_steps,
     scripting,
     steps,
+    texts,
     transactions,
     upgrading,
 )
@@ -111,9 +111,7 @@ BUILT_IN: dict[str, steps.Render] = {
     "iteration": lambda user, name, sent: b"%d" % user.iteration,
     "socket": lambda user, name, sent: name.encode(),
     "sent": lambda user, name, sent: sent,
-    "uuid": lambda user, name, sent: str(
-        uuid.UUID(int=user.random.getrandbits(128), version=4)
-    ).encode(),
+    "uuid": texts.uuid,
 }
 
 
@@ -659,7 +657,7 @@ class _Compiler:
                 return lambda user, name, sent: once(user, name, sent) * times
             case Joined(payloads=parts):
                 renders = [self._render(part) for part in parts]
-                return lambda user, name, sent: b"".join(r(user, name, sent) for r in renders)
+                return lambda user, name, sent: b"".join([r(user, name, sent) for r in renders])
             case Framed(payload=inner, framing=framing, header=header):
                 head = None if header is None else self._render(header)
                 return frame_steps.wrapped(framing, self._render(inner), self.place, head)
@@ -667,9 +665,15 @@ class _Compiler:
                 said = [self._render(part) for part in form.payloads()]
                 return form_steps.rendered(form, said, self.authorities, self.place)
             case Text():
-                pieces = [self._part(part) for part in self._fold(payload)]
-                return lambda user, name, sent: b"".join(p(user, name, sent) for p in pieces)
+                return texts.text([self._named(part) for part in self._fold(payload)])
         raise AssertionError(payload)
+
+    def _named(self, part: bytes | Variable | Formula) -> bytes | texts.Named:
+        """A part of a text."""
+        if isinstance(part, bytes):
+            return part
+        name = part.name if isinstance(part, Variable) else ""
+        return texts.Named(name if name in BUILT_IN else "", self._part(part))
 
     def _part(self, part: bytes | Variable | Formula) -> steps.Render:
         if isinstance(part, bytes):
