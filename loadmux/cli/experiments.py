@@ -97,5 +97,66 @@ def capacity(
     raise typer.Exit(code)
 
 
+COMPARE_CODES = (
+    "Exit codes: 0 compared; 1 one of them was wrong; 2 invalid, nothing was sent; 3 nothing was"
+    " measured; 130 interrupted: what was compared until then is shown."
+)
+
+
+def compare(
+    context: typer.Context,
+    words: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SERVER... [FILE]",
+            help="MODEL, MODEL,OPTION=VALUE, URL, or a command with {port}; NAME=... names one.",
+        ),
+    ],
+    users: Annotated[
+        str | None, typer.Option("-u", "--users", metavar="N,...", help="At once; default 10.")
+    ] = None,
+    idle: Annotated[
+        str | None, typer.Option(metavar="N,...", help="Idle connections beside them.")
+    ] = None,
+    rate: Annotated[
+        str | None, typer.Option(metavar="R,...", help="Iterations a second, on a schedule.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(metavar="S,...", help="Of the messages, where there is no FILE.")
+    ] = None,
+    trial: Annotated[str, typer.Option(metavar="DURATION", help="How long each turn is.")] = "1s",
+    budget: Budget = "5m",
+    pin: Annotated[
+        bool, typer.Option("--pin", help="The last core for generators, the others for servers.")
+    ] = False,
+    reply: Reply = None,
+    workers: Workers = 1,
+    seed: Seed = None,
+    var: Var = None,
+    json_file: Json = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with charts.")
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the charts as a picture.")
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Compare servers in interleaved rounds, until they can be told apart.
+
+    Of --users, --idle, --rate and --size one may be a list: a sweep. Files of --json-file in place
+    of servers are merged and shown.
+    """
+    from loadmux.cli.contests import Outputs, Wanted
+    from loadmux.cli.contests import compare as contest
+
+    wanted = Wanted(
+        users, idle, rate, size, trial, budget, pin, workers, reply or (), var or (), seed
+    )
+    outputs = Outputs(json_file, html, svg, quiet)
+    raise typer.Exit(contest(words, wanted, outputs, context.obj))
+
+
 def add_to(app: typer.Typer) -> None:
+    app.command("compare", epilog=COMPARE_CODES)(compare)
     app.command("capacity", epilog=CAPACITY_CODES)(capacity)

@@ -70,7 +70,10 @@ class Bench:
         scenario: Scenario,
         settings: Settings,
         show: Callable[[Progress], None] = no_show,
+        spare: int = 0,
     ) -> None:
+        """`spare`: connections that servers must have room for beside those of the users."""
+        self.spare = spare
         self.scenario = scenario
         self.settings = settings
         self.show = show
@@ -123,7 +126,7 @@ class Bench:
         began = monotonic()
         scenario = replace(self.scenario, load=load)
         held = self._started(scenario)
-        roots = [one.process.pid for one in held.values()]
+        roots = self.roots
         before = proc.cpu_seconds(roots)
         report = run([scenario], replace(self.settings, held=held), self.show)
         spent = proc.cpu_seconds(roots) - before
@@ -135,8 +138,20 @@ class Bench:
             stats, seconds = part.phases[-1].stats, part.phases[-1].duration
         return Measured(report, stats, seconds, cpu, monotonic() - began)
 
+    @property
+    def roots(self) -> list[int]:
+        """The processes of the servers."""
+        return [process.process.pid for _, process in self._held.values()]
+
+    def start(self, users: int) -> Mapping[str, ServerProcess]:
+        """The servers by the names of their targets, for so many users."""
+        load = replace(self.scenario.load, users=users)
+        return self._started(replace(self.scenario, load=load))
+
     def _started(self, scenario: Scenario) -> Mapping[str, ServerProcess]:
         """Servers that can carry this load, those from before where they can."""
+        load = scenario.load
+        scenario = replace(scenario, load=replace(load, users=load.users + self.spare))
         for name, target in scenario.servers.items():
             wanted = target if target.bundled is None else fitted(name, target, scenario)
             if name in self._held and self._held[name][0] != wanted:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from loadmux.comparing.capacity import Capacity
+from loadmux.comparing.contest import Contest, Figures, Out, Point
+from loadmux.comparing.entrants import Entrant
+from loadmux.errors import UsageError
+from loadmux.measuring.verdict import ExitCode
 from loadmux.report.baseline import machine
 from loadmux.report.jsonfile import write_text
 
 CAPACITY_VERSION = 1
+CONTEST_VERSION = 1
 
 
 def of_capacity(found: Capacity) -> dict[str, Any]:
@@ -36,3 +42,102 @@ def of_capacity(found: Capacity) -> dict[str, Any]:
 def write_capacity(found: Capacity, path: Path) -> None:
     """Raises UsageError where the file cannot be written."""
     write_text(path, json.dumps(of_capacity(found), indent=2, allow_nan=False) + "\n")
+
+
+# --- comparisons --------------------------------------------------------------------------------
+
+
+def of_contest(contest: Contest) -> dict[str, Any]:
+    """What `--json-file` of `loadmux compare` holds: every figure of every round."""
+    return {
+        "loadmux_comparison": CONTEST_VERSION,
+        "machine": dict(contest.machine),
+        "scenario": contest.scenario,
+        "axis": contest.axis,
+        "seconds": contest.seconds,
+        "rounds": contest.rounds,
+        "took": contest.took,
+        "budget_spent": contest.spent,
+        "pinned": contest.pinned,
+        "others_busy": contest.others,
+        "verdict": contest.code.name.lower(),
+        "entrants": [asdict(one) for one in contest.entrants],
+        "points": [asdict(one) for one in contest.points],
+        "figures": [
+            {"entrant": entrant, "point": point, "round": number, **asdict(one)}
+            for (entrant, point), taken in contest.taken.items()
+            for number, one in taken.items()
+        ],
+        "out": [
+            {"entrant": entrant, "point": point, "reason": one.reason, "wrong": one.wrong}
+            for (entrant, point), one in contest.out.items()
+        ],
+    }
+
+
+def write_contest(contest: Contest, path: Path) -> None:
+    """Raises UsageError where the file cannot be written."""
+    write_text(path, json.dumps(of_contest(contest), indent=2, allow_nan=False) + "\n")
+
+
+def read_contest(path: Path) -> Contest:
+    """A comparison that was written. Raises UsageError."""
+    try:
+        return _contest(json.loads(path.read_text("utf-8")))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+        raise UsageError(f"{path} is no comparison; compare --json-file writes one") from None
+
+
+def _contest(told: Any) -> Contest:
+    if told["loadmux_comparison"] != CONTEST_VERSION:
+        raise ValueError
+    entrants = [
+        Entrant(**{**one, "options": tuple(map(tuple, one["options"]))}) for one in told["entrants"]
+    ]
+    points = [Point(**one) for one in told["points"]]
+    found = Contest(entrants, points, told["axis"], told["scenario"], told["seconds"])
+    for one in told["figures"]:
+        entrant, point, number = (one.pop(name) for name in ("entrant", "point", "round"))
+        if not (entrant < len(entrants) and point < len(points)):
+            raise ValueError
+        found.taken.setdefault((entrant, point), {})[number] = Figures(**one)
+    for one in told["out"]:
+        found.out[one["entrant"], one["point"]] = Out(one["reason"], one["wrong"])
+    found.rounds, found.took, found.spent = told["rounds"], told["took"], told["budget_spent"]
+    found.pinned, found.others = told["pinned"], told["others_busy"]
+    found.interrupted = told["verdict"] == ExitCode.INTERRUPTED.name.lower()
+    found.machine = told["machine"]
+    return found
+
+
+def merged(contests: Sequence[Contest]) -> Contest:
+    """All in one: the rounds of later ones follow, whose figures are set beside their own only.
+
+    Raises UsageError where they were measured by other means, so that nothing could be compared.
+    """
+    first = contests[0]
+    for other in contests[1:]:
+        for name in ("axis", "scenario", "seconds", "machine"):
+            if getattr(other, name) != getattr(first, name):
+                raise UsageError(f"compare: the files cannot be merged: another {name}")
+    entrants = list(dict.fromkeys(one for contest in contests for one in contest.entrants))
+    points = sorted(
+        dict.fromkeys(one for contest in contests for one in contest.points),
+        key=lambda point: point.value,
+    )
+    whole = Contest(entrants, points, first.axis, first.scenario, first.seconds)
+    for contest in contests:
+        for (entrant, point), taken in contest.taken.items():
+            key = entrants.index(contest.entrants[entrant]), points.index(contest.points[point])
+            rounds = whole.taken.setdefault(key, {})
+            rounds.update({whole.rounds + number: one for number, one in taken.items()})
+        for (entrant, point), out in contest.out.items():
+            key = entrants.index(contest.entrants[entrant]), points.index(contest.points[point])
+            whole.out[key] = out
+        whole.rounds += contest.rounds
+        whole.took += contest.took
+        whole.spent = whole.spent or contest.spent
+    whole.pinned, whole.machine, whole.others = first.pinned, first.machine, first.others
+    return whole

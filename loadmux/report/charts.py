@@ -50,6 +50,26 @@ class Curve:
 
 
 @dataclass(frozen=True, slots=True)
+class Range:
+    """At a place on the x axis a value with its range, and what is told of it."""
+
+    at: float
+    low: float
+    value: float
+    high: float
+    told: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranged:
+    """A curve through values with their ranges as a band; those past COLOURS are dashed."""
+
+    name: str
+    ranges: Sequence[Range]
+    colour: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line across the chart at `at`, or a band that ends at `end`, with its name."""
 
@@ -86,6 +106,12 @@ def logarithmic(low: float, high: float, told: Told) -> Axis:
     return Axis(place, [(one, told(one)) for one in ticks])
 
 
+def named(names: Sequence[str]) -> Axis:
+    """Places 0, 1, 2, ... with names, equally far from each other."""
+    count = len(names)
+    return Axis(lambda value: (value + 0.5) / count, list(enumerate(names)))
+
+
 def of_percentiles(count: int) -> Axis:
     """HdrHistogram's axis over `count` samples: 90%, 99%, 99.9% are equally far from each other."""
     last = max(1, ceil(log10(max(count, 2))))
@@ -105,13 +131,15 @@ def _round(value: float) -> float:
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= value * (1 - 1e-9))
 
 
-def chart(title: str, x: Axis, y: Axis, curves: Sequence[Curve], lines: Sequence[Line] = ()) -> str:
+def chart(
+    title: str, x: Axis, y: Axis, curves: Sequence[Curve | Ranged], lines: Sequence[Line] = ()
+) -> str:
     """A figure with its caption, and a legend where there are several curves."""
     return "\n".join(_figure(title, x, y, curves, lines))
 
 
 def _figure(
-    title: str, x: Axis, y: Axis, curves: Sequence[Curve], lines: Sequence[Line]
+    title: str, x: Axis, y: Axis, curves: Sequence[Curve | Ranged], lines: Sequence[Line]
 ) -> Iterator[str]:
     yield f'<figure class="chart"><figcaption><span>{escape(title)}</span>'
     if len(curves) > 1:
@@ -119,12 +147,22 @@ def _figure(
             yield f'<span class="key {_colour(curve)}">{escape(curve.name)}</span>'
     yield "</figcaption>"
     yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+    yield from drawn(x, y, curves, lines)
+    yield "</svg></figure>"
+
+
+def drawn(
+    x: Axis, y: Axis, curves: Sequence[Curve | Ranged], lines: Sequence[Line] = ()
+) -> Iterator[str]:
+    """What stands in the picture of a chart."""
     yield from _grid(x, y)
     for line in lines:
         yield _across(line, x)
     for curve in curves:
-        yield from _bars(curve, x, y) if curve.bars else _steps(curve, x, y)
-    yield "</svg></figure>"
+        if isinstance(curve, Ranged):
+            yield from _ranged(curve, x, y)
+        else:
+            yield from _bars(curve, x, y) if curve.bars else _steps(curve, x, y)
 
 
 def _grid(x: Axis, y: Axis) -> Iterator[str]:
@@ -187,8 +225,32 @@ def _steps(curve: Curve, x: Axis, y: Axis) -> Iterator[str]:
             )
 
 
-def _colour(curve: Curve) -> str:
-    return "bad" if curve.colour < 0 else f"c{curve.colour % COLOURS}"
+def _ranged(curve: Ranged, x: Axis, y: Axis) -> Iterator[str]:
+    if not curve.ranges:
+        return
+    along = [_along(x.place(one.at)) for one in curve.ranges]
+    lows, values, highs = (
+        [(at, _down(y.place(value))) for at, value in zip(along, of, strict=True)]
+        for of in zip(*((one.low, one.value, one.high) for one in curve.ranges), strict=True)
+    )
+    colour = _colour(curve)
+    yield f'<path class="range {colour}" d="{_path([*lows, *reversed(highs)])}Z"/>'
+    yield f'<path class="curve {colour}" d="{_path(values)}"/>'
+    for (at, low), (_, value), (_, high), one in zip(
+        lows, values, highs, curve.ranges, strict=True
+    ):
+        yield f'<g class="{colour}"><path class="curve" d="M{at:.1f} {low:.1f}V{high:.1f}"/>'
+        yield f'<circle class="dot" cx="{at:.1f}" cy="{value:.1f}" r="3">'
+        yield f"<title>{escape(one.told)}</title></circle></g>"
+
+
+def _path(points: Sequence[tuple[float, float]]) -> str:
+    return "M" + "L".join(f"{at:.1f} {value:.1f}" for at, value in points)
+
+
+def _colour(curve: Curve | Ranged) -> str:
+    dashed = " dashed" if curve.colour >= COLOURS else ""
+    return "bad" if curve.colour < 0 else f"c{curve.colour % COLOURS}{dashed}"
 
 
 def _along(place: float) -> float:

@@ -48,7 +48,7 @@ def _page(report: Report) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield f"<title>{word}: {_text(names)}</title>"
-    yield f"<style>\n{_style()}</style>"
+    yield f"<style>\n{style()}</style>"
     yield '</head>\n<body class="page">'
     yield from _head(report, word)
     yield from _tiles(report)
@@ -86,7 +86,7 @@ def _panel(report: Report, running: bool) -> Iterator[str]:
     yield "</div>"
 
 
-def _style() -> str:
+def style() -> str:
     dark = f"@media (prefers-color-scheme: dark) {{\n:root {{\n{_css('dark')}}}\n}}\n"
     return f":root {{\ncolor-scheme: light dark;\n{_css('light')}}}\n{dark}{_css('page')}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from loadmux.errors import TargetFailed, UsageError
@@ -13,6 +14,9 @@ from loadmux.running.description import describe
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.processes import ServerProcess
 from loadmux.running.target import TargetProcess
+
+_told = cache(describe)
+"""What a model says of itself does not change: many runs need not start it each time to ask."""
 
 
 def servers_of(
@@ -45,7 +49,7 @@ def fitted(name: str, target: Target, scenario: Scenario) -> Target:
     Raises TargetFailed where the model cannot run on this machine.
     """
     assert target.bundled is not None
-    told = describe(target.bundled)
+    told = _told(target.bundled)
     if told.reason is not None:
         raise TargetFailed(f"target {target.bundled} cannot run here: {told.reason}")
     wanted = connections(name, scenario)

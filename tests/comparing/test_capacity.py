@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
-import time
 import uuid
 from pathlib import Path
 
 import pytest
-from commands import ENOUGH, LOADMUX, ROOT, loadmux, started
+from commands import ENOUGH, LOADMUX, ROOT, loadmux, started, with_mark
 
 SCENARIO = """
 target: {bundled: epoll, reply: echo}
@@ -82,8 +80,8 @@ def test_what_is_no_question(scenario: Path, words: tuple[str, ...], told: str) 
 
 
 def test_an_interrupt_shows_what_was_found_and_leaves_nothing(scenario: Path) -> None:
-    mark = f"LOADMUX_TEST={uuid.uuid4()}"
-    env = {**os.environ, **dict([mark.split("=")])}
+    mark = str(uuid.uuid4())
+    env = {**os.environ, "LOADMUX_TEST": mark}
     words: list[str | Path] = [*LOADMUX, "capacity", scenario]
     words += ["--slo", "p(99) < 5s", "--to", "20"]
     with started([*words, "--from", "20", "--trial", "2s"], cwd=ROOT, env=env) as process:
@@ -93,20 +91,4 @@ def test_an_interrupt_shows_what_was_found_and_leaves_nothing(scenario: Path) ->
         out, _ = process.communicate(timeout=ENOUGH)
     assert process.returncode == 130
     assert "INTERRUPTED  about 20.0/s, not confirmed" in out
-    assert gone(mark.encode())
-
-
-def gone(mark: bytes) -> bool:
-    """Whether, before long, no process has it in its environment."""
-    due = time.monotonic() + ENOUGH
-    while any(mark in environment(path) for path in Path("/proc").glob("[0-9]*")):
-        if time.monotonic() > due:
-            return False
-        time.sleep(0.01)
-    return True
-
-
-def environment(process: Path) -> bytes:
-    with contextlib.suppress(OSError):
-        return (process / "environ").read_bytes()
-    return b""
+    assert with_mark(mark) == []

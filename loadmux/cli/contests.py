@@ -1,0 +1,242 @@
+"""`loadmux compare`: who is compared, under what; rounds; and the result in all its forms."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from loadmux import units
+from loadmux.cli.capacities import seconds
+from loadmux.cli.printing import STREAM, deliver
+from loadmux.cli.running import repeat_command
+from loadmux.cli.sources import sources_of
+from loadmux.comparing import contest_text, cores, crowd, paired, results
+from loadmux.comparing.contest import Axis, Contest, Figures, Out, Point
+from loadmux.comparing.entrants import Entrant, entrants
+from loadmux.comparing.gauge import Measuring
+from loadmux.comparing.rounds import compete
+from loadmux.errors import UsageError
+from loadmux.language.loading import Bundle, load_all
+from loadmux.language.scenario import Barrier, Overrides, Scenario
+from loadmux.measuring.verdict import ExitCode
+from loadmux.report import figures, jsonfile, terminal
+from loadmux.report.baseline import machine
+from loadmux.running.catalog import models, scenarios
+from loadmux.running.interrupts import Interrupts
+from loadmux.running.run import Settings
+
+OWN = "a small echo"
+USERS, SIZE = 10, 64
+ECHO = """\
+description: Messages of {size} bytes, each with its user's number, are echoed.
+target: {{bundled: epoll, reply: {rule}}}
+steps: [{{name: echo, send: "${{user}} {filler}", expect: reply}}]
+load: {{users: 1, run_time: 1s}}
+"""
+LARGEST = 2**20
+SWEEPS: tuple[Axis, ...] = ("users", "idle", "rate", "size")
+WORDS = {ExitCode.PASS: ("COMPARED", "bold white on green")}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The command line's words; of the lists one at most has several values."""
+
+    users: str | None = None
+    idle: str | None = None
+    rate: str | None = None
+    size: str | None = None
+    trial: str = "1s"
+    budget: str = "5m"
+    pin: bool = False
+    workers: int = 1
+    reply: Sequence[str] = ()
+    variables: Sequence[str] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    json_file: Path | None = None
+    html: Path | None = None
+    svg: Path | None = None
+    quiet: bool = False
+
+
+def compare(
+    words: Sequence[str], wanted: Wanted, outputs: Outputs, interrupts: Interrupts
+) -> ExitCode:
+    """Compare, show, write; the exit code. Raises LoadmuxError before it has begun."""
+    paired.ready()
+    for path in (outputs.json_file, outputs.html, outputs.svg):
+        if path is not None:
+            jsonfile.check_writable(path)
+    if words and all(one.endswith(".json") for one in words):
+        contest = results.merged([results.read_contest(Path(one)) for one in words])
+        return put_out(contest, outputs, interrupts)
+    named, file = split(words)
+    found = entrants(named, models())
+    if len(found) < 2:
+        raise UsageError("compare: name two servers or more; `loadmux targets` lists the models")
+    contest = run_contest(found, file, wanted, outputs.quiet, interrupts)
+    return put_out(contest, outputs, interrupts)
+
+
+def run_contest(
+    found: Sequence[Entrant],
+    file: str | None,
+    wanted: Wanted,
+    quiet: bool,
+    interrupts: Interrupts,
+) -> Contest:
+    trial, budget = seconds("--trial", wanted.trial), seconds("--budget", wanted.budget)
+    axis, points = sweep(wanted, file)
+    load = loader(file, axis, wanted)
+    for entrant in found:
+        check(load(entrant, points[0]), points)
+    crowd.allow(max(point.idle for point in points))
+    before = cores.Cores.look()
+    settings = Settings(wanted.workers, None, repeat_command, interrupts)
+    contest = Contest(found, points, axis, file or OWN, trial, machine=machine())
+    pinning = cores.pinned() if wanted.pin else None
+    contest.pinned = "" if pinning is None else str(pinning)
+    tell = no_word if quiet else partial(tell_turn, axis)
+    measuring = Measuring(load, settings, trial, pinning)
+    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell)
+    contest.others = before.others()
+    return contest
+
+
+def split(words: Sequence[str]) -> tuple[list[str], str | None]:
+    """The servers, and the scenario that may stand last."""
+    *before, last = words or [""]
+    is_file = last == str(STREAM) or last.endswith((".yaml", ".yml", ".py"))
+    if " " not in last and (is_file or (last in scenarios() and last not in models())):
+        return before, last
+    return [*before, last], None
+
+
+def sweep(wanted: Wanted, file: str | None) -> tuple[Axis, list[Point]]:
+    """The axis and its points. Raises UsageError."""
+    lists = {
+        "users": numbers("--users", wanted.users or str(USERS), whole),
+        "idle": numbers("--idle", wanted.idle or "0", whole),
+        "rate": numbers("--rate", wanted.rate, units.plain_rate) if wanted.rate else [],
+        "size": numbers("--size", wanted.size or str(SIZE), units.size),
+    }
+    if wanted.size is not None and file is not None:
+        raise UsageError("--size: it is of the echo that is measured where no FILE is named")
+    several: list[Axis] = [axis for axis in SWEEPS if len(lists[axis]) > 1]
+    if len(several) > 1:
+        raise UsageError(f"compare: sweep one of {', '.join('--' + one for one in several)}")
+    given: list[Axis] = [axis for axis in SWEEPS if getattr(wanted, axis) is not None]
+    axis: Axis = several[0] if several else next(iter(given), "users")
+    if min(lists["users"]) < 1:
+        raise UsageError("--users: at least 1")
+    return axis, [point_of(axis, value, lists) for value in lists[axis]]
+
+
+def point_of(axis: Axis, value: float, lists: dict[str, list[float]]) -> Point:
+    one = {name: values[0] if values else None for name, values in lists.items()} | {axis: value}
+    users, idle = one["users"], one["idle"]
+    assert users is not None
+    assert idle is not None
+    return Point(value, int(users), int(idle), one["rate"])
+
+
+def whole(text: str) -> float:
+    if not text.isdecimal() or len(text) > 7:
+        raise ValueError(f"{text!r} is not a whole number")
+    return float(text)
+
+
+def numbers(option: str, text: str, convert: Callable[[str], float]) -> list[float]:
+    try:
+        found = [convert(one.strip()) for one in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}; write one, or several as in 1,10,100") from None
+    return list(dict.fromkeys(found))
+
+
+def loader(file: str | None, axis: Axis, wanted: Wanted) -> Callable[[Entrant, Point], Scenario]:
+    """Makes the scenario of an entrant at a point; each is read once."""
+    known: dict[tuple[Entrant, float], Scenario] = {}
+    piped = sources_of([file]) if file is not None else None
+    rule = wanted.reply[0] if wanted.reply else "echo"
+
+    def load(entrant: Entrant, point: Point) -> Scenario:
+        size = point.value if axis == "size" else units.size(wanted.size or str(SIZE))
+        key = (entrant, size)
+        if key not in known:
+            source = piped or [Bundle("compare", echo(int(size), rule), None)]
+            known[key] = entrant.scenario(partial(_load, source))
+        return known[key]
+
+    def _load(sources: list[Path | Bundle], given: Overrides) -> Scenario:
+        overrides = replace(
+            given, reply=tuple(wanted.reply), variables=tuple(wanted.variables), seed=wanted.seed
+        )
+        return load_all(sources, overrides, models=models())[0]
+
+    return load
+
+
+def echo(size: int, rule: str) -> str:
+    if not 8 <= size <= LARGEST:
+        raise UsageError(f"--size: from 8 to {LARGEST} bytes, not {size}")
+    return ECHO.format(size=size, rule=rule, filler="x" * (size - 2))
+
+
+def check(scenario: Scenario, points: Sequence[Point]) -> None:
+    if any(point.rate is not None for point in points) and any(
+        isinstance(one, Barrier) for one in scenario.every_step
+    ):
+        raise UsageError("compare: a 'barrier' needs a fixed number of users; leave out --rate")
+
+
+def no_word(entrant: Entrant, point: Point, found: Figures | Out, number: int) -> None:
+    pass
+
+
+def tell_turn(
+    axis: Axis, entrant: Entrant, point: Point, found: Figures | Out, number: int
+) -> None:
+    plain = figures.plain_for(sys.stderr.encoding)
+    line = contest_text.turn_line(axis, entrant, point, found, number)
+    print(plain(line), file=sys.stderr, flush=True)
+
+
+def put_out(contest: Contest, outputs: Outputs, interrupts: Interrupts) -> ExitCode:
+    """Files first, then the terminal."""
+    interrupts.delivering(contest.code)
+    lost = ExitCode.PASS
+    if outputs.json_file is not None:
+        lost = deliver(partial(results.write_contest, contest, outputs.json_file)) or lost
+    if outputs.html is not None or outputs.svg is not None:
+        from loadmux.comparing import contest_page
+
+        if outputs.html is not None:
+            lost = deliver(partial(contest_page.write_html, contest, outputs.html)) or lost
+        if outputs.svg is not None:
+            lost = deliver(partial(contest_page.write_svg, contest, outputs.svg)) or lost
+    lost = deliver(partial(show, contest, outputs.quiet)) or lost
+    return contest.code or lost
+
+
+def show(contest: Contest, quiet: bool) -> None:
+    console = Console(highlight=False)
+    plain = figures.plain_for(console.encoding)
+    word, style = WORDS.get(contest.code, terminal.WORDS[contest.code])
+    line = Text(f" {word} ", style).append(f" {plain(contest_text.headline(contest))}", "default")
+    console.print(line, soft_wrap=True)
+    if quiet:
+        return
+    console.print()
+    for text in contest_text.lines(contest):
+        console.print(Text(plain(text)), soft_wrap=True)

@@ -1,0 +1,72 @@
+"""Measures one entrant of a comparison at one point, by a real run against a server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from loadmux.comparing import crowd
+from loadmux.comparing.bench import Bench, Measured
+from loadmux.comparing.contest import Figures, Out, Point
+from loadmux.comparing.cores import Pinning
+from loadmux.comparing.entrants import Entrant
+from loadmux.comparing.objectives import ended_by
+from loadmux.errors import TargetFailed, UsageError
+from loadmux.language.scenario import Scenario
+from loadmux.measuring.verdict import ExitCode
+from loadmux.running.run import Settings
+
+
+@dataclass
+class Measuring:
+    """Measures an entrant at a point, by real runs."""
+
+    load: Callable[[Entrant, Point], Scenario]
+    settings: Settings
+    seconds: float
+    pinning: Pinning | None = None
+
+    def __call__(self, entrant: Entrant, point: Point) -> Figures | Out:
+        """Raises LoadmuxError only for what is no entrant's doing."""
+        try:
+            scenario = self.load(entrant, point)
+            with ExitStack() as stack:
+                bench = stack.enter_context(Bench(scenario, self.settings, spare=point.idle))
+                lying = self._idle(bench, point, stack)
+                measured = self._run(bench, point)
+                gone = lying.gone if lying is not None else 0
+        except (TargetFailed, UsageError) as error:
+            return Out(str(error))
+        if ended_by(measured) or measured.report.verdict.code is ExitCode.FAIL:
+            return Out(measured.report.verdict.reason, True, measured.report)
+        return figures(measured, gone)
+
+    def _run(self, bench: Bench, point: Point) -> Measured:
+        if self.pinning is not None:
+            self.pinning.pin_servers(bench.roots)
+        if point.rate is not None:
+            return bench.open(point.rate, point.users, self.seconds)
+        return bench.closed(point.users, self.seconds)
+
+    def _idle(self, bench: Bench, point: Point, stack: ExitStack) -> crowd.Crowd | None:
+        held = bench.start(point.users)
+        if not point.idle:
+            return None
+        ((name, target),) = bench.scenario.servers.items()
+        url = held[name].url if name in held else target.url
+        assert url is not None
+        if url.scheme == "udp":
+            raise UsageError("--idle: UDP has no connections")
+        return stack.enter_context(crowd.Crowd(url, point.idle))
+
+
+def figures(measured: Measured, idle_gone: int) -> Figures:
+    return Figures(
+        measured.rate,
+        measured.percentile(0.5),
+        measured.percentile(0.99),
+        measured.cpu,
+        measured.report.limited or measured.report.verdict.code is ExitCode.INCONCLUSIVE,
+        idle_gone,
+    )
