@@ -116,7 +116,9 @@ def run_command(
         typer.Option(metavar="RATE", help="Iterations a second on a schedule: 500/s (open load)."),
     ] = None,
     fault: FaultOption = None,
-    workers: Annotated[int, typer.Option(min=1, help="Generator processes.")] = 1,
+    workers: Annotated[
+        str, typer.Option(metavar="N|auto", help="Generator processes; auto: one a core.")
+    ] = "1",
     seed: SeedOption = None,
     poller: PollerOption = None,
     threshold: Annotated[

@@ -22,6 +22,7 @@ from loadmux.report.aside import Aside
 from loadmux.report.live import live_view
 from loadmux.report.model import Report
 from loadmux.report.reporters import chosen, listeners
+from loadmux.running.cores import workers
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings, lying, run
 
@@ -41,7 +42,7 @@ def run_files(
     files: Sequence[str],
     overrides: Overrides,
     fault: str | None,
-    ways: tuple[int, str | None, bool],
+    ways: tuple[str, str | None, bool],
     quiet: bool,
     json_file: Path | None,
     reports: Sequence[str],
@@ -50,7 +51,7 @@ def run_files(
 ) -> ExitCode:
     """Run what the command line names; the exit code. Raises LoadmuxError before it has begun.
 
-    `ways`: how many generator processes, which poller, whether to watch any server.
+    `ways`: how many generator processes (or `auto`), which poller, whether to watch any server.
     `compared`: how many runs, where to save their baseline, what to compare them with, and limits.
     """
     scenarios = scenarios_of(sources_of(files), overrides)
@@ -63,8 +64,15 @@ def run_files(
         )
     if json_file is not None and json_file != STREAM:
         jsonfile.check_writable(json_file)
-    workers, poller, watch = ways
-    settings = Settings(workers, poller, repeat_command, interrupts, watch, listeners(extra))
+    wanted_workers, poller, watch = ways
+    settings = Settings(
+        workers(wanted_workers, scenarios),
+        poller,
+        repeat_command,
+        interrupts,
+        watch,
+        listeners(extra),
+    )
     wanted = Wanted(quiet, json_file, extra)
     if not any((compared[0] > 1, *compared[1:])):
         return perform(scenarios, settings, wanted)

@@ -18,6 +18,7 @@ from loadmux.language.printing import dump
 from loadmux.measuring.stats import Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, measured_by
 from loadmux.report import drawing, figures, terminal
+from loadmux.report.limit import limit
 from loadmux.report.model import Report, ScenarioReport
 
 PLAIN = figures.plain_for("utf-8")
@@ -278,11 +279,11 @@ def _generator(report: Report) -> Iterator[str]:
         )
     title = f"Generator ({_text(report.poller)})"
     yield from _section(title, "table", _table(WORKERS, rows))
-    if report.limited:
-        yield (
-            '<p class="wrong">The generator itself was the limit: the rate is what this generator'
-            " can do, the target may be faster. Add --workers.</p>"
-        )
+    found = limit(report)
+    if found is not None:
+        yield f"<p>Limit: {_text(found.text)}</p>"
+        if found.remedy:
+            yield f'<p class="wrong">{_text(found.remedy)}</p>'
 
 
 def _notes(report: Report) -> Iterator[str]:

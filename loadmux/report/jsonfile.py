@@ -57,7 +57,10 @@
   had no answer and of which bytes still lay unread, how many of them were never accepted, the bytes
   that these were sent, and that lay unread; `unknown` connections could not be looked at.
 - `generator` {`poller`, `busy`: of the busiest worker, `limited`: whether the rate is what it can
-  send (never where too little ran to tell), `late_p99`: of the latest,
+  send (never where too little ran to tell), `limit`: what limited the rate (`generator`, `target`,
+  `both`, `machine`: others use its cores; `neither`; `unknown`: not the generator; null: too little
+  ran to tell), `target_cpu`: cores that the targets' processes used, null where that is not known,
+  `late_p99`: of the latest,
   `stood_still`: how often, and `stood` for how long in all, of the worker that did longest,
   `spoilt`: latencies that were not measured for it, `unjudged`: connections that ended meanwhile,
   `standstills`, `workers`}. A standstill has {`worker`, `at`, `seconds`, `held`, `step`, `user`,
@@ -86,6 +89,7 @@ from loadmux.measuring.stats import FaultGroup, Histogram, Stats, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
 from loadmux.measuring.volume import Volume
 from loadmux.report import said
+from loadmux.report.limit import LIMITS, limit
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport
 
 SCHEMA_VERSION = 1
@@ -418,6 +422,8 @@ def _generator(report: Report, stats: Stats) -> dict[str, Any]:
         "poller": report.poller,
         "busy": max((worker.busy for worker in workers), default=0.0),
         "limited": report.limited,
+        "limit": None if (found := limit(report)) is None else found.by,
+        "target_cpu": None if report.target_cpu is None else report.target_cpu.cores,
         "late_p99": max((worker.late for worker in workers), default=0.0),
         "stood_still": max((worker.stood_still for worker in workers), default=0),
         "stood": max((worker.stood for worker in workers), default=0.0),
@@ -648,6 +654,8 @@ SCHEMA: dict[str, Any] = {
         poller=_TEXT,
         busy=_AMOUNT,
         limited=_BOOL,
+        limit=_or_null({"enum": list(LIMITS)}),
+        target_cpu=_or_null(_AMOUNT),
         late_p99=_AMOUNT,
         stood_still=_COUNT,
         stood=_AMOUNT,

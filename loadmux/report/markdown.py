@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from loadmux.measuring.stats import StepStats
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
+from loadmux.report.limit import limit
 from loadmux.report.model import Report, ScenarioReport
 
 PLAIN = figures.plain_for("utf-8")
@@ -36,6 +37,9 @@ def _lines(report: Report) -> Iterator[str]:
     for part in report.parts:
         yield ""
         yield from _scenario(part)
+    if (found := limit(report)) is not None:
+        yield ""
+        yield _text(f"Limit: {found.text}. {found.remedy}".rstrip())
     for finding in report.findings:
         yield ""
         yield f"⚠️ {_text(str(finding))}"

@@ -16,6 +16,7 @@ from typing import Protocol
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Kind
 from loadmux.language.scenario import Scenario
+from loadmux.measuring.cpu import Cpu
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, measured_by
@@ -136,7 +137,8 @@ class Report:
     `notes` are remarks for a person (weak checks, slow connects, a target that died), a line each.
     `findings`: what was seen of the targets' processes. `trace` is the traceback of a bug in
     loadmux, if one ended the run. `timeline` is of all scenarios together. `started` is in
-    seconds since 1970.
+    seconds since 1970. `target_cpu` is of the targets' processes, `generator_cpu` of the
+    generator's, None where it is not known.
     """
 
     parts: tuple[ScenarioReport, ...]
@@ -152,6 +154,8 @@ class Report:
     timeline: Timeline = field(default_factory=Timeline)
     findings: tuple[Finding, ...] = ()
     started: float = 0.0
+    target_cpu: Cpu | None = None
+    generator_cpu: Cpu | None = None
 
     @property
     def began(self) -> datetime:
@@ -160,13 +164,15 @@ class Report:
 
     @property
     def limited(self) -> bool:
-        """Whether the rate is what a process can send, whatever the target could answer.
+        """Whether the rate is what a process can send, whatever the target could answer."""
+        return self.telling and any(worker.busy > BUSY_LIMIT for worker in self.workers)
 
-        A run that was short, or in which hardly anything succeeded, cannot tell: at its start every
-        process is busy.
+    @property
+    def telling(self) -> bool:
+        """Whether it can be said what limits: a run that was short, or in which hardly anything
+        succeeded, cannot tell, as at its start every process is busy.
         """
-        told = self.duration >= LONG_ENOUGH and measured_by(self.stats).right >= MANY_ENOUGH
-        return told and any(worker.busy > BUSY_LIMIT for worker in self.workers)
+        return self.duration >= LONG_ENOUGH and measured_by(self.stats).right >= MANY_ENOUGH
 
     @property
     def scenario(self) -> Scenario:

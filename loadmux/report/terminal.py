@@ -23,6 +23,7 @@ from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup, Histogram, StepStats
 from loadmux.measuring.verdict import ExitCode, ThresholdResult, measured_by
 from loadmux.report import figures, said, sparks, tabular
+from loadmux.report.limit import limit
 from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport, WorkerReport
 from loadmux.report.tabular import Layout
 
@@ -591,14 +592,17 @@ def _generator(page: _Page, report: Report) -> None:
             lost = f"worker {worker.number} was lost: {worker.lost}; "
             users = figures.plural(worker.users, "user")
             page.paragraph("", f"{lost}its {users} may be missing from the figures", "bold red")
-    if report.limited:
-        page.paragraph(
-            "",
-            "The generator itself was the limit: the rate is what this generator can do, the "
-            "target may be faster, and latencies hold time spent waiting for the generator: "
-            "add --workers.",
-            "bold yellow",
-        )
+    _limit(page, report)
+
+
+def _limit(page: _Page, report: Report) -> None:
+    """What the rate was limited by, and what to do about it."""
+    found = limit(report)
+    if found is None:
+        return
+    page.paragraph("limit", found.text)
+    if found.remedy:
+        page.paragraph("", found.remedy, "bold yellow")
 
 
 def _workers(page: _Page, workers: Sequence[WorkerReport]) -> None:

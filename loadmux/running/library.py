@@ -27,6 +27,7 @@ from loadmux.language.scenario import Overrides
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import terminal
 from loadmux.report.model import Progress, Report
+from loadmux.running import cores
 from loadmux.running import run as running
 from loadmux.running.catalog import find, models
 from loadmux.running.run import Settings
@@ -67,7 +68,7 @@ def run(
     thresholds: Sequence[str] = (),
     seed: int | None = None,
     fault: str | None = None,
-    workers: int = 1,
+    workers: int | str = 1,
     watch: bool = False,
     poller: str | None = None,
     show: Callable[[Progress], None] | None = None,
@@ -80,9 +81,9 @@ def run(
     `command` starts a server of your own, with `{port}` where its port is to stand.
     `run_time` is in seconds, or a text such as "10s"; `rate` and `spawn_rate` are a number a
     second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
-    bundled target lie. `workers` is the number of generator processes. `watch`: look also at the
-    processes of a server on this machine that is there already. `show` is called a few times a
-    second with how the run goes.
+    bundled target lie. `workers` is the number of generator processes, "auto" one for each core.
+    `watch`: look also at the processes of a server on this machine that is there already. `show` is
+    called a few times a second with how the run goes.
 
     A server that is wrong, unreachable or slow does not raise: the report's verdict says it. Raises
     loadmux.errors.LoadmuxError where nothing can be run: ScenarioErrors for mistakes in a scenario,
@@ -110,7 +111,7 @@ def run(
         loaded = running.lying(loaded, fault)
     names = [one.path for one in loaded]
     settings = Settings(
-        workers,
+        cores.workers(workers, loaded),
         poller,
         lambda seed: shlex.join(["loadmux", "run", *names, "--seed", str(seed)]),
         watch=watch,

@@ -59,20 +59,40 @@ def family(roots: Collection[int]) -> list[Process]:
 
 def busy_times(pid: int) -> dict[int, int]:
     """For how many nanoseconds each thread has run, or could have, had there been a free CPU."""
+    return {one: sum(times) for one, times in thread_times(pid).items()}
+
+
+def thread_times(pid: int) -> dict[int, tuple[int, int]]:
+    """For how many nanoseconds each thread has run, and has waited for a free CPU."""
     times = {}
     for task in (PROC / str(pid) / "task").glob("*"):
         with suppress(OSError, ValueError):
             running, waiting, *_ = (task / "schedstat").read_text().split()
-            times[int(task.name)] = int(running) + int(waiting)
+            times[int(task.name)] = int(running), int(waiting)
     return times
 
 
 def cpu_seconds(roots: Collection[int]) -> float:
     """What these processes, and all that descend from them, have used of any CPU until now."""
+    return cpu_of([one.pid for one in family(roots)])
+
+
+def offspring(roots: Collection[int]) -> list[int]:
+    """These processes and all that descend from them, without a look at any others."""
+    found = list(roots)
+    for pid in found:
+        for task in (PROC / str(pid) / "task").glob("*"):
+            with suppress(OSError, ValueError):
+                found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def cpu_of(pids: Collection[int]) -> float:
+    """What these processes, and those they have waited for, have used of any CPU (seconds)."""
     ticks = 0
-    for one in family(roots):
+    for pid in pids:
         with suppress(OSError, ValueError):
-            text = (PROC / str(one.pid) / "stat").read_text(errors="replace")
+            text = (PROC / str(pid) / "stat").read_text(errors="replace")
             # utime, stime, and those of children that have been waited for: fields 14 to 17
             ticks += sum(map(int, text.rpartition(")")[2].split()[11:15]))
     return ticks / os.sysconf("SC_CLK_TCK")

@@ -39,6 +39,7 @@ from loadmux.report.model import (
 from loadmux.running import breakdown
 from loadmux.running.barriers import Blocked, Coordinator, Open
 from loadmux.running.channel import wait
+from loadmux.running.cores import Cores
 from loadmux.running.endpoints import resolve
 from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, ended, spawn
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
@@ -137,6 +138,7 @@ class State:
     timeline: Timeline = field(default_factory=Timeline)
     started: float = 0.0
     listeners: Sequence[Listener] = ()
+    cores: Cores = field(default_factory=Cores)
     reserve: bytearray = field(default_factory=lambda: bytearray(breakdown.RESERVE))
 
     @property
@@ -292,6 +294,7 @@ def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
                 with blocked():
                     workers.append(spawn(number, sum(len(share.numbers) for share in shares)))
                 workers[-1].channel.put(Job(shares, seed, settings.poller, number, stride))
+            state.cores = Cores(roots_of(parts))  # while they start
             await_ready(workers)
             for part, rows in zip(parts, workers[0].rows, strict=True):  # all have the same
                 part.rows = rows
@@ -321,6 +324,7 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
     state.began = state.shown = monotonic()
     state.started = time()
     clock = OwnClock()
+    state.cores.begin([worker.process.pid for worker in workers])
     go = Go(perf_counter())
     for worker in workers:
         worker.channel.put(go)
@@ -333,6 +337,7 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
         if stopping is None:
             open_barriers(running, state)
         look_for_silence(running, now)
+        state.cores.look()
         show_progress(workers, state, show)
         for part in state.parts:
             note_death(part)
@@ -514,6 +519,19 @@ def beginnings(load: Load) -> list[float]:
 # --- the targets' processes ---------------------------------------------------------------------
 
 
+def roots_of(parts: Sequence[Part]) -> set[int]:
+    """The processes of this machine that are the targets; none where one of them is elsewhere."""
+    found: set[int] = set()
+    for part in parts:
+        for name, url in part.urls.items():
+            process = part.processes.get(name)
+            roots = local(url) if process is None else [process.process.pid]
+            if not roots:
+                return set()
+            found |= set(roots)
+    return found
+
+
 def watch(part: Part, always: bool) -> None:
     """Look at the targets' processes, as they are before any client."""
     scenario = part.scenario
@@ -562,6 +580,8 @@ def report(settings: Settings, seed: int, state: State) -> Report:
         timeline=state.timeline,
         started=state.started,
         findings=tuple(one for part in state.parts for one in part.findings),
+        target_cpu=state.cores.target,
+        generator_cpu=state.cores.generator,
     )
 
 

@@ -243,7 +243,8 @@ def _some(what: Collection[object]) -> str:
 
 def local(url: Url) -> list[int]:
     """The processes of this machine that listen where the URL says, as far as we may look."""
-    return proc.owners([one.inode for one in ports.listeners(url) or ()])
+    inodes = [one.inode for one in ports.listeners(url) or ()]
+    return proc.owners(inodes) if inodes else []
 
 
 def watched(label: str, url: Url, roots: Collection[int], name: str, scenario: Scenario) -> Watched:

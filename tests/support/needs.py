@@ -57,6 +57,12 @@ def kernel_with(name: str) -> None:
         pytest.skip(f"this kernel has no {name}")
 
 
+def proc() -> None:
+    """Linux's /proc, which tells of other processes."""
+    if not os.path.exists("/proc/self/schedstat"):
+        pytest.skip("this system has no /proc/PID/schedstat")
+
+
 def ipv6() -> None:
     """The loopback address of IPv6."""
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as sock:
