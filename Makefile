@@ -26,7 +26,9 @@ types: $(READY)
 unit: $(READY)
 	$(BIN)/pytest -n 4 --dist worksteal --durations 10
 
+# Two tables: what each form of the language costs, and loadmux beside its peers (25 minutes).
 bench: $(READY)
+	$(BIN)/python tests/bench/words.py
 	$(BIN)/python tests/bench/compare.py
 
 # What `make run` needs: the package and its dependencies.

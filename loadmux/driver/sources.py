@@ -10,6 +10,7 @@ are used alike.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from dataclasses import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -60,8 +61,9 @@ class Sources:
         if self.only is not None:
             return self.only
         number = self.first + (index if index >= 0 else self.count + index)
-        kind = ipaddress.IPv4Address if self.version == 4 else ipaddress.IPv6Address
-        return str(kind(number))
+        if self.version == 4:
+            return socket.inet_ntoa(number.to_bytes(4, "big"))
+        return str(ipaddress.IPv6Address(number))
 
     @property
     def tries(self) -> int:

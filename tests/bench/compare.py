@@ -2,16 +2,17 @@
 
 Each comparison runs the peer and loadmux in turn (A B A B ...), because on a shared machine only
 neighbours in time can be compared: read the ratios pair by pair and the median over them, not the
-rates of one run. Every client does the same exchange, Redis' inline `PING`, with its statistics on,
-on a core of its own; the server has another (`peers.py`). loadmux, the C client and Locust compare
-every byte of the replies; redis-benchmark only parses them. A ratio of 2 means that loadmux did
-twice as many exchanges a second as the peer. `memory` is no ratio: it is the memory of a worker
-with many users less that of one with a single user, for each of them.
+rates of one run. Every client does the same exchange (Redis' inline `PING` unless it says
+otherwise) with its statistics on, on a core of its own; the server has another (`peers.py`).
+loadmux, the C client, Locust and the plain socket compare every byte of the replies, or what `web`
+says; redis-benchmark only parses them. A ratio of 2 means that loadmux did twice as many exchanges
+a second as the peer. `memory` is no ratio: it is the memory of a worker with many users less that
+of one with a single user, for each of them.
 
 The floor is what loadmux is meant to reach on two idle cores. It is printed, never judged: being
-slower changes nothing in the exit code. 0: all was measured; 1: a measurement could not be made;
-2: a program is missing (the line names it) or the command line is wrong. The other comparisons go
-on in each case.
+slower changes nothing in the exit code. What needs a program that is not installed is left out, and
+a line names it. 0: all the rest was measured; 1: a measurement could not be made, and the others
+went on; 2: the command line is wrong.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import peers
+import web
 
 CROWD = 10_000
 KIB = 1024
@@ -36,6 +38,9 @@ INSTALL = {
     "redis-benchmark": "Debian: apt install redis-tools",
     "cc": "Debian: apt install gcc libc6-dev",
     "locust": "pip install -e '.[dev]'",
+    "nginx": "Debian: apt install nginx-light",
+    "wrk": "Debian: apt install wrk",
+    "h2load": "Debian: apt install nghttp2-client",
 }
 
 
@@ -70,7 +75,10 @@ def kib_a_user(one: float, all_users: float, bench: Bench) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`figure` makes one number of a pair of measurements; `floor` says what it is meant to be."""
+    """`figure` makes one number of a pair of measurements; `floor` says what it is meant to be.
+
+    Against a redis-server of its own, if it is to be `redis`; else both make their server.
+    """
 
     name: str
     about: str
@@ -81,6 +89,7 @@ class Comparison:
     labels: tuple[str, str]
     unit: str = "/s"
     figure: Callable[[float, float, Bench], float] = ratio
+    redis: bool = True
 
 
 COMPARISONS = (
@@ -148,6 +157,46 @@ COMPARISONS = (
         labels=("C client", "loadmux"),
     ),
     Comparison(
+        name="wrk",
+        about="a small file of nginx over 50 connections, beside wrk -t1 -c50",
+        needs=("nginx", "wrk"),
+        peer=lambda b, _: web.wrk(b.seconds),
+        ours=lambda b, _: web.loadmux_http(b.seconds),
+        floor=">= 0.85",
+        labels=("wrk", "loadmux"),
+        redis=False,
+    ),
+    Comparison(
+        name="h2load",
+        about="the same beside h2load --h1 -t1 -c50",
+        needs=("nginx", "h2load"),
+        peer=lambda b, _: web.h2load(b.seconds),
+        ours=lambda b, _: web.loadmux_http(b.seconds),
+        floor="none",
+        labels=("h2load", "loadmux"),
+        redis=False,
+    ),
+    Comparison(
+        name="socket-64KiB",
+        about="one connection, the same 64 KiB again and again, beside a plain Python socket",
+        needs=(),
+        peer=lambda b, _: web.plain(64 * KIB, b.seconds),
+        ours=lambda b, _: web.loadmux_echo(64 * KIB, b.seconds),
+        floor="none",
+        labels=("Python", "loadmux"),
+        redis=False,
+    ),
+    Comparison(
+        name="socket-1MiB",
+        about="the same with 1 MiB",
+        needs=(),
+        peer=lambda b, _: web.plain(KIB * KIB, b.seconds),
+        ours=lambda b, _: web.loadmux_echo(KIB * KIB, b.seconds),
+        floor="none",
+        labels=("Python", "loadmux"),
+        redis=False,
+    ),
+    Comparison(
         name="memory",
         about="KiB of the worker's resident memory for each of 10,000 connected one-socket users",
         needs=("redis-server",),
@@ -170,8 +219,10 @@ def missing(needs: Sequence[str]) -> list[str]:
     ]
 
 
-def measured_apart(measure: Measure, bench: Bench) -> float:
+def measured_apart(measure: Measure, bench: Bench, redis: bool) -> float:
     """Against a server of its own: ports in TIME_WAIT are then no other measurement's burden."""
+    if not redis:
+        return measure(bench, 0)
     with peers.redis_server() as port:
         return measure(bench, port)
 
@@ -181,8 +232,8 @@ def compare(comparison: Comparison, bench: Bench, rounds: int) -> list[float]:
     print(f"\n{comparison.name}: {comparison.about}", flush=True)
     figures = []
     for number in range(1, rounds + 1):
-        peer = measured_apart(comparison.peer, bench)
-        ours = measured_apart(comparison.ours, bench)
+        peer = measured_apart(comparison.peer, bench, comparison.redis)
+        ours = measured_apart(comparison.ours, bench, comparison.redis)
         figures.append(comparison.figure(peer, ours, bench))
         shown = zip(comparison.labels, (peer, ours), strict=True)
         pair = "   ".join(f"{label} {value:>10,.0f}{comparison.unit}" for label, value in shown)
@@ -240,7 +291,6 @@ def measure_all(chosen: Sequence[Comparison], bench: Bench, rounds: int) -> int:
         if lacking := missing(comparison.needs):
             told = "; ".join(f"{name} is not installed ({INSTALL[name]})" for name in lacking)
             print(f"\n{comparison.name}: not measured: {told}", file=sys.stderr)
-            code = 2
             continue
         try:
             measured[comparison] = compare(comparison, bench, rounds)

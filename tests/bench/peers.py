@@ -259,10 +259,10 @@ def loadmux_command(scenario: str, port: int, users: int, seconds: int, report: 
     return [sys.executable, "-m", "loadmux", *words]
 
 
-def loadmux(scenario: str, port: int, seconds: int) -> float:
+def loadmux(scenario: str, port: int, seconds: int, users: int = USERS) -> float:
     """A run with one worker; exit code 0 says that every reply was right."""
     with loadmux_report() as report:
-        run(loadmux_command(scenario, port, USERS, seconds, report), seconds)
+        run(loadmux_command(scenario, port, users, seconds, report), seconds)
         rate: float = json.loads(report.read_text())["exchanges"]["rate"]
         return rate
 

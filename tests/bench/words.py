@@ -2,23 +2,31 @@
 
     python tests/bench/words.py [NAME...] [--rounds 5] [--seconds 2]
 
-Each round runs every case once, so that what the machine does meanwhile meets all alike. Printed
-are the ratios to the constant exchange of the same round: their median and range. `on_connect`,
-`ignore`, `join`, `sized` and `int` shall cost at most twice as much; nothing here fails a build. A
-word that this version does not read is left out.
+Each round runs every case once, so that what the machine does meanwhile meets all alike; the server
+has one core, loadmux another. Printed are the ratios to the constant exchange of the same round:
+their median and range. Nothing here fails a build. A word that this version does not read is left
+out, and so is http where nginx is not installed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
+import platform
+import shutil
 import sys
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
-HEAD = "target: {bundled: %s, reply: echo}\nload: {%s}\n"
+from peers import HOST, client
+from servers import CA, bundled, nginx
+
+HEAD = "target: {url: '%s'%s}\nload: {%s}\n"
+ALLOWED = (0, 3)
+"""Open load that no core can keep up with is measured all the same: it is inconclusive."""
 LINE = "sockets: {main: {framing: line%s}}\n"
 CASES = {
     "constant": '- {send: "hello there", expect: "hello there"}',
@@ -50,10 +58,11 @@ SOCKETS = {
     "check": "sockets: {main: {framing: {length_prefix: {bytes: 2}, check: crc32}}}\n",
     "lines_until": "sockets: {main: {framing: {lines_until: '\\d{3} .*'}}}\n",
     **dict.fromkeys(("regex", "capture", "frame"), LINE % ""),
+    "source": "sockets: {main: {source: 127.0.1.0/24}}\n",
     **dict.fromkeys(("two sockets", "together"), "sockets: [main, other]\n"),
 }
-TARGETS = {"tls": "epoll, tls: true", "udp": "udp"}
-LOADS = {"open load": "rate: 5000/s, max_users: 50"}
+TARGETS = {"tls": ("epoll", "--tls"), "udp": ("udp",)}
+LOADS = {f"open {rate}": f"rate: {rate}/s, max_users: 50" for rate in ("5000", "20000", "30000")}
 FORMS = {
     "length": '- {send: "hello there", expect: {length: 11}}',
     "until": '- {send: "hello there;", expect: {until: ";"}}',
@@ -71,12 +80,54 @@ FORMS = {
     "tls": '- {send: "hello there", expect: "hello there"}',
     "udp": '- {send: "hello there", expect: "hello there"}',
     "churn": '- {send: "hello there", expect: "hello there"}\n  - {close: main}',
-    "open load": '- {send: "hello there", expect: "hello there"}',
+    **dict.fromkeys(LOADS, '- {send: "hello there", expect: "hello there"}'),
+    "echo 1 MiB": "- {send: {random: 1MiB}, expect: reply}",
+    "source": '- {send: "hello there", expect: "hello there"}\n  - {close: main}',
 }
 CASES |= FORMS
 CASES["join"] = (
     '- {send: {frame: "ab${iteration}"}, expect: {frame: {join: [ab, {length: 1, save: n}, any]}}}'
 )
+
+
+HTTP = {
+    "http": "- {send: {http: /x}, expect: {http: {status: 200, body: {length: 13}}}}",
+    "templated http": "- {send: {http: '/${iteration}'},"
+    " expect: {http: {status: 200, body: {length: 13}}}}",
+}
+CASES |= HTTP
+PYTHON = """from loadmux.running.scripting import User, scenario
+
+@scenario(target={"url": "%s", "reply": "echo"}, users=10)
+async def talk(user: User) -> None:
+    text = f"hello {user.iteration}"
+    await user["main"].exchange(text, expect=text)
+"""
+CASES["python"] = PYTHON
+
+
+def write(folder: Path, name: str, url: str) -> Path:
+    """The scenario of a case, against the server at this URL."""
+    path = folder / f"{name.replace(' ', '_')}.{'py' if name == 'python' else 'yaml'}"
+    if name == "python":
+        path.write_text(PYTHON % url)
+        return path
+    sockets = SOCKETS.get(name, f"sockets: {{main: {{tls: {{ca: {CA}}}}}}}\n" * (name == "tls"))
+    head = HEAD % (url, "" if name in HTTP else ", reply: echo", LOADS.get(name, "users: 10"))
+    path.write_text(f"{head}{sockets}steps:\n  {CASES[name]}\n")
+    return path
+
+
+@contextmanager
+def server(name: str) -> Iterator[str]:
+    """What a case is run against; yields its URL."""
+    if name in HTTP:
+        with nginx() as port:
+            yield f"tcp://{HOST}:{port}"
+    else:
+        kind, *options = TARGETS.get(name, ("epoll",))
+        with bundled(kind, *options) as url:
+            yield url
 
 
 def command() -> list[str]:
@@ -87,11 +138,12 @@ def cpu(path: Path, seconds: float) -> float | None:
     """Microseconds of CPU an exchange; None where this version does not read the file."""
     told = path.with_suffix(".json")
     words = ["run", str(path), "-t", f"{seconds:g}s", "--json-file", str(told), "--quiet"]
-    done = subprocess.run([*command(), *words], capture_output=True, text=True, check=False)
-    if done.returncode == 2:
+    with client([*command(), *words]) as process:
+        out, err = process.communicate()
+    if process.returncode == 2:
         return None
-    if done.returncode:
-        sys.exit(f"{path.stem}: {done.stdout}{done.stderr}")
+    if process.returncode not in ALLOWED:
+        sys.exit(f"{path.stem}: {out}{err}")
     found = json.loads(told.read_text())
     (worker,) = found["generator"]["workers"]
     return float(worker["cpu"] * found["duration"] / found["exchanges"]["count"] * 1e6)
@@ -103,24 +155,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0)
     asked = parser.parse_args()
-    cases = {name: CASES[name] for name in ("constant", *asked.names)} if asked.names else CASES
-    costs: dict[str, list[float]] = {name: [] for name in cases}
-    with tempfile.TemporaryDirectory() as folder:
+    chosen = dict.fromkeys(("constant", *(asked.names or CASES)))
+    if unknown := chosen.keys() - CASES.keys():
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(CASES)}")
+    if shutil.which("nginx") is None:
+        print("http: not measured: nginx is not installed (Debian: apt install nginx-light)")
+        chosen = {name: None for name in chosen if name not in HTTP}
+    costs: dict[str, list[float]] = {name: [] for name in chosen}
+    with TemporaryDirectory() as folder:
         for _ in range(asked.rounds):
-            for name, steps in cases.items():
-                path = Path(folder) / f"{name.replace(' ', '_')}.yaml"
-                head = HEAD % (TARGETS.get(name, "epoll"), LOADS.get(name, "users: 10"))
-                path.write_text(f"{head}{SOCKETS.get(name, '')}steps:\n  {steps}\n")
-                found = cpu(path, asked.seconds)
+            for name in chosen:
+                with server(name) as url:
+                    found = cpu(write(Path(folder), name, url), asked.seconds)
                 if found is not None:
                     costs[name].append(found)
+    print(f"CPU of the generator an exchange, Python {platform.python_version()}")
     for name, every in costs.items():
         if not every:
-            print(f"{name:<12} not read by this version")
+            print(f"{name:<14} not read by this version")
             continue
         ratios = [one / base for one, base in zip(every, costs["constant"], strict=True)]
         spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        print(f"{name:<12} {median(every):6.1f} us  {median(ratios):5.2f} times  ({spread})")
+        print(f"{name:<14} {median(every):6.1f} us  {median(ratios):5.2f} times  ({spread})")
 
 
 if __name__ == "__main__":
