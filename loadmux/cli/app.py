@@ -245,6 +245,10 @@ def probe(
         Path | None,
         typer.Option(metavar="FILE", help="Write all as JSON; - to standard output, alone."),
     ] = None,
+    report: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[=FILE]", help="Also as junit, html, markdown. Repeatable."),
+    ] = None,
 ) -> None:
     """Try every way in which a socket server goes wrong, from one exchange that works.
 
@@ -265,9 +269,9 @@ def probe(
         command=tuple(command or ()),
     )
     ways = (tuple(skip or ()), strict, not no_pipelining)
-    found = words or []
+    found, puts = words or [], (json_file, tuple(report or ()))
     raise typer.Exit(
-        probe_words(found, overrides, (send, expect), ways, failures, json_file, context.obj)
+        probe_words(found, overrides, (send, expect), ways, failures, puts, context.obj)
     )
 
 

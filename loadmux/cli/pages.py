@@ -13,6 +13,7 @@ from loadmux.cli.printing import deliver
 from loadmux.language import manual
 
 FOLDER = Path(__file__).parents[1] / "manual"
+CASES = "probe-cases"
 REFERENCE = "language"
 """The page that is made of the declarations of the language (`make manual` writes it anew)."""
 
@@ -40,9 +41,18 @@ def text(topic: str | None) -> str:
     found = []
     if topic.lower() in titles:
         found.append((FOLDER / f"{topic.lower()}.md").read_text(encoding="utf-8").strip())
+    if not found and (section := section_of(topic.lower())):
+        return section
     if not found or (topic.lower() in manual.topics() and topic.lower() != REFERENCE):
         found.append(manual.about(topic, titles))
     return "\n\n".join(found)
+
+
+def section_of(case: str) -> str:
+    """What the manual says of a case of `probe`; empty where that is none."""
+    page = (FOLDER / f"{CASES}.md").read_text(encoding="utf-8")
+    found = [one for one in page.split("\n## ")[1:] if one.partition("\n")[0] == case]
+    return f"# {found[0].strip()}" if found else ""
 
 
 def explain(topic: str | None) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,16 +16,19 @@ from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
 from loadmux.language.loading import load
+from loadmux.language.nodes import suggestion
 from loadmux.language.options import checked_command
 from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.suggesting import constant
+from loadmux.language.suggesting import as_text, template
 from loadmux.language.urls import parse_url
 from loadmux.language.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing.battery import Settings, probe
 from loadmux.probing.cases import CASES
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
+from loadmux.probing.rendering import RENDERERS, as_json, code_of, grid
 from loadmux.report import figures
+from loadmux.report.jsonfile import check_writable
 from loadmux.running.interrupts import Interrupts
 
 STYLES = {
@@ -48,40 +51,115 @@ def list_cases() -> None:
     deliver(partial(print, "\n".join(lines)))
 
 
-def scenario_for(
-    words: Sequence[str],
-    overrides: Overrides,
-    send: str | None,
-    expect: str | None,
-) -> tuple[Scenario, list[str]]:
-    """What is probed, and the cases that are asked for. Raises LoadmuxError."""
-    commands = overrides.command or ()
-    command = commands if isinstance(commands, str) else next(iter(commands), None)
+def scenarios_for(
+    words: Sequence[str], overrides: Overrides, send: str | None, expect: str | None
+) -> tuple[list[Scenario], list[str]]:
+    """What is probed, a scenario for each server, and the cases that are asked for.
+
+    Raises LoadmuxError.
+    """
+    targets, commands = _words(overrides.target), _words(overrides.command)
+    urls = [one for one in words if "://" in one]
+    others = [one for one in words if "://" not in one]
     if send is None:
-        if not words or "://" in words[0]:
-            raise UsageError(NEEDED)
-        return scenarios_of(sources_of(words[:1]), overrides)[0], list(words[1:])
+        return _of_file(others, [*targets, *urls], commands, overrides)
     if expect is None:
         raise UsageError("probe: --send needs --expect TEXT, the whole reply")
-    url = words[0] if words and "://" in words[0] else None
-    if (url is None) == (command is None):
-        raise UsageError("probe: --send needs one server: a URL, or --command WORDS")
-    target: object = url
-    if command is not None:
-        target = {"command": list(checked_command(command).words)}
-    elif url is not None:
-        checked_url(url)
-    step = f"{{send: {constant(unescaped(send))}, expect: {constant(unescaped(expect))}}}"
-    text = f"target: {flow(target)}\nsteps: [{step}]\n"
-    return load("probe.yaml", text=text), list(words if url is None else words[1:])
+    servers: list[object] = [*map(checked_url, [*urls, *targets])]
+    servers += [{"command": list(checked_command(one).words)} for one in commands]
+    if not servers:
+        raise UsageError("probe: --send needs a server: a URL, or --command WORDS")
+    step = f"{{send: {payload(send)}, expect: {payload(expect)}}}"
+    texts = [f"target: {flow(one)}\nsteps: [{step}]\n" for one in servers]
+    return [load("probe.yaml", text=text) for text in texts], others
 
 
-def checked_url(url: str) -> None:
+def _words(given: str | tuple[str, ...] | None) -> list[str]:
+    return [given] if isinstance(given, str) else list(given or ())
+
+
+def _of_file(
+    words: Sequence[str], targets: Sequence[str], commands: Sequence[str], overrides: Overrides
+) -> tuple[list[Scenario], list[str]]:
+    """The scenario of a file, for each server that is named."""
+    if not words:
+        raise UsageError(NEEDED)
+    ways = [replace(overrides, target=(one,), command=None) for one in targets]
+    ways += [replace(overrides, target=None, command=(one,)) for one in commands]
+    if any("=" in one.partition("://")[0] for one in targets):
+        ways = [overrides]  # NAME=...: the targets of one scenario
+    sources = sources_of(words[:1])
+    return [scenarios_of(sources, way)[0] for way in ways or [overrides]], list(words[1:])
+
+
+def payload(text: str) -> str:
+    """A message of the command line, in YAML."""
+    data = unescaped(text)
+    shown = as_text(data)
+    return flow({"hex": data.hex(" ")}) if shown is None or not shown else template(shown)
+
+
+def checked_url(url: str) -> str:
     """Raises UsageError."""
     try:
         parse_url(url)
     except ValueError as error:
         raise UsageError(f"probe: {error}") from None
+    return url
+
+
+@dataclass(frozen=True)
+class Told:
+    """Where the report goes: to the terminal, and to files."""
+
+    json_file: Path | None
+    reports: Sequence[tuple[str, Path | None]]
+
+    @property
+    def console(self) -> Console:
+        """Where it is shown; standard output is not for it where something else is printed."""
+        printed = self.json_file == STREAM or any(file is None for _, file in self.reports)
+        return Console(highlight=False, stderr=printed)
+
+    def put_out(self, reports: Sequence[ProbeReport]) -> ExitCode:
+        """Print and write; what came of it."""
+        found = [
+            deliver(partial(self._one, RENDERERS[name], file, reports))
+            for name, file in self.reports
+        ]
+        if self.json_file is not None:
+            file = None if self.json_file == STREAM else self.json_file
+            found.append(deliver(partial(self._one, as_json, file, reports)))
+        return max(found, default=ExitCode.PASS)
+
+    def _one(
+        self,
+        render: Callable[[Sequence[ProbeReport]], str],
+        file: Path | None,
+        reports: Sequence[ProbeReport],
+    ) -> None:
+        text = render(reports)
+        if file is None:
+            print(text.rstrip("\n"))
+        else:
+            file.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+
+
+def wanted(json_file: Path | None, words: Sequence[str]) -> Told:
+    """What `--json-file` and `--report` ask for. Raises UsageError."""
+    found = []
+    for word in words:
+        name, _, file = word.partition("=")
+        if name not in RENDERERS:
+            hint = suggestion(name, list(RENDERERS), "there are")
+            raise UsageError(f"--report: probe has no reporter {name!r}{hint}")
+        found.append((name, Path(file) if file and file != "-" else None))
+    for path in (json_file, *(file for _, file in found)):
+        if path is not None and path != STREAM:
+            check_writable(path)
+    if (json_file == STREAM) + sum(file is None for _, file in found) > 1:
+        raise UsageError("only one report can go to standard output; write --report NAME=FILE")
+    return Told(json_file, found)
 
 
 def probe_words(
@@ -90,17 +168,17 @@ def probe_words(
     exchange: tuple[str | None, str | None],
     ways: tuple[Sequence[str], bool, bool],
     failures: Path,
-    json_file: Path | None,
+    puts: tuple[Path | None, Sequence[str]],
     interrupts: Interrupts,
 ) -> ExitCode:
     """Probe what the command line names; the exit code. Raises LoadmuxError before it begins.
 
     `exchange`: what is sent and expected. `ways`: what is skipped, whether strict, and pipelined.
+    `puts`: the file of the JSON, and reports.
     """
-    scenario, cases = scenario_for(words, overrides, *exchange)
-    skip, strict, pipelining = ways
-    quiet = json_file == STREAM
-    console = Console(highlight=False, stderr=quiet)
+    scenarios, cases = scenarios_for(words, overrides, *exchange)
+    out = wanted(*puts)
+    console = out.console
     plain = figures.plain_for(console.encoding)
 
     def say(line: str, style: str = "") -> None:
@@ -111,6 +189,7 @@ def probe_words(
         for line in told(result, WIDTH):
             say(*line)
 
+    skip, strict, pipelining = ways
     settings = Settings(
         cases=cases,
         skip=skip,
@@ -121,17 +200,24 @@ def probe_words(
         interrupts=interrupts,
         ended=tell,
     )
-    report = probe(scenario, settings)
-    interrupts.delivering(report.code)
-    for line in summary(report):
-        say(line, STYLES[Found.PASS if not report.code else Found.FAIL])
-    if json_file is not None:
-        text = json.dumps(report.as_dict(), indent=2)
-        if quiet:
-            deliver(partial(print, text))
-        else:
-            json_file.write_text(text + "\n", encoding="utf-8")
-    return report.code
+    reports = []
+    for number, scenario in enumerate(scenarios, 1):
+        several = len(scenarios) > 1
+        if several:
+            say(f"server {number}: {scenario.servers[next(iter(scenario.servers))].called}", "bold")
+        folder = failures / str(number) if several else failures
+        reports.append(probe(scenario, replace(settings, failures=folder)))
+        for line in summary(reports[-1]):
+            say(line, STYLES[Found.FAIL if reports[-1].code else Found.PASS])
+        if reports[-1].code is ExitCode.INTERRUPTED:
+            break
+    if len(reports) > 1:
+        for line in ["", *grid(reports)]:
+            say(line)
+    code = code_of(reports)
+    interrupts.delivering(code)
+    lost = out.put_out(reports)
+    return code or lost
 
 
 def told(result: CaseResult, width: int) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ from loadmux.language.scenario import Scenario, Step
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
-from loadmux.probing.cases import CASES, CROWD, Case, Unsupported, Variant, answers
-from loadmux.probing.known import Known, pick, reread
+from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant, answers
+from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
@@ -36,6 +36,7 @@ SHORTEST = 1.5
 PATIENCE = 40
 LONGER = 3
 WARM_UP = 3
+FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
 RATED = 1 << 14
 """Bytes of requests by which a server's pace is measured."""
@@ -157,7 +158,10 @@ class Battery:
             self.settings.begun(case)
             began = perf_counter()
             result = self._case(case, labels)
+            if self.interrupted:
+                return
             self._add(replace(result, seconds=perf_counter() - began))
+        self._control_again()
 
     @property
     def interrupted(self) -> bool:
@@ -186,8 +190,19 @@ class Battery:
         self._one_shot()
         self._capacity()
         self._rate()
+        if not self.bench.rest():
+            self.notes.append("the server is busy when nobody asks anything: its CPU is not judged")
         self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
         return True
+
+    def _control_again(self) -> None:
+        """After everything."""
+        fault = None if self.over else self.bench.ask(self.known.waiting(CROWD))
+        if fault is not None and self.bench.ask(self.known.waiting(FLOOD)) is not None:
+            text = f"after all cases: {fault.message}"
+            failed = CaseResult("control", "must", Found.FAIL, 1, 1, "", str(fault.kind), text)
+            self.results[0] = failed
+            self.settings.ended(failed)
 
     def _not_known(self, fault: Evidence) -> None:
         died = self.bench.died()
@@ -207,8 +222,10 @@ class Battery:
         if self.known.closes:
             return
         once: list[Step] = [self.known.exchange(0), self.known.exchange(0, name="once more")]
-        fault = self._one("again", once)
-        if fault is not None and fault.kind in ("closed", "reset"):
+        scenario = self.known.scenario_of("again", "", once)
+        (tried,) = self._runs([Variant("", scenario)])
+        ended = tried.fault is not None and tried.fault.kind in ("closed", "reset")
+        if ended or (tried.fault is None and tried.connects > 1):
             self.known = replace(self.known, closes=True)
             self.notes.append("the server ends a connection after its reply")
 
@@ -234,7 +251,7 @@ class Battery:
         many = max(2, min(2000, RATED // len(known.sent)))
         steps: list[Step] = [known.send(0, known.several(many)), *answers(known, many)]
         try:
-            scenario = reread(known.scenario_of("rate", "", steps))
+            scenario = known.reread(known.scenario_of("rate", "", steps))
         except ScenarioErrors:
             return
         began = perf_counter()
@@ -252,10 +269,6 @@ class Battery:
         scenario = self.known.scenario_of("crowd", "", steps, sockets)
         (tried,) = self._runs([Variant("", scenario)])
         return tried.fault is None
-
-    def _one(self, label: str, steps: Sequence[Step]) -> Evidence | None:
-        scenario = self.known.scenario_of(label, "", steps)
-        return self._runs([Variant("", scenario)])[0].fault
 
     # --- a case ---------------------------------------------------------------------------------
 
@@ -293,7 +306,7 @@ class Battery:
         return found
 
     def _reread(self, case: Case, exchange: Known) -> list[Variant]:
-        return [replace(one, scenario=reread(one.scenario)) for one in case.make(exchange)]
+        return [replace(one, scenario=exchange.reread(one.scenario)) for one in case.make(exchange)]
 
     def _runs(self, variants: Sequence[Variant], tap: Tap | None = None) -> list[Try]:
         """Run them; the faults that count."""
@@ -316,7 +329,7 @@ class Battery:
     def _bystander(self) -> Bystander | None:
         if self.known.closes or self.bench.width(2) < 2:
             return None
-        bystander = Bystander(self.known, self.bench.urls, self.known.seed)
+        bystander = Bystander(self.known, self.bench.urls, self.known.seed, self.bench.numbers(1))
         bystander.begin()
         return bystander
 
@@ -415,7 +428,7 @@ class Battery:
             case.level,
             verdict,
             len(variants),
-            len(failing),
+            max(1, len(failing)),
             folded(variants, failing) if case.offsets else "",
             first.kind,
             first.text,
@@ -428,11 +441,12 @@ class Battery:
     def _written(self, suspect: Suspect) -> str:
         if self.settings.failures is None:
             return ""
-        watch = isinstance(suspect.fault, Trouble) and suspect.fault.kind != "died"
+        watch = isinstance(suspect.fault, Trouble) and suspect.fault.kind in FINDINGS
         told = f"{suspect.kind}: {suspect.text}"
-        return files.write(
-            self.settings.failures, suspect.variant.scenario, self.bench.target, told, watch
-        )
+        scenario = suspect.variant.scenario
+        if isinstance(suspect.fault, Trouble) and not watch:
+            scenario = self.known.among_others(scenario)
+        return files.write(self.settings.failures, scenario, self.bench.target, told, watch)
 
     def report(self, duration: float) -> ProbeReport:
         """The verdict on all that was tried."""
@@ -455,7 +469,7 @@ class Battery:
         if self.interrupted:
             return ExitCode.INTERRUPTED, "interrupted; what was tried until then is told"
         failed = [one.id for one in self.results if one.verdict is Found.FAIL]
-        if failed == ["control"]:
+        if failed == ["control"] and self.over:
             unreached = self.results[0].fault in ("refused", "unreachable", "connect_timeout")
             return ExitCode.UNREACHABLE if unreached else ExitCode.INCONCLUSIVE, self.over
         if failed:

@@ -14,7 +14,7 @@ from loadmux.driver.loop import wait_io
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Evidence, Fault, Kind, TargetFailed
 from loadmux.language.scenario import Scenario, Target, Url
-from loadmux.probing.known import BYSTANDER, FRESH, Known, reread
+from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Tap, Try, run_at_once
 from loadmux.running.channel import pair
 from loadmux.running.description import describe
@@ -48,7 +48,11 @@ class Trouble:
 
 @dataclass
 class Bench:
-    """A server while `running` lasts. `capacity`: how many clients it serves at once, if few."""
+    """A server while `running` lasts. `capacity`: how many clients it serves at once, if few.
+
+    `restless`: it is never at rest. `idle_limit`: seconds after which it is known to end
+    connections that say nothing.
+    """
 
     scenario: Scenario
     seed: int
@@ -56,7 +60,9 @@ class Bench:
     capacity: int | None = None
     process: ServerProcess | None = None
     urls: Mapping[str, Url] = field(default_factory=dict)
-    started: int = 0
+    restless: bool = False
+    users: int = 0
+    idle_limit: float = float("inf")
     _stack: ExitStack = field(default_factory=ExitStack)
     _watched: Watched | None = None
 
@@ -110,7 +116,6 @@ class Bench:
             url = self.process.url
         resolve(url)
         self.urls = {"": url}
-        self.started += 1
         self._watch()
 
     def _made(self) -> ServerProcess | None:
@@ -148,8 +153,15 @@ class Bench:
         width = self.width(max(len(one.sockets) * one.load.users for one in scenarios))
         found: list[Try] = []
         for first in range(0, len(scenarios), width):
-            found += run_at_once(scenarios[first : first + width], self.urls, self.seed, tap)
+            some = scenarios[first : first + width]
+            number = self.numbers(sum(one.load.users for one in some))
+            found += run_at_once(some, self.urls, self.seed, tap, number)
         return found
+
+    def numbers(self, count: int) -> int:
+        """The first of so many numbers of users that no other has: they draw other names."""
+        self.users += count
+        return self.users - count
 
     def width(self, sockets: int) -> int:
         """How many scenarios with so many sockets may run at once."""
@@ -168,10 +180,24 @@ class Bench:
             trouble = bystander.disturbed()
         if bystander is not None:
             bystander.leave()
+            if trouble is not None and trouble.kind == "closed" and self._too_old(known, bystander):
+                trouble = None
         if trouble is not None and trouble.kind != "died":
             pause(DIES_WITHIN)  # the process may be ending
             trouble = self.died() or trouble
         return trouble or self._found(at_work)
+
+    def _too_old(self, known: Known, bystander: Bystander) -> bool:
+        """Whether the server ends connections that are idle for so long when nothing happens."""
+        age = bystander.age
+        if age < self.idle_limit:
+            calm = Bystander(known, self.urls, self.seed, self.numbers(1))
+            calm.begin()
+            pause(age)
+            if calm.disturbed() is not None:
+                self.idle_limit = age
+            calm.leave()
+        return age >= self.idle_limit
 
     def _fresh(self, known: Known) -> Trouble | None:
         """A fresh client; where it is late, another one that waits longer."""
@@ -197,10 +223,19 @@ class Bench:
         if self._watched is None:
             return None
         for one in self._watched.findings(lambda: False, at_work):
+            if one.kind is Kind.SPINNING and self.restless:
+                continue
             if one.kind is Kind.ZOMBIES:
                 self._watched.begin()  # told once
             return Trouble(one.kind, f"afterwards {one.text}")
         return None
+
+    def rest(self) -> bool:
+        """Whether the server comes to rest when nobody asks; if not, its CPU tells nothing."""
+        if self._watched is not None and not self.restless:
+            kinds = {one.kind for one in self._watched.findings(lambda: False, False)}
+            self.restless = Kind.SPINNING in kinds
+        return not self.restless
 
     def recovers(self, known: Known) -> bool:
         """Whether a server that is not ours answers, or does so soon."""
@@ -213,28 +248,34 @@ class Bench:
 
 
 class Bystander:
-    """A connection of its own loop that is idle while a case is tried: old when it is asked."""
+    """A connection of its own loop that is idle while a case is tried: old when it is asked.
 
-    def __init__(self, known: Known, urls: Mapping[str, Url], seed: int) -> None:
+    `number` is that of its user. `age`: for how many seconds it was idle when it was asked last.
+    """
+
+    def __init__(self, known: Known, urls: Mapping[str, Url], seed: int, number: int = 0) -> None:
         step = known.exchange(0, name=BYSTANDER)
         scenario = known.scenario_of(BYSTANDER, "", [step], [known.named(BYSTANDER)])
         self._ours, self._theirs = pair()
-        share = Share(reread(scenario), urls, range(1))
+        share = Share(known.reread(scenario), urls, range(number, number + 1), number)
         self._worker = Worker(Job((share,), seed, None), self._theirs)
         self._user = self._worker.parts[0].users[0]
         self._worker.parts[0].control.persistent = True
         self._idle = self._asked = False
+        self._since, self.age = monotonic(), 0.0
         self._fault: Fault | None = None
         self._worker.loop.spawn(self._user, self._ask_often(self._user))
 
     def begin(self) -> None:
         """Be served once, and then be idle."""
         self._idle = self._ask() is None
+        self._since = monotonic()
 
     def disturbed(self) -> Trouble | None:
         """Whether it is served no more."""
         if not self._idle:
             return None
+        self.age = monotonic() - self._since
         fault = self._ask()
         if fault is None:
             return None

@@ -458,7 +458,7 @@ def urgent(known: Known) -> Iterator[Variant]:
 def zero_window(known: Known) -> Iterator[Variant]:
     pipelined(known)
     known = known.alone
-    count = max(2, min(2000, (1 << 16) // len(known.sent)))
+    count = min(2000, known.volume(1 << 17))
     socket = known.named(CLIENT, receive_buffer=SMALL_WINDOW)
     steps: list[Step] = [
         known.act("stop_reading", 0),

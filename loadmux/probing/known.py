@@ -9,7 +9,7 @@ a failure says.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
 from loadmux.errors import Position, UsageError
@@ -42,6 +42,7 @@ from loadmux.language.scenario import (
 )
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Repeated, Text
+from loadmux.plugins.registry import Registry
 
 PLACE = Position("probe", 1, 1)
 CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"
@@ -76,6 +77,7 @@ class Known:
     declared: bool = False
     rate: float = 0.0
     seeds: tuple[int, ...] = ()
+    registry: Registry = field(default_factory=Registry, compare=False)
 
     # --- steps ----------------------------------------------------------------------------------
 
@@ -177,6 +179,29 @@ class Known:
             weight=None,
         )
 
+    def among_others(self, scenario: Scenario) -> Scenario:
+        """The same with a bystander, who is served before and after, and a fresh client after."""
+        sockets, steps = scenario.sockets, scenario.steps
+        if scenario.load.users > 1 or any(one.name == FRESH for one in sockets):
+            return scenario
+        places = range(len(sockets), len(sockets) + 2)
+        others = [self.named(FRESH), self.named(BYSTANDER)]
+        others = [
+            replace(one, on_connect=moved(one.on_connect, place))
+            for one, place in zip(others, places, strict=True)
+        ]
+        fresh, old = places
+        first: Step = self.exchange(old, name=f"{BYSTANDER} before")
+        if self.closes:
+            first = self.act("connect", old)
+        last = [self.exchange(fresh, name=FRESH), self.exchange(old, name=f"{BYSTANDER} after")]
+        made = (first, *steps, *last)
+        return replace(scenario, sockets=(*sockets, *others), steps=made)
+
+    def reread(self, scenario: Scenario) -> Scenario:
+        """The scenario that its file would be. Raises ScenarioErrors."""
+        return load(scenario.path, text=dump(scenario), registry=self.registry)
+
     def named(self, name: str, **options: object) -> Socket:
         """A socket as the known one, of another name."""
         return replace(self.socket, name=name, **options)  # type: ignore[arg-type]
@@ -250,11 +275,6 @@ def mentions(value: object, name: str) -> bool:
     if is_dataclass(value):
         return any(mentions(getattr(value, one.name), name) for one in fields(value))
     return False
-
-
-def reread(scenario: Scenario) -> Scenario:
-    """The scenario that its file would be. Raises ScenarioErrors."""
-    return load(scenario.path, text=dump(scenario), rules=scenario.rules or None)
 
 
 # --- finding it ---------------------------------------------------------------------------------

@@ -26,13 +26,14 @@ class Try:
     time of a connect or an exchange in seconds.
 
     `unjudged`: the generator stood still meanwhile, so nothing is known. `right` counts what was
-    right, by step.
+    right, by step, `connects` the connections.
     """
 
     faults: tuple[Evidence, ...]
     took: float
     unjudged: bool = False
     right: Mapping[str, int] = field(default_factory=dict)
+    connects: int = 0
 
     @property
     def fault(self) -> Evidence | None:
@@ -74,10 +75,17 @@ class Tap:
 
 
 def run_at_once(
-    scenarios: Sequence[Scenario], urls: Mapping[str, Url], seed: int, tap: Tap | None = None
+    scenarios: Sequence[Scenario],
+    urls: Mapping[str, Url],
+    seed: int,
+    tap: Tap | None = None,
+    first: int = 0,
 ) -> list[Try]:
-    """Run them all at once, each to its end. Raises DriverFault."""
-    shares, first = [], 0
+    """Run them all at once, each to its end; their users are numbered from `first` on.
+
+    Raises DriverFault.
+    """
+    shares = []
     for one in scenarios:
         shares.append(Share(one, urls, range(first, first + one.load.users), first))
         first += one.load.users
@@ -113,4 +121,6 @@ def tried(stats: Stats, scenario: Scenario) -> Try:
         row.fold()
     took = max(row.longest for row in (stats.connects, *stats.steps.values()))
     right = {row.of: row.right for row in stats.steps.values()}
-    return Try(tuple(faults), took, bool(stats.unjudged and not faults), right)
+    return Try(
+        tuple(faults), took, bool(stats.unjudged and not faults), right, stats.connects.count
+    )

@@ -4,6 +4,8 @@
   threshold, fails the item; a run that says nothing of it (inconclusive, nobody reached, a mistake
   in the file) is an error. `--loadmux-target URL` overrides the targets of all of them, and
   `--loadmux-command "python server.py --port {port}"` starts that target, for each anew.
+- `@pytest.mark.loadmux_probe(command=…, send=…, expect=…)` on a test makes an item of each case of
+  `loadmux probe`; the test takes the case's result by the fixture `loadmux_case`, or nothing.
 - `loadmux_run(scenario, …)` takes what `loadmux.run` does and returns its report.
 - `loadmux_server(model, …)` starts a bundled target, `loadmux_server([command, …])` a server of
   your own, with `{port}` where the port is to stand; it returns the URL. Both end with the test.
@@ -22,11 +24,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from loadmux.probing.outcome import CaseResult
     from loadmux.running.library import RunReport
 
 SUFFIX = ".loadmux.yaml"
 OPTION = "--loadmux-target"
 COMMAND = "--loadmux-command"
+MARK, CASE = "loadmux_probe", "loadmux_case"
+FAILED = pytest.StashKey[str]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -86,6 +91,58 @@ class ScenarioItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, self.name
+
+
+# --- probing ------------------------------------------------------------------------------------
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{MARK}(command=, url=, file=, send=, expect=, cases=, skip=, strict=, pipelining=): the"
+        " server is probed, an item for each case",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """An item for each case that the mark asks for."""
+    mark = metafunc.definition.get_closest_marker(MARK)
+    if mark is None:
+        return
+    from loadmux.testing.probes import wanted_cases
+
+    if CASE not in metafunc.fixturenames:
+        metafunc.fixturenames.append(CASE)
+    names = wanted_cases(**mark.kwargs)
+    metafunc.parametrize(CASE, names, ids=names, indirect=True)
+
+
+@pytest.fixture
+def loadmux_case(request: pytest.FixtureRequest) -> CaseResult:
+    """The result of the case that this item is; where the server fails, so does the item."""
+    from loadmux.errors import LoadmuxError
+    from loadmux.testing.probes import case_of
+
+    mark = request.node.get_closest_marker(MARK)
+    if mark is None:
+        raise pytest.UsageError(f"{CASE} belongs to a test with @pytest.mark.{MARK}(...)")
+    try:
+        result, told = case_of(request.param, **mark.kwargs)
+    except LoadmuxError as error:
+        raise NotJudged(str(error)) from None
+    if result.verdict == "unsupported":
+        pytest.skip(told)
+    if result.verdict == "fail":
+        request.node.stash[FAILED] = told
+    return result
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """A case that failed is a failure of the test, not of its set-up."""
+    told = pyfuncitem.stash.get(FAILED, None)
+    if told is not None:
+        pytest.fail(told, pytrace=False)
 
 
 @pytest.fixture

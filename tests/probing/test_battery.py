@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from probing_servers import CHUNKS, LINES, SERVER
 
 from loadmux.errors import UsageError
 from loadmux.language.loading import load
@@ -14,23 +15,6 @@ from loadmux.language.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
 from loadmux.probing.outcome import Found
-
-SERVER = """
-import asyncio, sys
-
-async def serve(reader, writer):
-    while data := await {read}:
-        writer.write(b"<" + data.strip() + b">\\n")
-    writer.close()
-
-async def main():
-    async with await asyncio.start_server(serve, "127.0.0.1", int(sys.argv[1])) as server:
-        await server.serve_forever()
-
-asyncio.run(main())
-"""
-LINES = "reader.readline()"
-CHUNKS = "reader.read(4096)"
 
 
 def scenario(folder: Path, read: str) -> Scenario:

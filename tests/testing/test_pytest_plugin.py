@@ -118,3 +118,32 @@ def test_nothing_heavy_is_imported_before_it_is_used(tmp_path: Path) -> None:
     )
     status, out = pytest_in(tmp_path, "-p", "no:xdist", "-p", "no:hypothesispytest")
     assert status == 0, out
+
+
+PROBED = """
+import sys, pytest
+
+@pytest.mark.loadmux_probe(
+    command=[sys.executable, "server.py", "{port}"], send="hello", expect="hello",
+    cases=["bytewise", "urgent"],
+)
+def test_server(loadmux_case):
+    print("probed by", loadmux_case.id)
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("bytes([data[0] ^ lie]) + data[1:]", 0), ("b'hello' if b'o' in data else b'?'", 1)],
+)
+def test_a_mark_probes_a_server_by_an_item_for_each_case(
+    answer: str, code: int, tmp_path: Path
+) -> None:
+    server = SERVER.replace("bytes([data[0] ^ lie]) + data[1:]", answer)
+    (tmp_path / "server.py").write_text(server)
+    (tmp_path / "test_probed.py").write_text(PROBED)
+    status, out = pytest_in(tmp_path, "-rA")
+    assert status == code, out
+    assert "test_server[urgent]" in out
+    word = "FAILED" if code else "PASSED"
+    assert f"{word} test_probed.py::test_server[bytewise]" in out
