@@ -21,6 +21,7 @@ from typing import Any
 
 import gevent
 from locust.rpc import Message
+from locust.runners import STATE_MISSING
 
 from loadmux.locust.here import Here
 from loadmux.locust.job import JOB
@@ -30,12 +31,8 @@ logger = logging.getLogger("loadmux")
 HELLO = "loadmux_hello"
 READY = "client_ready"
 MOST_TOLD = 100
-ANYBODY = frozenset(
-    {
-        *(READY, "locustfile", "heartbeat", "spawning", "spawning_complete"),
-        *("quit", "client_stopped"),
-    }
-)
+SPAWNED = frozenset({"spawning", "spawning_complete"})
+ANYBODY = frozenset({READY, "locustfile", "heartbeat", "quit", "client_stopped"})
 """What Locust itself has an answer to, whoever sends it."""
 
 
@@ -95,6 +92,11 @@ class Gate:
         kind: str = message.type
         if not self._known(client):
             return kind == "locustfile"
+        if kind in SPAWNED:
+            # Locust would take it for one that works, and leave it out of what it sends: by its
+            # next heartbeat it comes back whole.
+            node = self._here.runner.clients.get(client)
+            return node is None or node.state != STATE_MISSING
         if kind in ANYBODY:
             return True
         tally = self._here.tally

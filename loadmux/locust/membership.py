@@ -13,6 +13,7 @@ from typing import Any
 
 from locust.dispatch import UsersDispatcher
 from locust.env import Environment
+from locust.runners import STATE_MISSING
 
 from loadmux.errors import UsageError
 from loadmux.locust.failing import Failures
@@ -46,6 +47,11 @@ class Members:
         members = self
 
         class Dispatcher(base):  # type: ignore[misc]
+            def __init__(self, worker_nodes: Any, *words: Any, **more: Any) -> None:
+                super().__init__(worker_nodes, *words, **more)
+                for node in worker_nodes:
+                    members.came(node.id)
+
             def new_dispatch(self, target_user_count: int, *words: Any, **more: Any) -> None:
                 members.check(target_user_count)
                 super().new_dispatch(target_user_count, *words, **more)
@@ -85,6 +91,12 @@ class Members:
             self._say(client, {"revoke": revoked})
         self._give()
 
+    def _heard_of(self, client: str) -> None:
+        """Locust lists it as one that works: then it is none that is lost."""
+        lost = any(ledger.has_lost(client) for ledger in self._ledgers.values())
+        if lost and self.here.runner.clients[client].state != STATE_MISSING:
+            self.came(client)
+
     def went(self, client: str) -> None:
         for ledger in self._ledgers.values():
             ledger.lose(client)
@@ -97,6 +109,7 @@ class Members:
         told = msg.data
         if told["run"] != self.here.run or msg.node_id not in self.here.runner.clients:
             return
+        self._heard_of(msg.node_id)
         for name, ledger in self._ledgers.items():
             ledger.take_back(msg.node_id, told["back"].get(name, ()))
             ledger.ask(msg.node_id, told["ask"].get(name, 0))

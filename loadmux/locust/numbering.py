@@ -96,6 +96,9 @@ class Ledger:
         for number in gone:
             heapq.heappush(self._free, number)
 
+    def has_lost(self, who: str) -> bool:
+        return who in self._lost
+
     def find(self, who: str) -> list[int]:
         """A worker is there, again or for the first time: those of its numbers that others have."""
         had = self._lost.pop(who, set())
