@@ -108,6 +108,17 @@ def sources() -> Iterator[str]:
             yield Path(file).read_text(encoding="utf-8")
 
 
+def texts(folder: str) -> dict[str, str]:
+    """The texts of the author's modules that were imported from a folder, by their paths in it."""
+    found, root = {}, Path(folder)
+    for module in list(sys.modules.values()):
+        file = getattr(module, "__file__", None)
+        if file is not None and belongs(Path(file), root):
+            with suppress(OSError, UnicodeDecodeError):
+                found[str(Path(file).relative_to(root))] = Path(file).read_text(encoding="utf-8")
+    return found
+
+
 def name_of(path: str) -> str:
     """What the module of a Python scenario is called."""
     return f"_scenario_{Path(path).stem}"

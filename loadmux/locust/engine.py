@@ -137,10 +137,10 @@ class Crew:
     last look, and Locust's User object that met it.
     """
 
-    def __init__(self, engine: Engine, name: str, share: Share) -> None:
+    def __init__(self, engine: Engine, name: str, share: Share, moved: Mapping[str, str]) -> None:
         self.engine = engine
         self.name = name
-        self.scenario = scenario = share.scenario()
+        self.scenario = scenario = share.scenario(moved)
         self._ledger = Ledger(room(scenario)) if engine.asking is None else None
         self._waiting: deque[ParkedUser] = deque()
         self.stats = Stats()
@@ -225,7 +225,8 @@ class Engine:
     """The loop of a worker, from the start of a test to its end.
 
     `failed` is called, in the stepping greenlet, with what went wrong when the loop cannot go on.
-    `asking` gets numbers for the users from elsewhere; without it they get theirs here.
+    `asking` gets numbers for the users from elsewhere; without it they get theirs here. `moved`
+    are the folders in which the author's code is, by those in which it was.
     Raises UsageError when the poller is not there, TargetFailed for a host without an address.
     """
 
@@ -235,6 +236,7 @@ class Engine:
         slot: int,
         failed: Callable[[BaseException], object],
         asking: Asking | None = None,
+        moved: Mapping[str, str] | None = None,
     ) -> None:
         raise_descriptor_limit()
         usercode.forget()
@@ -242,7 +244,9 @@ class Engine:
         self.loop.worker, self.loop.workers = slot, job.stride
         self.job = job
         self.asking = asking
-        self.crews = {name: Crew(self, name, share) for name, share in job.shares.items()}
+        self.crews = {
+            name: Crew(self, name, share, moved or {}) for name, share in job.shares.items()
+        }
         self._failed = failed
         self._starting: deque[ParkedUser] = deque()
         self._ending: deque[tuple[ParkedUser, bool]] = deque()

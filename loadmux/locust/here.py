@@ -5,6 +5,7 @@ All parts of the plugin are given the same `Here`; what one keeps for itself is 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -34,6 +35,7 @@ class Here:
         self.preparation: Preparation | None = None
         self.tally: Tally | None = None
         self.run = ""
+        self.folders: list[tempfile.TemporaryDirectory[str]] = []
         self.stopping_since: float | None = None
 
     @property
@@ -101,6 +103,8 @@ class Here:
         if self.engine is not None:
             engine, self.engine = self.engine, None  # first: close() gives way to other greenlets
             engine.close()
+        while self.folders:
+            self.folders.pop().cleanup()
 
     def end_targets(self) -> None:
         if self.preparation is not None:

@@ -3,13 +3,13 @@
 The job rides on `parsed_options`, which Locust copies into every `spawn` message, so that it is
 there before a worker's `test_start` and also for a worker that joins later. It holds plain values
 that msgpack can carry. Scenarios travel whole, with the contents of all the files that they name:
-a worker needs neither the scenario file nor what belongs to it.
+a worker needs neither the scenario file nor what belongs to it, and of its code see `carrying`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from loadmux import __version__
@@ -17,6 +17,7 @@ from loadmux.errors import UsageError
 from loadmux.language.scenario import Scenario, Url
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
+from loadmux.locust.carrying import Code, relocated
 
 JOB = "loadmux_job"
 """The option on which the job rides."""
@@ -25,15 +26,19 @@ LATE_SLOT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """One class of users: `packed` is its Scenario, `listening` where its targets are, by name."""
+    """One class of users: `packed` is its Scenario, `listening` where its targets are, by name;
+    `code` the author's modules that it calls, by folder.
+    """
 
     packed: bytes
     listening: Mapping[str, str]
     seed: int
+    code: Code = field(default_factory=dict)
 
-    def scenario(self) -> Scenario:
-        """Raises Unreadable for what is none."""
-        return wire.unpack(self.packed, Scenario)
+    def scenario(self, moved: Mapping[str, str] | None = None) -> Scenario:
+        """With its functions in the folders `moved` to. Raises Unreadable for what is none."""
+        found = wire.unpack(self.packed, Scenario)
+        return relocated(found, moved) if moved else found
 
     def urls(self) -> dict[str, Url]:
         return {name: parse_url(url) for name, url in self.listening.items()}
@@ -65,7 +70,7 @@ class Job:
             "stride": self.stride,
             "run": self.run,
             "shares": {
-                name: [share.packed, dict(share.listening), share.seed]
+                name: [share.packed, dict(share.listening), share.seed, share.code]
                 for name, share in self.shares.items()
             },
         }

@@ -144,6 +144,13 @@ def add_options(parser: LocustArgumentParser) -> None:
     )
 
     parser.add_argument(
+        "--take-code",
+        env_var="LOCUST_TAKE_CODE",
+        action="store_true",
+        include_in_web_ui=False,
+        help="A worker runs the Python that its master's scenarios call (so does -f -)",
+    )
+    parser.add_argument(
         "--worker-key",
         env_var="LOCUST_WORKER_KEY",
         metavar="WORD",

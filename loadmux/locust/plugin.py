@@ -19,9 +19,11 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
@@ -31,7 +33,7 @@ from locust.runners import STATE_INIT, STATE_MISSING, STATE_STOPPED, STATE_STOPP
 from rich.console import Console
 
 from loadmux.errors import LoadmuxError, TargetFailed
-from loadmux.locust import tables, verdict
+from loadmux.locust import carrying, tables, verdict
 from loadmux.locust.admitting import HELLO, Gate, WorkersGate, proof
 from loadmux.locust.described import Described
 from loadmux.locust.engine import Engine, ParkedUser
@@ -39,7 +41,7 @@ from loadmux.locust.exporting import Exporter
 from loadmux.locust.failing import Failures
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
-from loadmux.locust.job import JOB, job_from
+from loadmux.locust.job import JOB, Job, job_from
 from loadmux.locust.membership import Members
 from loadmux.locust.numbering import MESSAGE, Asking
 from loadmux.locust.readying import Readying
@@ -186,13 +188,26 @@ class Plugin:
             )
             self.here.run = job.run
             asking = self._asking(job.run) if self.here.is_worker else None
-            self.here.engine = Engine(job, slot, self.failures.engine_failed, asking)
+            moved = self._code(job) if self.here.is_worker else {}
+            self.here.engine = Engine(job, slot, self.failures.engine_failed, asking, moved)
         except LoadmuxError as error:
             self.failures.fail(str(error), "")
             return
         self.figures.begin_engine()
         if self.here.tally is not None:
             self.here.tally.poller = self.here.engine.loop.poller.name
+
+    def _code(self, job: Job) -> dict[str, str]:
+        """Where the author's code is, on a worker. Raises UsageError where it may not run."""
+        moved: dict[str, str] = {}
+        for share in job.shares.values():
+            if carrying.takes_code():
+                folder = tempfile.TemporaryDirectory(prefix="loadmux-")
+                self.here.folders.append(folder)
+                moved |= carrying.unpacked(share.code, Path(folder.name))
+            else:
+                carrying.check(share.scenario(), [*carrying.named(), *self.ready.own_files()])
+        return moved
 
     def _asking(self, run: str) -> Asking:
         runner = self.here.runner

@@ -23,6 +23,7 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.urls import parse_url
 from loadmux.locust import wire
+from loadmux.locust.carrying import gathered
 from loadmux.locust.described import Described
 from loadmux.locust.job import Job, Share
 from loadmux.running.catalog import find, models
@@ -251,6 +252,7 @@ class Preparation:
                 wire.pack(part.scenario, part.scenario.path),
                 {target: str(url) for target, url in part.urls.items()},
                 part.scenario.seed or 0,
+                gathered(part.scenario) if workers else {},
             )
             for name, part in self.parts.items()
         }

@@ -6,6 +6,7 @@ What cannot work is refused here, with a reason: once a test has started, Locust
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from loadmux.errors import UsageError
+from loadmux.errors import LoadmuxError, UsageError
 from loadmux.locust.described import Described
 from loadmux.locust.guarding import Choices
 from loadmux.locust.here import Here
@@ -23,6 +24,7 @@ from loadmux.locust.preparation import (
     Preparation,
     choice_from,
     load_all,
+    located,
 )
 
 RUNNING = "a test is running"
@@ -72,6 +74,13 @@ class Readying:
             if one.scenario is not None:
                 yield one.scenario
             yield from one.offered()
+
+    def own_files(self) -> Iterator[str]:
+        """The files of the scenarios that the locustfile names."""
+        for one in self.here.every():
+            for name in [*([one.scenario] if one.scenario else []), *one.offered()]:
+                with suppress(LoadmuxError):
+                    yield str(located(name, one))
 
     def choice(self, form: Mapping[str, Any] | None = None) -> Choice:
         """What is chosen now: the options, and what a start form says instead."""

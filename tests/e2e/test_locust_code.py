@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 from collections import Counter
@@ -16,6 +17,7 @@ import pytest
 from driving import Server
 from locusting import (
     LOCUST,
+    WEB,
     Page,
     alone,
     bound,
@@ -74,7 +76,7 @@ def with_code(folder: Path, text: str) -> None:
 @pytest.mark.parametrize("count", [0, 2])
 def test_code_runs(count: int, folder: Path) -> None:
     with_code(folder, CODE)
-    done = headless(folder, *SHORT, *(forked(count) if count else []))
+    done = headless(folder, *SHORT, *(["-t", "3s", *forked(count)] if count else []))
     assert done.code == 0, done.text
     assert done.row("one")[0] > 10
     assert done.row("other")[1] == 0
@@ -182,16 +184,46 @@ class Together:
         return self.rounds_of(min)
 
 
-def test_a_worker_without_the_file_says_so(folder: Path) -> None:
-    """It may be on another machine."""
-    with_code(folder, CODE)
-    port = str(free_port())
-    master = ["--headless", "--master", "--expect-workers", "1", *SHORT, *bound(port)]
-    with process([*LOCUST, *master], folder) as main:
+TAKES = {
+    "it says so": [*WEB, "--worker", "--take-code"],
+    "Locust's own word": [*LOCUST, "-f", "-", "--worker"],
+}
+MINE = "names = 'one', 'other'\n"
+IMPORTS = (
+    CODE.replace('sockets=["a", "b"]', 'sockets=["a", "b"], iterations=20')
+    .replace('"one"', "mine.names[0]")
+    .replace('"other"', "mine.names[1]")
+)
+
+
+@pytest.mark.parametrize("how", TAKES)
+def test_code_goes_along_to_a_worker_that_takes_it(how: str, folder: Path) -> None:
+    """With what it imports from its folder; the worker's own is empty, and stays so."""
+    with_code(folder, "import mine\n" + IMPORTS)
+    (folder / "mine.py").write_text(MINE)
+    code, told = one_worker(TAKES[how], folder)
+    assert code == 0, told
+    assert re.search(r"\d+ exchanges, every check held", told)
+
+
+def test_code_that_no_command_line_names_is_not_run_on_a_worker(folder: Path) -> None:
+    """It may be on another machine, and so may be whoever plays its master."""
+    with_code(folder, f"open({str(folder / 'ran')!r}, 'a').write('x')\n{CODE}")
+    code, told = one_worker([*WEB, "--worker"], folder)
+    assert code == 3, told
+    assert f"the master asks for the code of {folder}/talk.py, which this worker's" in told
+    assert "Traceback" not in told
+
+
+def one_worker(words: list[str], folder: Path) -> tuple[int, str]:
+    """How a master with one worker in an empty folder ends, and what it says."""
+    port, empty = str(free_port()), folder.parent / "empty"
+    empty.mkdir()
+    master = ["--headless", "--master", "--expect-workers", "1", *SHORT, "-t", "20s", *bound(port)]
+    same = [*WEB, "talk.py"] if words[: len(WEB)] == WEB else LOCUST  # they have another user class
+    with process([*same, *master], folder) as main:
         main.says("Waiting for workers")
-        (folder / "talk.py").unlink()
-        with process([*LOCUST, "-f", "-", "--worker", *joining(port)], folder, "worker"):
+        with process([*words, *joining(port)], empty, "worker"):
             code = main.wait()
-        assert code == 3, main.text
-        assert f"there is no file {folder}/talk.py here" in main.err
-        assert "Traceback" not in main.err
+        assert not list(empty.iterdir())
+        return code, main.text
