@@ -27,7 +27,7 @@ from loadmux.language.scenario import Overrides
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import terminal
 from loadmux.report.model import Progress, Report
-from loadmux.running import cores
+from loadmux.running import cores, repeating
 from loadmux.running import run as running
 from loadmux.running.catalog import find, models
 from loadmux.running.run import Settings
@@ -110,10 +110,13 @@ def run(
     if fault is not None:
         loaded = running.lying(loaded, fault)
     names = [one.path for one in loaded]
+    given = {"--fault": fault, "--poller": poller, "--workers": None if workers == 1 else workers}
+    more = [word for flag, one in given.items() if one is not None for word in (flag, str(one))]
+    more += ["--watch"] if watch else []
     settings = Settings(
         cores.workers(workers, loaded),
         poller,
-        lambda seed: shlex.join(["loadmux", "run", *names, "--seed", str(seed)]),
+        lambda seed: repeating.command(names, overrides, more, seed),
         watch=watch,
     )
     report = running.run(loaded, settings, show or (lambda progress: None))

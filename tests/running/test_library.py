@@ -68,6 +68,7 @@ def test_two_scenarios_and_a_lie_from_a_thread(tmp_path: Path) -> None:
     (report,) = found
     report.assert_passed()
     assert len(report.parts) == 2
+    assert report.command.startswith(f"loadmux run {file} scenario --target {server.url} --seed ")
     lying = ASK | {"target": {"bundled": "epoll", "reply": "echo"}}
     assert loadmux.run(lying, fault="flip:1").verdict.code is ExitCode.FAIL
 
