@@ -16,11 +16,11 @@ from loadmux.cli.capacities import seconds
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.running import repeat_command
 from loadmux.cli.sources import sources_of
-from loadmux.comparing import contest_text, cores, crowd, paired, results
+from loadmux.comparing import claims, contest_text, cores, crowd, paired, results
 from loadmux.comparing.contest import Axis, Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant, entrants
-from loadmux.comparing.gauge import Measuring
-from loadmux.comparing.rounds import compete
+from loadmux.comparing.gauge import Measuring, kept
+from loadmux.comparing.rounds import compete, settled
 from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Barrier, Overrides, Scenario
@@ -32,6 +32,7 @@ from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings
 
 OWN = "a small echo"
+MODELS = "models"
 USERS, SIZE = 10, 64
 ECHO = """\
 description: Messages of {size} bytes, each with its user's number, are echoed.
@@ -80,6 +81,9 @@ def compare(
     if words and all(one.endswith(".json") for one in words):
         contest = results.merged([results.read_contest(Path(one)) for one in words])
         return put_out(contest, outputs, interrupts)
+    if list(words) == [MODELS]:
+        contest = models_compared(wanted, outputs.quiet, interrupts)
+        return put_out(contest, outputs, interrupts)
     named, file = split(words)
     found = entrants(named, models())
     if len(found) < 2:
@@ -95,20 +99,49 @@ def run_contest(
     quiet: bool,
     interrupts: Interrupts,
 ) -> Contest:
-    trial, budget = seconds("--trial", wanted.trial), seconds("--budget", wanted.budget)
     axis, points = sweep(wanted, file)
     load = loader(file, axis, wanted)
     for entrant in found:
         check(load(entrant, points[0]), points)
+    contest = Contest(found, points, axis, file or OWN, seconds("--trial", wanted.trial))
+    return competed(contest, load, wanted, quiet, interrupts, settled)
+
+
+def models_compared(wanted: Wanted, quiet: bool, interrupts: Interrupts) -> Contest:
+    """All bundled models, and what is claimed of them. Raises UsageError."""
+    if any((wanted.users, wanted.idle, wanted.rate, wanted.size)):
+        raise UsageError("compare models: it has points of its own; leave out the sweep")
+    names = [one for one in models() if one not in claims.NO_CONNECTIONS]
+    found, trial = entrants(names, models()), seconds("--trial", wanted.trial)
+    contest = Contest(found, claims.points(), "users", OWN, trial, skipped=claims.skipped(names))
+    load = loader(None, "users", wanted)
+    settings = Settings(interrupts=interrupts)
+    for name in ("select", "poll"):
+        count = kept(name, claims.TRIED, settings)
+        if count is not None:
+            contest.kept[name] = count
+    return competed(contest, load, wanted, quiet, interrupts, claims.decided)
+
+
+def competed(
+    contest: Contest,
+    load: Callable[[Entrant, Point], Scenario],
+    wanted: Wanted,
+    quiet: bool,
+    interrupts: Interrupts,
+    done: Callable[[Contest], bool],
+) -> Contest:
+    """The contest with all its rounds."""
+    budget, points = seconds("--budget", wanted.budget), contest.points
     crowd.allow(max(point.idle for point in points))
     before = cores.Cores.look()
     settings = Settings(wanted.workers, None, repeat_command, interrupts)
-    contest = Contest(found, points, axis, file or OWN, trial, machine=machine())
+    contest.machine = machine()
     pinning = cores.pinned() if wanted.pin else None
     contest.pinned = "" if pinning is None else str(pinning)
-    tell = no_word if quiet else partial(tell_turn, axis)
-    measuring = Measuring(load, settings, trial, pinning)
-    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell)
+    tell = no_word if quiet else partial(tell_turn, contest.axis)
+    measuring = Measuring(load, settings, contest.seconds, pinning)
+    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell, done)
     contest.others = before.others()
     return contest
 

@@ -144,8 +144,9 @@ def compare(
 ) -> None:
     """Compare servers in interleaved rounds, until they can be told apart.
 
-    Of --users, --idle, --rate and --size one may be a list: a sweep. Files of --json-file in place
-    of servers are merged and shown.
+    `compare models` compares all bundled models, and tests what is said of them. Of --users,
+    --idle, --rate and --size one may be a list: a sweep. Files of --json-file in place of servers
+    are merged and shown.
     """
     from loadmux.cli.contests import Outputs, Wanted
     from loadmux.cli.contests import compare as contest

@@ -28,12 +28,13 @@ METRICS: tuple[Metric, ...] = ("rate", "p50", "p99", "cpu")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """What one measurement is made under; `rate` None is closed load."""
+    """What one measurement is made under; `rate` None is closed load, `label` its name if any."""
 
     value: float
     users: int
     idle: int = 0
     rate: float | None = None
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,9 @@ class Out:
 class Contest:
     """What was measured, by entrant, point and round.
 
-    `others` is how many cores were busy with what is none of ours, None where nobody tells.
+    `skipped` are entrants at points that nobody asked for. `kept` is how many of the connections
+    that were tried a model let in. `others` is how many cores were busy with what is none of ours,
+    None where nobody tells.
     """
 
     entrants: Sequence[Entrant]
@@ -85,7 +88,8 @@ class Contest:
     pinned: str = ""
     others: float | None = None
     machine: Mapping[str, str] = field(default_factory=dict)
-    sources: tuple[str, ...] = ()
+    skipped: frozenset[tuple[int, int]] = frozenset()
+    kept: dict[str, int] = field(default_factory=dict)
 
     @property
     def open_load(self) -> bool:

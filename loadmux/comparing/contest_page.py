@@ -6,12 +6,12 @@ every mark tells its figures when pointed at. The heat map says its figures in i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
 from loadmux import __version__
-from loadmux.comparing import contest_text
+from loadmux.comparing import claims, contest_text
 from loadmux.comparing.contest import Contest, Metric
 from loadmux.comparing.standings import Row, spreads, standings
 from loadmux.report import figures
@@ -55,6 +55,7 @@ def _page(contest: Contest) -> Iterator[str]:
         name, _, value = line.partition(" ")
         yield f"<dt>{_text(name)}</dt><dd>{_text(value.strip())}</dd>"
     yield f"<dt>loadmux</dt><dd>{__version__}</dd></dl>"
+    yield from _claims(contest)
     yield '<h2>Charts</h2>\n<div class="charts">'
     for name, axes, curves in charts(contest):
         yield chart(name, *axes, curves)
@@ -62,7 +63,7 @@ def _page(contest: Contest) -> Iterator[str]:
     if len(contest.points) > 1:
         yield from _heat(contest)
     for number, point in enumerate(contest.points):
-        at = contest_text.value_text(contest.axis, point.value)
+        at = contest_text.point_text(contest.axis, point)
         yield f'<h2>{_text(at)}</h2>\n<div class="table">'
         yield from _table(contest, standings(contest, number))
         yield "</div>"
@@ -80,7 +81,7 @@ def charts(contest: Contest) -> Iterator[tuple[str, tuple[Axis, Axis], list[Rang
     """Of each metric that was measured: over the sweep, or, where there is none, by server."""
     for metric, title in TITLES.items():
         found = _over_sweep(contest, metric)
-        names = [contest_text.value_text(contest.axis, point.value) for point in contest.points]
+        names = [contest_text.point_text(contest.axis, point) for point in contest.points]
         if len(contest.points) == 1:
             found = [one for one in found if one.ranges]
             names = [contest_text.shortened(one.name, len(found)) for one in found]
@@ -108,7 +109,7 @@ def _over_sweep(contest: Contest, metric: Metric) -> list[Ranged]:
 
 
 def _range(contest: Contest, entrant: int, place: int, metric: Metric, found: Spread) -> Range:
-    at = contest_text.value_text(contest.axis, contest.points[place].value)
+    at = contest_text.point_text(contest.axis, contest.points[place])
     low, middle, high = (
         contest_text.metric_text(metric, value) for value in (found.low, found.median, found.high)
     )
@@ -165,11 +166,29 @@ def _legend(curves: Sequence[Ranged]) -> Iterator[str]:
 # --- tables -------------------------------------------------------------------------------------
 
 
+def _claims(contest: Contest) -> Iterator[str]:
+    rows = [
+        (one.claim.text, one.verdict, contest_text.claim_figures(contest, one))
+        for one in claims.judged(contest)
+    ]
+    if not rows:
+        return
+    if (limit := claims.limit(contest)) is not None:
+        rows.insert(0, (claims.LIMIT, *limit))
+    yield '<h2>What is said of the models</h2>\n<div class="table"><table><thead><tr>'
+    yield "<th>claim</th><th>here</th><th>the figures</th></tr></thead><tbody>"
+    for text, verdict, told in rows:
+        kind = {"shown": "right", "refuted": "wrong"}.get(verdict, "")
+        yield f'<tr><td>{_text(text)}</td><td class="{kind}">{verdict}</td>'
+        yield f'<td class="text">{_text(told)}</td></tr>'
+    yield "</tbody></table></div>"
+
+
 def _heat(contest: Contest) -> Iterator[str]:
     """Servers by points; the fuller a field, the nearer it is to the best of its column."""
     metric = contest.leading
     yield f'<h2>Heat map: {TITLES[metric]}</h2>\n<div class="table"><table class="heat">'
-    heads = (contest_text.value_text(contest.axis, point.value) for point in contest.points)
+    heads = (contest_text.point_text(contest.axis, point) for point in contest.points)
     yield f"<thead><tr><th></th>{''.join(f'<th>{_text(one)}</th>' for one in heads)}</tr></thead>"
     yield "<tbody>"
     columns = [
@@ -177,18 +196,19 @@ def _heat(contest: Contest) -> Iterator[str]:
         for place in range(len(contest.points))
     ]
     for entrant, one in enumerate(contest.entrants):
-        cells = "".join(_field(contest, column[entrant], column.values()) for column in columns)
+        cells = "".join(_field(contest, column.get(entrant), column.values()) for column in columns)
         yield f"<tr><td>{_text(one.name)}</td>{cells}</tr>"
     yield "</tbody></table></div>"
 
 
-def _field(contest: Contest, row: Row, column: object) -> str:
+def _field(contest: Contest, row: Row | None, column: Iterable[Row]) -> str:
     metric = contest.leading
+    if row is None:
+        return '<td class="none"></td>'
     found = row.figures.get(metric)
     if found is None or row.out is not None:
         return f'<td class="none">{"wrong" if row.out and row.out.wrong else "-"}</td>'
-    rows = [one for one in column if isinstance(one, Row)]  # type: ignore[attr-defined]
-    values = [one.figures[metric].median for one in rows if metric in one.figures]
+    values = [one.figures[metric].median for one in column if metric in one.figures]
     best = max(values) if metric == "rate" else min(values)
     share = found.median / best if metric == "rate" else best / found.median
     mark = " *" if row.limited else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import takewhile
 
+from loadmux.comparing import claims
 from loadmux.comparing.contest import METRICS, Axis, Contest, Figures, Metric, Out, Point
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.paired import LOOKS, Ratio
@@ -27,6 +28,10 @@ def value_text(axis: Axis, value: float) -> str:
     return f"{int(value):,} {'idle' if axis == 'idle' else 'users' if value != 1 else 'user'}"
 
 
+def point_text(axis: Axis, point: Point) -> str:
+    return point.label or value_text(axis, point.value)
+
+
 def metric_text(metric: Metric, value: float) -> str:
     return figures.rate(value) if metric == "rate" else figures.time(value)
 
@@ -43,6 +48,7 @@ def headline(contest: Contest) -> str:
 def lines(contest: Contest) -> Iterator[str]:
     """Everything but the headline."""
     yield from about(contest)
+    yield from claims_told(contest)
     for number, point in enumerate(contest.points):
         if any((entrant, number) in contest.taken for entrant in range(len(contest.entrants))) or (
             any(place == number for _, place in contest.out)
@@ -56,12 +62,34 @@ def about(contest: Contest) -> Iterator[str]:
     yield f"scenario    {contest.scenario}"
     point = contest.points[0]
     load = f"{point.rate:g}/s on a schedule" if point.rate else "closed load"
-    yield f"load        {load}, {figures.plural(point.users, 'user')}; {contest.seconds:g} s each"
+    users = "" if point.label else f", {figures.plural(point.users, 'user')}"
+    yield f"load        {load}{users}; {contest.seconds:g} s each"
     spent = "; the budget was spent" if contest.spent else ""
     yield f"rounds      {contest.rounds} in {contest.took:.0f} s{spent}"
     yield f"cores       {cores(contest)}"
-    for source in contest.sources:
-        yield f"from        {source}"
+
+
+def claims_told(contest: Contest) -> Iterator[str]:
+    """What was claimed of the models, and what was found here."""
+    if (limit := claims.limit(contest)) is not None:
+        yield from ("", f"{limit[0].upper():<10}  {claims.LIMIT}", f"{'':<12}{limit[1]}")
+    for one in claims.judged(contest):
+        yield ""
+        yield f"{one.verdict.upper():<10}  {one.claim.text}"
+        yield f"{'':<12}{claim_figures(contest, one)}"
+
+
+def claim_figures(contest: Contest, one: claims.Judged) -> str:
+    """The two figures that test a claim."""
+    ours, other, found = one.claim.ours, one.claim.other, one.ratio
+    if found is None:
+        return one.told or "too few rounds to tell"
+    what = {"cpu": "CPU an exchange", "rate": "exchanges a second"}.get(ours.metric, ours.metric)
+    asked = f"{'more' if one.claim.more else 'less'} than {one.claim.bound:g} times"
+    first = f"{ours.model} ({ours.point.label})"
+    second = f"{other.model} ({other.point.label})"
+    interval = f"{found.low:.3g}..{found.high:.3g}, {figures.plural(found.rounds, 'round')}"
+    return f"{what}: {first} {found.value:.3g} times {second} ({interval}); claimed: {asked}"
 
 
 def cores(contest: Contest) -> str:
@@ -77,7 +105,7 @@ def table(contest: Contest, number: int, point: Point) -> Iterator[str]:
     """The standings at a point, with bars of what ranks."""
     rows = standings(contest, number)
     if len(contest.points) > 1 or contest.axis != "users":
-        yield value_text(contest.axis, point.value)
+        yield point_text(contest.axis, point)
     tops = [row.figures[contest.leading].median for row in rows if contest.leading in row.figures]
     top = max(tops, default=0.0)
     cells = [HEADINGS, *(_row(contest, row, top) for row in rows)]
@@ -112,6 +140,8 @@ def beside(contest: Contest, row: Row) -> str:
     """What the row is beside the one before it, in words; or why it has no place."""
     if row.out is not None:
         return f"{'wrong' if row.out.wrong else 'not measured'}: {row.out.reason}"
+    if not row.figures:
+        return "not measured: it ended before its turn"
     if row.idle_gone:
         return f"did not keep {row.idle_gone:,} of the idle connections"
     if row.limited:
@@ -160,7 +190,7 @@ def faults(contest: Contest) -> Iterator[str]:
 
 def turn_line(axis: Axis, entrant: Entrant, point: Point, found: Figures | Out, number: int) -> str:
     """What one measurement told, while the comparison goes on."""
-    head = f"round {number + 1}: {entrant.name} at {value_text(axis, point.value)}"
+    head = f"round {number + 1}: {entrant.name} at {point_text(axis, point)}"
     if isinstance(found, Out):
         return f"{head}: {'wrong' if found.wrong else 'left out'}: {found.reason}"
     cpu = f", CPU {figures.time(found.cpu)}" if found.cpu is not None else ""

@@ -66,6 +66,13 @@ class Crowd:
         """How many the server has ended, or never let in."""
         return self.refused + ended(self._socks)
 
+    def await_end_of_one(self, within: float) -> None:
+        """Until the server has ended one of the last ones, at most so many seconds."""
+        poll = select.poll()
+        for sock in self._socks[-1:]:
+            poll.register(sock, select.POLLIN)
+        poll.poll(within * 1000)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

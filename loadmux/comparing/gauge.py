@@ -13,9 +13,13 @@ from loadmux.comparing.cores import Pinning
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.objectives import ended_by
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Scenario
+from loadmux.language.scenario import Scenario, Target
 from loadmux.measuring.verdict import ExitCode
 from loadmux.running.run import Settings
+from loadmux.running.target import TargetProcess
+
+WITHIN = 2.0
+"""Seconds in which a server that has no room says so."""
 
 
 @dataclass
@@ -59,6 +63,21 @@ class Measuring:
         if url.scheme == "udp":
             raise UsageError("--idle: UDP has no connections")
         return stack.enter_context(crowd.Crowd(url, point.idle))
+
+
+def kept(model: str, count: int, settings: Settings) -> int | None:
+    """How many of so many connections a bundled model lets in; None where it cannot run here."""
+    crowd.allow(count)
+    try:
+        target = Target(bundled=model, rule="echo")
+        with (
+            TargetProcess(target, settings.interrupts) as process,
+            crowd.Crowd(process.url, count) as lying,
+        ):
+            lying.await_end_of_one(WITHIN)
+            return count - lying.gone
+    except TargetFailed:
+        return None
 
 
 def figures(measured: Measured, idle_gone: int) -> Figures:

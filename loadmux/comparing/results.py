@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from loadmux.comparing import claims
 from loadmux.comparing.capacity import Capacity
 from loadmux.comparing.contest import Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant
@@ -68,6 +69,16 @@ def of_contest(contest: Contest) -> dict[str, Any]:
             for (entrant, point), taken in contest.taken.items()
             for number, one in taken.items()
         ],
+        "skipped": sorted(contest.skipped),
+        "kept": contest.kept,
+        "claims": [
+            {
+                "claim": one.claim.text,
+                "verdict": one.verdict,
+                "ratio": one.ratio and asdict(one.ratio),
+            }
+            for one in claims.judged(contest)
+        ],
         "out": [
             {"entrant": entrant, "point": point, "reason": one.reason, "wrong": one.wrong}
             for (entrant, point), one in contest.out.items()
@@ -108,7 +119,8 @@ def _contest(told: Any) -> Contest:
     found.rounds, found.took, found.spent = told["rounds"], told["took"], told["budget_spent"]
     found.pinned, found.others = told["pinned"], told["others_busy"]
     found.interrupted = told["verdict"] == ExitCode.INTERRUPTED.name.lower()
-    found.machine = told["machine"]
+    found.machine, found.kept = told["machine"], told["kept"]
+    found.skipped = frozenset((entrant, point) for entrant, point in told["skipped"])
     return found
 
 
@@ -136,8 +148,11 @@ def merged(contests: Sequence[Contest]) -> Contest:
         for (entrant, point), out in contest.out.items():
             key = entrants.index(contest.entrants[entrant]), points.index(contest.points[point])
             whole.out[key] = out
+        whole.kept |= contest.kept
         whole.rounds += contest.rounds
         whole.took += contest.took
         whole.spent = whole.spent or contest.spent
+    every = {(e, p) for e in range(len(entrants)) for p in range(len(points))}
+    whole.skipped = frozenset(every - whole.taken.keys() - whole.out.keys())
     whole.pinned, whole.machine, whole.others = first.pinned, first.machine, first.others
     return whole

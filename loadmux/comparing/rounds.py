@@ -12,17 +12,23 @@ from loadmux.comparing.standings import standings
 
 Told = Callable[[Entrant, Point, Figures | Out, int], None]
 Measure = Callable[[Entrant, Point], Figures | Out]
+Done = Callable[[Contest], bool]
 
 
 def compete(
-    contest: Contest, measure: Measure, budget: float, stopped: Callable[[], bool], tell: Told
+    contest: Contest,
+    measure: Measure,
+    budget: float,
+    stopped: Callable[[], bool],
+    tell: Told,
+    done: Done,
 ) -> None:
-    """Rounds until all is told apart, or as good as equal, or `budget` (seconds) is spent."""
+    """Rounds until it is `done`, or `budget` (seconds) is spent."""
     began, longest = monotonic(), 0.0
     entrants, points = contest.entrants, contest.points
     while contest.rounds < LOOKS[-1]:
         for entrant, point in order(len(entrants), len(points), contest.rounds):
-            if (entrant, point) in contest.out:
+            if (entrant, point) in contest.out or (entrant, point) in contest.skipped:
                 continue
             begun = monotonic()
             if contest.taken and begun - began + longest > budget:
@@ -41,7 +47,7 @@ def compete(
         contest.rounds += 1
         if not any(left(contest, point) > 1 for point in range(len(points))):
             return
-        if contest.rounds in LOOKS and settled(contest):
+        if contest.rounds in LOOKS and done(contest):
             return
 
 

@@ -57,6 +57,8 @@ def standings(contest: Contest, point: int) -> list[Row]:
     ranked: list[Row] = []
     others: list[Row] = []
     for entrant in range(len(contest.entrants)):
+        if (entrant, point) in contest.skipped:
+            continue
         out = contest.out.get((entrant, point))
         limited = contest.disqualified(entrant, point)
         found = spreads(contest, entrant, point)

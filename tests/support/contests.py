@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from loadmux.comparing.contest import Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant
-from loadmux.comparing.rounds import compete
+from loadmux.comparing.rounds import compete, settled
 
 POINTS = (Point(10, 10),)
 Drawn = Callable[[random.Random, Point], Figures | Out]
@@ -43,5 +43,5 @@ def contest(
         count += 1
         return drawn[entrant.name](rng, point)
 
-    compete(found, measure, budget, lambda: count > stop_after, lambda *told: None)
+    compete(found, measure, budget, lambda: count > stop_after, lambda *told: None, settled)
     return found
