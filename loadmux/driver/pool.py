@@ -158,21 +158,34 @@ class Stage:
         """How many of so many users are this process's: the first ones of its pool."""
         return len(range(self.first, everywhere, self.stride))
 
+    def starts(self, rate: Rate) -> range:
+        """The numbers of this process's starts; as many processes have some as there are users."""
+        return range(self.first, rate.count, min(self.stride, self.most))
+
 
 class Schedule:
-    """This process's starts of an open stage; `due` is the next one's time, inf when none is left.
+    """This process's starts of an open stage, which are its `numbers`; `due` is the next one's
+    time, inf when none is left.
 
-    A stage with fewer users than processes is shared by as many processes as it has users. Starts
-    that were due while the process was stopped never come (`missed`).
+    Starts that were due while the process was stopped never come (`missed`).
     """
 
-    def __init__(self, rate: Rate, stage: Stage, begin: float) -> None:
+    def __init__(self, rate: Rate, numbers: range, begin: float) -> None:
         self._rate = rate
         self._begin = begin
-        self._number = stage.first
-        self._step = min(stage.stride, stage.most)
+        self._step, self._end = numbers.step, numbers.stop
         self._holes: list[range] = []
-        self.due = begin + rate.due(self._number)
+        self._skip_to(numbers.start)
+
+    @property
+    def number(self) -> int:
+        """That of the next start."""
+        return self._number
+
+    def end_at(self, number: int) -> None:
+        """From this number on the starts are somebody else's."""
+        self._end = min(self._end, number)
+        self._skip_to(self._number)
 
     def take(self) -> float:
         """The intended start of the next iteration, which thereby has begun."""
@@ -201,14 +214,15 @@ class Schedule:
     def _starts(self, first: int, end: int) -> range:
         """This process's starts from `first` (not before the next one) to before `end`."""
         behind = max(0, first - self._number)
-        return range(self._number + -(-behind // self._step) * self._step, end, self._step)
+        begin = self._number + -(-behind // self._step) * self._step
+        return range(begin, min(end, self._end), self._step)
 
     def _skip_to(self, number: int) -> None:
         for hole in self._holes:
             if number in hole:
                 number = hole[-1] + self._step
         self._number = number
-        self.due = self._begin + self._rate.due(number)
+        self.due = self._begin + self._rate.due(number) if number < self._end else inf
 
 
 def common(one: range, other: range) -> range:
@@ -275,11 +289,14 @@ class Pool:
         for place, user in enumerate(users):
             user.pool, user.place = self, place
 
-    async def conduct(self, task: Task) -> None:
-        """Walk through the stages; returns when the last one's time is up or nobody is left."""
+    async def conduct(self, task: Task, begin: float | None = None) -> None:
+        """Walk through the stages; returns when the last one's time is up or nobody is left.
+
+        The first one begins with the loop, or at the `perf_counter` time `begin`.
+        """
         self._task, self._load = task, LoopLoad(task.loop)
         self._stopped = task.loop.stopped
-        begin = task.loop.epoch
+        begin = task.loop.epoch if begin is None else begin
         self._spawn_at = begin + self.spawn_gap * self.stages[0].first / self.stages[0].stride
         for number, stage in enumerate(self.stages):
             if number:
@@ -319,7 +336,7 @@ class Pool:
         if isinstance(pacer, Users):
             kept = stage.users(pacer.wanted(0.0))
         elif kept:
-            schedule = Schedule(pacer, stage, begin)
+            schedule = Schedule(pacer, stage.starts(pacer), begin)
             self.control.stats.missed += schedule.miss(*self._stopped)
             self._schedules.append(schedule)
         waiting, self.free = self.free, []

@@ -24,13 +24,16 @@ from gevent.event import Event
 
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import LINGER_MOST
+from loadmux.driver.crowd import Crowd, Division
 from loadmux.driver.loop import IDLE_WAIT, Loop
 from loadmux.driver.poller import make_poller
+from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Control, Script, VirtualUser
 from loadmux.driver.watch import Watch
 from loadmux.errors import ScriptFailed
 from loadmux.language import usercode
 from loadmux.language.scenario import Barrier, Call
+from loadmux.locust.conducting import Conducting, Measured
 from loadmux.locust.job import Job, Share
 from loadmux.locust.numbering import Asking, Ledger, Number, room
 from loadmux.measuring.stats import SCRIPT_ERRORS, Stats
@@ -43,9 +46,11 @@ BUSY = 0.0005
 LOOK_EVERY = 0.001
 REVOKED_WITHIN = 2.0
 ALONE = "alone"
+NO_MORE = ()
+SLOTS = ("_links", "admitted", "crew", "owner", "spawned")
 
 
-class ParkedUser(VirtualUser):
+class Parked(VirtualUser):
     """A virtual user in the place of a greenlet, for `gevent.pool.Group` and Locust's runners.
 
     `owner` is Locust's User object. Of the virtual user nothing is there until `admit`, which gives
@@ -53,13 +58,19 @@ class ParkedUser(VirtualUser):
     `kill` and `join` end it and wait for that, and links are called by the hub when it has ended.
     """
 
-    __slots__ = ("_links", "admitted", "crew", "owner", "spawned")
+    __slots__ = NO_MORE
+
+    crew: Crew
+    owner: object
+    admitted: bool
+    spawned: bool
+    _links: list[Callable[[Parked], object]]
 
     def __init__(self, crew: Crew, owner: object) -> None:
         self.crew = crew
         self.owner = owner
         self.admitted = self.spawned = self.done = False
-        self._links: list[Callable[[ParkedUser], object]] = []
+        self._links = []
 
     def admit(self, number: int, life: int) -> None:
         """The user is the one with this number, after so many others."""
@@ -88,12 +99,12 @@ class ParkedUser(VirtualUser):
     def __bool__(self) -> bool:
         return not self.done
 
-    def rawlink(self, callback: Callable[[ParkedUser], object]) -> None:
+    def rawlink(self, callback: Callable[[Parked], object]) -> None:
         self._links.append(callback)
 
     link = rawlink
 
-    def unlink(self, callback: Callable[[ParkedUser], object]) -> None:
+    def unlink(self, callback: Callable[[Parked], object]) -> None:
         if callback in self._links:
             self._links.remove(callback)
 
@@ -120,6 +131,13 @@ class ParkedUser(VirtualUser):
         self.crew.note(error, self.owner)
         return await super()._script_failed(error)
 
+    def begin(self) -> None:
+        """Start on the loop."""
+        self.spawned = True
+        self.control.active += 1
+        self.crew.begun()
+        self.crew.engine.loop.spawn(self, self.run())
+
     def ended(self) -> None:
         if self.admitted:
             self.crew.give_back(self.number)
@@ -128,6 +146,30 @@ class ParkedUser(VirtualUser):
         for callback in self._links:
             run_callback(callback, self)
         self._links.clear()
+
+
+class ParkedUser(Parked):
+    """One that iterates by itself, from its beginning to its end."""
+
+    __slots__ = SLOTS
+
+
+class CalledUser(Parked, PooledUser):
+    """One of a load with phases: it begins when that first needs it."""
+
+    __slots__ = SLOTS
+
+    def begin(self) -> None:
+        self.crew.crowd.add(self)
+
+    def start(self) -> None:
+        self.spawned = True
+        self.crew.begun()
+        super().start()
+
+    def ended(self) -> None:
+        self.crew.crowd.remove(self)
+        super().ended()
 
 
 class Crew:
@@ -142,7 +184,7 @@ class Crew:
         self.name = name
         self.scenario = scenario = share.scenario(moved)
         self._ledger = Ledger(room(scenario)) if engine.asking is None else None
-        self._waiting: deque[ParkedUser] = deque()
+        self._waiting: deque[Parked] = deque()
         self.stats = Stats()
         load = scenario.load
         self.control = Control(self.stats, load.iterations, load.pacing, persistent=True)
@@ -153,9 +195,32 @@ class Crew:
             engine.asking.meeting[name] = self._standing
         self.mistakes: dict[str, tuple[ScriptFailed, object]] = {}
         self.script: Script = compile_scenario(scenario, share.urls(), share.seed, self.stats)
-        self.users: set[ParkedUser] = set()
+        self.users: set[Parked] = set()
+        self.conducting: Conducting | None = None
+        if load.phases:
+            self.conducting = Conducting(engine.loop, scenario, self.control, self._send_home)
 
-    def join(self, user: ParkedUser) -> None:
+    @property
+    def crowd(self) -> Crowd:
+        """The users of a load with phases."""
+        assert self.conducting is not None
+        return self.conducting.crowd
+
+    def _send_home(self) -> None:
+        for user in self.users:
+            user.leave()
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether all has been done that the scenario's load asks for."""
+        counted = self.control.iterations is not None
+        return (counted if self.conducting is None else self.crowd.over) and not self.users
+
+    def take(self) -> Measured:
+        """What was measured since the last call, by phase."""
+        return [(0, self.stats.take())] if self.conducting is None else self.conducting.take()
+
+    def join(self, user: Parked) -> None:
         """A new user: it begins when it has a number."""
         self.users.add(user)
         self._waiting.append(user)
@@ -248,8 +313,10 @@ class Engine:
             name: Crew(self, name, share, moved or {}) for name, share in job.shares.items()
         }
         self._failed = failed
-        self._starting: deque[ParkedUser] = deque()
-        self._ending: deque[tuple[ParkedUser, bool]] = deque()
+        self._starting: deque[Parked] = deque()
+        self._ending: deque[tuple[Parked, bool]] = deque()
+        self._divisions: deque[tuple[Division, float]] = deque()
+        self._emptied = False
         self._wake = Event()
         self._next_slice = 0.0
         descriptor = self.loop.poller.fileno()
@@ -264,14 +331,41 @@ class Engine:
 
     # --- called from other greenlets ------------------------------------------------------------
 
-    def start(self, name: str, owner: object) -> ParkedUser:
+    def start(self, name: str, owner: object) -> Parked:
         """A new user of the class called `name`; it begins in a moment."""
         crew = self.crews[name]
-        user = ParkedUser(crew, owner)
+        user = (ParkedUser if crew.conducting is None else CalledUser)(crew, owner)
         crew.join(user)
+        if self._emptied:  # Locust's master may go on with a ramp that it has stopped
+            user.kill(block=False)
         return user
 
-    def begin(self, user: ParkedUser) -> None:
+    def divide(self, division: Division, elapsed: float) -> None:
+        """Which starts of open load are ours; the test has gone on for `elapsed` seconds."""
+        self._divisions.append((division, elapsed))
+        self._wake.set()
+
+    @property
+    def _conducted(self) -> list[Conducting]:
+        crews = self.crews.values()
+        return [one.conducting for one in crews if one.conducting is not None]
+
+    @property
+    def idle(self) -> bool:
+        """Whether no start of an open load is left for this process."""
+        return not self._divisions and all(one.crowd.idle for one in self._conducted)
+
+    @property
+    def opened(self) -> bool:
+        """Whether there is a load with phases."""
+        return bool(self._conducted)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds in which a load with phases has been carried out, its last iterations too."""
+        return max((one.elapsed for one in self._conducted), default=0.0)
+
+    def begin(self, user: Parked) -> None:
         """Let a user begin that has its number."""
         self._starting.append(user)
         self._wake.set()
@@ -302,15 +396,15 @@ class Engine:
             user.kill(block=False)
         gevent.joinall(gone, timeout=REVOKED_WITHIN)
 
-    def interrupt(self, user: ParkedUser) -> None:
+    def interrupt(self, user: Parked) -> None:
         self._ending.append((user, True))
         self._wake.set()
 
-    def dismiss(self, user: ParkedUser) -> None:
+    def dismiss(self, user: Parked) -> None:
         self._ending.append((user, False))
         self._wake.set()
 
-    def users(self) -> list[ParkedUser]:
+    def users(self) -> list[Parked]:
         return [user for crew in self.crews.values() for user in crew.users]
 
     @property
@@ -320,12 +414,14 @@ class Engine:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no user is left of those whose scenarios count their iterations."""
-        crews = self.crews.values()
-        return all(crew.control.iterations is not None and not crew.users for crew in crews)
+        """Whether no user is left where scenarios count their iterations, or have phases."""
+        return all(crew.exhausted for crew in self.crews.values())
 
     def empty(self, grace: float) -> None:
         """End all users: those that are not done after `grace` seconds are interrupted."""
+        self._emptied = True
+        for conducting in self._conducted:
+            conducting.stop()
         for user in self.users():
             user.leave()
         gevent.joinall(self.users(), timeout=grace)
@@ -333,9 +429,10 @@ class Engine:
             user.kill(block=False)
         gevent.joinall(self.users(), timeout=grace + LINGER_MOST)
 
-    def take(self) -> dict[str, Stats]:
-        """What was measured since the last call, by class."""
-        return {name: crew.stats.take() for name, crew in self.crews.items()}
+    def take(self) -> list[tuple[str, int, Stats]]:
+        """What was measured since the last call, by class and phase."""
+        crews = self.crews.items()
+        return [(name, phase, stats) for name, crew in crews for phase, stats in crew.take()]
 
     def close(self) -> None:
         """Give every descriptor back; users that are still there are gone without a word."""
@@ -367,6 +464,10 @@ class Engine:
 
     def _step(self) -> None:
         loop = self.loop
+        while self._divisions:
+            division = self._divisions.popleft()
+            for conducting in self._conducted:
+                conducting.divide(*division)
         self._end()
         self._begin()
         leisure = loop.run(perf_counter() + STEP, PATIENCE)
@@ -387,10 +488,7 @@ class Engine:
             user = self._starting.popleft()
             if user.done:
                 continue
-            user.spawned = True
-            user.control.active += 1
-            user.crew.begun()
-            self.loop.spawn(user, user.run())
+            user.begin()
 
     def _end(self) -> None:
         while self._ending:

@@ -17,8 +17,10 @@ from locust.runners import STATE_RUNNING
 
 from loadmux.language import usercode
 from loadmux.locust import tables, wire
+from loadmux.locust.engine import Engine
 from loadmux.locust.exporting import Exporter
 from loadmux.locust.here import Here
+from loadmux.locust.shape import Phases
 from loadmux.locust.tally import Health, users_only
 from loadmux.measuring.stats import Stats
 from loadmux.running.worker import resident_memory
@@ -38,7 +40,7 @@ class Figures:
     def __init__(self, here: Here, exporter: Exporter) -> None:
         self.here = here
         self.exporter = exporter
-        self._outbox: dict[str, Stats] = {}
+        self._outbox: dict[tuple[str, int], Stats] = {}
         self._told_mistakes: dict[tuple[str, str], float] = {}
         self._exhausted: dict[str, bool] = {}
         self._over = False
@@ -52,6 +54,7 @@ class Figures:
     def begin_engine(self) -> None:
         """A test starts, where its users are."""
         self._outbox.clear()
+        self._over = False
         self._told_mistakes.clear()
         self._cpu_before = process_time()
 
@@ -61,8 +64,15 @@ class Figures:
             gevent.sleep(FLUSH_EVERY)
             if self.here.engine is not None:
                 self.flush()
+                self._tell_the_last_word(self.here.engine)
             if self.here.engine is not None and not self.here.is_worker:
                 self._end_if_over(self.here.engine.aborted, self.here.engine.exhausted)
+
+    def _tell_the_last_word(self, engine: Engine) -> None:
+        """The master waits for it: Locust's own report may be 3 s away."""
+        if self.here.is_worker and engine.opened and engine.exhausted and not self._over:
+            self._over = True
+            self.here.runner._send_stats()
 
     def await_the_last_word(self) -> None:
         """Users were started anew: what workers said of their work being done is out of date."""
@@ -72,30 +82,31 @@ class Figures:
         """Locust's statistics begin anew, and so do ours."""
         if self.here.tally is not None:
             self.here.tally.reset()
-        self._outbox = {name: users_only(stats) for name, stats in self._outbox.items()}
+        self._outbox = {where: users_only(stats) for where, stats in self._outbox.items()}
         if self.here.engine is None:
             return
-        for name, stats in self.here.engine.take().items():
-            self._keep(name, users_only(stats))
+        for name, phase, stats in self.here.engine.take():
+            self._keep(name, phase, users_only(stats))
 
-    def _keep(self, name: str, stats: Stats) -> None:
+    def _keep(self, name: str, phase: int, stats: Stats) -> None:
         if self.here.tally is not None and self.here.engine is not None:
-            self.here.tally.add(name, stats, "local", len(self.here.engine.users()))
+            self.here.tally.add(name, stats, "local", len(self.here.engine.users()), phase)
         else:
-            self._outbox.setdefault(name, Stats()).merge(stats)
+            self._outbox.setdefault((name, phase), Stats()).merge(stats)
 
     def flush(self) -> None:
         """Pour what the engine has measured into Locust's statistics, the tally or the outbox."""
         if self.here.engine is None:
             return
-        for name, stats in self.here.engine.take().items():
+        for name, phase, stats in self.here.engine.take():
             tables.pour(
                 stats, self.here.environment.stats, f"{name}: " if self.here.prefixed else ""
             )
-            self._keep(name, stats)
+            self._keep(name, phase, stats)
             self.exporter.add(name, stats)
             self._tell_mistakes(name)
         if self.here.tally is not None:
+            self.here.tally.lasted = self.here.engine.elapsed
             self.here.tally.note("local", self._health())
             self.here.tally.note_reach(self._reach())
         self.exporter.wake()
@@ -141,13 +152,17 @@ class Figures:
         """A worker's report to its master: what was flushed since the last one."""
         told: dict[str, Any] = {
             "run": self.here.run,
-            "stats": {name: wire.pack(one, "statistics") for name, one in self._outbox.items()},
+            "stats": [
+                [name, phase, wire.pack(one, "statistics")]
+                for (name, phase), one in self._outbox.items()
+            ],
         }
         if self.here.engine is not None:
             told["health"] = astuple(self._health())
             told["reach"] = self._reach()
             told["poller"] = self.here.engine.loop.poller.name
-            told["over"] = [self.here.engine.aborted, self.here.engine.exhausted]
+            engine = self.here.engine
+            told["over"] = [engine.aborted, engine.exhausted, engine.elapsed]
         self._outbox = {}
         data["loadmux"] = told
 
@@ -159,19 +174,24 @@ class Figures:
         if client_id not in self.here.runner.clients and client_id not in tally.workers:
             return  # a stranger's, whom Locust has not let in
         try:
-            reports = {name: wire.unpack(one, Stats) for name, one in told["stats"].items()}
+            reports = [
+                (str(name), int(phase), wire.unpack(one, Stats))
+                for name, phase, one in told["stats"]
+            ]
             health = Health.of(told["health"]) if "health" in told else None
-            reach, poller, over = [told[name] for name in STATE] if health else ({}, "", (0, 0))
+            reach, poller, over = [told[name] for name in STATE] if health else ({}, "", (0, 0, 0))
+            aborted, exhausted, elapsed = over[0], over[1], float(over[2])
         except (wire.Unreadable, ValueError, TypeError, LookupError, AttributeError) as error:
             logger.error("a report of %s cannot be read, and is left out: %s", client_id, error)
             return
-        for name, stats in reports.items():
-            tally.add(name, stats, client_id, 0 if health is None else health.users)
+        for name, phase, stats in reports:
+            tally.add(name, stats, client_id, 0 if health is None else health.users, phase)
         if health is not None:
             tally.note(client_id, health)
             tally.note_reach(reach)
             tally.poller = poller
-            aborted, self._exhausted[client_id] = over
+            tally.lasted = max(tally.lasted, elapsed)
+            self._exhausted[client_id] = exhausted
             done = all(self._exhausted.get(client) for client in self.here.present())
             self._end_if_over(aborted, done)  # after its figures are in: a fault is among them
 
@@ -181,7 +201,8 @@ class Figures:
         begun = any(part.stats.started for part in parts)
         ours = len(self.here.classes()) == len(self.here.environment.user_classes)
         done = exhausted and begun and ours and self.here.runner.state == STATE_RUNNING
-        by_itself = self.here.options.get("headless") and self.here.environment.shape_class is None
+        shape = self.here.environment.shape_class
+        by_itself = isinstance(shape, Phases) or (self.here.options.get("headless") and not shape)
         if not self._over and self.here.running and (aborted or (done and by_itself)):
             self._over = True
             logger.info("a fault ended the test" if aborted else "all users have done their work")

@@ -45,7 +45,9 @@ def begin_with(parser: LocustArgumentParser, of: type[Described]) -> None:
     parser.set_defaults(web_host=LOCAL)
     load = load_of(options.scenarios[0] if options.scenarios else options.scenario)
     if load is not None:
-        parser.set_defaults(num_users=load.users, spawn_rate=load.spawn_rate or float(load.users))
+        parser.set_defaults(spawn_rate=load.spawn_rate or float(load.users))
+    if load is not None and not load.phases:  # else they say how many users there are, and when
+        parser.set_defaults(num_users=load.users)
         if load.run_time is not None:
             parser.set_defaults(run_time=int(load.run_time) or 1)
 

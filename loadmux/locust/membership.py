@@ -16,6 +16,7 @@ from locust.env import Environment
 from locust.runners import STATE_MISSING
 
 from loadmux.errors import UsageError
+from loadmux.locust.dividing import Dividing
 from loadmux.locust.failing import Failures
 from loadmux.locust.here import Here
 from loadmux.locust.numbering import MESSAGE, Ledger, room
@@ -31,6 +32,7 @@ class Members:
     def __init__(self, here: Here, failures: Failures) -> None:
         self.here = here
         self.failures = failures
+        self.dividing = Dividing(here)
         self._ledgers: dict[str, Ledger] = {}
         self._expected: dict[str, Mapping[str, int]] = {}
         self._wanted: dict[str, Mapping[str, int]] = {}
@@ -90,6 +92,7 @@ class Members:
         if any(revoked.values()):
             self._say(client, {"revoke": revoked})
         self._give()
+        self.dividing.came(client)
 
     def _heard_of(self, client: str) -> None:
         """Locust lists it as one that works: then it is none that is lost."""
@@ -103,6 +106,7 @@ class Members:
         self._expected.pop(client, None)
         self._give()
         self._open()
+        self.dividing.went(client)
 
     def hear(self, environment: Environment, msg: Any, **_: Any) -> None:
         """A worker asks for numbers, and gives others back."""

@@ -22,21 +22,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import gevent
+from locust import argument_parser
 from locust.env import Environment
 from locust.runners import STATE_INIT, STATE_MISSING, STATE_STOPPED, STATE_STOPPING
 from rich.console import Console
 
+from loadmux.driver.crowd import Division
 from loadmux.errors import LoadmuxError, TargetFailed
 from loadmux.locust import carrying, tables, verdict
 from loadmux.locust.admitting import HELLO, Gate, WorkersGate, proof
 from loadmux.locust.described import Described
-from loadmux.locust.engine import Engine, ParkedUser
+from loadmux.locust.dividing import DIVIDE, division_from
+from loadmux.locust.engine import Engine, Parked
 from loadmux.locust.exporting import Exporter
 from loadmux.locust.failing import Failures
 from loadmux.locust.figures import Figures
@@ -68,6 +71,16 @@ def of(environment: Environment) -> Plugin:
     return cast(Plugin, found)
 
 
+@cache
+def know_options() -> None:
+    """Have Locust find out once what its own options are.
+
+    A worker asks for each option of each message that sends it users, and each time a parser is
+    built anew: 1.5 s of CPU a message, in which neither the driver nor a heartbeat has its turn.
+    """
+    argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
+
+
 class Plugin:
     """The parts of one environment, and what Locust's events do to them."""
 
@@ -94,12 +107,14 @@ class Plugin:
         if self.here.is_master:
             self.gate = Gate(self.here, self.here.given.get("worker_key"))
         if self.here.is_worker:
+            know_options()
             if (key := self.here.given.get("worker_key")) is not None:
                 WorkersGate(self.here, key)
             self.here.runner.register_message(
                 "loadmux_stop", self.settling.told_to_settle, concurrent=True
             )
             self.here.runner.register_message(MESSAGE, self._hear_numbers)
+            self.here.runner.register_message(DIVIDE, self._hear_division)
             self.here.runner.send_message(HELLO, {"key": self.here.given.get("worker_key")})
             gevent.spawn(self.failures.watch_master)
         else:
@@ -116,6 +131,7 @@ class Plugin:
             self.here.runner.register_message("loadmux_settled", self.settling.hear_settled)
             self.here.runner.register_message("loadmux_failed", self.failures.hear_failure)
             self.here.runner.register_message(MESSAGE, self.members.hear)
+            self.here.runner.register_message(DIVIDE, self.members.dividing.hear)
         gevent.signal_handler(signal.SIGINT, self._interrupt)
         gevent.spawn(self.exporter.run)
         gevent.spawn(self.figures.run)
@@ -167,6 +183,7 @@ class Plugin:
             self.here.end_run()
             return
         self.members.begin()
+        self.members.dividing.begin(workers)
         self.here.tally = Tally(ready.parts, ready.poller or "")
         seed = next(iter(ready.parts.values())).scenario.seed or 0
         self.here.tally.command = repeats(self.here.given, self.here.options, seed)
@@ -190,6 +207,7 @@ class Plugin:
             asking = self._asking(job.run) if self.here.is_worker else None
             moved = self._code(job) if self.here.is_worker else {}
             self.here.engine = Engine(job, slot, self.failures.engine_failed, asking, moved)
+            self._share(job, slot)
         except LoadmuxError as error:
             self.failures.fail(str(error), "")
             return
@@ -209,6 +227,18 @@ class Plugin:
                 carrying.check(share.scenario(), [*carrying.named(), *self.ready.own_files()])
         return moved
 
+    def _share(self, job: Job, slot: int) -> None:
+        """Who was there at the start knows its share of the starts; who comes late asks for it."""
+        assert self.here.engine is not None
+        if not self.here.is_worker or self.here.runner.client_id in job.slots:
+            self.here.engine.divide(Division(0.0, slot, job.stride), 0.0)
+        elif self.here.engine.opened:
+            self.here.runner.send_message(DIVIDE, {"run": job.run, "leaves": False})
+
+    def _hear_division(self, environment: Environment, msg: Any, **_: Any) -> None:
+        if self.here.engine is not None and msg.data["run"] == self.here.run:
+            self.here.engine.divide(division_from(msg.data), float(msg.data["elapsed"]))
+
     def _asking(self, run: str) -> Asking:
         runner = self.here.runner
         send = partial(runner.send_message, MESSAGE)
@@ -222,7 +252,7 @@ class Plugin:
             engine.admit(told.get("give", {}))
             engine.open(told.get("open", {}))
 
-    def park(self, owner: Described) -> ParkedUser | None:
+    def park(self, owner: Described) -> Parked | None:
         """A driver's user for Locust's; None where the test was not started, as was told."""
         if self.here.engine is None:
             return None

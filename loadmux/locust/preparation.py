@@ -64,6 +64,14 @@ class Choice:
     command: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A scenario's phases are carried out; `users` of the command line change them, as they do in
+    `loadmux run`."""
+
+    users: int | None = None
+
+
 def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
     """The choice that Locust's options (or the start form's fields) make."""
 
@@ -111,7 +119,7 @@ def url_from(host: str | None) -> str | None:
     return host
 
 
-def loaded(of: type[Described], choice: Choice) -> Scenario:
+def loaded(of: type[Described], choice: Choice, followed: Followed | None = None) -> Scenario:
     """The scenario of a class as it will be run. Raises LoadmuxError for every mistake."""
     name = choice.scenario or of.scenario
     if name is None:
@@ -131,41 +139,48 @@ def loaded(of: type[Described], choice: Choice) -> Scenario:
         variables=choice.variables,
     )
     path = located(name, of)
-    check_load(path, overrides)
-    scenario = load(path, replace(overrides, users=choice.users), models=models())
+    scenario = None
+    if followed is not None:
+        scenario = load_own(path, replace(overrides, run_time=None, users=followed.users))
+    if scenario is None or not scenario.load.phases:
+        check_load(path, overrides)
+        scenario = load(path, replace(overrides, users=choice.users), models=models())
+        scenario = replace(scenario, load=replace(scenario.load, phases=()))
     assert scenario.target is not None
     if choice.fault is not None:
         (scenario,) = lying([scenario], choice.fault)
-    return replace(
-        scenario,
-        load=replace(scenario.load, phases=()),
-        seed=draw_seed() if scenario.seed is None else scenario.seed,
-    )
+    return replace(scenario, seed=draw_seed() if scenario.seed is None else scenario.seed)
 
 
-def check_load(path: Path, overrides: Overrides) -> None:
-    """Refuse open load (UsageError), warn of phases: Locust alone decides how many users there are.
-
-    Looks at the file's own load, which `--users` would replace; a file with mistakes is left to
-    whoever loads it.
-    """
+def load_own(path: Path, overrides: Overrides) -> Scenario | None:
+    """The file as it stands; None where it has mistakes, which are left to whoever loads it."""
     try:
         scenario = load(path, overrides, models=models())
     except LoadmuxError:
-        return
-    own = scenario.load
+        return None
     for notice in scenario.notices:
         tell_once(str(notice))
-    if own.open:
+    return scenario
+
+
+def check_load(path: Path, overrides: Overrides) -> None:
+    """Refuse open load (UsageError), warn of phases: beside other classes, or with a shape of the
+    locustfile's own, Locust alone decides how many users there are.
+
+    Looks at the file's own load, which `--users` would replace.
+    """
+    scenario = load_own(path, overrides)
+    if scenario is None:
+        return
+    if scenario.load.open:
         raise UsageError(
-            f"{path}: open load ('rate') is for `loadmux run`: under Locust each user begins its"
-            " next iteration when the last one has ended, and Locust decides how many users there"
-            " are"
+            f"{path}: open load ('rate') needs the test for itself: run it without other user"
+            " classes, their picker, and without a LoadTestShape of your own"
         )
-    if own.phases:
+    if scenario.load.phases:
         tell_once(
-            f"{path}: its phases and ramps are not followed: Locust decides how many users there"
-            " are and when (a LoadTestShape can do the same)"
+            f"{path}: its phases and ramps are not followed: --users, other user classes, their"
+            " picker or a LoadTestShape of your own decides how many users there are"
         )
 
 
@@ -174,15 +189,17 @@ def tell_once(warning: str) -> None:
     logger.warning("%s", warning)
 
 
-def load_all(classes: Iterable[type[Described]], choice: Choice) -> dict[str, Scenario]:
-    """The scenarios by class name. Raises LoadmuxError."""
+def load_all(
+    classes: Iterable[type[Described]], choice: Choice, followed: Followed | None = None
+) -> dict[str, Scenario]:
+    """The scenarios by class name. Raises LoadmuxError. For `followed` see `loaded`."""
     check_poller(choice.poller)
     if choice.host is not None and url_from(choice.host) is None:
         raise UsageError(
             f"host {choice.host!r} is no URL of a socket server: write one such as"
             " tcp://127.0.0.1:7000 or unix:///run/server.sock"
         )
-    scenarios = {of.__name__: loaded(of, choice) for of in classes}
+    scenarios = {of.__name__: loaded(of, choice, followed) for of in classes}
     for scenario in scenarios.values():
         for one in scenario.sockets:
             if one.source is not None:
@@ -201,7 +218,8 @@ def with_users(scenario: Scenario, users: int) -> Scenario:
 class Preparation:
     """Scenarios that are ready to run: `parts` by class name, their targets up.
 
-    `choice` is what they were made of; `close` ends the bundled targets.
+    `choice` is what they were made of, `phased` the load that a shape has to follow, if there is
+    one; `close` ends the bundled targets.
 
     Raises TargetFailed where one does not start, or a host has no address; UsageError where a
     target cannot serve so many users.
@@ -212,7 +230,10 @@ class Preparation:
     ) -> None:
         several = len(scenarios) > 1
         self.choice = choice
-        self._fit = choice.users or 0
+        phased = [one.load for one in scenarios.values() if one.load.phases]
+        self.phased = phased[0] if phased else None
+        users = self.phased.users if self.phased is not None else choice.users
+        self._fit = users or 0
         self.parts = {
             name: Part(scenario, name if several else "", 0) for name, scenario in scenarios.items()
         }
@@ -220,7 +241,7 @@ class Preparation:
         self._stack = ExitStack()
         try:
             for part in self.parts.values():
-                self._start_targets(part, choice.users)
+                self._start_targets(part, users)
         except BaseException:
             self.close()
             raise

@@ -21,11 +21,13 @@ from loadmux.locust.here import Here
 from loadmux.locust.preparation import (
     OWN,
     Choice,
+    Followed,
     Preparation,
     choice_from,
     load_all,
     located,
 )
+from loadmux.locust.shape import Phases
 
 RUNNING = "a test is running"
 EDITED_BY_A_START = tuple(one.name for one in fields(Choice) if one.name != "users")
@@ -60,9 +62,11 @@ class Readying:
         if self.here.options.get("run_time") == 0:
             raise UsageError("--run-time: it must be more than zero")
         if self.here.options.get("headless") or self.here.options.get("autostart"):
-            self.prepare(self.choice())
+            choice = self.choice()
+            self.prepare(choice, users=choice.users)
         else:
-            load_all(self.here.classes(), self.choice())
+            classes = self.here.classes()
+            load_all(classes, self.choice(), self._followed(classes))
         gevent.get_hub().loop.update_now()
 
     def _named(self) -> Iterator[str]:
@@ -93,13 +97,41 @@ class Readying:
         alone = len(self.here.classes()) == len(self.here.environment.user_classes)
         return None if not alone and (host or "").startswith("http") else host
 
-    def prepare(self, choice: Choice, classes: Sequence[type[Described]] | None = None) -> None:
-        """Get a test of the classes ready before it starts. Raises LoadmuxError."""
+    def prepare(
+        self,
+        choice: Choice,
+        classes: Sequence[type[Described]] | None = None,
+        users: int | None = None,
+    ) -> None:
+        """Get a test of the classes ready before it starts. Raises LoadmuxError.
+
+        `users` are those of the command line: a form has some whatever the scenario's phases say.
+        """
         classes = self.here.classes() if classes is None else classes
         with self._preparing:  # while a target starts, others have their turn
             self.discard()
             pollers = {one.__name__: one.poller for one in classes}
-            self.pending = Preparation(load_all(classes, choice), pollers, choice)
+            scenarios = load_all(classes, choice, self._followed(classes, users))
+            self.pending = Preparation(scenarios, pollers, choice)
+            self._shape(self.pending)
+
+    def _followed(
+        self, classes: Sequence[type[Described]], users: int | None = None
+    ) -> Followed | None:
+        """Phases can be followed where one class has the test, and its shape, for itself."""
+        environment = self.here.environment
+        others = len(environment.user_classes) - len(self.here.classes())
+        picker = environment.web_ui is not None and environment.web_ui.userclass_picker_is_active
+        own = environment.shape_class is None or isinstance(environment.shape_class, Phases)
+        return Followed(users) if len(classes) == 1 and not others and own and not picker else None
+
+    def _shape(self, ready: Preparation) -> None:
+        environment = self.here.environment
+        if ready.phased is not None:
+            environment.shape_class = Phases(ready.phased)
+            environment.shape_class.runner = environment.runner
+        elif isinstance(environment.shape_class, Phases):
+            environment.shape_class = None
 
     def prepare_start(
         self, choice: Choice, classes: Sequence[type[Described]] | None = None
@@ -128,6 +160,10 @@ class Readying:
                     f"{RUNNING}, with {name} {shown(now)}: only its users and their rate can be"
                     f" edited; stop it first, then start one with {shown(asked)}"
                 )
+        if running.phased is not None:
+            raise UsageError(
+                f"{RUNNING} whose users follow the scenario's phases: they cannot be edited"
+            )
         if choice.users is not None:
             running.check_users(choice.users)
 

@@ -13,6 +13,8 @@ from typing import Any
 import gevent
 from locust.env import Environment
 
+from loadmux.locust.dividing import DIVIDE, MARGIN
+from loadmux.locust.engine import Engine
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
 
@@ -22,6 +24,10 @@ GRACE = 0.5
 """Seconds to end an iteration in, at least: somebody sits in front of a page and waits."""
 SETTLE_WITHIN = 5.0
 """Seconds beyond the grace that the master waits for its workers' last figures."""
+
+
+HAND_OVER_WITHIN = 2 * MARGIN + 1
+"""Seconds in which others have taken over what a worker that leaves has to do."""
 
 
 class Settling:
@@ -83,10 +89,19 @@ class Settling:
     def leave(self) -> None:
         """A worker is told to end in the middle of a test: its master gets the last figures."""
         if self.here.engine is not None:
+            self._hand_over(self.here.engine)
             self._settle_worker(self.grace)
             # After the figures: messages keep their order, and the master waits for this one.
             self.here.runner.send_message("loadmux_settled", None)
             self.here.close_engine()
+
+    def _hand_over(self, engine: Engine) -> None:
+        """Of an open load go on until others make our starts."""
+        if engine.opened and not engine.idle:
+            self.here.runner.send_message(DIVIDE, {"run": self.here.run, "leaves": True})
+            until = time.monotonic() + HAND_OVER_WITHIN
+            while not engine.idle and time.monotonic() < until:
+                gevent.sleep(0.05)
 
     def hear_settled(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._settled.add(msg.node_id)

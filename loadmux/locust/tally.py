@@ -7,12 +7,14 @@ reported by the same code.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic, time
 from typing import Any
 
+from loadmux.driver.pacer import Rate
 from loadmux.driver.standstill import Standstill
+from loadmux.language.scenario import Load
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, combined
@@ -52,7 +54,8 @@ def users_only(stats: Stats) -> Stats:
 @dataclass(slots=True)
 class Tally:
     """`parts` by class name, `workers` by client id; `failed` is why the generator could not go on.
-    `command` repeats the test. `resets` tells of figures that were thrown away.
+    `command` repeats the test. `resets` tells of figures that were thrown away. A load with phases
+    `lasted` so long (seconds), its last iterations included.
 
     `reached` and `unreachable` are those of the workers' `Control`.
     """
@@ -73,13 +76,14 @@ class Tally:
     listeners: Sequence[Listener] = ()
     command: str = ""
     resets: list[str] = field(default_factory=list)
+    lasted: float = 0.0
 
     def reset(self) -> None:
         """Forget what was measured, and begin anew: somebody asked Locust to."""
         now = monotonic()
         for part in self.parts.values():
             gone = part.stats
-            part.stats = users_only(gone)
+            part.stats, part.phases = users_only(gone), {}
             rows = gone.steps.values()
             if count := sum(row.count for row in rows):
                 wrong = sum(group.count for group in gone.faults.values())
@@ -88,12 +92,16 @@ class Tally:
         self.began, self.started = now, time()
         self.timeline = Timeline(interval=self.timeline.interval)
 
-    def add(self, name: str, stats: Stats, client: str = "local", users: int = 0) -> None:
-        """A client, which has so many users now, measured this in a part."""
+    def add(
+        self, name: str, stats: Stats, client: str = "local", users: int = 0, phase: int = 0
+    ) -> None:
+        """A client, which has so many users now, measured this in a part, in a phase of it."""
         part = self.parts.get(name)
         if part is None:
             return
         part.stats.merge(stats)
+        if phase in range(len(part.scenario.load.phases)):
+            part.phase_stats(phase).merge(stats)
         elapsed = (self.ended or monotonic()) - self.began
         self.timeline.add(client, elapsed, stats, users, part.kind_of)
         for hear in self.listeners:
@@ -130,17 +138,21 @@ class Tally:
 
     def report(self) -> Report:
         duration = (self.ended or monotonic()) - self.began
+        if self.ended is not None and not self.resets:
+            duration = self.lasted or duration
         parts = [self._fitted(part, duration) for part in self.took_part()]
-        state = State(parts, interrupted=self.interrupted, failed=self.failed or self._loss())
-        failed = self.unreachable.items()
-        unreached = {url: text for url, text in failed if url not in self.reached}
+        gaps = [part.say(gap) for part in parts for gap in self._gap(part)]
+        failed = self.failed or self._loss() or next(iter(gaps), None)
+        state = State(parts, interrupted=self.interrupted, failed=failed)
+        failures = self.unreachable.items()
+        unreached = {url: text for url, text in failures if url not in self.reached}
         seed = parts[0].scenario.seed or 0
         workers = tuple(self._workers())
         stood = standstills.stood(workers)
         reports = tuple(part_report(part, seed, state, unreached, stood) for part in parts)
         stats = labelled_stats(reports)
         verdicts = [(one.label, one.verdict) for one in reports]
-        notes = [*standstills.told(workers), *self.resets]
+        notes = [*standstills.told(workers), *self.resets, *gaps]
         notes += [part.say(note) for part in parts for note in notes_on(part, state, 1)]
         if self.lost:
             notes.append(f"{self._loss()}; what they had told until then is in the figures")
@@ -158,6 +170,16 @@ class Tally:
             started=self.started,
             findings=tuple(one for part in parts for one in part.findings),
         )
+
+    def _gap(self, part: Part) -> Iterator[str]:
+        """Starts of an open load that went to its end, which are in no figures."""
+        load = part.scenario.load
+        planned = sum(one.pacer.seconds for one in load.phases)
+        whole = self.ended is not None and part.elapsed >= planned and not self.resets
+        if load.open and whole and not self.interrupted:
+            count, intended = unaccounted(load, part.stats)
+            if count > 0:
+                yield f"{count} of {intended} starts of the schedule are in no figures"
 
     def _fitted(self, part: Part, duration: float) -> Part:
         """With the users that there were: how many to start was Locust's business."""
@@ -187,3 +209,9 @@ class Tally:
         if not self.lost:
             return None
         return f"{len(self.lost)} of {len(self.workers)} workers were lost"
+
+
+def unaccounted(load: Load, stats: Stats) -> tuple[int, int]:
+    """How many starts of a whole open load are in no figure, and how many there are in all."""
+    intended = sum(one.pacer.count for one in load.phases if isinstance(one.pacer, Rate))
+    return intended - stats.begun - stats.dropped - stats.missed, intended

@@ -18,7 +18,7 @@ RATES = st.builds(Rate, SPEED, st.integers(1, 400).map(float), st.floats(0.1, 3.
 def shares(rate: Rate, most: int, workers: int) -> list[Schedule]:
     """Those of the workers that have a user for it."""
     stages = [Stage(rate, most, first, workers) for first in range(workers)]
-    return [Schedule(rate, stage, BEGIN) for stage in stages if stage.users(most)]
+    return [Schedule(rate, stage.starts(rate), BEGIN) for stage in stages if stage.users(most)]
 
 
 @given(RATES, st.integers(1, 9), st.integers(1, 5))

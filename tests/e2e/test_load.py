@@ -21,6 +21,7 @@ from time import sleep
 import pytest
 from commands import ENOUGH, LOADMUX, ROOT, loadmux, run, started, target
 from driving import POLLERS, Server, answering, drive
+from locusting import LOCUST, locustfile
 
 from loadmux.measuring.stats import Histogram, edges
 
@@ -380,20 +381,19 @@ def test_datagrams_start_on_schedule() -> None:
     assert ask.histogram.total > ask.service.total
 
 
-@pytest.mark.parametrize("words", [(), ("-u", "2")])
-def test_locust_refuses_open_load_whatever_the_users(
-    words: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_locust_refuses_open_load_beside_other_users(tmp_path: Path) -> None:
     file = tmp_path / "paced.yaml"
     file.write_text(
         f"target: {{bundled: epoll, reply: echo}}\n{TALK}"
         "load: {phases: [{users: 2, run_time: 1s}, {rate: 9/s, run_time: 1s}]}\n"
     )
-    with started([*LOADMUX, "web", file, "--headless", *words], cwd=ROOT) as process:
+    more = "\nclass Other(ScenarioUser):\n    scenario = 'parts'\n"
+    made = locustfile(tmp_path, file, more)
+    with started([*LOCUST, "-f", made, "--headless"], cwd=ROOT) as process:
         assert process.stderr is not None
         told = next(line for line in process.stderr if "paced.yaml" in line)
         assert process.wait(ENOUGH) == 2
-    assert "paced.yaml: open load ('rate') is for `loadmux run`: under Locust each user" in told
+    assert "paced.yaml: open load ('rate') needs the test for itself" in told
 
 
 def test_locust_says_how_many_users_there_are_in_place_of_phases(tmp_path: Path) -> None:

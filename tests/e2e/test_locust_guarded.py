@@ -244,12 +244,13 @@ def test_hostile_messages_over_the_socket(tmp_path: Path) -> None:
             sock.send(msgpack.dumps((kind, data, "stranger")))
 
         own = {"user_classes_count": {}, "user_count": 0, "stats": [], "errors": {}}
-        say("stats", {**own, "loadmux": {"stats": {"Scenario": b""}}})  # not let in yet: not heard
+        empty = {"stats": [["Scenario", 0, b""]]}
+        say("stats", {**own, "loadmux": empty})  # not let in yet: not heard
         say("loadmux_failed", {"reason": "a lie"})
         say("client_ready", -1)
         main.says("stranger (index 1) reported as ready")
         for evil in hostile(trace):
-            say("stats", {**own, "loadmux": {"stats": {"Scenario": evil}}})
+            say("stats", {**own, "loadmux": {"stats": [["Scenario", 0, evil]]}})
         for wrong in ({"stats": 1}, {"health": ["x"], "stats": {}}, "text", [1]):
             say("stats", {**own, "loadmux": wrong})
         count = len(hostile(trace)) + 4
