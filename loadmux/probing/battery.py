@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 
-from loadmux.errors import Evidence, ScenarioErrors, TargetFailed, UsageError
+from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
 from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Scenario, Step
 from loadmux.measuring.exitcodes import ExitCode
@@ -38,6 +38,7 @@ LONGER = 3
 WARM_UP = 3
 FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
+LEAVES = "abort/close"
 RATED = 1 << 14
 """Bytes of requests by which a server's pace is measured."""
 
@@ -146,6 +147,7 @@ class Battery:
     results: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     over: str = ""
+    left: set[Kind] = field(default_factory=set)
 
     def run(self, wanted: Sequence[tuple[Case, Collection[str]]]) -> None:
         """The control, the cases, the control again; nothing is judged where the first fails."""
@@ -161,7 +163,18 @@ class Battery:
             if self.interrupted:
                 return
             self._add(replace(result, seconds=perf_counter() - began))
+            if result.verdict in (Found.FAIL, Found.WARN):
+                self._avoid(case.id)
         self._control_again()
+
+    def _avoid(self, case: str) -> None:
+        """What fails once is not tried in other cases, too."""
+        coalesced = case.startswith("coalesced")
+        self.known = replace(
+            self.known,
+            failing=self.known.failing | {case},
+            pipelining=self.known.pipelining and not coalesced,
+        )
 
     @property
     def interrupted(self) -> bool:
@@ -177,6 +190,7 @@ class Battery:
     def _control(self) -> bool:
         """Whether the exchange works; learns its bytes, its time, and what the server can do."""
         case, took = CASES[0], 0.0
+        restless = Kind.SPINNING in self.bench.look()
         for _ in range(WARM_UP):
             tap = Tap()
             (tried,) = self._runs([*case.make(self.known)], tap)
@@ -190,8 +204,7 @@ class Battery:
         self._one_shot()
         self._capacity()
         self._rate()
-        if not self.bench.rest():
-            self.notes.append("the server is busy when nobody asks anything: its CPU is not judged")
+        self._standing(restless)
         self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
         return True
 
@@ -208,9 +221,9 @@ class Battery:
         died = self.bench.died()
         text = died.text if died is not None else fault.message
         self.over = f"the exchange does not work, so nothing was judged: {text}"
-        control = CaseResult(
-            "control", "must", Found.FAIL, 1, 1, "", str(fault.kind), f"{fault.step}: {text}"
-        )
+        kind = str(fault.kind) if died is None else died.kind
+        detail = text if died is not None else f"{fault.step}: {text}"
+        control = CaseResult("control", "must", Found.FAIL, 1, 1, "", kind, detail)
         self._add(control)
 
     def _deadlines(self) -> None:
@@ -220,14 +233,31 @@ class Battery:
     def _one_shot(self) -> None:
         """Whether a connection carries more than one request."""
         if self.known.closes:
+            self.known = replace(self.known, lasts=False)
             return
         once: list[Step] = [self.known.exchange(0), self.known.exchange(0, name="once more")]
         scenario = self.known.scenario_of("again", "", once)
         (tried,) = self._runs([Variant("", scenario)])
-        ended = tried.fault is not None and tried.fault.kind in ("closed", "reset")
-        if ended or (tried.fault is None and tried.connects > 1):
+        fault = tried.fault
+        ended = fault is not None and fault.kind is Kind.CLOSED and not fault.said_size
+        self.known = replace(self.known, lasts=fault is None and tried.connects < 2)
+        if ended or (fault is None and tried.connects > 1):
             self.known = replace(self.known, closes=True)
             self.notes.append("the server ends a connection after its reply")
+
+    def _standing(self, restless: bool) -> None:
+        """What /proc shows after any client at all is the affair of one case. `restless`: the
+        server was busy before the first client came, and means to be.
+        """
+        self.bench.standing = self.bench.look()
+        self.left = set(self.bench.standing)
+        if restless:
+            self.bench.standing.add(Kind.SPINNING)
+            self.left.discard(Kind.SPINNING)
+            self.notes.append("the server is busy when nobody asks anything: its CPU is not judged")
+        if self.left:
+            kinds = ", ".join(sorted(self.left))
+            self.notes.append(f"{kinds} after each client that leaves: see {LEAVES}")
 
     def _capacity(self) -> None:
         """How many clients the server takes at once, if that is few."""
@@ -264,7 +294,7 @@ class Battery:
         first = self.known.act("connect", *range(count - 1))
         served = [self.known.exchange(place) for place in range(count - 1)]
         steps: list[Step] = [first]
-        steps += [] if self.known.closes else served
+        steps += served if self.known.lasts else []
         steps.append(self.known.exchange(count - 1))
         scenario = self.known.scenario_of("crowd", "", steps, sockets)
         (tried,) = self._runs([Variant("", scenario)])
@@ -275,11 +305,17 @@ class Battery:
     def _case(self, case: Case, labels: Collection[str]) -> CaseResult:
         if self.over:
             return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.over)
+        for one in case.needs:
+            if one in self.known.failing:
+                why = f"not tried: {one} fails"
+                return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=why)
         try:
             variants = self._variants(case, labels)
-        except Unsupported as why:
-            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=str(why))
+        except Unsupported as unsupported:
+            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=str(unsupported))
+        self.bench.standing -= self.left if case.id == LEAVES else set()
         suspects = self._suspects(variants)
+        self.bench.standing |= self.left
         if not suspects:
             verdict = Found.INFO if case.level == "info" else Found.PASS
             detail = "served as ever" if case.level == "info" else ""
@@ -327,7 +363,7 @@ class Battery:
         return tries, self.bench.aftermath(known, bystander, at_work=late)
 
     def _bystander(self) -> Bystander | None:
-        if self.known.closes or self.bench.width(2) < 2:
+        if not self.known.lasts or self.bench.width(2) < 2:
             return None
         bystander = Bystander(self.known, self.bench.urls, self.known.seed, self.bench.numbers(1))
         bystander.begin()
@@ -469,7 +505,11 @@ class Battery:
         if self.interrupted:
             return ExitCode.INTERRUPTED, "interrupted; what was tried until then is told"
         failed = [one.id for one in self.results if one.verdict is Found.FAIL]
-        if failed == ["control"] and self.over:
+        if (
+            failed == ["control"]
+            and self.over
+            and not (self.results[0].fault == "died" and self.known.came)
+        ):
             unreached = self.results[0].fault in ("refused", "unreachable", "connect_timeout")
             return ExitCode.UNREACHABLE if unreached else ExitCode.INCONCLUSIVE, self.over
         if failed:

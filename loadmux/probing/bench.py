@@ -50,8 +50,8 @@ class Trouble:
 class Bench:
     """A server while `running` lasts. `capacity`: how many clients it serves at once, if few.
 
-    `restless`: it is never at rest. `idle_limit`: seconds after which it is known to end
-    connections that say nothing.
+    `standing`: what /proc shows whatever a client does. `idle_limit`: seconds after which it is
+    known to end connections that say nothing.
     """
 
     scenario: Scenario
@@ -60,7 +60,7 @@ class Bench:
     capacity: int | None = None
     process: ServerProcess | None = None
     urls: Mapping[str, Url] = field(default_factory=dict)
-    restless: bool = False
+    standing: set[Kind] = field(default_factory=set)
     users: int = 0
     idle_limit: float = float("inf")
     _stack: ExitStack = field(default_factory=ExitStack)
@@ -223,19 +223,18 @@ class Bench:
         if self._watched is None:
             return None
         for one in self._watched.findings(lambda: False, at_work):
-            if one.kind is Kind.SPINNING and self.restless:
+            if one.kind in self.standing:
                 continue
             if one.kind is Kind.ZOMBIES:
                 self._watched.begin()  # told once
             return Trouble(one.kind, f"afterwards {one.text}")
         return None
 
-    def rest(self) -> bool:
-        """Whether the server comes to rest when nobody asks; if not, its CPU tells nothing."""
-        if self._watched is not None and not self.restless:
-            kinds = {one.kind for one in self._watched.findings(lambda: False, False)}
-            self.restless = Kind.SPINNING in kinds
-        return not self.restless
+    def look(self) -> set[Kind]:
+        """What /proc shows while nobody asks anything."""
+        if self._watched is None:
+            return set()
+        return {one.kind for one in self._watched.findings(lambda: False, False)}
 
     def recovers(self, known: Known) -> bool:
         """Whether a server that is not ours answers, or does so soon."""

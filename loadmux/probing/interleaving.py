@@ -25,9 +25,9 @@ def drawn(known: Known, random: Random, clients: int) -> list[Step]:
 def client(known: Known, random: Random, place: int) -> list[Step]:
     """What one client does until it leaves."""
     steps: list[Step] = []
-    for _ in range(1 if known.closes else random.randint(1, DEEDS)):
+    for _ in range(1 if not known.lasts else random.randint(1, DEEDS)):
         steps += deed(known, random, place)
-    return [*steps, *(end(known, random, place) if not known.closes else [])]
+    return [*steps, *(end(known, random, place) if known.lasts else [])]
 
 
 def deed(known: Known, random: Random, place: int) -> Sequence[Step]:
@@ -35,12 +35,17 @@ def deed(known: Known, random: Random, place: int) -> Sequence[Step]:
     pause: list[Step] = []
     if random.random() < 0.3:
         pause = [known.wait(round(random.uniform(0.001, LONGEST), 3))]
-    if known.pipelining and not known.closes and random.random() < 0.3:
+    if known.pipelining and known.lasts and random.random() < 0.3:
         sent = known.send(place, known.several(2), pieces=pieces(known, random, 2), gap=gap(random))
         count = 1 if isinstance(known.reply, ByRule) else 2
         return [*pause, sent, *(known.expect(place) for _ in range(count))]
-    cut = pieces(known, random, 1) if random.random() < 0.7 else ()
+    cut = pieces(known, random, 1) if random.random() < 0.7 and stands(known, "split") else ()
     return [*pause, known.exchange(place, pieces=cut, gap=gap(random) if cut else 0.0)]
+
+
+def stands(known: Known, case: str) -> bool:
+    """Whether the server has not failed in such a case: what is known already is not drawn."""
+    return not any(one.startswith(case) for one in known.failing)
 
 
 def pieces(known: Known, random: Random, requests: int) -> tuple[int, ...]:
@@ -57,7 +62,12 @@ def gap(random: Random) -> float:
 
 def end(known: Known, random: Random, place: int) -> Sequence[Step]:
     """How a client leaves: in order, half-way through a request, or by its half-close."""
-    way = random.choice(("close", "reset", "abort", "half_close"))
+    ways = ["close"]
+    if stands(known, "abort"):
+        ways += ["reset", "abort"]
+    if stands(known, "half-close"):
+        ways.append("half_close")
+    way = random.choice(ways)
     if way == "half_close":
         return [known.act("half_close", place), known.expect(place, Closed(), "the end")]
     if way == "abort" and len(known.sent) > 1:

@@ -76,6 +76,8 @@ class Known:
     capacity: int | None = None
     declared: bool = False
     rate: float = 0.0
+    lasts: bool = True
+    failing: frozenset[str] = frozenset()
     seeds: tuple[int, ...] = ()
     registry: Registry = field(default_factory=Registry, compare=False)
 
@@ -192,7 +194,7 @@ class Known:
         ]
         fresh, old = places
         first: Step = self.exchange(old, name=f"{BYSTANDER} before")
-        if self.closes:
+        if not self.lasts:
             first = self.act("connect", old)
         last = [self.exchange(fresh, name=FRESH), self.exchange(old, name=f"{BYSTANDER} after")]
         made = (first, *steps, *last)

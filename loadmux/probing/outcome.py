@@ -80,9 +80,9 @@ class ProbeReport:
     duration: float = 0.0
     notes: Sequence[str] = field(default=())
 
-    def of(self, verdict: Found) -> list[CaseResult]:
+    def of(self, verdict: str) -> list[CaseResult]:
         """The cases of a verdict."""
-        return [one for one in self.cases if one.verdict is verdict]
+        return [one for one in self.cases if one.verdict == verdict]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
