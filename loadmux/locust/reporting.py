@@ -14,7 +14,7 @@ from typing import Any
 from loadmux.errors import UsageError
 from loadmux.locust.here import Here
 from loadmux.report.model import Listener, Report
-from loadmux.report.reporters import WHILE_IT_RUNS, Delivering, chosen, listeners
+from loadmux.report.reporters import IN_FILES, Delivering, chosen, listeners
 
 logger = logging.getLogger("loadmux")
 
@@ -33,7 +33,7 @@ class Reporting:
         if self.here.options.get("headless"):
             return
         for word in words:
-            if word.partition("=")[0] in WHILE_IT_RUNS:
+            if word.partition("=")[0] in IN_FILES:
                 raise UsageError(f"--report {word}: it is of one test; add --headless")
 
     def listeners(self) -> Sequence[Listener]:

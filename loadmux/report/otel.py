@@ -81,6 +81,12 @@ class OtelReporter:
             text = "the collector did not take the last of it (see OTEL_EXPORTER_OTLP_ENDPOINT)"
             print(f"loadmux: --report otel: {text}: {lost}", file=sys.stderr)
 
+    def renew(self) -> None:
+        """Another run begins, as where a page starts one test after the other."""
+        if self._sender is not None:
+            self._sender.leave()
+            self._sender = None
+
     def _sending(self, elapsed: float) -> Sender:
         if self._sender is None:
             self._sender = Sender(self._interval, time_ns() - int(elapsed * 1e9))
@@ -119,6 +125,11 @@ class Sender:
         if self._taken and not self._thread.is_alive():
             return None
         return self._complaints.last or f"no answer within {LAST_WITHIN:g} s"
+
+    def leave(self) -> None:
+        """Send what is left, and await nothing."""
+        self._active.clear()
+        self._over.set()
 
     def _run(self) -> None:
         with self._complaints:

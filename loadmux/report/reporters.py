@@ -30,8 +30,10 @@ BUILT_IN = {
 }
 """The modules whose `render` they are, imported when they are asked for."""
 
-WHILE_IT_RUNS = ("csv", "ndjson", "otel")
-"""Those that hear of the run while it goes on (`report.series`, `report.otel`)."""
+IN_FILES = ("csv", "ndjson")
+"""Those that write a file while a run goes on, of one run (`report.series`)."""
+WHILE_IT_RUNS = (*IN_FILES, "otel")
+"""Those that hear of the run while it goes on."""
 
 Render = Callable[[Report], str | bytes]
 
@@ -55,6 +57,9 @@ class Listening(Protocol):
 
     @property
     def hear(self) -> Listener: ...
+
+    def renew(self) -> None:
+        """Another run begins, whose news come from now on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +108,11 @@ def chosen(words: Sequence[str]) -> list[Delivering]:
 
 
 def listeners(reporters: Sequence[Delivering]) -> list[Listener]:
-    """Those of the reporters that are to hear of the run while it goes on."""
-    return [one.hear for one in reporters if isinstance(one, Listening)]
+    """Those of the reporters that are to hear of a run, which begins now, while it goes on."""
+    found = [one for one in reporters if isinstance(one, Listening)]
+    for one in found:
+        one.renew()
+    return [one.hear for one in found]
 
 
 def _chosen(word: str, registry: Registry) -> Delivering:
@@ -127,7 +135,7 @@ def _chosen(word: str, registry: Registry) -> Delivering:
     if written:
         check_writable(written)
     place = Path(written) if written else None
-    if name in WHILE_IT_RUNS:
+    if name in IN_FILES:
         made: Delivering = import_module("loadmux.report.series").SeriesReporter(name, place)
         return made
     if name in BUILT_IN:

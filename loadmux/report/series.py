@@ -166,6 +166,9 @@ class SeriesReporter:
             except Exception as error:
                 self._failed = error
 
+    def renew(self) -> None:
+        """A file is of one run: nothing to do before it."""
+
     def _begin(self, elapsed: float) -> Series:
         """The run began so many seconds ago."""
         self._series = Series(datetime.now(UTC) - timedelta(seconds=elapsed))

@@ -28,8 +28,8 @@ class Cores:
     """From `begin` until the last `look`; `roots` are the processes of all targets."""
 
     def __init__(self, roots: Collection[int] = ()) -> None:
-        """A target that is a thread of the process that runs us is not looked at."""
-        self._target = Family(() if os.getpid() in roots else roots)
+        """A target that is a thread of who runs us, or has started us, is not looked at."""
+        self._target = Family(() if os.getpid() in proc.offspring(roots) else roots)
         self._generator = Family(())
 
     def begin(self, workers: Collection[int]) -> None:

@@ -117,6 +117,15 @@ def test_a_collector_that_is_away_costs_nothing_but_a_line(
     assert ENDPOINT in told.err
 
 
+def test_runs_one_after_the_other_are_told_apart(collector: Collector) -> None:
+    one = reporter()
+    one.hear(0, 0.5, measured({"ask": [0.1] * 5}), 1, {0})
+    one.renew()
+    one.hear(0, 0.5, measured({"ask": [0.1]}), 1, {0})
+    one.deliver(report(measured({"ask": [0.1]})), print)
+    assert collector.points()[ASK_KEY].count == 1
+
+
 def test_nothing_is_sent_where_the_sdk_is_switched_off(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

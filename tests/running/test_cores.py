@@ -34,11 +34,13 @@ def test_what_a_child_uses_is_the_targets(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen.generator is not None
 
 
-def test_a_target_that_is_a_thread_of_ours_is_not_looked_at(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+def test_a_target_that_has_us_within_is_not_looked_at(
+    pid: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    needs.proc()
     monkeypatch.setattr(cores, "EVERY", 0.0)
-    seen = cores.Cores([os.getpid()])
+    seen = cores.Cores([pid])
     seen.begin([])
     seen.look()
     assert seen.target is None
