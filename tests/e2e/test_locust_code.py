@@ -30,7 +30,8 @@ from locusting import (
     process,
 )
 
-SHORT = ("-u", "4", "-r", "4", "-t", "1s")
+USERS = ("-u", "4", "-r", "4")
+SHORT = (*USERS, "-t", "1s")
 
 CODE = """
 from loadmux.scripting import User, scenario
@@ -68,6 +69,11 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
+def few(text: str) -> str:
+    """The same code to its own end: how long it takes is a matter of the machine."""
+    return text.replace('["a", "b"]', '["a", "b"], iterations=20')
+
+
 def with_code(folder: Path, text: str) -> None:
     (folder / "talk.py").write_text(text)
     locustfile(folder, "talk.py")
@@ -75,8 +81,8 @@ def with_code(folder: Path, text: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_code_runs(count: int, folder: Path) -> None:
-    with_code(folder, CODE)
-    done = headless(folder, *SHORT, *(["-t", "3s", *forked(count)] if count else []))
+    with_code(folder, few(CODE))
+    done = headless(folder, *USERS, *(forked(count) if count else []))
     assert done.code == 0, done.text
     assert done.row("one")[0] > 10
     assert done.row("other")[1] == 0
@@ -98,7 +104,7 @@ ParkedUser.run = run
 def test_what_code_may_ask_for_is_imported_before_a_user_starts(folder: Path) -> None:
     with_code(folder, CODE.replace("echo", "received"))
     locustfile(folder, "talk.py", WATCHED)
-    done = headless(folder, *SHORT)
+    done = headless(folder, *SHORT, fresh=True)
     assert done.code == 0, done.text
     assert [line for line in done.out.splitlines() if line.startswith("late:")] == ["late:"] * 4
 
@@ -126,8 +132,8 @@ def exceptions(page: Page) -> list[dict[str, str]]:
 
 
 def test_errors_in_code_make_a_run_inconclusive(folder: Path) -> None:
-    with_code(folder, BROKEN)
-    done = headless(folder, *SHORT, *forked())
+    with_code(folder, few(BROKEN))
+    done = headless(folder, *USERS, *forked())
     assert done.code == 3, done.text
     assert f"errors in the scenario's code: {folder}/talk.py:12: KeyError: 'gone'" in done.out
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from typing import Any
 import needs
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = Path(__file__).with_name("command_server.py")
+SERVER = Path(__file__).with_name("command_forks.py")
 LOADMUX = [sys.executable, "-m", "loadmux"]
 ENOUGH = 60.0
 
@@ -39,9 +39,12 @@ class Done:
 
 
 def loadmux(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = None) -> Done:
-    """The command, to its end; with an `env` of its own in a fresh interpreter, else in a fork."""
-    if env is None:
-        return forked([str(word) for word in words], cwd)
+    """The command, to its end, in a fork of the command server.
+
+    `env` is added to its environment; where that brings another loadmux, in a fresh interpreter.
+    """
+    if env is None or not brings_loadmux(env):
+        return in_fork([str(word) for word in words], cwd, env or {})
     done = subprocess.run(
         [*LOADMUX, *map(str, words)],
         capture_output=True,
@@ -54,8 +57,13 @@ def loadmux(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = N
     return Done(done.returncode, done.stdout, done.stderr, {})
 
 
+def brings_loadmux(env: Mapping[str, str]) -> bool:
+    folders = env.get("PYTHONPATH", "").split(os.pathsep)
+    return any(Path(folder, "loadmux").exists() for folder in folders if folder)
+
+
 @functools.cache
-def command_server() -> str:
+def command_server(imports: str) -> str:
     """The address of this process's command server, which is started when it is first needed."""
     folder = tempfile.mkdtemp(prefix="loadmux-commands-")
     address = f"{folder}/socket"
@@ -63,7 +71,7 @@ def command_server() -> str:
         listener.bind(address)
         listener.listen()
         server = subprocess.Popen(
-            [sys.executable, SERVER, str(listener.fileno())],
+            [sys.executable, SERVER, str(listener.fileno()), imports],
             stdin=subprocess.PIPE,
             pass_fds=[listener.fileno()],
             cwd=ROOT,
@@ -73,31 +81,84 @@ def command_server() -> str:
     return address
 
 
-def forked(words: Sequence[str], cwd: Path) -> Done:
-    """A command in a fork of the command server. Raises TimeoutExpired, and ends it then."""
+class Forked:
+    """A command in a fork of the command server, with as much of a Popen as is needed of it."""
+
+    def __init__(
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        env: Mapping[str, str],
+        streams: Sequence[int],
+        imports: str = "loadmux",
+    ) -> None:
+        """Its program is the first word; `streams` are its three standard ones."""
+        self.args = words
+        self.returncode: int | None = None
+        self._client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._client.settimeout(ENOUGH)
+        self._client.connect(command_server(imports))
+        asked = json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)})
+        socket.send_fds(self._client, [asked.encode()], streams)
+        self._told = b""
+        self.pid = self._number()
+
+    def _number(self) -> int:
+        """The next line of what the server tells."""
+        while b"\n" not in self._told:
+            told = self._client.recv(100)
+            assert told, "the command server has ended"
+            self._told += told
+        line, _, self._told = self._told.partition(b"\n")
+        return int(line)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code. Raises TimeoutExpired."""
+        if self.returncode is None:
+            self._client.settimeout(timeout)
+            try:
+                self.returncode = os.waitstatus_to_exitcode(self._number())
+            except (TimeoutError, BlockingIOError):
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0) from None
+            self._client.close()
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """The exit code, if it has ended."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+def in_fork(words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
+    """`loadmux` in a fork, to its end. Raises TimeoutExpired, and ends it then."""
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        client.settimeout(ENOUGH)
-        client.connect(command_server())
         nothing = stack.enter_context(open(os.devnull))
         ends = [os.pipe(), os.pipe()]
         readers = [stack.enter_context(open(read, encoding="utf-8")) for read, _ in ends]
         given = [nothing.fileno(), *(write for _, write in ends)]
-        asked = json.dumps({"words": words, "cwd": str(cwd)})
-        socket.send_fds(client, [asked.encode()], given)
+        command = Forked(["loadmux", *words], cwd, env, given)
         for _, write in ends:
             os.close(write)
-        answers = stack.enter_context(client.makefile())
-        pid = int(answers.readline())
         with ThreadPoolExecutor(2) as reading:
             texts = [reading.submit(reader.read) for reader in readers]
             try:
-                status = int(answers.readline())
-            except TimeoutError:
-                os.killpg(pid, signal.SIGKILL)
-                raise subprocess.TimeoutExpired(["loadmux", *words], ENOUGH) from None
+                code = command.wait(ENOUGH)
+            except subprocess.TimeoutExpired:
+                os.killpg(command.pid, signal.SIGKILL)
+                raise
             out, err = (text.result(ENOUGH) for text in texts)
-    return Done(os.waitstatus_to_exitcode(status), out, err, {})
+    return Done(code, out, err, {})
 
 
 def run(scenario: str | Path, *words: str | Path, folder: Path) -> Done:

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from commands import Forked
+
 PATIENCE = 30.0
 """Seconds in which what must come has come, on any machine."""
 
@@ -90,7 +92,7 @@ def eventually(happens: Callable[[], Any], what: str, patience: float = PATIENCE
 class Process:
     """A program that runs; `text` is what it has written so far, both streams."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], out: Path, err: Path) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes] | Forked, out: Path, err: Path) -> None:
         self.popen = popen
         self._out, self._err = out, err
 
@@ -180,26 +182,41 @@ def descriptors(pid: int) -> dict[str, int]:
 
 @contextlib.contextmanager
 def process(
-    words: list[str], folder: Path, name: str = "locust", **options: Any
+    words: list[str],
+    folder: Path,
+    name: str = "locust",
+    fresh: bool = False,
+    env: Mapping[str, str] | None = None,
+    **options: Any,
 ) -> Iterator[Process]:
-    """A program in `folder`, with its output in files there beside it."""
+    """A program in `folder`, with its output in files there beside it; `env` is added to ours.
+
+    Locust and `loadmux` are forks of one process unless they are to be `fresh` or have `options`.
+    """
     out, err = (folder.parent / f"{folder.name}.{name}.{which}" for which in ("out", "err"))
-    with open(out, "wb") as to_out, open(err, "wb") as to_err:
-        popen = subprocess.Popen(
-            [str(word) for word in words],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=to_out,
-            stderr=to_err,
-            start_new_session=True,
-            **options,
-        )
+    words = [str(word) for word in words]
+    with open(out, "wb") as to_out, open(err, "wb") as to_err, open(os.devnull) as nothing:
+        popen: subprocess.Popen[bytes] | Forked
+        if words[:2] == LOCUST[:2] and not fresh and not options:
+            streams = [stream.fileno() for stream in (nothing, to_out, to_err)]
+            popen = Forked(words[2:], folder, env or {}, streams, imports="locust")
+        else:
+            popen = subprocess.Popen(
+                words,
+                cwd=folder,
+                env={**os.environ, **(env or {})},
+                stdin=nothing,
+                stdout=to_out,
+                stderr=to_err,
+                start_new_session=True,
+                **options,
+            )
     try:
         yield Process(popen, out, err)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
-        popen.wait()
+        popen.wait(PATIENCE)
 
 
 @dataclass(frozen=True, slots=True)
