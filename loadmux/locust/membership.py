@@ -59,7 +59,13 @@ class Members:
                 super().new_dispatch(target_user_count, *words, **more)
 
             def __next__(self) -> Any:
-                dispatched = super().__next__()
+                try:
+                    dispatched = super().__next__()
+                except StopIteration:
+                    # Locust forgets it after it has moved users to another worker, and then moves
+                    # those of the next one that leaves to nobody.
+                    self._dispatch_in_progress = False
+                    raise
                 members.expect(dispatched)
                 return dispatched
 
