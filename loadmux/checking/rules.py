@@ -43,14 +43,25 @@ class ExactRule(RuleVerifier):
     def __init__(self, answer: Callable[[bytes], bytes]) -> None:
         super().__init__()
         self._answer = answer
-        self._reply = bytearray()
+        self._reply: bytes | bytearray = b""
 
     def sent(self, data: bytes, lockstep: bool) -> None:
-        self._reply += self._answer(data)
+        if not self._reply:
+            self._reply = self._answer(data)  # a MiB is not copied where it is all that is owed
+        else:
+            if isinstance(self._reply, bytes):
+                self._reply = bytearray(self._reply)
+            self._reply += self._answer(data)
         self.done = self.idle = len(self.received) == len(self._reply)
 
     def restart(self) -> None:
-        del self._reply[: len(self.received)]
+        came = len(self.received)
+        if came == len(self._reply):
+            self._reply = b""
+        elif isinstance(self._reply, bytearray):
+            del self._reply[:came]
+        else:
+            self._reply = self._reply[came:]
         super().restart()
 
     def feed(self, data: bytes) -> bytes:

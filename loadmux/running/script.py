@@ -86,6 +86,7 @@ from loadmux.running import (
     form_steps,
     frame_steps,
     headed_steps,
+    randoms,
     scripting,
     steps,
     texts,
@@ -100,7 +101,6 @@ from loadmux.running.recognizing import Shapes
 from loadmux.running.scripting import Library
 from loadmux.running.unasked import Unexpected
 
-MOST_AT_ONCE = 1 << 27
 OWNERS_MOST = 10_000
 LATER_MOST = 8
 FULL_AFTER = 1.0
@@ -647,7 +647,9 @@ class _Compiler:
             case Random(size=size, alphabet=str(alphabet)):
                 return lambda user, name, sent: encoding.random_text(user.random, size, alphabet)
             case Random(size=size):
-                return lambda user, name, sent: random_bytes(user.random, size)
+                if size >= randoms.LEAST:
+                    randoms.pool()  # prepared before the run
+                return lambda user, name, sent: randoms.random_bytes(user.random, size)
             case Number() | Varint() | Sized() | Checked():
                 return encoding.rendered(payload, self._render, self.place)
             case Picked(payloads=choices):
@@ -726,13 +728,6 @@ def reads(target: Target) -> chunks.Reads:
     if size is not None:
         return chunks.Reads.at_most(size)
     return chunks.UNKNOWN if target.bundled is None else chunks.ORDINARY
-
-
-def random_bytes(source: random.Random, size: int) -> bytes:
-    """So many fresh bytes; CPython draws less than 2^31 bits at a time."""
-    whole, rest = divmod(size, MOST_AT_ONCE)
-    pieces = [source.randbytes(MOST_AT_ONCE) for _ in range(whole)]
-    return b"".join([*pieces, source.randbytes(rest)]) if pieces else source.randbytes(rest)
 
 
 def drawer(time: Distribution) -> Callable[[VirtualUser], float]:
