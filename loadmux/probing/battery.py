@@ -200,6 +200,7 @@ class Battery:
             took = max(took, tried.took)
             self.known = replace(self.known, sent=tap.sent, came=tap.came)
         self.known = replace(self.known, took=took)
+        self._by_rule()
         self._deadlines()
         self._one_shot()
         self._capacity()
@@ -225,6 +226,16 @@ class Battery:
         detail = text if died is not None else f"{fault.step}: {text}"
         control = CaseResult("control", "must", Found.FAIL, 1, 1, "", kind, detail)
         self._add(control)
+
+    def _by_rule(self) -> None:
+        """Judge by the target's own rule where it makes this reply: by the rule it is known what a
+        server that answers whatever it has read makes of a request that comes in parts.
+        """
+        ruled = self.known.by_rule()
+        if ruled is not None:
+            self.known = ruled
+            rule = ruled.scenario.servers[""].rule
+            self.notes.append(f"replies are judged by the target's rule {rule!r}")
 
     def _deadlines(self) -> None:
         timeout = round(max(SHORTEST, PATIENCE * self.known.took), 1)

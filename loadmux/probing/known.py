@@ -12,9 +12,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 
+from loadmux.checking import rules
 from loadmux.errors import Position, UsageError
 from loadmux.language.connecting import moved
-from loadmux.language.expected import Closed, Exactly, Reply, Silence, WasReset
+from loadmux.language.expected import ByRule, Closed, Exactly, Reply, Silence, WasReset
 from loadmux.language.file import IMPLIED
 from loadmux.language.loading import load
 from loadmux.language.printing import dump
@@ -43,6 +44,7 @@ from loadmux.language.scenario import (
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Repeated, Text
 from loadmux.plugins.registry import Registry
+from loadmux.running.script import reads
 
 PLACE = Position("probe", 1, 1)
 CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"
@@ -80,6 +82,14 @@ class Known:
     failing: frozenset[str] = frozenset()
     seeds: tuple[int, ...] = ()
     registry: Registry = field(default_factory=Registry, compare=False)
+
+    def by_rule(self) -> Known | None:
+        """The same, judged by the target's rule; None where that is so, or says something else."""
+        server = self.scenario.servers[""]
+        if server.rule is None or isinstance(self.reply, ByRule):
+            return None
+        rule = self.scenario.rules.get(server.rule) or rules.rule(server.rule, reads(server))
+        return replace(self, reply=ByRule(None)) if rule.likely(self.sent) == self.came else None
 
     # --- steps ----------------------------------------------------------------------------------
 

@@ -50,6 +50,16 @@ def test_a_server_that_takes_a_chunk_for_a_message_fails_where_it_is_cut(tmp_pat
     assert replayed.steps[0].name == "cut after 1"
 
 
+def test_a_constant_reply_that_a_rule_makes_is_judged_by_the_rule() -> None:
+    keys = {
+        "target": {"bundled": "epoll", "reply": "received"},
+        "steps": [{"send": "This is ", "expect": "Server received b'This is '"}],
+    }
+    report = probe(load("x.yaml", text=json.dumps(keys)), Settings(("split", "coalesced/2")))
+    assert report.code is ExitCode.PASS, report.as_dict()
+    assert "replies are judged by the target's rule 'received'" in report.notes
+
+
 def test_nothing_is_judged_by_an_exchange_that_does_not_work(tmp_path: Path) -> None:
     right = scenario(tmp_path, LINES)
     text = Path(tmp_path / "server.py")
