@@ -30,6 +30,7 @@ from loadmux.probing.rendering import RENDERERS, as_json, code_of, grid
 from loadmux.report import figures
 from loadmux.report.jsonfile import check_writable
 from loadmux.running.interrupts import Interrupts
+from loadmux.running.probing import Probe, written
 
 STYLES = {
     Found.PASS: "green",
@@ -41,7 +42,7 @@ STYLES = {
 WIDTH = max(len(case.id) for case in CASES)
 NEEDED = (
     "probe: give an exchange that works: a FILE whose first step sends and expects, or --send TEXT"
-    " --expect TEXT with a URL or --command WORDS"
+    " --expect TEXT with a URL or --command WORDS; without --expect the server's answer is taken"
 )
 
 
@@ -63,14 +64,11 @@ def scenarios_for(
     others = [one for one in words if "://" not in one]
     if send is None:
         return _of_file(others, [*targets, *urls], commands, overrides)
-    if expect is None:
-        raise UsageError("probe: --send needs --expect TEXT, the whole reply")
     servers: list[object] = [*map(checked_url, [*urls, *targets])]
     servers += [{"command": list(checked_command(one).words)} for one in commands]
     if not servers:
         raise UsageError("probe: --send needs a server: a URL, or --command WORDS")
-    step = f"{{send: {payload(send)}, expect: {payload(expect)}}}"
-    texts = [f"target: {flow(one)}\nsteps: [{step}]\n" for one in servers]
+    texts = [text_of(one, send, expect) for one in servers]
     return [load("probe.yaml", text=text) for text in texts], others
 
 
@@ -90,6 +88,16 @@ def _of_file(
         ways = [overrides]  # NAME=...: the targets of one scenario
     sources = sources_of(words[:1])
     return [scenarios_of(sources, way)[0] for way in ways or [overrides]], list(words[1:])
+
+
+def text_of(server: object, send: str, expect: str | None) -> str:
+    """The scenario of a message and its reply; or what the server answers now, asked twice."""
+    if expect is not None:
+        step = f"{{send: {payload(send)}, expect: {payload(expect)}}}"
+        return f"target: {flow(server)}\nsteps: [{step}]\n"
+    asked = Probe(server)
+    asked.look()
+    return written(asked, [unescaped(send)])
 
 
 def payload(text: str) -> str:

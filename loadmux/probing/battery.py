@@ -252,8 +252,9 @@ class Battery:
         fault = tried.fault
         ended = fault is not None and fault.kind is Kind.CLOSED and not fault.said_size
         self.known = replace(self.known, lasts=fault is None and tried.connects < 2)
-        if ended or (fault is None and tried.connects > 1):
-            self.known = replace(self.known, closes=True)
+        parts = fault is None and tried.connects > 1
+        if ended or parts:
+            self.known = replace(self.known, closes=True, parts=parts)
             self.notes.append("the server ends a connection after its reply")
 
     def _standing(self, restless: bool) -> None:

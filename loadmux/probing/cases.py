@@ -247,13 +247,18 @@ def abort_reply(known: Known) -> Iterator[Variant]:
 # --- ends ---------------------------------------------------------------------------------------
 
 
+def the_end(known: Known, place: int) -> list[Step]:
+    """The server ends the connection; that of some replies is awaited with them."""
+    return [] if known.parts else [known.expect(place, Closed(), "the end")]
+
+
 def half_close(known: Known) -> Iterator[Variant]:
     known = known.alone
     steps = [
         known.send(0, name="request"),
         known.act("half_close", 0),
         *answers(known, 1),
-        known.expect(0, Closed(), "the end"),
+        *the_end(known, 0),
     ]
     says = "FIN after the request: the reply comes whole, then the end."
     yield Variant("", known.scenario_of("half-close", says, steps))
@@ -266,14 +271,14 @@ def fin_pending(known: Known) -> Iterator[Variant]:
         known.send(0, known.several(count), name="requests" if count > 1 else "request"),
         known.act("half_close", 0),
         *answers(known, count),
-        known.expect(0, Closed(), "the end"),
+        *the_end(known, 0),
     ]
     says = f"{count} requests and a FIN at once: each is answered, then comes the end."
     if count > 1:
         yield Variant("requests", known.scenario_of("fin-pending/requests", says, steps))
     pieces = (len(known.sent) - 1, 1)
     steps[0] = known.send(0, name="request, its last byte late", pieces=pieces, gap=known.pause)
-    steps[2:-1] = answers(known, 1)
+    steps[2:] = [*answers(known, 1), *the_end(known, 0)]
     says = "The request's last byte and the FIN come at once."
     if len(known.sent) > 1 and "split" not in known.failing:
         yield Variant("last-byte", known.scenario_of("fin-pending/last-byte", says, steps))
@@ -417,7 +422,7 @@ def refuses_in_order(tried: Try) -> Evidence | None:
     few leaves: select() knows no more than 1,024.
     """
     for fault in tried.faults:
-        early = fault.step in (FIRST, "connect", "dial")
+        early = fault.step != SECOND  # or in its `on_connect`
         waits = fault.kind in LATE and tried.right.get(FIRST, 0) >= SELECT_SERVES
         if not early or waits:
             return fault

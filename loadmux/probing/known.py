@@ -79,6 +79,7 @@ class Known:
     declared: bool = False
     rate: float = 0.0
     lasts: bool = True
+    parts: bool = False
     failing: frozenset[str] = frozenset()
     seeds: tuple[int, ...] = ()
     registry: Registry = field(default_factory=Registry, compare=False)

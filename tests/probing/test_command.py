@@ -39,7 +39,6 @@ def test_several_servers_make_a_grid(tmp_path: Path) -> None:
     [
         ((), "give an exchange that works"),
         (("tcp://127.0.0.1:1",), "give an exchange that works"),
-        (("tcp://127.0.0.1:1", "--send", "a"), "--send needs --expect"),
         (("--send", "a", "--expect", "a"), "--send needs a server"),
         (("tcp:/h", "--send", "a", "--expect", "a"), "--send needs a server"),
         (("udp://127.0.0.1:1", "--send", "a", "--expect", "a"), "probe needs a stream"),
@@ -52,6 +51,13 @@ def test_what_cannot_be_probed_is_told_in_a_line(words: tuple[str, ...], told: s
     assert done.code == 2
     assert told in done.err
     assert done.err.count("\n") == 1
+
+
+def test_without_an_expect_the_answer_is_what_comes(tmp_path: Path) -> None:
+    words = ["--command", server(tmp_path, "right.py", LINES), "--send", r"hello\n"]
+    done = loadmux("probe", "bytewise", *words, "--report", "markdown", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert "| bytewise | pass |" in done.out
 
 
 def test_the_cases_are_listed() -> None:
