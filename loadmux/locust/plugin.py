@@ -37,9 +37,10 @@ from loadmux.driver.crowd import Division
 from loadmux.errors import LoadmuxError, TargetFailed
 from loadmux.locust import carrying, tables, verdict
 from loadmux.locust.admitting import HELLO, Gate, WorkersGate, proof
+from loadmux.locust.crew import Parked
 from loadmux.locust.described import Described
 from loadmux.locust.dividing import DIVIDE, division_from
-from loadmux.locust.engine import Engine, Parked
+from loadmux.locust.engine import Engine
 from loadmux.locust.exporting import Exporter
 from loadmux.locust.failing import Failures
 from loadmux.locust.figures import Figures

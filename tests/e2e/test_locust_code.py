@@ -90,7 +90,7 @@ def test_code_runs(count: int, folder: Path) -> None:
 
 WATCHED = """
 import sys
-from loadmux.locust.engine import ParkedUser
+from loadmux.locust.crew import ParkedUser
 whole, before = ParkedUser.run, set()
 async def run(self):
     before.update(() if before else sys.modules)
