@@ -94,11 +94,11 @@ from loadmux.running import (
     upgrading,
 )
 from loadmux.running.answering import EXCHANGE, Answers, kinds
+from loadmux.running.asking import Library
 from loadmux.running.endpoints import Contexts, endpoints
 from loadmux.running.expecting import Expecting, Made
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
-from loadmux.running.scripting import Library
 from loadmux.running.unasked import Unexpected
 
 OWNERS_MOST = 10_000
