@@ -54,11 +54,14 @@ def find_capacity(
     fault: str | None,
     workers: int,
     wanted: Wanted,
-    json_file: Path | None,
+    files: tuple[Path | None, Path | None],
     quiet: bool,
     interrupts: Interrupts,
 ) -> ExitCode:
-    """Search, show, write; the exit code. Raises LoadmuxError before it has begun."""
+    """Search, show, write JSON and a page; the exit code.
+
+    Raises LoadmuxError before it has begun.
+    """
     trial, budget = seconds("--trial", wanted.trial), seconds("--budget", wanted.budget)
     plan = plan_of(wanted, trial)
     overrides = replace(overrides, thresholds=tuple(wanted.objectives))
@@ -67,8 +70,9 @@ def find_capacity(
         scenarios = lying(scenarios, fault)
     scenario = scenarios[0]
     objectives = objectives_of(scenario, wanted.objectives)
-    if json_file is not None:
-        jsonfile.check_writable(json_file)
+    json_file, html = files
+    for path in filter(None, files):
+        jsonfile.check_writable(path)
     if wanted.axis == "rate" and any(isinstance(one, Barrier) for one in scenario.every_step):
         raise UsageError("capacity: a 'barrier' needs a fixed number of users; search --users")
     settings = Settings(workers, None, repeat_command, interrupts)
@@ -79,6 +83,10 @@ def find_capacity(
     code = found.code
     if json_file is not None:
         code = deliver(partial(results.write_capacity, found, json_file)) or code
+    if html is not None:
+        from loadmux.comparing import capacity_page
+
+        code = deliver(partial(capacity_page.write_html, found, html)) or code
     return deliver(partial(put_out, found, quiet)) or code
 
 

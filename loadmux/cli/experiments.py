@@ -35,6 +35,9 @@ Budget = Annotated[
 Json = Annotated[
     Path | None, typer.Option("--json-file", metavar="FILE", help="Write all as JSON, too.")
 ]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Generator processes.")]
 Seed = Annotated[int | None, typer.Option("--seed", min=0, help="All chance comes from it.")]
@@ -78,6 +81,7 @@ def capacity(
     seed: Seed = None,
     var: Var = None,
     json_file: Json = None,
+    html: Html = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the highest load under which a server keeps its objectives."""
@@ -93,7 +97,9 @@ def capacity(
         command=tuple(command or ()),
     )
     wanted = Wanted(slo or (), "rate" if rates else "users", first, last, trial, budget)
-    code = find_capacity(file, overrides, fault, workers, wanted, json_file, quiet, context.obj)
+    code = find_capacity(
+        file, overrides, fault, workers, wanted, (json_file, html), quiet, context.obj
+    )
     raise typer.Exit(code)
 
 
@@ -134,9 +140,7 @@ def compare(
     seed: Seed = None,
     var: Var = None,
     json_file: Json = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write a page with charts.")
-    ] = None,
+    html: Html = None,
     svg: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the charts as a picture.")
     ] = None,
@@ -144,9 +148,11 @@ def compare(
 ) -> None:
     """Compare servers in interleaved rounds, until they can be told apart.
 
-    `compare models` compares all bundled models, and tests what is said of them. Of --users,
-    --idle, --rate and --size one may be a list: a sweep. Files of --json-file in place of servers
-    are merged and shown.
+    Of --users, --idle, --rate and --size one may be a list: a sweep.
+
+    `compare models` compares all bundled models, and tests what is said of them.
+
+    `compare A.json B.json` merges and shows files of --json-file.
     """
     from loadmux.cli.contests import Outputs, Wanted
     from loadmux.cli.contests import compare as contest

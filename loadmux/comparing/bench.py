@@ -7,21 +7,21 @@ with time is found out; a pool that must have another size is started anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from time import monotonic
 from types import TracebackType
 from typing import Self
 
 from loadmux.driver.pacer import Pacer, Rate, Users
-from loadmux.language.scenario import Barrier, Load, Phase, Scenario, Target
+from loadmux.language.scenario import Barrier, Load, Phase, Scenario, Target, Url
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import Progress, Report
 from loadmux.running import proc
 from loadmux.running.processes import ServerProcess
 from loadmux.running.run import Settings, run
 from loadmux.running.starting import fitted, servers_of
+from loadmux.running.watching import local
 
 WARM_UP = 0.4
 """Seconds, and not more than `WARMING` times what is measured."""
@@ -78,7 +78,7 @@ class Bench:
         self.settings = settings
         self.show = show
         self._held: dict[str, tuple[Target, ServerProcess]] = {}
-        self._undo = ExitStack()
+        self._found: dict[Url | None, list[int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -126,13 +126,13 @@ class Bench:
         began = monotonic()
         scenario = replace(self.scenario, load=load)
         held = self._started(scenario)
-        roots = self.roots
+        roots = self._roots(scenario, held)
         before = proc.cpu_seconds(roots)
         report = run([scenario], replace(self.settings, held=held), self.show)
         spent = proc.cpu_seconds(roots) - before
         (part,) = report.parts
         done = part.stats.total.right
-        cpu = spent / done if len(held) == len(scenario.servers) and spent and done else None
+        cpu = spent / done if spent and done else None
         stats, seconds = part.stats, part.duration
         if load.phases:
             stats, seconds = part.phases[-1].stats, part.phases[-1].duration
@@ -142,6 +142,18 @@ class Bench:
     def roots(self) -> list[int]:
         """The processes of the servers."""
         return [process.process.pid for _, process in self._held.values()]
+
+    def _roots(self, scenario: Scenario, held: Collection[str]) -> list[int]:
+        """The processes of all servers, also of those that were there; none if one is unknown."""
+        roots = self.roots
+        for name, target in scenario.servers.items():
+            if name not in held:
+                if target.url not in self._found:
+                    self._found[target.url] = local(target.url) if target.url is not None else []
+                if not self._found[target.url]:
+                    return []
+                roots += self._found[target.url]
+        return roots
 
     def start(self, users: int) -> Mapping[str, ServerProcess]:
         """The servers by the names of their targets, for so many users."""

@@ -41,7 +41,7 @@ def headline(found: Capacity) -> str:
 
 def lines(found: Capacity) -> Iterator[str]:
     """What follows the headline."""
-    yield from _why(found)
+    yield from why(found)
     yield ""
     yield from curve(found)
     if found.law is not None:
@@ -49,7 +49,8 @@ def lines(found: Capacity) -> Iterator[str]:
         yield from scaling(found.law)
 
 
-def _why(found: Capacity) -> Iterator[str]:
+def why(found: Capacity) -> Iterator[str]:
+    """What the answer rests on, and what limited it."""
     answer = found.answer
     if answer.low is not None and answer.held[1]:
         held, count = answer.held
@@ -92,7 +93,7 @@ def curve(found: Capacity) -> Iterator[str]:
         return
     top = max(one.p99 for one in rows)
     low = min((one.p50 for one in rows if one.p50 > 0), default=top)
-    table = [HEADINGS, *(_row(found.axis, one, found.points) for one in rows)]
+    table = [HEADINGS, *(cells(found.axis, one, found.points) for one in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(HEADINGS))]
     bars = ["p50 to p99, logarithmic", *(bar(one, low, top) for one in rows)]
     for row, drawn in zip(table, bars, strict=True):
@@ -110,7 +111,8 @@ def by_load(points: Sequence[Point]) -> list[Point]:
     return found
 
 
-def _row(axis: Axis, one: Point, points: Sequence[Point]) -> tuple[str, ...]:
+def cells(axis: Axis, one: Point, points: Sequence[Point]) -> tuple[str, ...]:
+    """The cells of a load, see HEADINGS."""
     those = [other for other in points if other.load == one.load and other.long == one.long]
     held = f"{sum(other.held for other in those)} of {len(those)}"
     rate = statistics.median(other.rate for other in those)

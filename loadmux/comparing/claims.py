@@ -164,5 +164,8 @@ def _cell(contest: Contest, one: Figure) -> tuple[int, int] | None:
 
 
 def decided(contest: Contest) -> bool:
-    """Whether more rounds would tell nothing more of any claim."""
-    return all(one.verdict != "undecided" for one in judged(contest))
+    """Whether more rounds would tell nothing more of any claim; what is decided rests then."""
+    open_claims = [one.claim for one in judged(contest) if one.verdict == "undecided"]
+    needed = {_cell(contest, one) for claim in open_claims for one in (claim.ours, claim.other)}
+    contest.resting = frozenset(contest.taken.keys() - needed)
+    return not open_claims

@@ -69,9 +69,9 @@ class Out:
 class Contest:
     """What was measured, by entrant, point and round.
 
-    `skipped` are entrants at points that nobody asked for. `kept` is how many of the connections
-    that were tried a model let in. `others` is how many cores were busy with what is none of ours,
-    None where nobody tells.
+    `skipped` are entrants at points that nobody asked for, `resting` those of which enough is
+    known. `kept` is how many of the connections that were tried a model let in. `others` is how
+    many cores were busy with what is none of ours, None where nobody tells.
     """
 
     entrants: Sequence[Entrant]
@@ -89,6 +89,7 @@ class Contest:
     others: float | None = None
     machine: Mapping[str, str] = field(default_factory=dict)
     skipped: frozenset[tuple[int, int]] = frozenset()
+    resting: frozenset[tuple[int, int]] = frozenset()
     kept: dict[str, int] = field(default_factory=dict)
 
     @property

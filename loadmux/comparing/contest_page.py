@@ -10,17 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from loadmux import __version__
-from loadmux.comparing import claims, contest_text
+from loadmux.comparing import claims, contest_text, page
 from loadmux.comparing.contest import Contest, Metric
+from loadmux.comparing.page import PLAIN, text
 from loadmux.comparing.standings import Row, spreads, standings
 from loadmux.report import figures
 from loadmux.report.baseline import Spread
 from loadmux.report.charts import HEIGHT, WIDTH, Axis, Range, Ranged, chart, drawn, linear, named
-from loadmux.report.html import POLICY, style
+from loadmux.report.html import style
 from loadmux.report.jsonfile import write_text
 
-PLAIN = figures.plain_for("utf-8")
 TITLES: dict[Metric, str] = {
     "rate": "exchanges a second",
     "cpu": "CPU of the server for an exchange",
@@ -42,19 +41,8 @@ def write_svg(contest: Contest, path: Path) -> None:
 
 
 def _page(contest: Contest) -> Iterator[str]:
-    title = _text(contest_text.headline(contest))
-    yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{title}</title>\n<style>\n{style()}</style>\n</head>"
-    yield '<body class="page">'
-    word = "compared" if not contest.interrupted else "interrupted"
-    yield f'<h1><span class="badge pass">{word}</span><span>{title}</span></h1>'
-    yield '<dl class="about">'
-    for line in contest_text.about(contest):
-        name, _, value = line.partition(" ")
-        yield f"<dt>{_text(name)}</dt><dd>{_text(value.strip())}</dd>"
-    yield f"<dt>loadmux</dt><dd>{__version__}</dd></dl>"
+    word, kind = ("interrupted",) * 2 if contest.interrupted else ("compared", "pass")
+    yield from page.begin(contest_text.headline(contest), word, kind, contest_text.about(contest))
     yield from _claims(contest)
     yield '<h2>Charts</h2>\n<div class="charts">'
     for name, axes, curves in charts(contest):
@@ -64,14 +52,14 @@ def _page(contest: Contest) -> Iterator[str]:
         yield from _heat(contest)
     for number, point in enumerate(contest.points):
         at = contest_text.point_text(contest.axis, point)
-        yield f'<h2>{_text(at)}</h2>\n<div class="table">'
+        yield f'<h2>{text(at)}</h2>\n<div class="table">'
         yield from _table(contest, standings(contest, number))
         yield "</div>"
-    lines = [_text(line) for line in contest_text.faults(contest)]
+    lines = [text(line) for line in contest_text.faults(contest)]
     if lines:
         yield "<h2>Faults</h2>\n<details open><summary>Who answered wrongly is not ranked</summary>"
         yield f"<pre>{chr(10).join(lines)}</pre></details>"
-    yield "</body>\n</html>"
+    yield page.END
 
 
 # --- charts -------------------------------------------------------------------------------------
@@ -177,10 +165,10 @@ def _claims(contest: Contest) -> Iterator[str]:
         rows.insert(0, (claims.LIMIT, *limit))
     yield '<h2>What is said of the models</h2>\n<div class="table"><table><thead><tr>'
     yield "<th>claim</th><th>here</th><th>the figures</th></tr></thead><tbody>"
-    for text, verdict, told in rows:
+    for claim, verdict, told in rows:
         kind = {"shown": "right", "refuted": "wrong"}.get(verdict, "")
-        yield f'<tr><td>{_text(text)}</td><td class="{kind}">{verdict}</td>'
-        yield f'<td class="text">{_text(told)}</td></tr>'
+        yield f'<tr><td>{text(claim)}</td><td class="{kind}">{verdict}</td>'
+        yield f'<td class="text">{text(told)}</td></tr>'
     yield "</tbody></table></div>"
 
 
@@ -189,7 +177,7 @@ def _heat(contest: Contest) -> Iterator[str]:
     metric = contest.leading
     yield f'<h2>Heat map: {TITLES[metric]}</h2>\n<div class="table"><table class="heat">'
     heads = (contest_text.point_text(contest.axis, point) for point in contest.points)
-    yield f"<thead><tr><th></th>{''.join(f'<th>{_text(one)}</th>' for one in heads)}</tr></thead>"
+    yield f"<thead><tr><th></th>{''.join(f'<th>{text(one)}</th>' for one in heads)}</tr></thead>"
     yield "<tbody>"
     columns = [
         {row.entrant: row for row in standings(contest, place)}
@@ -197,7 +185,7 @@ def _heat(contest: Contest) -> Iterator[str]:
     ]
     for entrant, one in enumerate(contest.entrants):
         cells = "".join(_field(contest, column.get(entrant), column.values()) for column in columns)
-        yield f"<tr><td>{_text(one.name)}</td>{cells}</tr>"
+        yield f"<tr><td>{text(one.name)}</td>{cells}</tr>"
     yield "</tbody></table></div>"
 
 
@@ -212,8 +200,8 @@ def _field(contest: Contest, row: Row | None, column: Iterable[Row]) -> str:
     best = max(values) if metric == "rate" else min(values)
     share = found.median / best if metric == "rate" else best / found.median
     mark = " *" if row.limited else ""
-    text = contest_text.metric_text(metric, found.median)
-    return f'<td style="--share: {share * 55:.0f}%">{_text(text)}{mark}</td>'
+    told = contest_text.metric_text(metric, found.median)
+    return f'<td style="--share: {share * 55:.0f}%">{text(told)}{mark}</td>'
 
 
 def _table(contest: Contest, rows: Sequence[Row]) -> Iterator[str]:
@@ -225,8 +213,8 @@ def _table(contest: Contest, rows: Sequence[Row]) -> Iterator[str]:
             found = row.figures.get(metric)
             cells.append(_with_range(metric, found) if found is not None else "-")
         kind = "text wrong" if row.out is not None and row.out.wrong else "text"
-        told = f'<td class="{kind}">{_text(contest_text.beside(contest, row))}</td>'
-        yield f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in cells)}{told}</tr>"
+        told = f'<td class="{kind}">{text(contest_text.beside(contest, row))}</td>'
+        yield f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in cells)}{told}</tr>"
     yield "</tbody></table>"
 
 
@@ -238,7 +226,3 @@ def _with_range(metric: Metric, found: Spread) -> str:
         contest_text.metric_text(metric, value) for value in (found.low, found.median, found.high)
     )
     return f"{middle} ({low}..{high})"
-
-
-def _text(text: str) -> str:
-    return escape(PLAIN(text))

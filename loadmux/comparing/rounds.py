@@ -28,7 +28,7 @@ def compete(
     entrants, points = contest.entrants, contest.points
     while contest.rounds < LOOKS[-1]:
         for entrant, point in order(len(entrants), len(points), contest.rounds):
-            if (entrant, point) in contest.out or (entrant, point) in contest.skipped:
+            if (entrant, point) in contest.out.keys() | contest.skipped | contest.resting:
                 continue
             begun = monotonic()
             if contest.taken and begun - began + longest > budget:

@@ -28,7 +28,8 @@ def scenario(tmp_path: Path) -> Path:
 
 def test_the_highest_rate_that_may_be_tried(scenario: Path, tmp_path: Path) -> None:
     told = tmp_path / "told.json"
-    words = ("--from", "20", "--to", "40", "--json-file", told)
+    page = tmp_path / "page.html"
+    words = ("--from", "20", "--to", "40", "--json-file", told, "--html", page)
     done = loadmux("capacity", scenario, *QUICK, *words)
     assert done.code == 0, done.out + done.err
     assert "CAPACITY  40.0/s or more: errors == 0, p(99) < 5s" in done.out
@@ -36,6 +37,7 @@ def test_the_highest_rate_that_may_be_tried(scenario: Path, tmp_path: Path) -> N
     found = json.loads(told.read_text())
     assert found["answer"]["low"] == 40
     assert found["answer"]["held"][0] >= 4
+    assert "latency over throughput" in page.read_text()
     assert {one["load"] for one in found["points"]} == {20, 40}
     assert all(one["rate"] > 0 for one in found["points"])
 

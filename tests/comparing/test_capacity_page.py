@@ -1,0 +1,61 @@
+"""The page of a capacity, from trials made by hand."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+from samples import measured, report
+
+from loadmux.comparing import capacity_page
+from loadmux.comparing.capacity import Axis, Capacity, Point
+from loadmux.comparing.scaling import Law
+from loadmux.comparing.search import Answer
+from loadmux.measuring.thresholds import parse
+
+
+def point(load: float, p99: float, limit: str = "", long: bool = True) -> Point:
+    return Point(load, 3.0, long, load * 0.99, p99 / 4, p99, 3e-5, -0.5, limit)
+
+
+def found(axis: Axis) -> Capacity:
+    scenario = report(measured({"ask": [0.01]})).scenario
+    slo = parse("p(99) < 5ms")
+    made = Capacity(axis, [slo], scenario, Answer(400, 420, (4, 4), (2, 2), slo.text), seconds=60)
+    made.points = [point(100, 0.001, long=False), point(400, 0.003), point(400, 0.004)]
+    made.points.append(point(420, 0.009, slo.text))
+    return made
+
+
+class Figures(HTMLParser):
+    """The titles of the charts, and how many marks they have."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.titles: list[str] = []
+        self.marks = 0
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "svg":
+            self.titles.append(dict(attrs)["aria-label"] or "")
+        self.marks += tag == "circle"
+
+
+def test_latency_over_throughput(tmp_path: Path) -> None:
+    capacity_page.write_html(found("rate"), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    drawn = Figures(page)
+    assert drawn.titles == ["latency over throughput"]
+    assert drawn.marks == 2 * 3
+    assert "400/s .. 420/s: p(99) &lt; 5ms" in page
+    assert "the load that is carried" in page
+
+
+def test_users_have_their_throughput_and_the_law(tmp_path: Path) -> None:
+    made = found("users")
+    made.law = Law((100.0, 1.0), (0.05, 0.01), (0.0005, 0.0001), 0.99)
+    capacity_page.write_html(made, tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text()
+    assert Figures(page).titles == ["latency over throughput", "throughput over users"]
+    assert "coherency   0.0005 ± 0.0001" in page
