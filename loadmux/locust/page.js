@@ -1,5 +1,5 @@
-// What loadmux does in Locust's page: see verdict.py. Locust's own script draws the page with React;
-// nothing here changes what React has made, but for the order of the tabs and the text below Host.
+// What loadmux does in Locust's page: see verdict.py and form.py. Locust's own script draws the page
+// with React; nothing here takes apart what React has made: it moves tabs and fields, and writes.
 // What we show hangs in a shadow tree behind the rest, so that neither's style reaches the other's.
 
 const LOOK_EVERY = 2000; // ms, as often as Locust's page asks for its figures
@@ -56,6 +56,52 @@ function nameTarget(target) {
   }
 }
 
+/** What a person would type: React has to hear of it. */
+function write(field, text) {
+  if (!field) return;
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(field, text);
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+/** Have users, rate and run time be those of a scenario; `chosen`: somebody has just chosen it. */
+async function follow(form, name, chosen) {
+  const answer = await fetch(`./loadmux/scenario?name=${encodeURIComponent(name)}`);
+  const told = answer.ok ? await answer.json() : { problem: answer.statusText };
+  if (told.problem || form.elements.scenario?.value !== name) return;
+  const { userCount, spawnRate, runTime, target } = form.elements;
+  if (chosen || told.phases || !told.kept) {
+    write(userCount, told.users);
+    write(spawnRate, told.spawn_rate);
+    write(runTime, told.run_time);
+  }
+  for (const field of [userCount, spawnRate, runTime]) {
+    if (!field) continue;
+    field.readOnly = told.phases;
+    field.title = told.phases ? "The scenario's phases say so" : "";
+  }
+  if (target?.options) target.options[0].textContent = `${target.options[0].value}: ${told.target}`;
+}
+
+/** Ours first and open, in a form that starts a test: one that edits it has no Host. */
+function arrange() {
+  for (const list of document.querySelectorAll("form select[name=scenario]")) {
+    const form = list.closest("form");
+    if (form.dataset.loadmux !== undefined || !form.elements.host) continue;
+    form.dataset.loadmux = "";
+    const own = list.closest(".MuiAccordion-root");
+    const summary = own.querySelector(".MuiAccordionSummary-root");
+    own.style.order = "-1";
+    for (const [place, name] of ["target", "scenario"].entries()) {
+      const field = form.elements[name]?.closest(".MuiFormControl-root");
+      if (field) field.style.order = -1 - place;
+    }
+    summary.querySelector("p").textContent = "Scenario and target";
+    if (summary.getAttribute("aria-expanded") === "false") summary.click();
+    list.addEventListener("change", () => follow(form, list.value, true));
+    follow(form, list.value, false);
+  }
+}
+
 function hear(told) {
   const ended = told.state === "stopped" && state !== "stopped";
   const watched = state !== null || !new URLSearchParams(location.search).has("tab");
@@ -78,7 +124,11 @@ async function look() {
 }
 
 panel.hidden = true;
-new MutationObserver(place).observe(document.body, {
+arrange();
+new MutationObserver(() => {
+  place();
+  arrange();
+}).observe(document.body, {
   subtree: true,
   childList: true,
   attributeFilter: ["aria-selected"],

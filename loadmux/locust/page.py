@@ -23,6 +23,7 @@ from loadmux.driver.poller import available
 from loadmux.errors import Evidence, LoadmuxError, Moment, UsageError
 from loadmux.locust import verdict
 from loadmux.locust.described import Described, concrete
+from loadmux.locust.form import LIES
 from loadmux.locust.guarding import (
     Refused,
     check_fields,
@@ -31,7 +32,7 @@ from loadmux.locust.guarding import (
     keep_to_ourselves,
 )
 from loadmux.locust.plugin import Plugin
-from loadmux.locust.preparation import BEST, OWN
+from loadmux.locust.preparation import BEST, NONE, OWN
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.stats import FaultGroup
 from loadmux.report import figures
@@ -103,7 +104,9 @@ def add_options(parser: LocustArgumentParser) -> None:
     parser.add_argument(
         "--fault",
         env_var="LOCUST_FAULT",
-        default="",
+        choices=Offered([NONE, *LIES]),
+        default=NONE,
+        metavar="NAME",
         help="Have the bundled target lie, e.g. flip:20 (loadmux targets)",
     )
     parser.add_argument(
@@ -245,7 +248,7 @@ def install(web_ui: WebUI, plugin: Plugin) -> None:
 
     protected = web_ui.auth_required_if_enabled(evidence_csv)
     app.add_url_rule(f"{base}/loadmux/evidence/csv", view_func=protected)
-    verdict.install(web_ui, plugin.here)
+    verdict.install(web_ui, plugin.here, plugin.ready.choices)
 
 
 def picked(web_ui: WebUI) -> list[type[Described]] | None:

@@ -45,6 +45,7 @@ logger = logging.getLogger("loadmux")
 
 OWN = "as the scenario says"
 BEST = "best"
+NONE = "none"
 ENDLESS = "24h"
 
 
@@ -77,7 +78,7 @@ def choice_from(options: Mapping[str, Any], host: str | None) -> Choice:
 
     def said(name: str) -> str | None:
         value = options.get(name)
-        return None if value in (None, "", OWN, BEST) else str(value)
+        return None if value in (None, "", OWN, BEST, NONE) else str(value)
 
     seed, users = said("seed"), said("num_users")
     if seed is not None and not seed.isdecimal():

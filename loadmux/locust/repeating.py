@@ -11,7 +11,7 @@ from typing import Any
 
 from locust.argument_parser import ui_extra_args_dict
 
-from loadmux.locust.preparation import BEST, OWN
+from loadmux.locust.preparation import BEST, NONE, OWN
 
 FLAGS: dict[str, tuple[str, ...]] = {
     "host": ("--host", "-H"),
@@ -39,7 +39,7 @@ def repeats(given: Mapping[str, Any], chosen: Mapping[str, Any], seed: int) -> s
 
 def said(flag: str, value: Any) -> list[str]:
     """An option as words; none for what says nothing."""
-    if value in (None, "", OWN, BEST) or isinstance(value, bool):
+    if value in (None, "", OWN, BEST, NONE) or isinstance(value, bool):
         return [flag] if value is True else []
     if flag == "--run-time":
         return [flag, f"{value}s"]

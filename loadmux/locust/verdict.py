@@ -20,6 +20,9 @@ from flask import Response, jsonify, make_response, request
 from locust.html import get_html_report, process_html_filename
 from locust.web import WebUI
 
+from loadmux.errors import LoadmuxError
+from loadmux.locust.form import told_of
+from loadmux.locust.guarding import Choices
 from loadmux.locust.here import Here
 from loadmux.report import html
 
@@ -31,8 +34,11 @@ ROOT = '<div id="root"></div>'
 NO_HOST = '"host": "None"'
 
 
-def install(web_ui: WebUI, here: Here) -> None:
-    """Put the tab into the page, and what it holds into the reports that the page makes."""
+def install(web_ui: WebUI, here: Here, choices: Choices) -> None:
+    """Put the tab into the page, and what it holds into the reports that the page makes.
+
+    Of the scenarios among the `choices` the form is told.
+    """
     app = web_ui.app
     assert app is not None
     base = app.blueprints["locust"].url_prefix or ""
@@ -48,7 +54,16 @@ def install(web_ui: WebUI, here: Here) -> None:
         answer.headers["Content-Type"] = "text/javascript"
         return answer
 
-    for path, view in (("verdict", told), ("page.js", script)):
+    def scenario() -> Response:
+        name = request.args.get("name", "")
+        try:
+            choices.check(name)
+            (one,) = here.every()
+            return jsonify(told_of(name, one, here))
+        except (LoadmuxError, ValueError) as error:
+            return jsonify({"problem": str(error)})
+
+    for path, view in (("verdict", told), ("scenario", scenario), ("page.js", script)):
         protected = web_ui.auth_required_if_enabled(view)
         app.add_url_rule(f"{base}/loadmux/{path}", view_func=protected)
 

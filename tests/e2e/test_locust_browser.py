@@ -46,16 +46,41 @@ def test_start_watch_edit_stop_and_look_at_what_went_wrong(tmp_path: Path) -> No
 
 
 def start(browser: Browser) -> None:
+    """The scenario is asked for first, and says how many users there are and for how long."""
+    assert "host attribute" not in browser.text
+    assert browser.until(lambda: first_field(browser), "no field") == "scenario"
+    browser.choose("scenario", "spike")
+    browser.until(lambda: filled(browser) == ["100", ""], "it does not follow the scenario")
+    browser.until(lambda: "says: epoll" in browser.one("#target").text, "no word of the target")
+    assert browser.one("[name=userCount]").get_attribute("readonly")
+    browser.choose("scenario", "parts")
+    browser.until(lambda: filled(browser) == ["50", "10s"], "it does not follow the scenario")
+    browser.choose("target", "epoll")
+    browser.choose("fault", "flip:20")
     browser.write("userCount", "50")
     browser.write("spawnRate", "1000")
-    browser.click("Custom parameters")
-    assert "host attribute" not in browser.text
-    browser.choose("scenario", "parts")
-    browser.choose("target", "epoll")
-    browser.write("fault", "flip:500")
     browser.click("Advanced options")
     browser.write("runTime", "5m")
     browser.click("Start")
+
+
+def first_field(browser: Browser) -> str | None:
+    """The name of the uppermost field that can be seen."""
+    script = """
+        const shown = [...document.querySelectorAll('form input, form select')]
+            .filter(one => one.name && one.getBoundingClientRect().height > 20);
+        const top = one => one.getBoundingClientRect().top;
+        return shown.sort((one, other) => top(one) - top(other))[0]?.name;
+    """
+    found: str | None = browser.driver.execute_script(script)
+    return found
+
+
+def filled(browser: Browser) -> list[str | None]:
+    """Users and run time in the form."""
+    return [
+        browser.one(f"[name={name}]").get_attribute("value") for name in ("userCount", "runTime")
+    ]
 
 
 def counted(browser: Browser, step: str) -> int:
