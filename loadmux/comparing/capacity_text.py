@@ -97,8 +97,8 @@ def curve(found: Capacity) -> Iterator[str]:
     widths = [max(len(row[i]) for row in table) for i in range(len(HEADINGS))]
     bars = ["p50 to p99, logarithmic", *(bar(one, low, top) for one in rows)]
     for row, drawn in zip(table, bars, strict=True):
-        cells = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
-        yield f"  {cells}  {drawn}".rstrip()
+        shown = "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        yield f"  {shown}  {drawn}".rstrip()
 
 
 def by_load(points: Sequence[Point]) -> list[Point]:

@@ -1,4 +1,4 @@
-"""The page of a capacity, from trials made by hand."""
+"""A capacity on a page and in a terminal, from trials made by hand."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from samples import measured, report
 
-from loadmux.comparing import capacity_page
+from loadmux.comparing import capacity_page, capacity_text
 from loadmux.comparing.capacity import Axis, Capacity, Point
 from loadmux.comparing.scaling import Law
 from loadmux.comparing.search import Answer
@@ -25,6 +25,17 @@ def found(axis: Axis) -> Capacity:
     made.points = [point(100, 0.001, long=False), point(400, 0.003), point(400, 0.004)]
     made.points.append(point(420, 0.009, slo.text))
     return made
+
+
+def test_the_terminal_has_the_curve_and_what_limited_it() -> None:
+    told = list(capacity_text.lines(found("rate")))
+    assert "limited by  the server: p(99) < 5ms" in told
+    assert "carried     400/s: held in 4 of 4 long trials" in told
+    assert [line.split()[:2] for line in told if "/s" in line][-3:] == [
+        ["100/s", "99.0/s"],
+        ["400/s", "396/s"],
+        ["420/s", "416/s"],
+    ]
 
 
 class Figures(HTMLParser):
