@@ -30,6 +30,9 @@ IDLE = 1.0
 """Seconds in which nothing is said."""
 CROWD, MANY, DESCRIPTORS, FLOOD = 12, 500, 1100, 2000
 """How many connections there are."""
+COMING = 4.0
+"""Seconds in which they come, one after the other."""
+AFTER_EACH = 0.002
 SELECT_SERVES = 900
 FIRST, SECOND = "first", "second"
 SMALL_WINDOW = 4096
@@ -387,7 +390,8 @@ def idle(known: Known) -> Iterator[Variant]:
         return
     known = known.waiting(MANY)
     size = MANY if known.capacity is None else min(MANY, known.capacity - 4)
-    crowd = [known.bare(one) for one in known.group("idle", size)]
+    pause = (known.wait(AFTER_EACH),)
+    crowd = [replace(one, on_connect=pause) for one in known.group("idle", size)]
     sockets = [known.named("oldest"), known.named(FRESH), *crowd]
     many = range(2, 2 + size)
     steps: list[Step] = [
@@ -406,6 +410,7 @@ def fd_1024(known: Known) -> Iterator[Variant]:
     beside(known, DESCRIPTORS)
     known = known.waiting(DESCRIPTORS)
     steps: list[Step] = [
+        known.wait_up_to(COMING),  # a listen(5) is no fault, and each SYN sent again a second
         known.exchange(0, name=FIRST) if known.lasts else known.act("connect", 0),
         known.meet("all are connected"),
         known.exchange(0, name=SECOND),

@@ -38,6 +38,7 @@ from loadmux.language.scenario import (
     Step,
     Together,
     Transaction,
+    Uniform,
     Wait,
     flat,
 )
@@ -154,6 +155,10 @@ class Known:
     def wait(self, seconds: float) -> Wait:
         """Nothing is done for so many seconds."""
         return Wait(PLACE, "wait", Fixed(seconds))
+
+    def wait_up_to(self, seconds: float) -> Wait:
+        """Nothing is done for a time that chance draws."""
+        return Wait(PLACE, "wait", Uniform(0.0, seconds))
 
     def again(self, times: int, steps: Sequence[Step]) -> Repeat:
         """Steps so many times."""
