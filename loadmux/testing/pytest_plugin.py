@@ -155,12 +155,21 @@ def loadmux_run() -> Callable[..., RunReport]:
 
 @pytest.fixture
 def loadmux_server() -> Iterator[Callable[..., str]]:
-    """Starts servers that end with the test; the function returns where one listens, as a URL."""
+    """Starts servers that end with the test; the function returns where one listens, as a URL.
+
+    What a command printed last is shown with a test that fails.
+    """
     from loadmux.testing.servers import start
 
     with ExitStack() as stack:
 
         def started(server: str | Sequence[str], **options: Any) -> str:
-            return stack.enter_context(start(server, **options))
+            return stack.enter_context(start(server, told=_print, **options))
 
         yield started
+
+
+def _print(lines: Sequence[str]) -> None:
+    """What a server printed; pytest shows it beside a test that failed."""
+    for line in lines:
+        print(f"server: {line}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from loadmux.language.scenario import Command, Target
@@ -12,9 +12,14 @@ from loadmux.running.target import TargetProcess
 
 @contextmanager
 def start(
-    server: str | Sequence[str], ready_within: float = 10.0, **options: object
+    server: str | Sequence[str],
+    ready_within: float = 10.0,
+    told: Callable[[list[str]], object] | None = None,
+    **options: object,
 ) -> Iterator[str]:
     """A server while the block lasts; gives its URL.
+
+    At its end `told` hears how a command ended, if it did so on its own, and its last lines.
 
     `server` is the model of a bundled target, with its `options` (`reply`, `fault`, …), or the
     words of a command, in which `{port}` stands for a free port; it must accept on it within
@@ -29,4 +34,8 @@ def start(
     if options:
         raise TypeError(f"a command has no option {min(options)!r}")
     with CommandProcess(Command(tuple(server), ready_within=ready_within)) as process:
-        yield str(process.url)
+        try:
+            yield str(process.url)
+        finally:
+            if told is not None:
+                told([*filter(None, (process.died(),)), *process.last_lines()])

@@ -16,6 +16,7 @@ import socket, sys, threading
 
 def serve(connection, lie):
     with connection:
+        print("somebody is there", flush=True)
         while data := connection.recv(4096):
             connection.sendall(bytes([data[0] ^ lie]) + data[1:])
 
@@ -64,6 +65,7 @@ def test_a_server_of_ones_own(mode: str, code: int, tmp_path: Path) -> None:
     status, out = pytest_in(tmp_path)
     assert status == code, out
     assert ("the first wrong byte is byte 0 of the reply" in out) == (mode == "flip")
+    assert ("server: somebody is there" in out) == (mode == "flip")
 
 
 def test_a_server_that_does_not_start_is_told_with_its_output(tmp_path: Path) -> None:
