@@ -24,7 +24,7 @@ types: $(READY)
 
 # More processes than cores: most of the time goes by in waiting for servers that are to say nothing.
 unit: $(READY)
-	$(BIN)/pytest -n 4 --dist worksteal --durations 10
+	$(BIN)/pytest -n 6 --dist worksteal --durations 10
 
 # Two tables: what each form of the language costs, and loadmux beside its peers (25 minutes).
 bench: $(READY)
