@@ -143,7 +143,11 @@ SHOWN = [
 ]
 
 
-@pytest.mark.parametrize("text", [text for text in SHOWN if not text.startswith("# yaml-lang")])
+OF_OTHERS = ("# yaml-lang", "# compose.yaml")
+"""How files begin that are no scenarios."""
+
+
+@pytest.mark.parametrize("text", [text for text in SHOWN if not text.startswith(OF_OTHERS)])
 def test_examples_of_the_readme(text: str) -> None:
     assert accepts(text)
 
