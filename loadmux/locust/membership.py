@@ -23,6 +23,9 @@ from loadmux.locust.numbering import MESSAGE, Ledger, room
 from loadmux.running.barriers import Blocked
 from loadmux.running.run import Part
 
+MOST_ASKED = 100_000
+"""Numbers that are given for one message: more users no worker has."""
+
 logger = logging.getLogger("loadmux")
 
 
@@ -122,7 +125,7 @@ class Members:
         self._heard_of(msg.node_id)
         for name, ledger in self._ledgers.items():
             ledger.take_back(msg.node_id, told["back"].get(name, ()))
-            ledger.ask(msg.node_id, told["ask"].get(name, 0))
+            ledger.ask(msg.node_id, min(told["ask"].get(name, 0), MOST_ASKED))
         self._give()
         if "meet" in told:
             self._wanted[msg.node_id] = told["wanted"]
@@ -143,7 +146,7 @@ class Members:
         """
         for name, part in self._parts().items():
             wanted = {who: users.get(name, 0) for who, users in self._wanted.items()}
-            if any(wanted.get(who) != users[name] for who, users in self._expected.items()):
+            if any(wanted.get(who) != users.get(name, 0) for who, users in self._expected.items()):
                 continue
             barrier = part.barriers.decide(list(self._expected))
             for client in self._expected if barrier is not None else ():

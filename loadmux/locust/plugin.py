@@ -325,7 +325,7 @@ class Plugin:
             if not self.reporting.write(report) and code is ExitCode.PASS:
                 code = ExitCode.INCONCLUSIVE
             if code is ExitCode.FAIL:
-                environment.process_exit_code = self.here.options["exit_code_on_error"]
+                environment.process_exit_code = self.here.options.get("exit_code_on_error", code)
             elif code is not ExitCode.PASS or not self._others_failed():
                 environment.process_exit_code = code
 
