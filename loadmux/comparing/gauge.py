@@ -12,7 +12,7 @@ from loadmux.comparing.contest import Figures, Out, Point
 from loadmux.comparing.cores import Pinning
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.objectives import ended_by
-from loadmux.errors import TargetFailed, UsageError
+from loadmux.errors import Broken, TargetFailed, UsageError
 from loadmux.language.scenario import Scenario, Target
 from loadmux.measuring.verdict import ExitCode
 from loadmux.running.run import Settings
@@ -42,8 +42,13 @@ class Measuring:
                 gone = lying.gone if lying is not None else 0
         except (TargetFailed, UsageError) as error:
             return Out(str(error))
-        if ended_by(measured) or measured.report.verdict.code is ExitCode.FAIL:
-            return Out(measured.report.verdict.reason, True, measured.report)
+        verdict = measured.report.verdict
+        if verdict.code is ExitCode.UNREACHABLE:
+            return Out(verdict.reason)
+        if verdict.code is ExitCode.BROKEN:
+            raise Broken(verdict.reason)
+        if ended_by(measured) or verdict.code is ExitCode.FAIL:
+            return Out(verdict.reason, True, measured.report)
         return figures(measured, gone)
 
     def _run(self, bench: Bench, point: Point) -> Measured:

@@ -72,6 +72,19 @@ def test_a_model_that_cannot_run_here() -> None:
     assert (told.verdict, told.told) == ("not here", "target io_uring cannot run here: forbidden")
 
 
+def test_only_what_is_undecided_goes_on() -> None:
+    claim = CLAIMS[0]
+    found = measured(so(claim, claim.bound), noise=0.2)
+    assert not claims.decided(found)
+    cells = {
+        (MODELS.index(one.model), claims.points().index(one.point))
+        for one in (claim.ours, claim.other)
+    }
+    assert not cells & found.resting
+    assert found.resting
+    assert found.resting < found.taken.keys()
+
+
 def test_the_limit_of_select_is_counted() -> None:
     found = measured({})
     assert claims.limit(found) is None

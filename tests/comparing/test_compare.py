@@ -74,6 +74,14 @@ def test_an_interrupt_shows_what_was_compared_and_leaves_nothing() -> None:
     assert with_mark(mark) == []
 
 
+def test_a_server_that_is_not_there_is_not_blamed() -> None:
+    needs.package("scipy")
+    words = ("epoll", "gone=tcp://127.0.0.1:1", "--users", "2", "--trial", "200ms", "--quiet")
+    done = loadmux("compare", *words)
+    assert done.code == 0, done.out + done.err
+    assert "wrong" not in done.out
+
+
 def test_a_crowd_knows_whom_the_server_did_not_keep() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = Url("tcp", "127.0.0.1", listener.getsockname()[1])

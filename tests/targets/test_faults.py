@@ -19,6 +19,8 @@ from target_process import (
     served,
 )
 
+from loadmux.running.proc import cpu_seconds
+
 EVERY_WAY = pytest.mark.parametrize("case", CASES + VARIANTS, ids=str)
 ONE_OF_EACH_KIND = pytest.mark.parametrize(
     "case", [Case(m) for m in ("epoll", "threads", "fork", "io_uring", "asyncio")], ids=str
@@ -76,6 +78,16 @@ def test_drip_is_right_but_byte_by_byte(case: Case) -> None:
         assert data_segments_in(sock) > 10
         sock.shutdown(socket.SHUT_WR)
         assert sock.recv(1) == b""
+
+
+@ONE_OF_EACH_KIND
+def test_slow_is_right_and_costs_the_cpu_what_it_was_told(case: Case) -> None:
+    with lying(case, "slow:20ms") as (target, sock):
+        before = cpu_seconds([target.process.pid])
+        for number in range(5):
+            assert ask(sock, b"%d" % number, 1) == b"%d" % number
+        sock.close()
+        assert cpu_seconds([target.process.pid]) - before >= 0.08
 
 
 def data_segments_in(sock: socket.socket) -> int:
