@@ -18,6 +18,7 @@ from loadmux.language.scenario import Scenario, Step
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
+from loadmux.probing.beyond import Told
 from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant, answers
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
@@ -317,6 +318,8 @@ class Battery:
     def _case(self, case: Case, labels: Collection[str]) -> CaseResult:
         if self.over:
             return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.over)
+        if case.tell is not None:
+            return self._told(case, case.tell(self.bench, self.known))
         for one in case.needs:
             if one in self.known.failing:
                 why = f"not tried: {one} fails"
@@ -333,6 +336,13 @@ class Battery:
             detail = "served as ever" if case.level == "info" else ""
             return CaseResult(case.id, case.level, verdict, len(variants), detail=detail)
         return self._failed(case, variants, suspects)
+
+    def _told(self, case: Case, told: Told) -> CaseResult:
+        """What was seen of something that no scenario says."""
+        if self.bench.aftermath(self.known, None, at_work=False) is not None:
+            self._recover()
+        verdict = Found.INFO if told.supported else Found.UNSUPPORTED
+        return CaseResult(case.id, case.level, verdict, int(told.supported), detail=told.text)
 
     def _variants(self, case: Case, labels: Collection[str]) -> list[Variant]:
         """The variants as files say them. Raises Unsupported, UsageError."""

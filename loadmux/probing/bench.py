@@ -155,7 +155,15 @@ class Bench:
         for first in range(0, len(scenarios), width):
             some = scenarios[first : first + width]
             number = self.numbers(sum(one.load.users for one in some))
-            found += run_at_once(some, self.urls, self.seed, tap, number)
+            found += self._judged(some, number, tap)
+        return found
+
+    def _judged(self, some: Sequence[Scenario], number: int, tap: Tap | None) -> list[Try]:
+        """Run them at once; again those of whom nothing is known, as we stood still meanwhile."""
+        found = run_at_once(some, self.urls, self.seed, tap, number)
+        for place, one in enumerate(found):
+            if one.unjudged:
+                (found[place],) = run_at_once([some[place]], self.urls, self.seed, tap, number)
         return found
 
     def numbers(self, count: int) -> int:

@@ -14,6 +14,8 @@ from loadmux.errors import Evidence
 from loadmux.language.expected import ByRule, Closed
 from loadmux.language.scenario import Pace, Scenario, Step
 from loadmux.plugins.payloads import Data
+from loadmux.probing.bench import Bench
+from loadmux.probing.beyond import Told, emfile, same_port
 from loadmux.probing.interleaving import drawn
 from loadmux.probing.known import BYSTANDER, CLIENT, FRESH, Known
 from loadmux.probing.outcome import Level
@@ -73,7 +75,8 @@ class Variant:
 class Case:
     """`line` says what the client does; `offsets`: its variants are numbers, which are folded.
 
-    `needs`: where one of these has failed, this one would only fail for the same reason.
+    `needs`: where one of these has failed, this one would only fail for the same reason. `tell`
+    does what no scenario says.
     """
 
     id: str
@@ -82,6 +85,7 @@ class Case:
     make: Callable[[Known], Iterable[Variant]]
     offsets: bool = False
     needs: tuple[str, ...] = ()
+    tell: Callable[[Bench, Known], Told] | None = None
 
 
 # --- help ---------------------------------------------------------------------------------------
@@ -488,6 +492,11 @@ def zero_window(known: Known) -> Iterator[Variant]:
     yield Variant("", known.scenario_of("zero-window", says, steps, [socket]))
 
 
+def nothing(known: Known) -> Iterable[Variant]:
+    """No scenario."""
+    return ()
+
+
 CUT = ("split", "bytewise", "coalesced/2")
 CASES = (
     Case("control", "must", "the exchange as it is, before and after everything", control),
@@ -519,5 +528,7 @@ CASES = (
     Case("fin-pending", "should", "FIN with the last byte, and while replies go out", fin_pending),
     Case("reuse", "should", "ten requests on a connection, then idle, then one", reuse),
     Case("urgent", "info", "an urgent byte before the exchange", urgent),
+    Case("emfile", "info", "a server that has no descriptor left", nothing, tell=emfile),
+    Case("same-port", "info", "a client that comes again from its port", nothing, tell=same_port),
     Case("zero-window", "info", "replies wait for a window that is closed", zero_window),
 )

@@ -1,0 +1,95 @@
+"""What no scenario can say, for information: a server without descriptors, a client's old port."""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+import struct
+import sys
+from contextlib import ExitStack, suppress
+from typing import NamedTuple
+
+from loadmux.probing.bench import Bench
+from loadmux.probing.known import Known
+from loadmux.running import proc
+from loadmux.running.watching import pause
+
+CLIENTS, SPARE = 12, 4
+LOOKED_AT = 1.0
+SPINS = 0.8
+RESETS = struct.pack("ii", 1, 0)
+
+
+class Told(NamedTuple):
+    """What was seen, or why it could not be tried."""
+
+    supported: bool
+    text: str
+
+
+def emfile(bench: Bench, known: Known) -> Told:
+    """Twelve clients come to a server that may open four descriptors more."""
+    if sys.platform != "linux" or bench.process is None or bench.url.scheme not in ("tcp", "tls"):
+        return Told(False, "needs a TCP server that loadmux has started, on Linux")
+    pid = bench.process.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = len(os.listdir(f"/proc/{pid}/fd"))
+    with ExitStack() as stack:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + SPARE, limits[1]))
+        try:
+            for _ in range(CLIENTS):
+                address = (bench.url.host, bench.url.port)
+                with suppress(OSError):
+                    stack.enter_context(socket.create_connection(address, known.timeout))
+            before = spent(pid)
+            pause(LOOKED_AT)
+            share = (spent(pid) - before) / LOOKED_AT
+        finally:
+            with suppress(ProcessLookupError):
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+    died = bench.died()
+    if died is not None:
+        return Told(True, f"without descriptors the server died: {died.text}")
+    rests = "a core is busy while they last" if share > SPINS else "it waits at rest"
+    fault = bench.ask(known.waiting(CLIENTS))
+    after = "serves again" if fault is None else f"serves nobody: {fault.message}"
+    return Told(True, f"without descriptors {rests}; afterwards it {after}")
+
+
+def spent(pid: int) -> float:
+    """Seconds of CPU that a process and its children have had, or could have had."""
+    return sum(sum(proc.busy_times(one.pid).values()) for one in proc.family([pid])) / 1e9
+
+
+def same_port(bench: Bench, known: Known) -> Told:
+    """Three connections from one port, each reset after its reply."""
+    if bench.url.scheme != "tcp" or known.socket.on_connect:
+        return Told(False, "needs a TCP server that is spoken to without a preparation")
+    port = 0
+    for number in range(3):
+        try:
+            port = asked_from(port, bench, known)
+        except OSError as error:
+            text = error.strerror or str(error)
+            return Told(True, f"connection {number + 1} of 3 from port {port} failed: {text}")
+    return Told(True, "three connections from one port, each reset, are served")
+
+
+def asked_from(port: int, bench: Bench, known: Known) -> int:
+    """One exchange from this port, or one that the kernel chooses; the port. Raises OSError."""
+    family = socket.AF_INET6 if ":" in bench.url.host else socket.AF_INET
+    with socket.socket(family) as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESETS)
+        sock.settimeout(known.waiting(CLIENTS).timeout)
+        sock.bind(("", port))
+        sock.connect((bench.url.host, bench.url.port))
+        sock.sendall(known.sent)
+        left = len(known.came)
+        while left > 0:
+            data = sock.recv(left)
+            if not data:
+                raise ConnectionError("the server closed the connection instead of replying")
+            left -= len(data)
+        return int(sock.getsockname()[1])
