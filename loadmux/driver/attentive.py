@@ -16,12 +16,15 @@ from loadmux.checking.framing import Frame, FrameError, Framing, first_frame
 from loadmux.checking.headed import AnyJudge
 from loadmux.checking.sifting import Sieve, taken
 from loadmux.checking.verifying import Verifier
-from loadmux.driver.connection import KEPT, READS_AT_ONCE, Awaited, Clock, Connection, Plan
+from loadmux.driver.awaiting import Awaited
+from loadmux.driver.connection import Clock, Connection, Plan
 from loadmux.driver.datagrams import READS_AT_ONCE as DATAGRAMS_AT_ONCE
 from loadmux.driver.datagrams import DatagramConnection
 from loadmux.driver.endpoint import AnyTime, Endpoint
 from loadmux.driver.loop import Task, at_once
 from loadmux.driver.poller import READABLE
+from loadmux.driver.reading import READS_AT_ONCE
+from loadmux.driver.stream import KEPT
 from loadmux.errors import Fault
 
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from loadmux.checking.verifying import Verifier
-from loadmux.driver.connection import Connection, readable
+from loadmux.driver.awaiting import readable
+from loadmux.driver.connection import Connection
 from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn
 from loadmux.driver.poller import READ
 from loadmux.errors import Evidence, Fault

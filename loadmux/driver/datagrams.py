@@ -26,20 +26,13 @@ from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Finding, excerpt
 from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
-from loadmux.driver.connection import (
-    GATHER,
-    GATHER_MOST,
-    Awaited,
-    Clock,
-    Connection,
-    Plan,
-    await_replies,
-    cut_off,
-)
+from loadmux.driver.awaiting import Awaited, await_replies, cut_off
+from loadmux.driver.connection import Clock, Connection, Plan
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NOT_MEASURED, Interrupted, next_turn, wait_io
 from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
+from loadmux.driver.stream import GATHER, GATHER_MOST
 from loadmux.driver.suspects import Labelled, Suspects, owed_elsewhere, recognized, suspects
 from loadmux.errors import DriverFault, Fault, Kind
 

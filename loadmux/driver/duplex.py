@@ -19,11 +19,14 @@ from typing import Any, Protocol
 from loadmux.checking.datagrams import Datagrams
 from loadmux.checking.rules import ExactRule, Rule
 from loadmux.driver import evidence
-from loadmux.driver.connection import DEBT_WITHIN, GATHER_MOST, LARGE, Connection, readable
+from loadmux.driver.awaiting import readable
+from loadmux.driver.connection import Connection
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, Task, next_turn, sleep_until, wait_io
 from loadmux.driver.peer import Owed
 from loadmux.driver.poller import GONE, READ, READABLE, WRITABLE, WRITE
+from loadmux.driver.reading import LARGE
+from loadmux.driver.stream import DEBT_WITHIN, GATHER_MOST
 from loadmux.driver.uptake import Uptake
 from loadmux.errors import Fault, Kind
 

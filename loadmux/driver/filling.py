@@ -11,10 +11,11 @@ import socket
 from collections.abc import Callable
 from time import perf_counter
 
-from loadmux.driver.connection import LARGE, Connection
+from loadmux.driver.connection import Connection
 from loadmux.driver.duplex import Sender, Speaker
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import Interrupted, next_turn
+from loadmux.driver.reading import LARGE
 from loadmux.driver.uptake import Uptake
 from loadmux.driver.user import VirtualUser
 

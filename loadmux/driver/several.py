@@ -14,7 +14,8 @@ from collections.abc import Generator, Sequence
 from time import perf_counter
 from types import coroutine
 
-from loadmux.driver.connection import Awaited, Connection, Plan, await_replies, cut_off
+from loadmux.driver.awaiting import Awaited, await_replies, cut_off
+from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NOT_MEASURED, Interrupted, Task
 from loadmux.driver.poller import READ, READABLE

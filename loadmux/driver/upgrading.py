@@ -11,9 +11,10 @@ import ssl
 from time import perf_counter
 
 from loadmux.driver import evidence
-from loadmux.driver.connection import Connection, gather
+from loadmux.driver.connection import Connection
 from loadmux.driver.loop import Interrupted, Task
 from loadmux.driver.peer import Owed
+from loadmux.driver.stream import gather
 from loadmux.driver.suspects import owed_elsewhere
 from loadmux.errors import SAID, Fault, Kind
 

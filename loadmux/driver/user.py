@@ -19,9 +19,10 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.attentive import connection_for
+from loadmux.driver.awaiting import Awaited, name_owed
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.closing import close, drop
-from loadmux.driver.connection import Awaited, Connection, name_owed
+from loadmux.driver.connection import Connection
 from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.loop import NEVER, Interrupted, Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.driver.outages import LOST, NOT_LET_IN, Outages

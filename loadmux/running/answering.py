@@ -17,7 +17,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadmux.driver.connection import Awaited, Connection
+from loadmux.driver.awaiting import Awaited
+from loadmux.driver.connection import Connection
 from loadmux.language.expected import Answer, AnyOrder, Listed, Reply, every
 from loadmux.language.scenario import (
     ByRule,

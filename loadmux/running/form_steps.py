@@ -20,7 +20,8 @@ from loadmux.checking.framing import Framing
 from loadmux.checking.rules import Rule
 from loadmux.checking.verifying import Exact, Verifier
 from loadmux.driver import closing
-from loadmux.driver.connection import Awaited, Connection, await_replies, readable
+from loadmux.driver.awaiting import Awaited, await_replies, readable
+from loadmux.driver.connection import Connection
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import next_turn
 from loadmux.driver.user import VirtualUser
@@ -189,19 +190,18 @@ class AtWork(Running):
     async def expect(self, reply: bytes | Verifier, on: int = 0) -> bytes:
         connection = await self._open(on)
         asked = bool(connection.unanswered)
-        return await self._heard(
-            Awaited(connection, verifier_of(reply), perf_counter(), asked=asked)
-        )
+        awaited = Awaited(connection, verifier_of(reply), perf_counter(), asked=asked)
+        return await self._heard(connection, awaited)
 
     async def exchange(self, payload: bytes, reply: bytes | Verifier, on: int = 0) -> bytes:
         connection, timeout = await self._open(on), self._step.timeout
         message, listener = self._message(connection, payload), Listener(self._user, timeout)
         judge = partial(verifier_of, reply)
         awaited = await speak(self._user, connection, message, payload, judge, timeout, listener)
-        return await self._heard(awaited)
+        return await self._heard(connection, awaited)
 
-    async def _heard(self, awaited: Awaited) -> bytes:
-        connection, timeout = awaited.connection, self._step.timeout
+    async def _heard(self, connection: Connection, awaited: Awaited) -> bytes:
+        timeout = self._step.timeout
         if not awaited.over:
             awaited.due = self._user.loop.limit(perf_counter(), timeout)
             await await_replies(self._user, [awaited], timeout)

@@ -15,7 +15,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from loadmux.checking.verifying import Verifier
-from loadmux.driver.connection import SMALL, Awaited, Connection, Plan
+from loadmux.driver.awaiting import Awaited
+from loadmux.driver.connection import SMALL, Connection, Plan
+from loadmux.driver.stream import Stream
 from loadmux.measuring.recorder import Recorder
 
 Kept = tuple[bytes, Mapping[str, bytes]]
@@ -54,7 +56,7 @@ class Learned(Plan):
         self.keeps = keeps
         self._original = original
         self._uses = self._misses = 0
-        self._verifiers: dict[Connection, Verifier] = {}
+        self._verifiers: dict[Stream, Verifier] = {}
         self._likely_kept = NOTHING
         if likely and keeps:
             self._likely_kept = self._judged(likely)

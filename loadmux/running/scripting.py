@@ -30,8 +30,9 @@ from time import perf_counter
 from types import coroutine
 from typing import Any, NoReturn, TypeVar
 
+from loadmux.driver.awaiting import name_owed
 from loadmux.driver.branch import Branch, Side, together
-from loadmux.driver.connection import Connection, name_owed
+from loadmux.driver.connection import Connection
 from loadmux.driver.duplex import SOON
 from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.pool import PooledUser

@@ -17,16 +17,10 @@ from loadmux.checking.recognition import Context
 from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
 from loadmux.driver import closing, duplex, filling
+from loadmux.driver.awaiting import Awaited, await_replies, readable
 from loadmux.driver.barrier import Barriers
 from loadmux.driver.branch import again, together
-from loadmux.driver.connection import (
-    SMALL,
-    Awaited,
-    Connection,
-    Plan,
-    await_replies,
-    readable,
-)
+from loadmux.driver.connection import SMALL, Connection, Plan
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import NEVER, Interrupted, next_turn, sleep_until
 from loadmux.driver.peer import TRY, Owed

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from loadmux.checking.verifying import Verifier
-from loadmux.driver.connection import Awaited, Plan
+from loadmux.driver.awaiting import Awaited
+from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.recorder import Recorder
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
-from loadmux.driver.connection import Connection, readable
+from loadmux.driver.awaiting import readable
+from loadmux.driver.connection import Connection
 from loadmux.driver.peer import Peer
 from loadmux.driver.poller import READ
 from loadmux.driver.user import Operation, VirtualUser
