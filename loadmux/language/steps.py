@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from loadmux.errors import Position
 from loadmux.language import actions, connecting, included, nodes, plugged
 from loadmux.language.contents import spoken_in
 from loadmux.language.expected import Reply, every
@@ -41,9 +40,9 @@ from loadmux.language.scenario import (
     Transaction,
     Wait,
     WasReset,
-    flat,
 )
 from loadmux.language.shapes import Fields, Key, Needs, present
+from loadmux.language.sides import check_branches, sides_of
 from loadmux.language.types import (
     Choice,
     Duration,
@@ -65,9 +64,6 @@ from loadmux.units import quoted
 BACKGROUND = "background"
 DEFINING = frozenset({"save", "set", "for", "repeat", "do", "together", "transaction"})
 """Keys that can define names, by themselves or by what is in them."""
-SIDES = {"half_close": "send", "stop_reading": "expect", "resume_reading": "expect"}
-SHARED = {"send", "expect"}
-"""A connection has one writer and one reader."""
 NOT_OPENING = frozenset({"connect", "close", "reset"})
 """Actions that make no sense on a connection that is only just made."""
 
@@ -138,7 +134,7 @@ class Branches(Type):
             r.names.next_branch(apart)
         r.names.end_branches(apart)
         r.together = outer
-        _check_sockets(r, branches)
+        check_branches(r, branches)
         if len(background) == len(node.items):
             message = "one branch at least must end by itself; make it a list of steps"
             r.add(node.where, message)
@@ -169,38 +165,6 @@ def _background(item: Node) -> Node | None:
     if isinstance(item, MappingNode) and [one.key for one in item.entries] == [BACKGROUND]:
         return item.entries[0].value
     return None
-
-
-def _check_sockets(r: Reading, branches: Sequence[Sequence[Step]]) -> None:
-    sides = [sides_of(branch) for branch in branches]
-    for socket in dict.fromkeys(socket for one in sides for socket in one):
-        found = [one[socket] for one in sides if socket in one]
-        if (len(found) > 1 and {side for side, _ in found} != SHARED) or len(found) > 2:
-            first, where = found[0][1], found[1][1]
-            name = quoted(r.sockets.flat[socket].name)
-            message = f"two branches use the socket {name} at once (the other one at line"
-            message = f"{message} {first.line}); give each branch its own sockets, or let one only"
-            r.add(where, f"{message} send and the other only expect")
-
-
-def sides_of(steps: Sequence[Step]) -> dict[int, tuple[str, Position]]:
-    """The sockets that these steps use, whether they only `send` or only `expect` on them, and
-    where they first use them.
-    """
-    found: dict[int, tuple[str, Position]] = {}
-    for step in flat(steps):
-        if isinstance(step, Exchange | OnSockets | Performed):
-            side = _side(step)
-            for socket in step.sockets:
-                before, where = found.get(socket, (side, step.where))
-                found[socket] = side if before == side else "both", where
-    return found
-
-
-def _side(step: Exchange | OnSockets | Performed) -> str:
-    if isinstance(step, Exchange):
-        return "send" if step.expect is None else "expect" if step.send is None else "both"
-    return SIDES.get(step.action, "both") if isinstance(step, OnSockets) else "both"
 
 
 # --- what is declared ---------------------------------------------------------------------------
