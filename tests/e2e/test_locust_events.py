@@ -28,7 +28,7 @@ from locusting import WEB, Page, Process, bound, eventually, free_port, joining,
 
 __all__ = ["redis"]
 
-EVENTS = int(os.environ.get("LOADMUX_EVENTS", "7"))
+EVENTS = int(os.environ.get("LOADMUX_EVENTS", "5"))
 SEED = int(os.environ.get("LOADMUX_SEED", "1"))
 PATIENCE = 60.0
 PAUSE = 5.0
