@@ -41,15 +41,21 @@ def part(path: Path) -> str:
     return path.relative_to(ROOT / "loadmux").parts[0].removesuffix(".py")
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Dotted names that a file imports, for type checkers only or for good."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    names = set[str]()
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
 @cache
@@ -123,11 +129,7 @@ def test_no_target_shadows_the_standard_library() -> None:
 
 @pytest.mark.parametrize("path", modules("loadmux"), ids=lambda p: str(p.relative_to(ROOT)))
 def test_only_the_command_line_exits(path: Path) -> None:
-    calls = {
-        ast.unparse(node.func)
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    }
+    calls = {ast.unparse(node.func) for node in ast.walk(tree(path)) if isinstance(node, ast.Call)}
     assert part(path) in MAY_EXIT or not calls & {"sys.exit", "exit", "quit", "os._exit"}
 
 
@@ -135,8 +137,7 @@ def test_only_the_command_line_exits(path: Path) -> None:
     "path", modules("loadmux") + modules("targets"), ids=lambda p: str(p.relative_to(ROOT))
 )
 def test_every_module_states_its_contract(path: Path) -> None:
-    tree = ast.parse(path.read_text())
-    assert ast.get_docstring(tree) or not tree.body
+    assert ast.get_docstring(tree(path)) or not tree(path).body
 
 
 def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing() -> None:
