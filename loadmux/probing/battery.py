@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
+from loadmux.language.loading import load
 from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Scenario, Step
 from loadmux.measuring.exitcodes import ExitCode
@@ -22,6 +23,7 @@ from loadmux.probing.beyond import Told
 from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant, answers
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
+from loadmux.probing.smallest import smallest
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
 from loadmux.running.interrupts import Interrupts
@@ -40,6 +42,8 @@ WARM_UP = 3
 FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
 LEAVES = "abort/close"
+SHRUNK_WITHIN = 20.0
+"""Seconds in which what chance has drawn is made smaller."""
 RATED = 1 << 14
 """Bytes of requests by which a server's pace is measured."""
 
@@ -490,7 +494,7 @@ class Battery:
             folded(variants, failing) if case.offsets else "",
             first.kind,
             first.text,
-            self._written(first),
+            self._small(case, self._written(first)),
             first.failed,
             first.tried,
             evidence=tuple(evidence_of(first)),
@@ -505,6 +509,19 @@ class Battery:
         if isinstance(suspect.fault, Trouble) and not watch:
             scenario = self.known.among_others(scenario)
         return files.write(self.settings.failures, scenario, self.bench.target, told, watch)
+
+    def _small(self, case: Case, path: str) -> str:
+        """The file of what chance has drawn, made as small as it can be, if it can."""
+        if case.id != INTERLEAVE or not path or not self.bench.ours:
+            return path
+        self.bench.stop()
+        found = smallest(load(path), SHRUNK_WITHIN, self.bench.interrupts)
+        self._recover()
+        if found is None:
+            return path
+        small = Path(path).with_suffix(".shrunk.yaml")
+        small.write_text(found, encoding="utf-8")
+        return str(small)
 
     def report(self, duration: float) -> ProbeReport:
         """The verdict on all that was tried."""

@@ -28,6 +28,7 @@ from loadmux.probing.trees import (
     steps_of,
     tidy,
     tied,
+    ungrouped,
     without,
 )
 
@@ -75,6 +76,7 @@ def prepared(tree: Tree) -> Tree:
     """Where the search begins: no thresholds, all sockets by name, the first fault ends it."""
     tree = {key: one for key, one in tree.items() if key not in ("thresholds", "weight")}
     tree = tree if "load" in tree else {**tree, "load": {"users": 1, "iterations": 1}}
+    tree = ungrouped(tree)
     names = list(sockets(tree)) or ["main"]
     for path, step in list(steps_of(tree)):
         for key in ("on", *ON_SOCKETS):
@@ -158,7 +160,16 @@ def steps(tree: Tree, failing: Collection[str]) -> Moves:
     while path := next((one for one in step_lists(tree) if one not in done), None):
         done.add(path)
         tree = yield from _fewer_steps(tree, path)
+        for where in [where for where, step in steps_of(tree) if "together" in step]:
+            if where[:-1] == path:
+                tree = yield from _fewer_branches(tree, (*where, "together"))
     return tree
+
+
+def _fewer_branches(tree: Tree, where: Path) -> Moves:
+    branches = at(tree, where)
+    kept = yield from fewer(branches, lambda one: settled(put(tree, where, one), tree))
+    return settled(put(tree, where, kept), tree) if len(kept) < len(branches) else tree
 
 
 def _without_tail(tree: Tree, failing: Collection[str]) -> Moves:
@@ -230,11 +241,6 @@ def _less_often(tree: Tree, path: Path) -> Moves:
             where = (*path, "for", name)
             kept = yield from fewer(values, lambda one: put(tree, where, one))
             return put(tree, where, kept)
-    if "together" in step:
-        where = (*path, "together")
-        branches = step["together"]
-        kept = yield from fewer(branches, lambda one: settled(put(tree, where, one), tree))
-        return settled(put(tree, where, kept), tree) if len(kept) < len(branches) else tree
     return tree
 
 

@@ -123,6 +123,35 @@ def group_of(socket: str) -> str:
     return socket.partition("[")[0]
 
 
+def ungrouped(tree: Tree) -> Tree:
+    """The same with a socket of its own name for each of a group, so that each can go."""
+    members: dict[str, list[str]] = {}
+    options: dict[str, Tree] = {}
+    for name, given in sockets(tree).items():
+        rest = {key: one for key, one in given.items() if key != "count"}
+        places = range(given.get("count", 0))
+        members[name] = [f"{name}-{place}" for place in places] or [name]
+        options |= dict.fromkeys(members[name], rest)
+    if list(options) == list(members):
+        return tree
+    for path, step in list(steps_of(tree)):
+        for key in ("on", *ON_SOCKETS):
+            if key in step:
+                named = [
+                    one for name in spoken_on({key: step[key]}) for one in _each(name, members)
+                ]
+                tree = put(tree, (*path, key), named if len(named) > 1 else named[0])
+    return {**tree, "sockets": options}
+
+
+def _each(name: str, members: dict[str, list[str]]) -> list[str]:
+    """The new names of a socket, a member of a group, or a whole group."""
+    group, _, place = name.partition("[")
+    if place and group in members:
+        return [members[group][int(place.rstrip("]"))]]
+    return members.get(name, [name])
+
+
 def spoken_on(step: Tree) -> list[str]:
     """The sockets that a step names."""
     named = [step[key] for key in ("on", *ON_SOCKETS) if key in step]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from loadmux.language import printing
 from loadmux.probing import payloads
 from loadmux.probing.reducing import most_users, renamed
 from loadmux.probing.shrinking import Hunt
-from loadmux.probing.trees import Tree, keys, sockets, steps_of, unnamed, without
+from loadmux.probing.trees import Tree, at, keys, sockets, steps_of, unnamed, without
 
 Meaning = Callable[[str], object]
 """What the text of a file means; None where it is no scenario."""
 
+NEVER_DEFAULT = frozenset({"send", "expect", "name", "pieces", "url", "bundled", "reply", "wait"})
 FIRST_WORDS = "# Shrunk by loadmux"
 SEARCHED_WITH = ("on_error", "timeout")
 """Keys that the search sets for itself."""
@@ -26,8 +27,10 @@ def text_of(tree: Tree) -> str:
 def terse(tree: Tree, meaning: Meaning) -> Tree:
     """The same scenario without all that goes without saying."""
     meant = meaning(text_of(tree))
-    for path in list(keys(tree)):
-        shorter = without(tree, path)
+    for name, value in dict.fromkeys(defaults(tree)):
+        shorter = tree
+        for path in [path for path in keys(tree) if path[-1] == name and at(tree, path) == value]:
+            shorter = without(shorter, path)
         if meaning(text_of(shorter)) == meant:
             tree = shorter
     there = sockets(tree)
@@ -37,6 +40,14 @@ def terse(tree: Tree, meaning: Meaning) -> Tree:
         return {**tree, "sockets": list(there)}
     alone = renamed(tree, next(iter(there)), "main")
     return {key: one for key, one in alone.items() if key != "sockets"}
+
+
+def defaults(tree: Tree) -> Iterator[tuple[str | int, str | int | bool]]:
+    """Keys with their values that may be what goes without saying, wherever they stand."""
+    for path in keys(tree):
+        value = at(tree, path)
+        if isinstance(value, str | int) and path[-1] not in NEVER_DEFAULT:
+            yield path[-1], value
 
 
 def file_of(hunt: Hunt, tree: Tree, meaning: Meaning, name: str, seconds: float) -> str:

@@ -214,7 +214,7 @@ def test_what_is_nested_is_taken_apart() -> None:
 
     hunt = hunted(NESTED, oracle)
     assert [step for _, step in steps_of(hunt.best)] == [
-        {"name": "other", "on": "a", "send": "a", "expect": "reply"}
+        {"name": "other", "on": "b", "send": "a", "expect": "reply"}
     ]
     assert set(hunt.best) == {"target", "sockets", "steps", "load", "timeout", "on_error"}
 
