@@ -13,6 +13,7 @@ from pathlib import Path
 from time import perf_counter
 
 from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
+from loadmux.language.expected import Length
 from loadmux.language.loading import load
 from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Scenario, Step
@@ -20,7 +21,7 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
 from loadmux.probing.beyond import Told
-from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant, answers
+from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.smallest import smallest
@@ -45,7 +46,8 @@ LEAVES = "abort/close"
 SHRUNK_WITHIN = 20.0
 """Seconds in which what chance has drawn is made smaller."""
 RATED = 1 << 14
-"""Bytes of requests by which a server's pace is measured."""
+MOST_RATED, RATED_FOR = 1 << 20, 0.1
+"""Bytes of requests by which a server's pace is measured: more, until it takes so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,17 +296,24 @@ class Battery:
         """How fast it answers many requests that come in one; on what a case can count."""
         if self.known.closes or not self.known.pipelining:
             return
+        size = RATED
+        while (took := self._burst(many := max(2, size // len(self.known.sent)))) is not None:
+            self.known = replace(self.known, rate=many / max(took, 0.0001))
+            if took > RATED_FOR or size >= MOST_RATED:
+                return
+            size *= 8
+
+    def _burst(self, many: int) -> float | None:
+        """Seconds until so many requests in one are answered; None where they are not, alike."""
         known = self.known.alone
-        many = max(2, min(2000, RATED // len(known.sent)))
-        steps: list[Step] = [known.send(0, known.several(many)), *answers(known, many)]
+        all_of_it = known.expect(0, Length(many * len(known.came)))
+        steps: list[Step] = [known.send(0, known.several(many)), all_of_it]
         try:
             scenario = known.reread(known.scenario_of("rate", "", steps))
         except ScenarioErrors:
-            return
-        began = perf_counter()
+            return None
         (tried,) = self._runs([Variant("", scenario)])
-        if tried.fault is None:
-            self.known = replace(self.known, rate=many / max(0.001, perf_counter() - began - 0.1))
+        return tried.took if tried.fault is None else None
 
     def _takes(self, count: int) -> bool:
         sockets = self.known.group("crowd", count)
@@ -382,6 +391,7 @@ class Battery:
     def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:
         """All at once, and what the server is like afterwards."""
         bystander = self._bystander()
+        self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
         tries = self._runs(variants)
         late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
         timeout = max(one.scenario.timeout for one in variants)

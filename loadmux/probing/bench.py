@@ -176,6 +176,11 @@ class Bench:
         most = 256 if self.capacity is None else self.capacity
         return max(1, most // max(1, sockets))
 
+    def weigh(self, clients: int, message: int) -> None:
+        """Until the next call it matters what the process keeps: so many clients do not read."""
+        if self._watched is not None and (clients or self._watched.unread is not None):
+            self._watched.weigh(message if clients else None, 2 * clients)
+
     # --- afterwards -----------------------------------------------------------------------------
 
     def aftermath(self, known: Known, bystander: Bystander | None, at_work: bool) -> Trouble | None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from random import Random
 
 from loadmux.errors import Evidence
-from loadmux.language.expected import ByRule, Closed
+from loadmux.language.expected import ByRule, Closed, Exactly
 from loadmux.language.scenario import Pace, Scenario, Step
-from loadmux.plugins.payloads import Data
+from loadmux.plugins.payloads import Data, Repeated
 from loadmux.probing.bench import Bench
 from loadmux.probing.beyond import Told, emfile, same_port
 from loadmux.probing.interleaving import drawn
@@ -38,12 +39,15 @@ AFTER_EACH = 0.002
 SELECT_SERVES = 900
 FIRST, SECOND = "first", "second"
 SMALL_WINDOW = 4096
-READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.02, 4 << 20
+READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.002, 4 << 20
 """A slow reader reads so much at a time, so often, and so much in all: more than the kernel holds.
 """
 STALLED = 32 << 20
 """Bytes of replies at most that nobody reads."""
 BLOCK = 1 << 14
+PIECES = 6
+ONE_BY_ONE = 50_000
+"""Replies at most that are judged each by itself."""
 PATIENT = 15.0
 REST = 1 << 24
 """A last piece: all that is left."""
@@ -62,13 +66,14 @@ def first_fault(tried: Try) -> Evidence | None:
 class Variant:
     """One scenario of a case; `label` tells it from the others. `judge` says which fault counts.
 
-    `leaves`: its clients go away before they were answered.
+    `leaves`: its clients go away before they were answered. `stalls`: one does not read.
     """
 
     label: str
     scenario: Scenario
     judge: Callable[[Try], Evidence | None] = first_fault
     leaves: bool = False
+    stalls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,14 +334,22 @@ def served_beside(known: Known, place: int, times: int, seconds: float) -> list[
 
 
 def slow_writer(known: Known) -> Iterator[Variant]:
+    """Others are served between two pieces: who waits for the rest of the request waits for ever,
+    however long the deadline is.
+    """
     beside(known)
-    count = len(known.sent)
-    size = max(1, count // 50)
-    gap = round(1.5 / max(1, count // size), 4)
-    slow = known.exchange(0, name="slowly", pieces=(size,), gap=gap)
-    steps = [known.at_once([slow], served_beside(known, 1, 6, 1.2))]
+    known = known.alone.raw()
+    places = offsets(known)
+    cuts = [0, *places[:: -(-len(places) // PIECES) or 1], len(known.sent)]
+    steps: list[Step] = []
+    for first, last in pairwise(cuts):
+        if first:
+            others = served_beside(known, 1, 1, known.pause)
+            steps += [known.wait(known.pause), *others]
+        steps.append(known.send(0, Data(known.sent[first:last]), name=f"up to byte {last}"))
     sockets = [known.named(CLIENT), known.named(FRESH)]
     says = "A request comes slowly; others are served meanwhile."
+    steps += answers(known, 1)
     yield Variant("", known.scenario_of("slow-writer", says, steps, sockets))
 
 
@@ -346,19 +359,26 @@ def slow_reader(known: Known) -> Iterator[Variant]:
     slow = known.named(CLIENT, receive_buffer=SMALL_WINDOW, read=Pace(READ, READ_GAP))
     sockets = [slow, known.named(FRESH)]
     count = known.volume(READ_IN_ALL) if known.pipelining and not known.closes else 1
+    whole = isinstance(known.reply, ByRule | Exactly)
+    count = count if whole else min(count, ONE_BY_ONE)
     block = min(count, max(1, BLOCK // max(1, len(known.sent))))
     blocks = max(1, count // block)
     asks = known.again(blocks, [known.send(0, known.several(block), name="requests")])
     takes: Step = known.again(blocks * block, list(answers(known, 1)))
     if isinstance(known.reply, ByRule):
         takes = known.expect(0, name="replies")
+    elif isinstance(known.reply, Exactly):
+        takes = known.expect(0, Exactly(Repeated(known.reply.payload, blocks * block)), "replies")
     if count == 1:
         branch: list[Step] = [known.send(0, name="request"), *answers(known, 1)]
         steps: list[Step] = [known.at_once(branch, served_beside(known, 1, 4, 0.4))]
     elif isinstance(known.reply, ByRule):
         steps = [known.at_once([asks, takes], served_beside(known, 1, 10, 2.0))]
     else:
-        steps = [known.at_once([takes], [asks], served_beside(known, 1, 10, 2.0))]
+        full = round(0.1 + min(3.0, count / max(known.rate, 1.0)), 2)
+        late = [known.act("stop_reading", 0), known.wait(full), known.act("resume_reading", 0)]
+        others = served_beside(known, 1, 10, max(2.0, full))
+        steps = [known.at_once([*late, takes], [asks], others)]
     says = f"{blocks * block} replies are read slowly: each comes whole, others are served."
     made = known.scenario_of("slow-reader", says, steps, sockets)
     yield Variant("", replace(made, timeout=max(PATIENT, 2 * known.timeout)))
@@ -379,7 +399,8 @@ def stalled_reader(known: Known) -> Iterator[Variant]:
         known.act("close", 0, drop=True),
     ]
     says = "A client sends requests and reads no reply; others are served, memory stays."
-    yield Variant("", known.scenario_of("stalled-reader", says, steps, sockets), leaves=True)
+    made = known.scenario_of("stalled-reader", says, steps, sockets)
+    yield Variant("", made, leaves=True, stalls=True)
 
 
 def idle(known: Known) -> Iterator[Variant]:

@@ -122,6 +122,11 @@ class Watched:
         self._strangers = self._served()
         self._calm.begin(self._times(), monotonic())
 
+    def weigh(self, unread: int | None, connections: int) -> None:
+        """From now on so many connections leave such messages unread; None: no more."""
+        self.unread, self.connections = unread, connections
+        self._memory = {one.pid: proc.peak_memory(one.pid) for one in proc.family(self.roots)}
+
     def look(self, owing: bool) -> None:
         """While the run is on, now and then; `owing`: some client awaits something."""
         now = monotonic()

@@ -315,14 +315,19 @@ class Polling(Selecting):
 
 
 class SendKills(Polling):
-    """send() to a client that is gone raises, and nobody catches it."""
+    """Replies go out in the next turn; send() to a client that is gone by then raises, and nobody
+    catches it.
+    """
+
+    def turn(self, reads: list[socket.socket], writes: list[socket.socket]) -> None:
+        for one in () if self.mended else writes:
+            with contextlib.suppress(BlockingIOError):
+                del self.unsent[one][: one.send(self.unsent[one])]
+        super().turn(reads, writes)
 
     def write(self, one: socket.socket) -> None:
-        if self.mended or not self.unsent[one]:
+        if self.mended:
             super().write(one)
-            return
-        with contextlib.suppress(BlockingIOError):
-            del self.unsent[one][: one.send(self.unsent[one])]
 
 
 class LeakOnReset(Polling):
