@@ -376,7 +376,8 @@ def slow_reader(known: Known) -> Iterator[Variant]:
         steps = [known.at_once([asks, takes], served_beside(known, 1, 10, 2.0))]
     else:
         full = round(0.1 + min(3.0, count / max(known.rate, 1.0)), 2)
-        late = [known.act("stop_reading", 0), known.wait(full), known.act("resume_reading", 0)]
+        late: list[Step] = [known.act("stop_reading", 0), known.wait(full)]
+        late += [known.act("resume_reading", 0)]
         others = served_beside(known, 1, 10, max(2.0, full))
         steps = [known.at_once([*late, takes], [asks], others)]
     says = f"{blocks * block} replies are read slowly: each comes whole, others are served."

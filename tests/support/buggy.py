@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import queue
 import resource
@@ -18,8 +19,13 @@ import select
 import selectors
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from loadmux.probing import ProbeReport
 
 Serve = Callable[[socket.socket, bool], object]
 LINE = b"\n"
@@ -425,7 +431,7 @@ class ReadsOnce(Edged):
             super().read(one)
             return
         try:
-            chunk = one.recv(100)
+            chunk = one.recv(50)
         except BlockingIOError:
             return
         except OSError:
@@ -621,6 +627,49 @@ BUGS: dict[str, Serve] = {
     "never-drains": never_drains,
     "drops-the-idle": drops_the_idle,
 }
+
+
+FOUND = {
+    "chunk-is-message": ("split/3", "truncated"),
+    "shared-buffer": ("split", ""),
+    "empty-queue": ("split/3", ""),
+    "one-line-a-read": ("coalesced/2", ""),
+    "reads-once": ("coalesced/16", ""),
+    "waits-for-line": ("slow-writer", ""),
+    "reads-at-accept": ("idle", ""),
+    "zombies": ("abort/close/3", "zombies"),
+    "reset-kills": ("abort/reset", "died"),
+    "peername-kills": ("abort/accept", "died"),
+    "partial-send": ("slow-reader", ""),
+    "blocking-send": ("stalled-reader", ""),
+    "full-buffer-kills": ("stalled-reader", "died"),
+    "never-drains": ("stalled-reader", "memory_growth"),
+    "over-1024": ("fd-1024", "died"),
+    "full-table-kills": ("fd-1024", "died"),
+    "no-end": ("half-close", "timeout"),
+    "answers-the-end": ("half-close", "surplus"),
+    "end-unnoticed": ("half-close", "timeout"),
+    "end-drops-reply": ("half-close", ""),
+    "drops-the-idle": ("reuse", ""),
+    "urgent-is-error": ("urgent", "reset"),
+}
+"""The case that is for a bug, and the kind of its fault where there is but one that it can be."""
+
+PRESSED = ("slow-reader", "stalled-reader")
+SHORT, LONG = "hello\n", "x" * 1000 + "\n"
+"""A long line where the kernel's buffers must be full before the bug shows."""
+
+
+def probed(bug: str, case: str, *words: str) -> ProbeReport:
+    """The server under one case, or under all of them (""), as its test and bench probe it."""
+    from loadmux.language.loading import load
+    from loadmux.probing import Settings, probe
+
+    line = LONG if FOUND[bug][0] in PRESSED else SHORT
+    steps = [{"send": line, "expect": line.upper()}]
+    target = {"command": [sys.executable, __file__, bug, "{port}", *words]}
+    scenario = load("known.yaml", text=json.dumps({"target": target, "steps": steps}))
+    return probe(scenario, Settings((case,) if case else (), strict=True))
 
 
 def main() -> None:
