@@ -40,6 +40,8 @@ SHORTEST = 1.5
 PATIENCE = 40
 LONGER = 3
 WARM_UP = 3
+CROWDED = ("reset", "refused", "unreachable")
+"""What a short accept queue may do to many at once, and to none of them alone."""
 FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
 LEAVES = "abort/close"
@@ -441,7 +443,7 @@ class Battery:
             suspect.failed, suspect.tried = len(faults), TRIES
             if faults:
                 suspect.fault = faults[0]
-            elif not suspect.late:
+            elif not (suspect.late or suspect.kind in CROWDED):
                 suspect.failed, suspect.tried = 1, TRIES + 1
         self._recover()
         confirmed = [one for one in chosen if one.failed]
