@@ -68,6 +68,13 @@ def resetting(connection: socket.socket, number: int) -> None:
     connection.close()
 
 
+def unending(connection: socket.socket, number: int) -> None:
+    """Says nothing, and does not end its side when the client has: until it is lost, or shut."""
+    ends = select.poll()
+    ends.register(connection, 0)
+    ends.poll()
+
+
 def echo(connection: socket.socket, number: int) -> None:
     while chunk := connection.recv(65536):
         connection.sendall(chunk)
@@ -156,7 +163,7 @@ CASES = {
     "a pause": Case("pause", silent, "[{wait: 1h}]"),
     "the back-off": Case("_rest", resetting, ASK, f"sockets: {{main: {{on_connect: {ASK}}}}}"),
     "pacing": Case("_rest", echo, ASK, "load: {pacing: 1h}"),
-    "a close": Case("_while", silent, "[{send: a}, {close: main}]", rule="echo"),
+    "a close": Case("_while", unending, "[{send: a}, {close: main}]", rule="echo"),
     "a barrier": Case("wait", silent, "[{barrier: b}]", "load: {users: 2}"),
     "branches": Case("over", silent, "[{together: [[{wait: 1h}], [{wait: 1h}]]}]"),
     "a branch at a wrong byte": Case(
