@@ -96,7 +96,7 @@ def measured(tree: Tree) -> dict[str, Any]:
     return {
         "users": most_users(load),
         "iterations": load.get("iterations", load.get("run_time", "phases")),
-        "sockets": max(1, len(sockets(tree))),
+        "sockets": max(1, sum(one.get("count", 1) for one in sockets(tree).values())),
         "steps": len(steps),
         "cuts": sum(len(one or [0]) for one in cuts),
         "bytes sent": sum(one or 0 for one in sizes),
