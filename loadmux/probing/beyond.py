@@ -8,6 +8,7 @@ import socket
 import struct
 import sys
 from contextlib import ExitStack, suppress
+from itertools import chain
 from typing import NamedTuple
 
 from loadmux.probing.bench import Bench
@@ -59,7 +60,8 @@ def emfile(bench: Bench, known: Known) -> Told:
 
 def spent(pid: int) -> float:
     """Seconds of CPU that a process and its children have had, or could have had."""
-    return sum(sum(proc.busy_times(one.pid).values()) for one in proc.family([pid])) / 1e9
+    threads = [proc.thread_times(one.pid).values() for one in proc.family([pid])]
+    return sum(map(sum, chain.from_iterable(threads))) / 1e9
 
 
 def same_port(bench: Bench, known: Known) -> Told:

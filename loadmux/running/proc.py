@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PROC = Path("/proc")
-ZOMBIE = "Z"
+ZOMBIE, RUNNABLE = "Z", "R"
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 
 
@@ -57,11 +57,6 @@ def family(roots: Collection[int]) -> list[Process]:
     return [found[pid] for pid in sorted(ours)]
 
 
-def busy_times(pid: int) -> dict[int, int]:
-    """For how many nanoseconds each thread has run, or could have, had there been a free CPU."""
-    return {one: sum(times) for one, times in thread_times(pid).items()}
-
-
 def thread_times(pid: int) -> dict[int, tuple[int, int]]:
     """For how many nanoseconds each thread has run, and has waited for a free CPU."""
     times = {}
@@ -70,6 +65,15 @@ def thread_times(pid: int) -> dict[int, tuple[int, int]]:
             running, waiting, *_ = (task / "schedstat").read_text().split()
             times[int(task.name)] = int(running), int(waiting)
     return times
+
+
+def runnable(pid: int) -> bool:
+    """Whether a thread of a process runs at this moment, or waits for a free CPU."""
+    for task in (PROC / str(pid) / "task").glob("*"):
+        with suppress(OSError, ValueError):
+            if parsed(pid, (task / "stat").read_text(errors="replace")).state == RUNNABLE:
+                return True
+    return False
 
 
 def cpu_seconds(roots: Collection[int]) -> float:

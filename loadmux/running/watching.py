@@ -12,6 +12,7 @@ import select
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import NamedTuple
 
 from loadmux.driver.system import original
 from loadmux.errors import Evidence, Kind
@@ -26,6 +27,8 @@ QUIET = 0.05
 LOOK_EVERY = 0.1
 PERSISTS = 2.0
 BUSY = 0.9
+SHARE = 0.1
+"""Of what all threads ran, the part of one that counts."""
 SPARE_MEMORY = 16 * 2**20
 SPARE_A_CONNECTION = 2**20
 NAMED = 3
@@ -59,6 +62,16 @@ class Signs:
         return bool(self.busy or self.leaked or self.unread or self.zombies)
 
 
+class Look(NamedTuple):
+    """What threads did until one moment (`monotonic` seconds): for how many nanoseconds each has
+    run, and has waited for a CPU; whether one ran or waited just then.
+    """
+
+    at: float = 0.0
+    threads: Mapping[int, tuple[int, int]] = {}
+    runnable: bool = False
+
+
 @dataclass
 class Calm:
     """A core that is busy in times in which nobody owes anybody anything, since `since`.
@@ -67,30 +80,56 @@ class Calm:
     ready. `spun`: it went on for PERSISTS seconds.
     """
 
-    at: float = 0.0
-    since: float | None = None
+    since: Look | None = None
     spun: bool = False
-    _times: Mapping[int, int] = field(default_factory=dict)
+    _last: Look = field(default_factory=Look)
     _early: bool | None = None
 
-    def begin(self, times: Mapping[int, int], now: float) -> None:
-        self.at, self._times = now, times
+    @property
+    def at(self) -> float:
+        """When it was looked at last."""
+        return self._last.at
 
-    def look(self, times: Mapping[int, int], now: float) -> None:
+    def begin(self, look: Look) -> None:
+        self._last = look
+
+    def look(self, now: Look) -> None:
         """Compare with the last look; the first one only tells whether it is getting ready."""
-        busy, began = is_busy(self._times, times, now - self.at), self.since
-        self.at, self._times = now, times
-        if self._early is None or not busy:
+        first = self._early is None
+        busy, began = (is_busy if first else may_spin)(self._last, now), self.since
+        self._last = now
+        if first or not busy:
             self._early, self.since = busy, now
         elif began is None or self._early:
             self.since = now
-        self.spun = self.spun or (self.since is not None and now - self.since >= PERSISTS)
+        elif now.at - began.at >= PERSISTS:
+            self.spun = self.spun or is_busy(began, now)
+            self.since = now
 
 
-def is_busy(before: Mapping[int, int], now: Mapping[int, int], seconds: float) -> bool:
-    """Whether threads have run, or could have, for nearly all of so many seconds."""
-    spent = sum(time - before.get(one, time) for one, time in now.items())
-    return spent >= BUSY * seconds * 1e9
+def is_busy(before: Look, now: Look) -> bool:
+    """Whether threads together kept a core, or did whenever they were given one.
+
+    A thread that waits for a CPU does nothing meanwhile: on a machine that others use, one that
+    sleeps now and then has slept little, for it runs late. So what it ran is compared with the time
+    in which it could. Waits of several add up only where they take turns (Python's lock): those of
+    others may be at the same time, which only looks at moments tell (`runnable`).
+    """
+    whole = BUSY * (now.at - before.at) * 1e9
+    spent = [
+        (ran - before.threads[one][0], BUSY * (waited - before.threads[one][1]))
+        for one, (ran, waited) in now.threads.items()
+        if one in before.threads
+    ]
+    all_ran = sum(ran for ran, _ in spent)
+    in_turn = sum(ran >= SHARE * all_ran for ran, _ in spent) > 1
+    given = whole - sum(waited for _, waited in spent) if in_turn else whole
+    return all_ran >= given or any(ran >= whole - waited for ran, waited in spent)
+
+
+def may_spin(before: Look, now: Look) -> bool:
+    """Whether a short time leaves that open: the kernel counts a wait for a CPU when it is over."""
+    return now.runnable or is_busy(before, now)
 
 
 @dataclass
@@ -120,7 +159,7 @@ class Watched:
         self._memory = {one.pid: proc.peak_memory(one.pid) for one in family}
         self._zombies = frozenset(one.pid for one in family if one.state == proc.ZOMBIE)
         self._strangers = self._served()
-        self._calm.begin(self._times(), monotonic())
+        self._calm.begin(self._look())
 
     def weigh(self, unread: int | None, connections: int) -> None:
         """From now on so many connections leave such messages unread; None: no more."""
@@ -133,7 +172,7 @@ class Watched:
         if owing:
             self._calm.since = None
         elif now - self._calm.at >= LOOK_EVERY:
-            self._calm.look(self._times(), now)
+            self._calm.look(self._look())
 
     def findings(self, given_up: Callable[[], bool], at_work: bool) -> Iterator[Finding]:
         """After the last client has gone. `given_up`: nobody wants to know any more. `at_work`:
@@ -195,27 +234,28 @@ class Watched:
 
     def _persisting(self, given_up: Callable[[], bool]) -> Signs:
         """What was so in all looks within PERSISTS seconds; the first one ends it if it is good."""
-        before, began = self._times(), monotonic()
+        first = before = self._look()
         pause(QUIET)
         due = monotonic() + PERSISTS
-        signs, before = self._signs(before, monotonic() - began)
+        signs, before = self._signs(before)
         while signs and monotonic() < due and not given_up():
-            began = monotonic()
             pause(LOOK_EVERY)
-            now, before = self._signs(before, monotonic() - began)
+            now, before = self._signs(before)
             signs = signs.still(now)
+        signs.busy = signs.busy and is_busy(first, before)
         return Signs() if given_up() else signs
 
-    def _times(self) -> dict[int, int]:
-        times: dict[int, int] = {}
-        for one in proc.family(self.roots):
-            times |= proc.busy_times(one.pid)
-        return times
+    def _look(self) -> Look:
+        family = proc.family(self.roots)  # which takes a while
+        at, threads = monotonic(), dict[int, tuple[int, int]]()
+        for one in family:
+            threads |= proc.thread_times(one.pid)
+        return Look(at, threads, any(proc.runnable(one.pid) for one in family))
 
-    def _signs(self, before: Mapping[int, int], seconds: float) -> tuple[Signs, dict[int, int]]:
+    def _signs(self, before: Look) -> tuple[Signs, Look]:
         family = proc.family(self.roots)
-        times = self._times()
-        busy = is_busy(before, times, seconds)
+        look = self._look()
+        busy = may_spin(before, look)
         zombies = {one.pid for one in family if one.state == proc.ZOMBIE}
         ends = ports.ends(self.url)
         return Signs(
@@ -223,7 +263,7 @@ class Watched:
             frozenset(one.inode for one in ends if self._is_left(one)) & self._open(family, ends),
             {one.inode: one.unread for one in ends if one.unread and self.rule == "sink"},
             frozenset(zombies - self._zombies),
-        ), times
+        ), look
 
     def _is_left(self, end: ports.End) -> bool:
         """Whether this is the server's end of a connection whose client has gone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import needs
@@ -34,13 +35,13 @@ def test_what_a_child_uses_is_the_targets(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen.generator is not None
 
 
-@pytest.mark.parametrize("pid", [os.getpid(), os.getppid(), 1])
+@pytest.mark.parametrize("who", [os.getpid, os.getppid, lambda: 1], ids=["we", "parent", "first"])
 def test_a_target_that_has_us_within_is_not_looked_at(
-    pid: int, monkeypatch: pytest.MonkeyPatch
+    who: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     needs.proc()
     monkeypatch.setattr(cores, "EVERY", 0.0)
-    seen = cores.Cores([pid])
+    seen = cores.Cores([who()])
     seen.begin([])
     seen.look()
     assert seen.target is None
