@@ -254,7 +254,7 @@ class UrgentIsError(Selecting):
 
     def turn(self, reads: list[socket.socket], writes: list[socket.socket]) -> None:
         if not self.mended:
-            for one in select.select([], [], list(self.data), 0)[2]:
+            for one in select.select(reads, writes, list(self.data))[2]:
                 self.drop(one)
             reads = [one for one in reads if one is self.listener or one in self.data]
             writes = [one for one in writes if one in self.data]
