@@ -12,9 +12,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
 from commands import ROOT
 from locusting import Page, Process, eventually, free_port, process, rows
-from ruamel.yaml import YAML
 
 PAGE = (ROOT / "loadmux/manual/machines.md").read_text()
 FILES = ("meeting.yaml", "guests.csv", "talk.py")
@@ -31,7 +31,7 @@ class Composed:
 
     def __init__(self, folder: Path, stack: contextlib.ExitStack) -> None:
         self.folder, self.stack = folder, stack
-        self.services = YAML(typ="safe").load(block("compose.yaml"))["services"]
+        self.services = yaml.safe_load(block("compose.yaml"))["services"]
         self.page, self.rpc, self.target = free_port(), str(free_port()), str(free_port())
         (self.entry,) = re.findall(r'^ENTRYPOINT \["(\w+)"\]$', block("Dockerfile"), re.M)
         self.count = 0
@@ -91,7 +91,7 @@ def test_the_page_names_every_option_that_there_is() -> None:
     """The console's commands are those of the compose file, without the container's."""
     (master,) = re.findall(r"^\$ loadmux (web meeting.yaml --master --host .*?)  +#", PAGE, re.M)
     (worker,) = re.findall(r"^\$ loadmux (web --worker .*?)  +#", PAGE, re.M)
-    services = YAML(typ="safe").load(block("compose.yaml"))["services"]
+    services = yaml.safe_load(block("compose.yaml"))["services"]
     assert options(worker) == options(services["worker"]["command"])
     assert options(master) - {"--host"} == options(services["master"]["command"]) - {"--web-host"}
 
