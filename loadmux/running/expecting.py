@@ -458,6 +458,10 @@ class InTurnReply(steps.Reply):
     def swift(self) -> bool:
         return self.requests is None and all(one.reply.swift for one in self.items)
 
+    @property
+    def several(self) -> bool:
+        return len(self.items) > 1 or self.items[0].reply.several
+
     def known(self, payload: bytes) -> steps.Judged | None:
         payloads = self._payloads(payload)
         found = [one.reply.known(p) for one, p in zip(self.items, payloads, strict=True)]
@@ -509,6 +513,10 @@ class OneOfReply(steps.Reply):
     @property
     def swift(self) -> bool:
         return True
+
+    @property
+    def several(self) -> bool:
+        return any(one.reply.several for one in self.options)
 
     def known(self, payload: bytes) -> steps.Judged | None:
         found = [one.reply.known(payload) for one in self.options]

@@ -446,6 +446,7 @@ class _Compiler:
             bool(groups_of(reply)),
             answers,
             self._context(step),
+            any(self.endpoints[index].datagrams for index in step.sockets),
         )
 
     def _context(self, step: Exchange) -> Context:

@@ -111,6 +111,11 @@ class Reply:
         return False
 
     @property
+    def several(self) -> bool:
+        """Whether it is several messages: as many datagrams, where it comes in such."""
+        return False
+
+    @property
     def quick(self) -> bool:
         """Whether `match` is as fast as a comparison with the last right reply."""
         return False
@@ -434,7 +439,8 @@ class Exchange:
 
     `timeout` (seconds) is counted anew from each arrival, or (`bounded`) is the whole time.
     `captures`: the reply gives names to parts of itself. `answers` records in place of `record`
-    where nothing is sent. `context` is for the report of a wrong reply.
+    where nothing is sent. `context` is for the report of a wrong reply. `datagrams`: some socket's
+    replies come in such.
     """
 
     name: str
@@ -448,6 +454,7 @@ class Exchange:
     captures: bool = False
     answers: Answers | None = None
     context: Context | None = None
+    datagrams: bool = False
     direct: bool = field(init=False)
     swift: bool = field(init=False)
     several: bool = field(init=False)
@@ -464,6 +471,8 @@ class Exchange:
         whole = message is not None and not (message.pieces or message.urgent)
         keeps = self.save is not None or self.captures
         alone = whole and len(self.sockets) == 1 and not self.bounded
+        # One datagram is never two replies, even if it holds the bytes of both.
+        alone = alone and not (self.datagrams and self.reply.several)
         self.swift = alone and self.reply.swift
         self.several = self._many(keeps)
         learns = alone or self.several

@@ -249,6 +249,27 @@ def test_datagrams(reply: str, sent: list[bytes], kind: str) -> None:
     assert set(driven.kinds) == ({kind} if kind else set())
 
 
+@pytest.mark.parametrize("send", ["a", "'${user}'"])
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        ("[one, two]", "mismatch"),
+        ("[{length: 3}, {length: 3}]", "surplus"),
+        ("[{length: 3}, {one_of: [two, three]}]", "surplus"),
+        ("[one, {regex: 't.*'}]", "mismatch"),
+    ],
+)
+def test_one_datagram_is_never_two_replies(send: str, reply: str, kind: str) -> None:
+    """Also after two that were right."""
+
+    def replies(datagram: bytes, number: int) -> list[bytes]:
+        return [b"onetwo"] if number else [b"one", b"two"]
+
+    with UdpServer(replies) as server:
+        driven = drive(UDP.format(reply).replace("send: a", f"send: {send}"), server.url)
+    assert driven.kinds == {kind: 1}
+
+
 @pytest.mark.parametrize(
     ("reply", "kinds"), [(b"id a.b is a.ba.b\n", set()), (b"id a.b is a.bacb\n", {"mismatch"})]
 )
