@@ -6,9 +6,10 @@ and exit code. So are its generator processes, see nursery.py.
 
 The arguments are the descriptor of a listening Unix socket and what is imported: `loadmux`, or also
 `locust`, which patches the standard library. A client connects and sends a JSON line {"words",
-"cwd", "env"} (the program is the first word; what is in `env` is added to the environment) with the
-descriptors of the three standard streams. It is sent the number of the process, which leads a group
-of its own, then its exit status as wait(2) has it. The server ends when its standard input does.
+"cwd", "env"} (the program is the first word; `env` is its whole environment: the server's own is
+that of the test which came first) with the descriptors of the three standard streams. It is sent
+the number of the process, which leads a group of its own, then its exit status as wait(2) has it.
+The server ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def command(words: list[str], cwd: str, env: Mapping[str, str], streams: list[in
         os.dup2(given, number)
         os.close(given)
     os.chdir(cwd)
+    os.environ.clear()
     os.environ.update(env)
     sys.path[0] = cwd  # as `python -m` has it
     sys.path[1:1] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))

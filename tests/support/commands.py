@@ -92,13 +92,13 @@ class Forked:
         streams: Sequence[int],
         imports: str = "loadmux",
     ) -> None:
-        """Its program is the first word; `streams` are its three standard ones."""
+        """Its program is the first word; `env` is added to ours; the three `streams`."""
         self.args = words
         self.returncode: int | None = None
         self._client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._client.settimeout(ENOUGH)
         self._client.connect(command_server(imports))
-        asked = json.dumps({"words": words, "cwd": str(cwd), "env": dict(env)})
+        asked = json.dumps({"words": words, "cwd": str(cwd), "env": {**os.environ, **env}})
         socket.send_fds(self._client, [asked.encode()], streams)
         self._told = b""
         self.pid = self._number()
