@@ -41,7 +41,7 @@ class Watch:
         self._waiting = type(loop.poller).wait.__code__
         self._running = type(loop).run.__code__
         self._found: list[Standstill] = []
-        self._ticked = self._cpu = self._since = 0.0
+        self._ticked = self._cpu = self._since = self._away = 0.0
         self._holder: tuple[FrameType, float] | None = None
         self._seen = Standstill(0.0, 0.0, held=True)
         self._turn, self._turned = 0.0, (0.0, 0.0)
@@ -94,7 +94,7 @@ class Watch:
         if lost > STILL and used < lost / 2:
             self._found.append(Standstill(now - lost - self._loop.epoch, lost))
             self._loop.woke = now
-            self._holder = None
+            self._away += lost  # whoever holds the loop goes on with it now
         elif frames := self._at_work(frame):
             self._working(frames, now - max(lost, 0.0), now)
         else:
@@ -113,12 +113,15 @@ class Watch:
         """Somebody is at work, as of `since` at the latest."""
         holder = (frames[-1], self._loop.looked)
         if self._holder != holder:
-            self._holder, self._since = holder, since
+            self._holder, self._since, self._away = holder, since, 0.0
             self._seen = seen_in(frames)
-        if now - self._since > STILL:
+        elif not self._seen.where:
+            self._seen = seen_in(frames)  # the scenario's own code came later in this turn
+        worked = now - self._since - self._away
+        if worked > STILL:
             self._loop.woke = now  # what others have under way is spoilt already
         # It began after the tick before the first that saw it, and may go on until the next one.
-        at, held = self._since - EVERY / 2 - self._loop.epoch, now - self._since + EVERY
+        at, held = self._since - EVERY / 2 - self._loop.epoch, worked + EVERY
         self._seen = replace(self._seen, at=at, seconds=held)
 
 
