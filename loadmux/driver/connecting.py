@@ -18,7 +18,7 @@ from loadmux.driver.peer import TRY, Owed, Peer
 from loadmux.driver.poller import PEER_CLOSED, READ, WRITABLE, WRITE
 from loadmux.driver.slowly import SlowReader
 from loadmux.driver.suspects import remember
-from loadmux.driver.tls import Secured, Unfinished, described
+from loadmux.driver.tls import Secured, Unfinished, broken, described
 from loadmux.errors import Fault, Kind
 
 NONBLOCK: int = getattr(socket, "SOCK_NONBLOCK", 0)
@@ -174,7 +174,8 @@ class Connecting(Peer):
             text = f"{where}: the server closed the connection during the TLS handshake"
             return self.fault(Kind.TLS, text)
         if isinstance(error, ssl.SSLError):
-            return self.fault(Kind.TLS, f"{where}: the TLS handshake failed: {described(error)}")
+            text = f"{where}: the TLS handshake failed: {described(error)}"
+            return broken(self.fault(Kind.TLS, text), error)
         text = f"{where}: the connection was lost during the TLS handshake: {error.strerror}"
         return self.fault(Kind.RESET, text)
 

@@ -8,7 +8,7 @@ from loadmux.driver.connecting import Connecting
 from loadmux.driver.peer import READ_FIRST, TRY
 from loadmux.driver.poller import READ
 from loadmux.driver.slowly import TooEarly
-from loadmux.driver.tls import Unfinished, described
+from loadmux.driver.tls import Unfinished, broken, described
 from loadmux.errors import Fault, Kind
 
 LARGE = 256 * 1024
@@ -109,7 +109,7 @@ class Reading(Connecting):
             return self.fault(Kind.CLOSED, text, self.verifier)
         if isinstance(error, ssl.SSLError):
             text = f"the TLS connection failed{when}: {described(error)}"
-            return self.fault(Kind.TLS, text, self.heard)
+            return broken(self.fault(Kind.TLS, text, self.heard), error)
         text = f"the connection was lost{when}: {error.strerror}"
         return self.fault(Kind.RESET, text, self.heard)
 

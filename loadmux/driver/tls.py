@@ -26,6 +26,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from loadmux.driver.poller import READABLE, WRITABLE
+from loadmux.errors import Fault
 
 RAW = 64 * 1024
 RECORD = 16 * 1024
@@ -348,6 +349,15 @@ def described(error: OSError) -> str:
     if reason in NOT_TLS:
         return f"what answers there does not speak TLS ({words})"
     return words
+
+
+def broken(fault: Fault, error: ssl.SSLError) -> Fault:
+    """The `fault` that this is, whoever stood still: only an alert may come of a server's time-out,
+    wrong bytes do not.
+    """
+    if "ALERT" not in (error.reason or ""):
+        fault.evidence.unjudged = False
+    return fault
 
 
 def _distrusted(error: ssl.SSLCertVerificationError) -> str:
