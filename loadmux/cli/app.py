@@ -16,6 +16,7 @@ import typer
 
 from loadmux import __version__
 from loadmux.cli import experiments
+from loadmux.cli.overriding import overrides_of
 from loadmux.running.interrupts import Interrupts
 
 app = typer.Typer(
@@ -154,20 +155,19 @@ def run_command(
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
     from loadmux.cli.running import run_files
-    from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        users,
-        spawn_rate,
-        run_time,
-        iterations,
-        seed,
-        tuple(threshold or ()),
-        rate,
-        tuple(var or ()),
-        tuple(command or ()),
+    overrides = overrides_of(
+        target,
+        reply,
+        command,
+        var,
+        users=users,
+        spawn_rate=spawn_rate,
+        run_time=run_time,
+        iterations=iterations,
+        seed=seed,
+        thresholds=tuple(threshold or ()),
+        rate=rate,
     )
     obj: Interrupts = context.obj
     ways = (workers, poller, watch)
@@ -196,15 +196,8 @@ def trace(
     Ends with an `expect` for what came and was not expected. Exit codes as for `run`.
     """
     from loadmux.cli.tracing import trace_file
-    from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        seed=seed,
-        variables=tuple(var or ()),
-        command=tuple(command or ()),
-    )
+    overrides = overrides_of(target, reply, command, var, seed=seed)
     raise typer.Exit(trace_file(file, overrides, fault, poller, not no_check, context.obj))
 
 
@@ -256,18 +249,11 @@ def probe(
     that --list prints, or how one begins. What fails is written as a scenario that repeats it.
     """
     from loadmux.cli.probing import list_cases, probe_words
-    from loadmux.language.scenario import Overrides
 
     if listed:
         list_cases()
         return
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        seed=seed,
-        variables=tuple(var or ()),
-        command=tuple(command or ()),
-    )
+    overrides = overrides_of(target, reply, command, var, seed=seed)
     ways = (tuple(skip or ()), strict, not no_pipelining)
     found, puts = words or [], (json_file, tuple(report or ()))
     raise typer.Exit(
@@ -298,15 +284,8 @@ def shrink(
 ) -> None:
     """Make a scenario that fails as small as it can be and still fail in the same way."""
     from loadmux.cli.shrinking import shrink_file
-    from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        seed=seed,
-        variables=tuple(var or ()),
-        command=tuple(command or ()),
-    )
+    overrides = overrides_of(target, reply, command, var, seed=seed)
     raise typer.Exit(shrink_file(file, overrides, fault, (budget, tries, output), context.obj))
 
 
@@ -323,14 +302,8 @@ def check(
 ) -> None:
     """Validate scenario files without sending anything."""
     from loadmux.cli.reading import check_files
-    from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        variables=tuple(var or ()),
-        command=tuple(command or ()),
-    )
+    overrides = overrides_of(target, reply, command, var)
     if not check_files(files, overrides, shown):
         raise typer.Exit(INVALID)
 

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from loadmux import units
+from loadmux.cli.answers import put_answer
 from loadmux.cli.printing import deliver
 from loadmux.cli.running import repeat_command
 from loadmux.cli.sources import scenarios_of, sources_of
@@ -132,16 +130,8 @@ def tell_trial(axis: Axis, trial: Trial, point: Point) -> None:
 
 
 def put_out(found: Capacity, quiet: bool) -> None:
-    console = Console(highlight=False)
-    plain = figures.plain_for(console.encoding)
-    word, style = WORDS.get(found.code, terminal.WORDS[found.code])
-    line = Text(f" {word} ", style).append(f" {plain(capacity_text.headline(found))}", "default")
-    console.print(line, soft_wrap=True)
-    if quiet:
-        return
-    console.print()
-    for text in capacity_text.lines(found):
-        console.print(Text(plain(text)), soft_wrap=True)
-    if found.ended is not None:
+    lines = None if quiet else capacity_text.lines(found)
+    console = put_answer(found.code, WORDS, capacity_text.headline(found), lines)
+    if not quiet and found.ended is not None:
         console.print()
         terminal.render(found.ended, console)

@@ -8,10 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from loadmux import units
+from loadmux.cli.answers import put_answer
 from loadmux.cli.capacities import seconds
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.running import repeat_command
@@ -25,7 +23,7 @@ from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Barrier, Overrides, Scenario
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import figures, jsonfile, terminal
+from loadmux.report import figures, jsonfile
 from loadmux.report.baseline import machine
 from loadmux.running.catalog import models, scenarios
 from loadmux.running.interrupts import Interrupts
@@ -263,13 +261,5 @@ def put_out(contest: Contest, outputs: Outputs, interrupts: Interrupts) -> ExitC
 
 
 def show(contest: Contest, quiet: bool) -> None:
-    console = Console(highlight=False)
-    plain = figures.plain_for(console.encoding)
-    word, style = WORDS.get(contest.code, terminal.WORDS[contest.code])
-    line = Text(f" {word} ", style).append(f" {plain(contest_text.headline(contest))}", "default")
-    console.print(line, soft_wrap=True)
-    if quiet:
-        return
-    console.print()
-    for text in contest_text.lines(contest):
-        console.print(Text(plain(text)), soft_wrap=True)
+    lines = None if quiet else contest_text.lines(contest)
+    put_answer(contest.code, WORDS, contest_text.headline(contest), lines)

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import typer
 
+from loadmux.cli.overriding import overrides_of
+
 File = Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")]
 Target = Annotated[
     list[str] | None,
@@ -86,16 +88,8 @@ def capacity(
 ) -> None:
     """Find the highest load under which a server keeps its objectives."""
     from loadmux.cli.capacities import Wanted, find_capacity
-    from loadmux.language.scenario import Overrides
 
-    overrides = Overrides(
-        tuple(target or ()),
-        tuple(reply or ()),
-        users=max_users,
-        seed=seed,
-        variables=tuple(var or ()),
-        command=tuple(command or ()),
-    )
+    overrides = overrides_of(target, reply, command, var, users=max_users, seed=seed)
     wanted = Wanted(slo or (), "rate" if rates else "users", first, last, trial, budget)
     code = find_capacity(
         file, overrides, fault, workers, wanted, (json_file, html), quiet, context.obj

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from commands import loadmux
 from locusting import (
     WEB,
     Page,
+    Process,
     bound,
     forked,
     free_port,
@@ -73,18 +75,26 @@ def test_a_spike_is_the_same_under_locust(workers: str, tmp_path: Path) -> None:
         assert alone.code == 0
 
 
+@contextmanager
+def spawned(folder: Path, count: int) -> Iterator[tuple[Process, list[Process]]]:
+    """A master of open.yaml and so many workers of its own, once all users are there."""
+    rpc = str(free_port())
+    master = ["--headless", "--master", "--expect-workers", str(count), *bound(rpc)]
+    with ExitStack() as stack:
+        main = stack.enter_context(process([*WEB, "open.yaml", *master], folder))
+        worker = [*WEB, "--worker", *joining(rpc)]
+        workers = [
+            stack.enter_context(process(worker, folder, f"worker{number}"))
+            for number in range(count)
+        ]
+        main.says("All users spawned")
+        yield main, workers
+
+
 def test_a_worker_that_leaves_hands_its_starts_over(tmp_path: Path) -> None:
     """One of three is told to end: no start is lost with it."""
     (tmp_path / "open.yaml").write_text(TALK + "load: {rate: 300/s, run_time: 5s, max_users: 60}")
-    rpc = str(free_port())
-    master = ["--headless", "--master", "--expect-workers", "3", *bound(rpc)]
-    with ExitStack() as stack:
-        main = stack.enter_context(process([*WEB, "open.yaml", *master], tmp_path))
-        worker = [*WEB, "--worker", *joining(rpc)]
-        workers = [
-            stack.enter_context(process(worker, tmp_path, f"worker{number}")) for number in range(3)
-        ]
-        main.says("All users spawned")
+    with spawned(tmp_path, 3) as (main, workers):
         workers[1].popen.terminate()
         assert workers[1].wait() == 0, workers[1].text
         assert main.wait() in HELD_UP, main.text
@@ -94,15 +104,7 @@ def test_a_worker_that_leaves_hands_its_starts_over(tmp_path: Path) -> None:
 
 def test_what_is_lost_with_a_worker_is_told(tmp_path: Path) -> None:
     (tmp_path / "open.yaml").write_text(TALK + "load: {rate: 300/s, run_time: 6s, max_users: 60}")
-    rpc = str(free_port())
-    master = ["--headless", "--master", "--expect-workers", "2", *bound(rpc)]
-    with ExitStack() as stack:
-        main = stack.enter_context(process([*WEB, "open.yaml", *master], tmp_path))
-        worker = [*WEB, "--worker", *joining(rpc)]
-        workers = [
-            stack.enter_context(process(worker, tmp_path, f"worker{number}")) for number in range(2)
-        ]
-        main.says("All users spawned")
+    with spawned(tmp_path, 2) as (main, workers):
         workers[0].popen.kill()
         assert main.wait() == 3, main.text
         lost = re.search(r"(\d+) of 1800 starts of the schedule are in no figures", main.out)

@@ -184,6 +184,9 @@ class Selecting:
         except OSError:
             self.drop(one)
             return
+        self.took(one, chunk)
+
+    def took(self, one: socket.socket, chunk: bytes) -> None:
         if not chunk:
             self.ended(one)
             return
@@ -437,12 +440,7 @@ class ReadsOnce(Edged):
         except OSError:
             self.drop(one)
             return
-        if not chunk:
-            self.ended(one)
-            return
-        self.data[one] += chunk
-        self.unsent[one] += lines(self.data[one])
-        self.write(one)
+        self.took(one, chunk)
 
     def interest(self, one: socket.socket) -> None:
         if self.mended or self.unsent[one]:
