@@ -21,7 +21,8 @@ from loadmux.errors import UsageError
 from loadmux.language.scenario import Barrier, Overrides, Scenario
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import figures, jsonfile, terminal
+from loadmux.report import figures, terminal
+from loadmux.report.writing import check_writable
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings, lying
 
@@ -70,7 +71,7 @@ def find_capacity(
     objectives = objectives_of(scenario, wanted.objectives)
     json_file, html = files
     for path in filter(None, files):
-        jsonfile.check_writable(path)
+        check_writable(path)
     if wanted.axis == "rate" and any(isinstance(one, Barrier) for one in scenario.every_step):
         raise UsageError("capacity: a 'barrier' needs a fixed number of users; search --users")
     settings = Settings(workers, None, repeat_command, interrupts)

@@ -10,9 +10,10 @@ from pathlib import Path
 from loadmux.cli.printing import deliver
 from loadmux.errors import UsageError
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import baseline, jsonfile
+from loadmux.report import baseline
 from loadmux.report.baseline import Baseline, Rule
 from loadmux.report.model import Report
+from loadmux.report.writing import check_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,6 @@ def comparing(
         raise UsageError("--max-regression: name what to compare with: --baseline FILE")
     rules = [baseline.rule(limit) for limit in limits]
     if save is not None:
-        jsonfile.check_writable(save)
+        check_writable(save)
     read = None if before is None else baseline.read(before, rules)
     return Comparing(repeat, save, read, rules)

@@ -23,8 +23,9 @@ from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Barrier, Overrides, Scenario
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import figures, jsonfile
+from loadmux.report import figures
 from loadmux.report.baseline import machine
+from loadmux.report.writing import check_writable
 from loadmux.running.catalog import models, scenarios
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings
@@ -75,7 +76,7 @@ def compare(
     paired.ready()
     for path in (outputs.json_file, outputs.html, outputs.svg):
         if path is not None:
-            jsonfile.check_writable(path)
+            check_writable(path)
     if words and all(one.endswith(".json") for one in words):
         contest = results.merged([results.read_contest(Path(one)) for one in words])
         return put_out(contest, outputs, interrupts)

@@ -21,6 +21,7 @@ from loadmux.measuring.verdict import ExitCode
 from loadmux.report import jsonfile, terminal
 from loadmux.report.model import Report
 from loadmux.report.reporters import Delivering
+from loadmux.report.writing import special
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def put_out(report: Report, wanted: Wanted) -> ExitCode:
 
 def files(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:
     path = wanted.json_file
-    if path is not None and path != STREAM and not jsonfile.special(path):
+    if path is not None and path != STREAM and not special(path):
         yield lambda: jsonfile.write(report, path)
     for reporter in wanted.reporters:
         if reporter.file is not None:
@@ -60,7 +61,7 @@ def prints(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:
     yield lambda: terminal.render(report, out, quiet=wanted.quiet)
     if path == STREAM:
         yield lambda: print(jsonfile.text(report), end="")
-    elif path is not None and jsonfile.special(path):
+    elif path is not None and special(path):
         yield lambda: jsonfile.write(report, path)
     for reporter in wanted.reporters:
         if reporter.file is None:

@@ -28,7 +28,7 @@ from loadmux.probing.cases import CASES
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.rendering import RENDERERS, as_json, code_of, grid
 from loadmux.report import figures
-from loadmux.report.jsonfile import check_writable
+from loadmux.report.writing import check_writable
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.probing import Probe, written
 

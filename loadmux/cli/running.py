@@ -17,11 +17,11 @@ from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.measuring.verdict import ExitCode
-from loadmux.report import jsonfile
 from loadmux.report.aside import Aside
 from loadmux.report.live import live_view
 from loadmux.report.model import Report
 from loadmux.report.reporters import chosen, listeners
+from loadmux.report.writing import check_writable
 from loadmux.running.cores import workers
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Settings, lying, run
@@ -63,7 +63,7 @@ def run_files(
             "--json-file -: a --report is printed there, too; write --report NAME=FILE"
         )
     if json_file is not None and json_file != STREAM:
-        jsonfile.check_writable(json_file)
+        check_writable(json_file)
     wanted_workers, poller, watch = ways
     settings = Settings(
         workers(wanted_workers, scenarios),

@@ -13,7 +13,7 @@ from loadmux.comparing.scaling import Law, law
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.charts import Axis, Line, Range, Ranged, chart, linear, logarithmic
-from loadmux.report.jsonfile import write_text
+from loadmux.report.writing import write_text
 
 FAR_APART = 50
 STEPS = 40

@@ -18,7 +18,7 @@ from loadmux.report import figures
 from loadmux.report.baseline import Spread
 from loadmux.report.charts import HEIGHT, WIDTH, Axis, Range, Ranged, chart, drawn, linear, named
 from loadmux.report.html import style
-from loadmux.report.jsonfile import write_text
+from loadmux.report.writing import write_text
 
 TITLES: dict[Metric, str] = {
     "rate": "exchanges a second",

@@ -10,8 +10,9 @@ from loadmux.comparing.contest import METRICS, Axis, Contest, Figures, Metric, O
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.paired import LOOKS, Ratio
 from loadmux.comparing.standings import Row, standings
-from loadmux.report import figures, terminal
+from loadmux.report import figures
 from loadmux.report.baseline import Spread
+from loadmux.report.faults import faults_as_text
 
 BAR = 24
 HEADINGS = ("", "server", "exchanges", "range", "p50", "p99", "CPU/exchange", "", "")
@@ -184,7 +185,7 @@ def faults(contest: Contest) -> Iterator[str]:
             yield ""
             yield f"What {contest.entrants[entrant].name} did wrong"
             for part in out.report.parts:
-                told = terminal.faults_as_text(part, part.stats.faults_in_order[:1])
+                told = faults_as_text(part, part.stats.faults_in_order[:1])
                 yield from takewhile(lambda line: line.strip() != "example 2", told)
 
 

@@ -15,7 +15,7 @@ from loadmux.comparing.entrants import Entrant
 from loadmux.errors import UsageError
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report.baseline import machine
-from loadmux.report.jsonfile import write_text
+from loadmux.report.writing import write_text
 
 CAPACITY_VERSION = 1
 CONTEST_VERSION = 1

@@ -18,7 +18,8 @@ from locust.event import EventHook
 from loadmux.errors import Evidence, Kind
 from loadmux.locust import tables
 from loadmux.locust.here import Here
-from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 
 EVENTS_A_FLUSH = 1000
 """Failures told for each flush; those beyond are in the statistics alone."""

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from locust.stats import RequestStats, StatsEntry, StatsError
 
 from loadmux.errors import Kind
-from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 
 MEANINGS = {
     Kind.REFUSED: "the connection was refused",

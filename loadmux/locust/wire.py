@@ -37,6 +37,7 @@ ALLOWED = frozenset(
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
         *("measuring.consequences", "language.expected", "checking.composed", "checking.bodies"),
         *("plugins.contracts", "plugins.formulas", "plugins.payloads", "measuring.volume"),
+        *("measuring.histogram", "measuring.rows"),
     )
 )
 OURS = "loadmux"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.measuring.volume import Volume
 
 Record = Callable[[float], None]

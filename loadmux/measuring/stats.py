@@ -1,34 +1,22 @@
 """What was measured, in memory that does not grow with time, and mergeable: workers, phases, runs.
 
-A latency is recorded by appending it to a plain list (25 ns) and folded into the histogram in bulk.
-The histogram's buckets are the upper 16 bits of an IEEE-754 binary32: sign, 8 bits of exponent and
-7 of mantissa, so log-linear and at most 1/128 = 0.8% wide, and the conversion of a whole batch runs
-in C (`array` and `memoryview`). Minimum, maximum and sum are kept exactly. Times are in seconds.
-A latency of NaN is one that a standstill of the generator has spoilt: it is counted, no more.
+`rows` for what each step was measured by, groups of faults with the first examples, and counts of
+all the rest. Times are in seconds.
 """
 
 from __future__ import annotations
 
-import struct
-import sys
-from array import array
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import partial
-from math import ceil
 
 from loadmux.errors import Evidence, Kind, ScriptFailed
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.hanging import LEAST, Hanging, Overdue, overdue
+from loadmux.measuring.rows import StepStats, moved
 from loadmux.measuring.unread import Unread
 from loadmux.measuring.volume import Volume
 
 EXAMPLES = 3
-SIZES = 64
-"""Different sizes of exchanges, for each row, of which the latencies are kept apart."""
-IGNORED = "ignored"
-"""The kind of the rows that count what a server may say at any time."""
 COUNTS = (
     "iterations",
     "interrupted",
@@ -47,231 +35,6 @@ COUNTS = (
 TOTALS = ("exchange", "send", "receive")
 """The kinds of rows by which a run is measured: the first one that there is."""
 SCRIPT_ERRORS = 50
-_UPPER_HALF = slice(1, None, 2) if sys.byteorder == "little" else slice(0, None, 2)
-
-
-def edges(bucket: int) -> tuple[float, float]:
-    """The two ends of a bucket, in seconds."""
-    low, high = struct.unpack(">ff", struct.pack(">II", bucket << 16, (bucket + 1) << 16))
-    return float(low), float(high)
-
-
-@dataclass(slots=True)
-class Histogram:
-    """Counts of latencies by bucket; `counts` maps a bucket's number to how many fell into it."""
-
-    counts: Counter[int] = field(default_factory=Counter)
-    count: int = 0
-    total: float = 0.0
-    low: float = float("inf")
-    high: float = 0.0
-
-    def add(self, samples: list[float]) -> int:
-        """Fold a batch of latencies (seconds, not negative) in; how many were NaN, and left out."""
-        total = sum(samples)
-        if total != total:
-            measured = [sample for sample in samples if sample == sample]
-            return len(samples) - len(measured) + self.add(measured)
-        if not samples:
-            return 0
-        singles = memoryview(array("f", samples)).cast("B").cast("H")
-        self.counts.update(singles[_UPPER_HALF].tolist())
-        self.count += len(samples)
-        self.total += total
-        self.low = min(self.low, min(samples))
-        self.high = max(self.high, max(samples))
-        return 0
-
-    def merge(self, other: Histogram) -> None:
-        self.counts.update(other.counts)
-        self.count += other.count
-        self.total += other.total
-        self.low = min(self.low, other.low)
-        self.high = max(self.high, other.high)
-
-    def fastest(self, share: float) -> Histogram:
-        """Only that share (0..1) of the samples, the fastest ones; to the width of a bucket."""
-        left = round(self.count * min(max(share, 0.0), 1.0))
-        if left == self.count:
-            return self
-        fastest = Histogram(count=left, low=self.low)
-        for bucket in sorted(self.counts):
-            if not left:
-                break
-            count = min(left, self.counts[bucket])
-            low, high = (min(max(end, self.low), self.high) for end in edges(bucket))
-            fastest.counts[bucket] = count
-            fastest.total += count * (low + high) / 2
-            fastest.high = high
-            left -= count
-        return fastest
-
-    @property
-    def mean(self) -> float:
-        """Seconds; 0 over no samples."""
-        return self.total / self.count if self.count else 0.0
-
-    def buckets(self) -> Iterator[tuple[float, int]]:
-        """A latency (seconds: the middle of a bucket, in the samples' own range) and its count."""
-        for bucket in sorted(self.counts):
-            low, high = edges(bucket)
-            yield min(max((low + high) / 2, self.low), self.high), self.counts[bucket]
-
-    def percentile(self, quantile: float) -> float:
-        """The latency (seconds) that `quantile` (0..1) of all samples do not exceed, to 0.8%.
-
-        The nearest-rank definition; the middle of the bucket, never outside the samples' own range.
-        Over no samples: 0.
-        """
-        if not self.count:
-            return 0.0
-        # 0.07 * 100 is 7.000000000000001 in binary, which is rank 7 and not 8.
-        rank = max(1, ceil(quantile * self.count * (1 - 1e-12)))
-        seen = 0
-        for bucket in sorted(self.counts):
-            seen += self.counts[bucket]
-            if seen >= rank:
-                if seen == self.count and rank == self.count:
-                    return self.high
-                low, high = edges(bucket)
-                return min(max((low + high) / 2, self.low), self.high)
-        return self.high
-
-
-@dataclass(slots=True)
-class StepStats:
-    """One row of the report. `samples` is the batch not folded yet: the hot path appends to it.
-
-    `kind` is exchange (a reply was checked), receive (one that answers no send), send, connect,
-    transaction (of several steps, whose faults are told at these and counted here again), ignored
-    (what a server may say at any time), or other.
-    `step` is the step's name where the row's may say more. `untimed` counts what was right but has
-    no latency (a silence that was kept), `spoilt` those of them that would have one, had the
-    generator not stood still.
-
-    `late` are those of `errors` that came to light after their exchange had been counted as right:
-    bytes too many at the end of a run.
-
-    Under open load there are two latencies: `histogram` is the response time, from the intended
-    start, and `service` the time from the send; None where the two are one. `delayed` is the batch
-    of those in which they differ, as pairs.
-
-    `volume` counts the bytes that were moved, also in vain. `sizes` has batches like `samples`, of
-    exchanges that sent and received so many bytes, which `volume` has once they are folded.
-    """
-
-    name: str
-    kind: str = "other"
-    histogram: Histogram = field(default_factory=Histogram)
-    errors: int = 0
-    untimed: int = 0
-    spoilt: int = 0
-    late: int = 0
-    samples: list[float] = field(default_factory=list)
-    service: Histogram | None = None
-    delayed: list[tuple[float, float]] = field(default_factory=list)
-    step: str = ""
-    volume: Volume = field(default_factory=Volume)
-    sizes: dict[tuple[int, int], list[float]] = field(default_factory=dict)
-
-    @property
-    def of(self) -> str:
-        """The name of the step that was measured."""
-        return self.step or self.name
-
-    def pass_untimed(self) -> None:
-        self.untimed += 1
-
-    def record_delayed(self, delay: float, seconds: float) -> None:
-        """A latency of `seconds` from a send that was `delay` seconds after the intended start."""
-        if self.service is None:
-            self.fold()
-            self.service = Histogram()
-            self.service.merge(self.histogram)
-        self.delayed.append((delay + seconds, seconds))
-
-    def record_moved(self, sent: int, received: int, delay: float, seconds: float) -> None:
-        """The same of an exchange that moved so many bytes."""
-        self.volume.sent += sent
-        self.volume.received += received
-        self.record_delayed(delay, seconds)
-
-    def record_since(self, delay: float, seconds: float) -> None:
-        """The same, where there may be no delay."""
-        if delay:
-            self.record_delayed(delay, seconds)
-        else:
-            self.samples.append(seconds)
-
-    def sized(self, sent: int, received: int) -> Callable[[float], None]:
-        """What takes the latencies of exchanges that moved so many bytes, and counts these."""
-        sizes = sent, received
-        if sizes not in self.sizes:
-            if len(self.sizes) >= SIZES:
-                return partial(self._record_sized, Volume(sent, received))
-            self.sizes[sizes] = []
-        return self.sizes[sizes].append
-
-    def _record_sized(self, volume: Volume, seconds: float) -> None:
-        self.volume.add(volume)
-        self.samples.append(seconds)
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing was recorded since the row was last taken."""
-        counted = self.errors or self.untimed or self.late or self.histogram.count
-        return not (self.samples or self.delayed or counted or self.volume or self._batches())
-
-    def _batches(self) -> bool:
-        return any(self.sizes.values())
-
-    def fold(self) -> None:
-        """Empty `samples` and the like into the histogram; the list objects stay the same."""
-        for (sent, received), batch in self.sizes.items():
-            self.volume.add(Volume(len(batch) * sent, len(batch) * received))
-            self.samples += batch
-            batch.clear()
-        spoilt = self.histogram.add(self.samples)
-        if self.service is not None:
-            self.service.add(self.samples)
-            spoilt += self.histogram.add([response for response, _ in self.delayed])
-            self.service.add([service for _, service in self.delayed])
-            self.delayed.clear()
-        self.samples.clear()
-        self.untimed += spoilt
-        self.spoilt += spoilt
-
-    def merge(self, other: StepStats) -> None:
-        if self.service is not None or other.service is not None:
-            if self.service is None:
-                self.service = Histogram()
-                self.service.merge(self.histogram)
-            self.service.merge(other.service or other.histogram)
-        self.histogram.merge(other.histogram)
-        self.errors += other.errors
-        self.untimed += other.untimed
-        self.spoilt += other.spoilt
-        self.late += other.late
-        self.volume.add(other.volume)
-
-    @property
-    def longest(self) -> float:
-        """The longest latency from a send, in seconds; 0 where there was none."""
-        return (self.histogram if self.service is None else self.service).high
-
-    @property
-    def right(self) -> int:
-        """Those whose every check held."""
-        return self.histogram.count + self.untimed
-
-    def rate(self, duration: float) -> float:
-        """Right ones a second in so many seconds, 0 in none."""
-        return self.right / duration if duration > 0 else 0.0
-
-    @property
-    def count(self) -> int:
-        """Attempts: those that were right and those that were not."""
-        return self.right + self.errors - self.late
 
 
 @dataclass(slots=True)
@@ -477,7 +240,7 @@ class Stats:
         """What was measured since the last call, as a value of its own; the rows stay in use."""
         taken = self._take_counts()
         for row in self.steps.values():
-            taken.steps[row.name] = _moved(row)
+            taken.steps[row.name] = moved(row)
         taken.faults, self.faults = self.faults, {}
         return taken
 
@@ -490,7 +253,7 @@ class Stats:
         taken = self._take_counts()
         for place in range(0, max(len(going), len(faults), 1), rows):
             for row in going[place : place + rows]:
-                taken.steps[row.name] = _moved(row)
+                taken.steps[row.name] = moved(row)
             for key in faults[place : place + rows]:
                 if key in self.faults:
                     taken.faults[key] = self.faults.pop(key)
@@ -504,8 +267,8 @@ class Stats:
         self.consequences.counts = {}
         taken.hanging, self.hanging = self.hanging, {}
         taken.unread, self.unread = self.unread, {}
-        taken.connects = _moved(self.connects)
-        taken.starts = _moved(self.starts)
+        taken.connects = moved(self.connects)
+        taken.starts = moved(self.starts)
         for name in COUNTS:
             setattr(self, name, 0)
         return taken
@@ -543,14 +306,3 @@ class Stats:
     def errors(self) -> int:
         """Every fault, whatever step it was met at."""
         return sum(group.count for group in self.faults.values())
-
-
-def _moved(row: StepStats) -> StepStats:
-    row.fold()
-    counts = row.errors, row.untimed, row.spoilt, row.late
-    moved = StepStats(row.name, row.kind, row.histogram, *counts, step=row.step)
-    moved.volume = row.volume.take()
-    row.histogram, row.errors, row.untimed, row.spoilt, row.late = Histogram(), 0, 0, 0, 0
-    if row.service is not None:
-        moved.service, row.service = row.service, Histogram()
-    return moved

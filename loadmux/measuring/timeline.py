@@ -14,7 +14,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from loadmux.measuring.stats import TOTALS, Histogram, Stats, StepStats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import TOTALS, Stats
 from loadmux.measuring.volume import Volume
 
 INTERVAL = 0.5

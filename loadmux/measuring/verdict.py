@@ -42,7 +42,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from loadmux.measuring.exitcodes import ExitCode as ExitCode
-from loadmux.measuring.stats import TOTALS, Histogram, Stats, StepStats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import TOTALS, Stats
 from loadmux.measuring.thresholds import Threshold
 
 OPERATORS = {

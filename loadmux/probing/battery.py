@@ -607,7 +607,7 @@ def evidence_of(suspect: Suspect) -> Iterator[str]:
     if isinstance(suspect.fault, Trouble):
         yield from suspect.fault.lines
         return
-    from loadmux.report.terminal import evidence_as_text
+    from loadmux.report.faults import evidence_as_text
 
     yield from evidence_as_text(suspect.fault)
 

@@ -23,12 +23,12 @@ from typing import Any, cast
 from loadmux import __version__
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.measuring.thresholds import CONNECT, Metric, Operator, Threshold
 from loadmux.measuring.verdict import PRECEDENCE, ExitCode, ThresholdResult, Verdict
 from loadmux.report import figures
-from loadmux.report.jsonfile import write_text
 from loadmux.report.model import Report
+from loadmux.report.writing import write_text
 
 VERSION = 1
 SHARES = {"50": 0.5, "75": 0.75, "90": 0.9, "95": 0.95, "99": 0.99, "99.9": 0.999, "99.99": 0.9999}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from math import log10
 
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report import figures
 from loadmux.report.charts import (
     COLOURS,

@@ -19,6 +19,7 @@ from loadmux.errors import Position
 from loadmux.measuring.stats import FaultGroup
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
+from loadmux.report.faults import evidence_as_text
 from loadmux.report.model import Report, ScenarioReport
 
 PLAIN = figures.plain_for("utf-8")
@@ -68,7 +69,7 @@ def _places(part: ScenarioReport) -> dict[str | None, Position]:
 def _fault(group: FaultGroup, place: Position) -> str:
     title = PLAIN(f"{group.kind} at step '{group.step}': {figures.plural(group.count, 'time')}")
     evidence = group.examples[0] if group.examples else None
-    lines = [title] if evidence is None else terminal.evidence_as_text(evidence)
+    lines = [title] if evidence is None else evidence_as_text(evidence)
     return _command("error", place, title, "\n".join(lines))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report import figures
 from loadmux.report.model import Report
 

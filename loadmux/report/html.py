@@ -15,9 +15,11 @@ from pathlib import Path
 
 from loadmux import __version__
 from loadmux.language.printing import dump
-from loadmux.measuring.stats import Histogram, StepStats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.rows import StepStats
 from loadmux.measuring.verdict import ExitCode, measured_by
 from loadmux.report import drawing, figures, terminal
+from loadmux.report.faults import faults_as_text
 from loadmux.report.limit import limit
 from loadmux.report.model import Report, ScenarioReport
 
@@ -244,7 +246,7 @@ def _groups(report: Report) -> Iterator[str]:
         for group in part.stats.faults_in_order:
             if part.stats.consequences.following((group.kind, group.step)) >= group.count:
                 continue  # told with what it follows from
-            title, *lines = terminal.faults_as_text(part, [group])
+            title, *lines = faults_as_text(part, [group])
             begun = f", first {group.first:.3f} s after the start" if group.examples else ""
             yield f"<details{' open' if shown < OPEN_FAULTS else ''}>"
             yield f"<summary>{_text(f'{before}{title}{begun}')}</summary>"

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from xml.etree import ElementTree as Xml
 
 from loadmux import __version__
-from loadmux.measuring.stats import FaultGroup, StepStats
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import FaultGroup
 from loadmux.measuring.verdict import ExitCode, ThresholdResult
 from loadmux.report import figures, terminal
+from loadmux.report.faults import faults_as_text
 from loadmux.report.model import Report, ScenarioReport
 
 FAILURES = frozenset({ExitCode.FAIL, ExitCode.THRESHOLD})
@@ -75,7 +77,7 @@ def _step(suite: Xml.Element, scenario: str, row: StepStats, part: ScenarioRepor
     if groups:
         kinds = "; ".join(_told(group) for group in groups)
         failure = Xml.SubElement(case, "failure", message=kinds, type=str(groups[0].kind))
-        failure.text = "\n".join(terminal.faults_as_text(part, groups))
+        failure.text = "\n".join(faults_as_text(part, groups))
     elif row.kind == "transaction" and row.errors:
         message = f"{figures.plural(row.errors, 'fault')} in its steps"
         Xml.SubElement(case, "failure", message=message, type=row.kind)

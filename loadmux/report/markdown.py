@@ -10,11 +10,13 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
+from loadmux.report.faults import faults_as_text
 from loadmux.report.limit import limit
 from loadmux.report.model import Report, ScenarioReport
+from loadmux.report.tables import named
 
 PLAIN = figures.plain_for("utf-8")
 SIGNS = {ExitCode.PASS: "✅", ExitCode.INCONCLUSIVE: "⚠️", ExitCode.INTERRUPTED: "⚠️"}
@@ -78,7 +80,7 @@ def _scenario(part: ScenarioReport) -> Iterator[str]:
         yield ""
         yield f"<details><summary>{html.escape(PLAIN(title))}</summary>"
         yield ""
-        yield from _fenced("\n".join(terminal.faults_as_text(part, [group])))
+        yield from _fenced("\n".join(faults_as_text(part, [group])))
         yield ""
         yield "</details>"
 
@@ -96,7 +98,7 @@ def _row(row: StepStats, duration: float) -> tuple[str, ...]:
     rate = figures.rate(per_second) if per_second else "-"
     times = [*map(row.histogram.percentile, SHARES), row.histogram.high]
     shown = map(figures.time, times) if row.histogram.count else ["-"] * len(times)
-    return (_text(terminal.named(row)), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
+    return (_text(named(row)), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
 
 
 def _text(text: str) -> str:

@@ -33,7 +33,8 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from loadmux import __version__
-from loadmux.measuring.stats import Histogram, Stats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Verdict
 
 BOUNDS = tuple(

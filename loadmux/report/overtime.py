@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report.model import Report
 
 

@@ -19,8 +19,8 @@ from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
 from loadmux.plugins.contracts import Plugin, told
 from loadmux.plugins.registry import PluginError, Registry
-from loadmux.report.jsonfile import check_writable
 from loadmux.report.model import Listener, Report
+from loadmux.report.writing import check_writable
 
 STANDARD_OUTPUT = "-"
 SUMMARY = "GITHUB_STEP_SUMMARY"

@@ -23,10 +23,12 @@ from pathlib import Path
 from typing import IO
 
 from loadmux.errors import UsageError
-from loadmux.measuring.stats import Histogram, Stats, StepStats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import AT_ONCE
-from loadmux.report.jsonfile import special
 from loadmux.report.model import Report
+from loadmux.report.writing import special
 
 COLUMNS = (
     *("clock", "at", "step", "kind", "count", "errors", "users"),

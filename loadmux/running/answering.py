@@ -35,7 +35,8 @@ from loadmux.language.scenario import (
     WasReset,
     flat,
 )
-from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.volume import Volume
 
 MANY = 1 << 62

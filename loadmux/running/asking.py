@@ -29,7 +29,7 @@ from loadmux.language.scenario import (
     Step,
     Until,
 )
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
 from loadmux.running import steps
 from loadmux.running.intended import FromIntendedStart

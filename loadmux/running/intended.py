@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import VirtualUser
+from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.recorder import Recorder
-from loadmux.measuring.stats import Histogram, StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.running.form_steps import Perform
 from loadmux.running.steps import End, Exchange, Fill, Send
 

@@ -23,7 +23,8 @@ from loadmux.driver.sources import sources
 from loadmux.errors import DriverFault, Kind, UsageError
 from loadmux.language.scenario import Load, Phase, Scenario, Url
 from loadmux.language.shares import labels
-from loadmux.measuring.stats import Stats, StepStats
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills

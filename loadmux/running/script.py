@@ -61,7 +61,8 @@ from loadmux.language.scenario import (
     groups_of,
 )
 from loadmux.measuring.recorder import Recorder
-from loadmux.measuring.stats import IGNORED, Stats, StepStats
+from loadmux.measuring.rows import IGNORED, StepStats
+from loadmux.measuring.stats import Stats
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (

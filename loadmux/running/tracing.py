@@ -26,7 +26,7 @@ from loadmux.language.suggesting import suggested
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import ExitCode, Outcome, Verdict, judge
 from loadmux.report import figures, wire
-from loadmux.report.terminal import evidence_as_text
+from loadmux.report.faults import evidence_as_text
 from loadmux.running import steps
 from loadmux.running.channel import Channel, pair
 from loadmux.running.form_steps import Perform

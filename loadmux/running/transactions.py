@@ -12,7 +12,7 @@ from types import TracebackType
 
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import Fault
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 
 KIND = "transaction"
 

@@ -12,7 +12,7 @@ from driving import Driven, Server, drive
 from transports import Authority, TlsServer
 
 from loadmux.measuring.recorder import Recorder
-from loadmux.measuring.stats import SIZES, StepStats
+from loadmux.measuring.rows import SIZES, StepStats
 from loadmux.measuring.volume import Volume
 
 LOADS = ("users: 3, iterations: 20", "rate: 300/s, max_users: 4")

@@ -23,7 +23,7 @@ from commands import ENOUGH, LOADMUX, ROOT, loadmux, run, started, target
 from driving import POLLERS, Server, answering, drive
 from locusting import LOCUST, locustfile
 
-from loadmux.measuring.stats import Histogram, edges
+from loadmux.measuring.histogram import Histogram, edges
 
 STALLING = ROOT / "tests" / "support" / "stalling_server.py"
 RATE, STALL, USERS = 1000, 1.0, 3

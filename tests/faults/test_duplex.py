@@ -14,7 +14,7 @@ from driving import POLLERS, Driven, Handler, Server, answering, drive, reset, s
 from transports import server_of
 
 from loadmux.errors import ScenarioErrors
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 

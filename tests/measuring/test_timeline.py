@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmux.errors import Evidence, Kind
-from loadmux.measuring.stats import Histogram, Stats, StepStats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.rows import StepStats
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import INTERVAL, MOST, Timeline
 
 

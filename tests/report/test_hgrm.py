@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import OUTCOMES, measured, on_schedule, report
 
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report import hgrm
 
 LINE = re.compile(r" *(\d+\.\d{6}) ([01]\.\d{12}) +(\d+) +(\d+\.\d\d|inf)")

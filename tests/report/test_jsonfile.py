@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,11 @@ from samples import (
 )
 
 from loadmux import __version__
-from loadmux.errors import Kind, UsageError
+from loadmux.errors import Kind
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import Outcome
-from loadmux.report.jsonfile import SCHEMA, as_json, check_writable, write
+from loadmux.report.jsonfile import as_json, write
+from loadmux.report.jsonschema import SCHEMA
 from loadmux.report.model import Report, WorkerReport
 
 
@@ -255,63 +255,11 @@ def test_thresholds_and_the_generator() -> None:
     assert as_json(report(measured({"ask": [0.1]})))["generator"]["limited"] is False
 
 
-def test_a_written_file_replaces_an_older_one_whole(tmp_path: Path) -> None:
-    path = tmp_path / "report.json"
-    path.write_text("x" * 100_000)
-    write(full(), path)
-    valid(json.loads(path.read_text(encoding="utf-8")))
-    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
-
-
 def test_text_that_no_encoding_has_is_written_all_the_same(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9 \x1b[31m")
     path = tmp_path / "report.json"
     write(report(measured({name: [0.1]}), name=name), str(path))
     assert json.loads(path.read_text(encoding="ascii"))["steps"][0]["name"] == name
-
-
-def test_a_link_is_followed_and_stays_a_link(tmp_path: Path) -> None:
-    link = tmp_path / "latest.json"
-    link.symlink_to("real.json")
-    write(full(), link)
-    assert link.is_symlink()
-    valid(json.loads((tmp_path / "real.json").read_text(encoding="utf-8")))
-
-
-def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    texts: list[str] = []
-    reader = threading.Thread(target=lambda: texts.append(pipe.read_text()), daemon=True)
-    reader.start()
-    check_writable(pipe)
-    write(full(), pipe)
-    reader.join(timeout=10)
-    valid(json.loads(texts[0]))
-    assert pipe.is_fifo()
-
-
-@pytest.mark.parametrize(
-    ("place", "reason"),
-    [("missing/report.json", "No such"), ("folder", "Is a directory"), ("file/x", "Not a dir|No")],
-)
-def test_a_place_that_cannot_be_written_is_a_clear_error(
-    tmp_path: Path, place: str, reason: str
-) -> None:
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "file").touch()
-    path = tmp_path / place
-    with pytest.raises(UsageError, match=rf"cannot write {path}: .*({reason})"):
-        write(full(), path)
-    with pytest.raises(UsageError, match=rf"cannot write {path}: .*({reason})"):
-        check_writable(path)
-
-
-def test_a_place_that_can_be_written_is_left_untouched_by_the_check(tmp_path: Path) -> None:
-    check_writable(tmp_path / "report.json")
-    check_writable("report.json")
-    check_writable("/dev/null")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_several_scenarios_are_told_apart_and_together() -> None:

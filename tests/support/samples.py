@@ -8,7 +8,8 @@ from dataclasses import replace
 from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
 from loadmux.language.scenario import Load, Phase, Scenario, Socket
-from loadmux.measuring.stats import Histogram, Stats
+from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Outcome, combined, judge
@@ -182,3 +183,10 @@ OUTCOMES: dict[str, Callable[[], Report]] = {
     "phases": on_schedule,
 }
 """A report of every kind of end, and of several scenarios and phases."""
+
+
+def filled(samples: list[float]) -> Histogram:
+    """What holds just these latencies."""
+    histogram = Histogram()
+    histogram.add(samples)
+    return histogram

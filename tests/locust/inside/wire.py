@@ -86,8 +86,8 @@ SHAPED = [len(fields(Stats)) * [None]]
 HOSTILE = {
     "a function": message([Tag.PART, 0], "builtins:eval"),
     "a function's call": message([Tag.OBJECT, 0, "1"], "os:system"),
-    "what a module imports": message([Tag.OBJECT, 0, "1"], "loadmux.measuring.stats:struct"),
-    "a function of ours": message([Tag.PART, 0], "loadmux.measuring.stats:_moved"),
+    "what a module imports": message([Tag.OBJECT, 0, "1"], "loadmux.measuring.histogram:struct"),
+    "a function of ours": message([Tag.PART, 0], "loadmux.measuring.rows:moved"),
     "a decorator": message([Tag.PART, 0], "loadmux.measuring.stats:dataclass"),
     "a method": message([Tag.PART, 0], "loadmux.measuring.stats:Stats.merge"),
     "a class itself": message([Tag.PART, 0], STATS),
