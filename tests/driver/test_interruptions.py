@@ -23,9 +23,10 @@ import pytest
 from driving import Handler, Server, scenario_for
 
 from loadmux.driver.barrier import Barriers
+from loadmux.driver.control import Control
 from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
-from loadmux.driver.user import Control, VirtualUser
+from loadmux.driver.user import VirtualUser
 from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides, Scenario, Url
 from loadmux.language.urls import parse_url

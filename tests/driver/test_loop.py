@@ -10,9 +10,10 @@ from time import perf_counter
 import pytest
 from driving import POLLERS, Handler, Server, answering, emulated, scenario_for
 
+from loadmux.driver.control import Control
 from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
-from loadmux.driver.user import Control, VirtualUser
+from loadmux.driver.user import VirtualUser
 from loadmux.measuring.stats import Stats
 from loadmux.running.script import compile_scenario
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmux.driver.pacer import Rate, Users
-from loadmux.driver.pool import Schedule, Stage
+from loadmux.driver.schedule import Schedule, Stage
 
 BEGIN = 1000.0
 SPEED = st.integers(0, 400).map(float)
