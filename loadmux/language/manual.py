@@ -25,8 +25,9 @@ from loadmux.language.file import SCENARIO
 from loadmux.language.launching import COMMAND
 from loadmux.language.load import LOAD, PHASE
 from loadmux.language.shapes import Form, Key
-from loadmux.language.sockets import OPTIONS, TLS
+from loadmux.language.sockets import OPTIONS
 from loadmux.language.targets import AT_URL, RULE
+from loadmux.language.tls import TLS
 from loadmux.language.variables import FEEDER
 
 TITLE = "The scenario language"

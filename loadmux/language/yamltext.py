@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from loadmux.language.yamltree import resolve
+from loadmux.language.yamlscalars import resolve
 
 _BARE = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_./ -]*[A-Za-z0-9_])?")
 _ELSEWHERE = re.compile(r"(?i:y|n|yes|no|on|off)|[0-9]+-[0-9-]+.*|[0-9][0-9_.]*(?:e[0-9]+)?")

@@ -1,13 +1,11 @@
 """Turns YAML 1.2 text into a small immutable tree in which every key and value knows its place.
 
 PyYAML only finds the events (with libyaml, where it has it); what they mean is decided here,
-because a scenario must read the same everywhere: plain scalars follow the core schema of YAML
-1.2.2, section 10.3.2 (`on` and `yes` are texts, `010` is ten, dates are texts), only the tags of
-that schema are allowed, merge keys and second documents are refused, and a duplicate key is a
-mistake, never the last one wins. PyYAML reads YAML 1.1: where that means something else than 1.2,
-the text is refused with a remedy, never read otherwise without a word. The tree is built from
-events without recursion, bounded in depth and, for aliases, in size, so that no file can exhaust
-the stack or the memory.
+because a scenario must read the same everywhere: what plain scalars mean is `yamlscalars`', merge
+keys and second documents are refused, and a duplicate key is a mistake, never the last one wins.
+PyYAML reads YAML 1.1: where that means something else than 1.2, the text is refused with a remedy,
+never read otherwise without a word. The tree is built from events without recursion, bounded in
+depth and, for aliases, in size, so that no file can exhaust the stack or the memory.
 """
 
 from __future__ import annotations
@@ -32,14 +30,13 @@ from yaml.events import (
 
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
 from loadmux.language.yamlerrors import explained
+from loadmux.language.yamlscalars import TAG, Value, refused_tag, resolve, tagged
 from loadmux.units import quoted
 
 MAX_DEPTH = 64
 MAX_NODES = 1_000_000
 MAX_REPEATED = 200_000
 """Values that aliases may stand for, in all."""
-
-Value = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,73 +102,6 @@ def parse(path: str, text: str) -> tuple[Node | None, list[ScenarioError]]:
     except ScenarioError as error:
         raise ScenarioErrors([*builder.mistakes, error]) from None
     return builder.root, builder.mistakes
-
-
-# --- scalars ------------------------------------------------------------------------------------
-
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEANS = {
-    **dict.fromkeys(("true", "True", "TRUE"), True),
-    **dict.fromkeys(("false", "False", "FALSE"), False),
-}
-_INTEGER = re.compile(r"[-+]?[0-9]+")
-_BASED = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
-_FLOAT = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
-    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
-)
-# What a plain scalar that is no text begins with; nearly all others are told by that.
-_OTHERS = frozenset("0123456789+-.~nNtTfF")
-# CPython turns longer digit strings into numbers only on request; no key of ours needs them.
-_LONGEST_NUMBER = 1000
-
-
-def resolve(text: str) -> Value:
-    """The value of a plain scalar under the core schema of YAML 1.2.2 (10.3.2)."""
-    if text and text[0] not in _OTHERS:
-        return text
-    if text in _NULLS:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    if len(text) > _LONGEST_NUMBER:
-        return text
-    if _INTEGER.fullmatch(text):
-        return int(text)
-    if _BASED.fullmatch(text):
-        return int(text[2:], 8 if text[1] == "o" else 16)
-    if _FLOAT.fullmatch(text):
-        digits = text.lower()
-        return float(digits.replace(".", "", 1) if digits[-1] in "fn" else digits)
-    return text
-
-
-_TAG = "tag:yaml.org,2002:"
-_SCALAR_TAGS: dict[str, type | tuple[type, ...]] = {
-    "int": int,
-    "float": (int, float),
-    "bool": bool,
-    "null": type(None),
-}
-
-
-def _tagged(tag: str, event: Any, where: Position) -> Value:
-    """The value of a scalar with an explicit tag."""
-    name = tag.removeprefix(_TAG)
-    if tag == "!" or name == "str":
-        return str(event.value)
-    wanted = _SCALAR_TAGS.get(name) if tag.startswith(_TAG) else None
-    if wanted is None:
-        raise _refused_tag(where, tag)
-    value = resolve(event.value)
-    if not isinstance(value, wanted) or (isinstance(value, bool) and name != "bool"):
-        raise ScenarioError(where, f"{quoted(event.value)} is not a !!{name}")
-    return float(value) if name == "float" and value is not None else value
-
-
-def _refused_tag(where: Position, tag: str) -> ScenarioError:
-    shown = "!!" + tag.removeprefix(_TAG) if tag.startswith(_TAG) else tag
-    return ScenarioError(where, f"the tag {quoted(shown)} is not allowed; write a plain value")
 
 
 # --- places -------------------------------------------------------------------------------------
@@ -346,7 +276,7 @@ class _Builder:
         if not text.isascii():
             text = self._whole(text, where)
         if event.tag is not None:
-            return ScalarNode(where, text, _tagged(event.tag, event, where))
+            return ScalarNode(where, text, tagged(event.tag, event, where))
         return ScalarNode(where, text, resolve(text) if plain else text, event.style != '"')
 
     def _whole(self, text: str, where: Position) -> str:
@@ -360,8 +290,8 @@ class _Builder:
     def _start_collection(self, event: Any) -> None:
         where = self._begin(event)
         is_mapping = isinstance(event, MappingStartEvent)
-        if event.tag not in (None, "!", _TAG + ("map" if is_mapping else "seq")):
-            raise _refused_tag(where, event.tag)
+        if event.tag not in (None, "!", TAG + ("map" if is_mapping else "seq")):
+            raise refused_tag(where, event.tag)
         if self._open and self._open[-1].keys is not None and self._open[-1].key is None:
             raise ScenarioError(where, "a key must be a text, not a list or a mapping")
         if len(self._open) == MAX_DEPTH:

@@ -43,6 +43,7 @@ from loadmux.language.scenario import (
     Wait,
     WasReset,
 )
+from loadmux.language.yamlscalars import resolve
 from loadmux.measuring.thresholds import Threshold
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text
@@ -213,7 +214,7 @@ def test_scalars_follow_the_core_schema(plain: str, value: object) -> None:
 
 
 def test_not_a_number_is_a_float() -> None:
-    assert str(yamltree.resolve(".nan")) == "nan"
+    assert str(resolve(".nan")) == "nan"
 
 
 def test_aliases_stand_for_their_anchor() -> None:
