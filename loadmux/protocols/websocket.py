@@ -19,7 +19,6 @@ is what a message carries, text or binary.
 from __future__ import annotations
 
 import base64
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
@@ -28,7 +27,6 @@ from typing import Literal
 import h11
 from wsproto.frame_protocol import Frame as WireFrame
 from wsproto.frame_protocol import FrameDecoder, MessageDecoder, Opcode, ParseFailed
-from wsproto.utilities import generate_accept_token
 
 from loadmux.checking.framed import Judgement, WholeFrameVerifier
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
@@ -37,69 +35,20 @@ from loadmux.errors import Kind
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Surroundings
 from loadmux.protocols.judging import ANY, Wanted, mismatch, wanted
+from loadmux.protocols.websocket_frames import (
+    FIN,
+    MOST_CONTROL,
+    Message,
+    What,
+    answer_to,
+    closing,
+    frame,
+    said,
+    served,
+)
+from loadmux.protocols.websocket_handshake import HandshakeDecoder, Upgraded
 
-What = Literal["text", "binary", "ping", "pong", "close"]
-
-FIN = 0x80
-MASKED = 0x80
-SHORT = 125
-MOST_CONTROL = 125
 SMALLEST_HEAD = 2
-MOST_HANDSHAKE = 64 * 1024
-NO_STATUS = 1005
-OPCODES: dict[What, Opcode] = {
-    "text": Opcode.TEXT,
-    "binary": Opcode.BINARY,
-    "ping": Opcode.PING,
-    "pong": Opcode.PONG,
-    "close": Opcode.CLOSE,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Message(Frame):
-    """A whole message, or a pong or close; a close's body is what follows its code."""
-
-    what: What
-    code: int = 0
-
-
-# --- frames that we send ------------------------------------------------------------------------
-
-
-def frame(what: What, body: bytes, mask: bytes) -> bytes:
-    """One unfragmented client frame; RFC 6455, section 5.2."""
-    size = len(body)
-    head = bytes([FIN | OPCODES[what]])
-    if size <= SHORT:
-        head += bytes([MASKED | size])
-    elif size < 1 << 16:
-        head += bytes([MASKED | 126]) + size.to_bytes(2, "big")
-    else:
-        head += bytes([MASKED | 127]) + size.to_bytes(8, "big")
-    return head + mask + masked(body, mask)
-
-
-def masked(body: bytes, mask: bytes) -> bytes:
-    """Each byte is combined with one of the mask's four in turn (exclusive or)."""
-    size = len(body)
-    pad = (mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(body, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
-
-
-def answer_to(what: What, body: bytes) -> bytes:
-    return frame(what, body, zlib.crc32(body).to_bytes(4, "big"))
-
-
-def served(what: What, body: bytes) -> bytes:
-    """The frame of a server, in one piece, unmasked."""
-    size = len(body)
-    head = bytes([FIN | OPCODES[what]])
-    if size <= SHORT:
-        return head + bytes([size]) + body
-    if size < 1 << 16:
-        return head + b"\x7e" + size.to_bytes(2, "big") + body
-    return head + b"\x7f" + size.to_bytes(8, "big") + body
 
 
 # --- frames that come ---------------------------------------------------------------------------
@@ -230,95 +179,7 @@ class Conversation(Decoder):
         return "a whole message"
 
 
-def closing(body: bytes) -> tuple[int, bytes]:
-    """Code and reason of a close frame; RFC 6455, section 5.5.1. Raises ParseFailed."""
-    if not body:
-        return NO_STATUS, b""
-    code = int.from_bytes(body[:2], "big")
-    if len(body) == 1 or not (1000 <= code <= 1014 or 3000 <= code <= 4999):
-        raise ParseFailed(f"a close frame with the code {code}")
-    if code in (1004, 1005, 1006):
-        raise ParseFailed(f"a close frame with the code {code}, which is never sent")
-    try:
-        body[2:].decode()
-    except UnicodeDecodeError:
-        raise ParseFailed("a close frame whose reason is no UTF-8") from None
-    return code, body[2:]
-
-
-def said(reason: bytes) -> str:
-    return f" {reason.decode()!r}" if reason else ""
-
-
 # --- the handshake ------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Handshaken(Frame):
-    """The server's answer to the request for an upgrade."""
-
-    status_line: bytes
-    headers: Sequence[tuple[bytes, bytes]]
-
-    def values(self, name: bytes) -> list[bytes]:
-        return [value for key, value in self.headers if key == name]
-
-
-class HandshakeDecoder(Decoder):
-    """The head of the answer; what follows a switch of protocols is frames already."""
-
-    __slots__ = ("_connection", "_fed", "_taken")
-
-    def __init__(self, request: h11.Request) -> None:
-        self._connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HANDSHAKE)
-        self._connection.send(request)
-        self._connection.send(h11.EndOfMessage())
-
-    def feed(self, data: bytes) -> Handshaken | None:
-        self._connection.receive_data(data)
-        try:
-            event = self._connection.next_event()
-            while isinstance(event, h11.InformationalResponse) and event.status_code != 101:
-                event = self._connection.next_event()
-        except h11.RemoteProtocolError as error:
-            raise FrameError(f"no right answer to the handshake: {error}", 0) from None
-        if not isinstance(event, h11.InformationalResponse | h11.Response):
-            return None
-        line = b"HTTP/%b %d %b" % (event.http_version, event.status_code, event.reason)
-        headers = tuple((bytes(name), bytes(value)) for name, value in event.headers)
-        return Handshaken(b"", self._connection.trailing_data[0], line, headers)
-
-    def owed(self) -> str:
-        return "the answer to the WebSocket handshake"
-
-
-@dataclass(frozen=True, slots=True)
-class Upgraded:
-    """Judges the answer to a handshake with this key; RFC 6455, section 4.1."""
-
-    key: bytes
-    subprotocol: str | None
-
-    def __call__(self, found: Frame) -> Judgement:
-        assert isinstance(found, Handshaken)
-        line = found.status_line
-        if not line.partition(b" ")[2].startswith(b"101"):
-            text = f"the WebSocket handshake was refused: {line.decode(errors='replace')!r}"
-            return mismatch(text, b"HTTP/1.1 101 Switching Protocols", line)
-        chosen = [] if self.subprotocol is None else [self.subprotocol.encode()]
-        for name, right in (
-            (b"sec-websocket-accept", [generate_accept_token(self.key)]),
-            (b"upgrade", [b"websocket"]),
-            (b"sec-websocket-protocol", chosen),
-            (b"sec-websocket-extensions", []),
-        ):
-            values = found.values(name)
-            same = [v.lower() for v in values] if name == b"upgrade" else values
-            if same != right:
-                text = f"the WebSocket handshake has {b', '.join(values)!r} as {name.decode()!r}"
-                wanted_ = repr(b", ".join(right)) if right else "none"
-                return mismatch(f"{text}, expected {wanted_}", b"".join(right), b"".join(values))
-        return Judgement()
 
 
 @dataclass(frozen=True, slots=True)
