@@ -11,17 +11,10 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from loadmux.checking.checksums import checksum, width
-from loadmux.checking.framing import (
-    Decoder,
-    Delimited,
-    Frame,
-    FrameError,
-    Framing,
-    fitting,
-    too_large,
-)
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, too_large
 from loadmux.checking.marked import Marked, begin
 from loadmux.checking.prefixed import ByteOrder
+from loadmux.checking.simple import Delimited
 from loadmux.errors import Kind
 
 

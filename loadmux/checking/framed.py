@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 
 from loadmux.checking import diagnosis
 from loadmux.checking.checked import Checked
-from loadmux.checking.framing import Decoder, DelimitedDecoder, Frame, FrameError
+from loadmux.checking.framing import Decoder, Frame, FrameError
 from loadmux.checking.reach import Reach, reach
+from loadmux.checking.simple import DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, Exact, Problem, Verifier, first_difference
 from loadmux.errors import Kind
 

@@ -11,16 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import ClassVar
 
-from loadmux.checking.framing import (
-    Decoder,
-    DelimitedDecoder,
-    Frame,
-    FrameError,
-    Framing,
-    fitting,
-    raised,
-    too_large,
-)
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, raised, too_large
+from loadmux.checking.simple import DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, first_difference
 
 CRLF = b"\r\n"

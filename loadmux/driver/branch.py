@@ -22,8 +22,9 @@ from typing import Literal
 
 from loadmux.driver import duplex
 from loadmux.driver.connection import Connection
+from loadmux.driver.control import Shift
 from loadmux.driver.loop import NEVER, Interrupted, Task, wait_io
-from loadmux.driver.user import Operation, Shift, VirtualUser, walk
+from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import Fault, ScriptFailed
 
 Body = Callable[["Branch"], Awaitable[None]]

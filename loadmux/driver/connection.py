@@ -23,7 +23,8 @@ from typing import ClassVar
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.awaiting import Awaited, await_replies, cut_off
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import NOT_MEASURED, Interrupted
+from loadmux.driver.loop import Interrupted
+from loadmux.driver.owntime import NOT_MEASURED
 from loadmux.driver.poller import READ, READABLE
 from loadmux.driver.stream import Stream
 from loadmux.measuring.recorder import Record, Recorder

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from loadmux.driver.control import Control
 from loadmux.driver.loop import NEVER, Task
 from loadmux.driver.pacer import Rate, Users
-from loadmux.driver.pool import Pool, PooledUser, Schedule, Stage
-from loadmux.driver.user import Control
+from loadmux.driver.pool import Pool, PooledUser
+from loadmux.driver.schedule import Schedule, Stage
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from loadmux.driver import evidence
 from loadmux.driver.awaiting import Awaited, await_replies, cut_off
 from loadmux.driver.connection import Clock, Connection, Plan
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import NOT_MEASURED, Interrupted, next_turn, wait_io
+from loadmux.driver.loop import Interrupted, next_turn, wait_io
+from loadmux.driver.owntime import NOT_MEASURED
 from loadmux.driver.peer import TRY, Sent
 from loadmux.driver.poller import READABLE
 from loadmux.driver.stream import GATHER, GATHER_MOST

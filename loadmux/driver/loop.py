@@ -15,10 +15,7 @@ socket within the batch would receive the old socket's event.
 
 No deadline fires before the sockets were looked at once it had passed: where the process was
 stopped (SIGSTOP, a suspended machine, a stolen core) the replies lie in the kernel by then. A turn
-that took more than STILL too long is a standstill. Whoever waits for its peer gets that time on
-top, as the peer may have been stopped as well; so limits of such waits are kept in the loop's own
-time (`awake`, `limit`, `Task.set_limit`), which leaves standstills out. Schedules and sleeps are
-not moved.
+that took more than STILL too long is a standstill: the loop's own time leaves it out (`owntime`).
 """
 
 from __future__ import annotations
@@ -32,14 +29,15 @@ from time import perf_counter
 from types import coroutine
 from typing import Any, Protocol, TypeVar, cast
 
+from loadmux.driver.owntime import OwnTime
 from loadmux.driver.poller import BATCH, Events, Poller
 from loadmux.driver.queues import Queues
-from loadmux.driver.standstill import STILL, Standstill, Standstills, Suspensions
+from loadmux.driver.standstill import STILL, Standstill
 from loadmux.driver.system import original
+from loadmux.driver.tap import Tap
 from loadmux.measuring.unread import Unread
 
 NEVER = float("inf")
-NOT_MEASURED = float("nan")
 IDLE_WAIT = 0.1
 WAIT_EARLY = 0.001
 """Seconds before a moment that is to be met: longer waits are in whole milliseconds."""
@@ -155,27 +153,11 @@ def at_once(task: Task, work: Coroutine[Any, Any, Result]) -> Result:
     raise AssertionError("it waits on although time is up")
 
 
-class Tap(Protocol):
-    """Is told of connections (`Peer`) by whoever drives them, where somebody watches the wire.
-
-    `opened` may put its own in place of what sends and receives, and `secured` again.
-    """
-
-    def opened(self, connection: Any) -> None: ...
-
-    def secured(self, connection: Any) -> None: ...
-
-    def noted(self, connection: Any, what: str) -> None: ...
-
-    def closed(self, connection: Any) -> None: ...
-
-
-class Loop:
+class Loop(OwnTime):
     """Runs tasks until none is left or `stop()` is called.
 
-    `epoch` is when it began, and `began` when the run did, of which it may be one of several loops
-    (`perf_counter` times). `waited` is how long (seconds since `epoch`) the loop had nothing to do,
-    spinning towards a near deadline included.
+    `waited` is how long (seconds since `epoch`) the loop had nothing to do, spinning towards a near
+    deadline included.
 
     `faults` counts, and `failed` holds the last replies that did not come right,
     with their sockets and the URLs of their targets: what one of two swapped sockets was owed is
@@ -186,18 +168,14 @@ class Loop:
     `worker` is the number of this process among `workers`, `opened` counts its connections: a
     connection's number, made of these, is no other's.
 
-    `stood` is for how long (seconds) the loop has stood still, `woke` the `perf_counter` time at
-    which it last went on: what began earlier has no latency. `stopped` is from when until when the
-    process was stopped the last time. `looked` is when the sockets were last looked at. `explain`,
-    where somebody watches, says what made a turn long since it was last asked; nothing where there
-    was just much to do.
+    `looked` is when the sockets were last looked at.
     """
 
     def __init__(self, poller: Poller) -> None:
+        super().__init__()
         self.poller = poller
         self.socket: Callable[[int, int], socket.socket] = original(socket, "socket")
         self.connections: dict[int, Registered] = {}
-        self.epoch = self.began = perf_counter()
         self.worker, self.workers, self.opened = 0, 1, 0
         self.faults = 0
         self.answered: set[str] = set()
@@ -205,15 +183,9 @@ class Loop:
         self.parted: deque[tuple[str, str, bytes]] = deque(maxlen=PARTED_KEPT)
         self.waited = 0.0
         self.late: deque[float] = deque(maxlen=LATE_SAMPLES)
-        self.stood = 0.0
-        self.woke = 0.0
-        self.stopped = (0.0, 0.0)
         self.looked = self.epoch
-        self.standstills = Standstills()
-        self.suspensions = Suspensions()
         self.queues = Queues()
         self.tap: Tap | None = None
-        self.explain: Callable[[], list[Standstill]] | None = None
         self._back_by = NEVER
         self._unseen = 0
         self._tasks: set[Task] = set()
@@ -227,29 +199,6 @@ class Loop:
         """Share (0..1) of the time since `epoch` in which the loop had something to do."""
         span = now - self.epoch
         return min(1.0, max(0.0, 1.0 - self.waited / span)) if span > 0 else 0.0
-
-    def awake(self) -> float:
-        """The loop's own time: `perf_counter` seconds less those in which it stood still."""
-        return perf_counter() - self.stood
-
-    def limit(self, began: float, seconds: float) -> float:
-        """So long after the `perf_counter` time `began`, in the loop's own time."""
-        return began - self.stood + seconds
-
-    def since(self, began: float) -> float:
-        """Seconds since the `perf_counter` time `began`; NaN if the loop stood still meanwhile."""
-        return perf_counter() - began if began >= self.woke else NOT_MEASURED
-
-    def between(self, began: float, ended: float) -> float:
-        """Seconds from one `perf_counter` time to another, as `since` has it."""
-        return ended - began if began >= self.woke else NOT_MEASURED
-
-    def look_for_suspension(self) -> None:
-        """To be asked now and then, and before a peer is blamed for an end."""
-        seconds = self.suspensions.take()
-        if seconds:
-            self.woke = now = perf_counter()
-            self.standstills.add(Standstill(now - self.epoch, seconds))
 
     def laid_aside(self) -> None:
         """Nobody has run it since, and on purpose: that was no standstill."""
@@ -392,17 +341,10 @@ class Loop:
             self._stood_still(gap, now, found)
 
     def _stood_still(self, gap: float, now: float, found: Sequence[Standstill] = ()) -> None:
-        """Until `now` nobody was served for `gap` seconds; `found` says more."""
-        if not found and self.explain is not None:
-            self.explain()  # it may have seen the same
-        self.stood += gap
+        """As `stood_still` says; whoever waits for a peer gets that time on top."""
+        self.stood_still(gap, now, found)
         for task in {one.task for one in self.connections.values() if one.want}:
             task.deadline += gap
-        self.woke = now
-        for one in found or [Standstill(now - gap - self.epoch, gap)]:
-            self.standstills.add(one)
-            if not one.held:
-                self.stopped = (now - gap, now)
 
     def _leisure(self, now: float) -> float:
         """How long nothing is due."""

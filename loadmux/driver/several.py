@@ -17,7 +17,8 @@ from types import coroutine
 from loadmux.driver.awaiting import Awaited, await_replies, cut_off
 from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import NOT_MEASURED, Interrupted, Task
+from loadmux.driver.loop import Interrupted, Task
+from loadmux.driver.owntime import NOT_MEASURED
 from loadmux.driver.poller import READ, READABLE
 from loadmux.measuring.recorder import Record
 

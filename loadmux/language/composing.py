@@ -10,8 +10,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from loadmux.checking.composed import Datagram
-from loadmux.checking.framing import Framing, UntilClose
+from loadmux.checking.framing import Framing
+from loadmux.checking.pieces import Datagram
+from loadmux.checking.simple import UntilClose
 from loadmux.errors import Position
 from loadmux.language.contents import constant
 from loadmux.language.expected import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
-from loadmux.checking.framing import UntilClose
+from loadmux.checking.simple import UntilClose
 from loadmux.language.nodes import Mistakes
 from loadmux.language.scenario import (
     Call,

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from loadmux.checking.checked import unchecked
-from loadmux.checking.framing import Fixed, Framing
+from loadmux.checking.framing import Framing
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import Fixed
 from loadmux.errors import Position
 from loadmux.language.contents import constant, is_empty, parts, size_of
 from loadmux.language.expected import Body, ByRule, Exactly, Frame, Length

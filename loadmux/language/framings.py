@@ -12,16 +12,10 @@ from typing import Any
 from loadmux.checking import checksums
 from loadmux.checking.checked import Checked
 from loadmux.checking.events import Events
-from loadmux.checking.framing import (
-    LARGEST_FRAME,
-    Delimited,
-    Fixed,
-    Framing,
-    UntilClose,
-    line,
-)
+from loadmux.checking.framing import LARGEST_FRAME, Framing
 from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import Delimited, Fixed, UntilClose, line
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes, plugged
 from loadmux.language.linepatterns import LinePattern

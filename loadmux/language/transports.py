@@ -9,8 +9,9 @@ file runs against several targets.)
 from __future__ import annotations
 
 from loadmux.checking.datagrams import LARGEST
-from loadmux.checking.framing import Session, UntilClose
+from loadmux.checking.framing import Session
 from loadmux.checking.rules import RULES
+from loadmux.checking.simple import UntilClose
 from loadmux.errors import Position
 from loadmux.language.contents import size_of
 from loadmux.language.expected import every

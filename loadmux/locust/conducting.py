@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from loadmux.driver.control import Control
 from loadmux.driver.crowd import Crowd, Division
 from loadmux.driver.loop import Loop, Task
-from loadmux.driver.pool import Stage
-from loadmux.driver.user import Control
+from loadmux.driver.schedule import Stage
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.stats import Stats
 

@@ -14,10 +14,11 @@ import gevent
 from gevent.event import Event
 
 from loadmux.driver.barrier import Barriers
+from loadmux.driver.control import Control
 from loadmux.driver.crowd import Crowd
 from loadmux.driver.loop import Loop
 from loadmux.driver.pool import PooledUser
-from loadmux.driver.user import Control, Script, VirtualUser
+from loadmux.driver.user import Script, VirtualUser
 from loadmux.errors import ScriptFailed
 from loadmux.language.scenario import Barrier, Call
 from loadmux.locust.conducting import Conducting, Measured

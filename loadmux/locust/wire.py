@@ -35,9 +35,9 @@ ALLOWED = frozenset(
         *("errors", "checking.framing", "checking.prefixed", "checking.marked", "checking.events"),
         *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
         *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
-        *("measuring.consequences", "language.expected", "checking.composed", "checking.bodies"),
+        *("measuring.consequences", "language.expected", "checking.pieces", "checking.bodies"),
         *("plugins.contracts", "plugins.formulas", "plugins.payloads", "measuring.volume"),
-        *("measuring.histogram", "measuring.rows"),
+        *("measuring.histogram", "measuring.rows", "checking.simple"),
     )
 )
 OURS = "loadmux"

@@ -13,20 +13,23 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from loadmux.checking import bodies, frames
-from loadmux.checking.bodies import Part, Prefix
-from loadmux.checking.composed import (
-    Alternatives,
-    CountedStretch,
-    Ended,
-    InTurn,
-    Item,
-    NumberOf,
-    Some,
-    VarintOf,
-)
+from loadmux.checking.bodies import Prefix
+from loadmux.checking.composed import Alternatives, InTurn, Item
 from loadmux.checking.framed import FrameVerifier, HasLength, IsExactly, Judge, Matches
-from loadmux.checking.framing import Delimited, DelimitedDecoder, Framing
+from loadmux.checking.framing import Framing
 from loadmux.checking.headed import BothRight, HeaderIs
+from loadmux.checking.parts import (
+    CountedIn,
+    Fast,
+    HasParts,
+    Measure,
+    Part,
+    UntilIn,
+    has_parts,
+    varint_in,
+)
+from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
+from loadmux.checking.simple import Delimited, DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.language.expected import (
@@ -135,8 +138,8 @@ class Expecting:
             case Parts(parts=parts):
                 made = of_all(list(map(self._part, parts)), tuple)
                 if made.constant is not None:
-                    return fixed(bodies.has_parts(made.constant))
-                return of_all([made], lambda found: bodies.HasParts(found[0]))
+                    return fixed(has_parts(made.constant))
+                return of_all([made], lambda found: HasParts(found[0]))
             case OneOf(options=options, names=labels, which=which):
                 names = groups_of(OneOf(options))
                 build = partial(bodies.FirstOf, labels=labels, which=which, names=names)
@@ -159,11 +162,11 @@ class Expecting:
             case Length(size=size) | AnyNumber(bytes=int(size)):
                 return of_all([made], lambda found: Part(found[0], size))
             case Counted(how=how):
-                measure: bodies.Measure = bodies.CountedIn(prefix_of(how))
+                measure: Measure = CountedIn(prefix_of(how))
             case AnyNumber():
-                measure = bodies.varint_in
+                measure = varint_in
             case Until(delimiter=delimiter):
-                measure = bodies.UntilIn(delimiter)
+                measure = UntilIn(delimiter)
             case Parts(parts=parts):
                 return of_all([made, *map(self._part, parts)], _nested)
             case _:
@@ -361,12 +364,12 @@ class Judged(steps.Reply):
 
 def _matched(framing: Framing, judge: Judge | None) -> Match | None:
     """What knows a whole frame that is right for a judge which can be fast."""
-    if not isinstance(judge, bodies.HasParts) or judge.fast is None:
+    if not isinstance(judge, HasParts) or judge.fast is None:
         return None
     return partial(_delimited, framing, judge.fast) if isinstance(framing, Delimited) else None
 
 
-def _delimited(framing: Delimited, fast: bodies.Fast, data: bytes) -> Mapping[str, bytes] | None:
+def _delimited(framing: Delimited, fast: Fast, data: bytes) -> Mapping[str, bytes] | None:
     """What the body of one whole frame gives names to, if it is right."""
     delimiter = framing.delimiter
     end = len(data) - len(delimiter)

@@ -15,13 +15,14 @@ from functools import lru_cache, partial
 
 from loadmux.checking.checked import Checked, unchecked
 from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
-from loadmux.checking.framing import FrameError, Framing, UntilClose, first_frame
+from loadmux.checking.framing import FrameError, Framing, first_frame
 from loadmux.checking.headed import ExactPrefixed
 from loadmux.checking.marked import LinesUntil
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.received import received_reply
 from loadmux.checking.recognition import Opened
 from loadmux.checking.rules import WORDS, Rule
+from loadmux.checking.simple import UntilClose
 from loadmux.checking.upper_sb import SUFFIX
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.user import VirtualUser

@@ -24,11 +24,13 @@ from heapq import merge
 from time import perf_counter, process_time
 
 from loadmux.driver.barrier import Barriers
+from loadmux.driver.control import Control
 from loadmux.driver.loop import Loop, Task, next_turn, sleep_until
 from loadmux.driver.poller import make_poller
-from loadmux.driver.pool import Pool, PooledUser, Stage
+from loadmux.driver.pool import Pool, PooledUser
+from loadmux.driver.schedule import Stage
 from loadmux.driver.standstill import Standstill
-from loadmux.driver.user import Control, VirtualUser
+from loadmux.driver.user import VirtualUser
 from loadmux.driver.watch import Watch
 from loadmux.errors import DriverFault, LoadmuxError, UsageError
 from loadmux.language.scenario import Barrier, Call, Scenario, Url

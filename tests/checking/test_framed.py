@@ -16,8 +16,9 @@ from loadmux.checking.framed import (
     Matches,
     match_until,
 )
-from loadmux.checking.framing import Decoder, Framing, UntilClose, line
+from loadmux.checking.framing import Decoder, Framing
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import UntilClose, line
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind
 

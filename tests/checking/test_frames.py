@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from loadmux.checking.bodies import Named, StartsWith, anything
 from loadmux.checking.framed import IsExactly, Judge, Matches
 from loadmux.checking.frames import Frames, WithBody
-from loadmux.checking.framing import line
+from loadmux.checking.simple import line
 from loadmux.errors import Kind
 
 LINE = line()

@@ -7,17 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from loadmux.checking.framing import (
-    Decoder,
-    Delimited,
-    Fixed,
-    Frame,
-    FrameError,
-    Framing,
-    UntilClose,
-    line,
-)
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import Delimited, Fixed, UntilClose, line
 
 CRLF = Delimited(b"\r\n")
 WIRE = [

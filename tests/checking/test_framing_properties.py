@@ -9,16 +9,10 @@ from hypothesis import strategies as st
 
 from loadmux.checking import checksums
 from loadmux.checking.checked import Checked
-from loadmux.checking.framing import (
-    Decoder,
-    Delimited,
-    Fixed,
-    FrameError,
-    Framing,
-    line,
-)
+from loadmux.checking.framing import Decoder, FrameError, Framing
 from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import Delimited, Fixed, line
 
 QUICK = settings(max_examples=300, deadline=None)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmux.checking.framing import line
 from loadmux.checking.recognition import LONGEST, Owner, Recognized, Shape
 from loadmux.checking.rules import rule
+from loadmux.checking.simple import line
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (
     Data,

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
-from loadmux.checking.framing import Delimited, Fixed, Framing, line
+from loadmux.checking.framing import Framing
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.sifting import Sieve
+from loadmux.checking.simple import Delimited, Fixed, line
 
 QUICK = settings(max_examples=300, deadline=None)
 FRAMINGS: list[Framing] = [

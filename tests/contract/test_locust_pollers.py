@@ -11,9 +11,10 @@ import kqueue_emulation
 import pytest
 from driving import Server, answering, scenario_for
 
+from loadmux.driver.control import Control
 from loadmux.driver.loop import IDLE_WAIT, Loop, Task, sleep_until
 from loadmux.driver.poller import POLLERS, Poller
-from loadmux.driver.user import Control, VirtualUser
+from loadmux.driver.user import VirtualUser
 from loadmux.language.scenario import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.script import compile_scenario

@@ -15,19 +15,12 @@ from websocket_frames import served
 
 from loadmux.checking import rules, verifying
 from loadmux.checking.checked import Checked
-from loadmux.checking.framing import (
-    Decoder,
-    Delimited,
-    Fixed,
-    Frame,
-    FrameError,
-    Framing,
-    UntilClose,
-)
-from loadmux.checking.framing import line as line_framing
+from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.marked import LinesUntil, Marked
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule, rule
+from loadmux.checking.simple import Delimited, Fixed, UntilClose
+from loadmux.checking.simple import line as line_framing
 from loadmux.language import framings, payloads, replies, steps
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.protocols import resp

@@ -6,8 +6,9 @@ import pickle
 
 import pytest
 
-from loadmux.checking.framing import Delimited, Fixed, Framing, UntilClose, line
+from loadmux.checking.framing import Framing
 from loadmux.checking.prefixed import LengthPrefixed
+from loadmux.checking.simple import Delimited, Fixed, UntilClose, line
 from loadmux.language.loading import load
 from loadmux.language.scenario import (
     ByRule,
