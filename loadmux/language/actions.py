@@ -7,27 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.language import connecting, nodes, patterns, usercode
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.names import SENT
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.numbers import written_text
 from loadmux.language.patterns import portable, whole
-from loadmux.language.payloads import PAYLOAD, PLAIN, AnyPayload, bounded
+from loadmux.language.payloadforms import PLAIN, bounded
+from loadmux.language.payloads import PAYLOAD, AnyPayload
 from loadmux.language.reading import NO_STEP, Reading
 from loadmux.language.references import NAME, Reference
 from loadmux.language.scenario import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.shapes import Form, Forms
-from loadmux.language.types import (
-    Constant,
-    Duration,
-    Label,
-    Pair,
-    Schema,
-    Schemas,
-    Size,
-    Type,
-    Words,
-    Writing,
-)
+from loadmux.language.types import Constant, Duration, Label, Pair, Size, Words
 from loadmux.language.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
 from loadmux.measuring.thresholds import CONNECT
 from loadmux.plugins.payloads import Payload, Text

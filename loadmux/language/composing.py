@@ -39,9 +39,9 @@ from loadmux.language.expected import (
     framing_of,
     is_frame,
 )
-from loadmux.language.payloads import FORM
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
+from loadmux.language.payloadforms import FORM
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Type, Writing
 from loadmux.language.yamltree import Entry, ListNode, Node, ScalarNode
 from loadmux.plugins.payloads import Data, Sized
 

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from loadmux.errors import Position, UsageError
 from loadmux.language import nodes
+from loadmux.language.grammar import Writing
 from loadmux.language.limits import OneThreshold, step_problem
 from loadmux.language.load import LOAD, load_in_force
 from loadmux.language.names import BUILT_INS
@@ -17,9 +18,10 @@ from loadmux.language.reading import Reading
 from loadmux.language.scenario import Call, OnError, Performed, Scenario, Step, Target, flat
 from loadmux.language.shapes import Fields, Key, Keys
 from loadmux.language.sockets import SOCKETS
-from loadmux.language.steps import Steps
+from loadmux.language.steplists import Steps
+from loadmux.language.steps import STEP
 from loadmux.language.targets import TARGET_FORMS, Found, Targets
-from loadmux.language.types import Choice, Duration, Integer, Items, Label, Words, Writing
+from loadmux.language.types import Choice, Duration, Integer, Items, Label, Words
 from loadmux.language.variables import Variables
 from loadmux.language.yamltree import MappingNode, Node
 from loadmux.measuring.thresholds import Threshold
@@ -68,18 +70,18 @@ SCENARIO = Keys("a scenario", (
             "steps:\n"
             "  - {on: first, send: hello, expect: reply}\n"
             "  - {on: second, send: hello, expect: reply}",)),
-    Key("before", Steps(needed=False), "Steps that a user takes once, when it starts, and again"
-        " ahead of the next iteration where a fault has dropped its connections, barriers passed"
-        " over. Failing, they are tried again after 50 ms, then 100 ms, up to 1 s, as a failing"
-        " connect is.", default=(),
+    Key("before", Steps(STEP, needed=False), "Steps that a user takes once, when it starts, and"
+        " again ahead of the next iteration where a fault has dropped its connections, barriers"
+        " passed over. Failing, they are tried again after 50 ms, then 100 ms, up to 1 s, as a"
+        " failing connect is.", default=(),
         examples=("before: [{send: hello, expect: reply}]\n"
             "steps:\n"
             '  - {send: "news?", expect: reply}\n'
             "after: [{send: bye, expect: reply}]\n"
             "load: {iterations: 3}",)),
-    Key("steps", Steps(needed=True), "The steps of one iteration.",
+    Key("steps", Steps(STEP, needed=True), "The steps of one iteration.",
         required="no steps; write 'steps:' and under it a list such as '- send: hello'"),
-    Key("after", Steps(needed=False), "Steps that a user takes once, when it stops; not where"
+    Key("after", Steps(STEP, needed=False), "Steps that a user takes once, when it stops; not where"
         " `before` does not hold.", default=()),
     Key("load", LOAD, "How many users, and for how long.", shown={"users": 1}),
     Key("thresholds", Items(OneThreshold(), "a threshold"), "What must hold for the run to pass;"

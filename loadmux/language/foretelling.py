@@ -14,7 +14,7 @@ from loadmux.checking.simple import Fixed
 from loadmux.errors import Position
 from loadmux.language.contents import constant, is_empty, parts, size_of
 from loadmux.language.expected import Body, ByRule, Exactly, Frame, Length
-from loadmux.language.payloads import bounded, fitting, header_fits
+from loadmux.language.payloadforms import bounded, fitting, header_fits
 from loadmux.language.reading import Reading
 from loadmux.plugins.payloads import Data, Framed, Payload, Picked, Random, Spoken, Text
 from loadmux.units import quoted

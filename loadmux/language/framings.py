@@ -18,20 +18,14 @@ from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.simple import Delimited, Fixed, UntilClose, line
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes, plugged
+from loadmux.language.grammar import Schema, Schemas, Writing
 from loadmux.language.linepatterns import LinePattern
 from loadmux.language.nodes import suggestion
 from loadmux.language.payloads import Bytes
 from loadmux.language.prefixes import PREFIX
 from loadmux.language.reading import Reading
 from loadmux.language.shapes import Apart, Form, Forms, Key, Needs
-from loadmux.language.types import (
-    Choice,
-    Schema,
-    Schemas,
-    Size,
-    Writing,
-    Yes,
-)
+from loadmux.language.types import Choice, Size, Yes
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.units import quoted

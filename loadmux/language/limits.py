@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from loadmux.language import nodes
+from loadmux.language.grammar import Schema, Schemas, Writing
 from loadmux.language.nodes import suggestion
 from loadmux.language.patterns import DURATION, NOT_ZERO, RATE
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Words, Writing
+from loadmux.language.types import Words
 from loadmux.language.yamltree import MappingNode, Node
 from loadmux.measuring import thresholds
 from loadmux.measuring.thresholds import Threshold

@@ -9,8 +9,8 @@ from re import _parser  # type: ignore[attr-defined]
 from typing import Any
 
 from loadmux.language import nodes
+from loadmux.language.grammar import Schema, Schemas, Type
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Type
 from loadmux.language.yamltree import Node
 from loadmux.units import quoted
 

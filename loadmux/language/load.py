@@ -15,21 +15,13 @@ from loadmux import units
 from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import UsageError
 from loadmux.language import nodes, patterns
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.nodes import kind_of
 from loadmux.language.options import Options
 from loadmux.language.reading import Reading
 from loadmux.language.scenario import Load, Phase
 from loadmux.language.shapes import Apart, Fields, Key, Keys, Needs, Relation, present
-from loadmux.language.types import (
-    Duration,
-    Integer,
-    Label,
-    Schema,
-    Schemas,
-    SpawnRate,
-    Type,
-    Writing,
-)
+from loadmux.language.types import Duration, Integer, Label, SpawnRate
 from loadmux.language.yamltree import Node, ScalarNode
 from loadmux.units import quoted
 

@@ -14,11 +14,13 @@ from loadmux.errors import UsageError
 from loadmux.language import (
     actions,
     framings,
+    payloadforms,
     payloads,
     plugged,
     prefixes,
-    replies,
-    steps,
+    replyforms,
+    stepkeys,
+    steplists,
     yamltext,
 )
 from loadmux.language.file import SCENARIO
@@ -81,9 +83,9 @@ SECTIONS = (
         " are one *exchange*, timed from just before the send until the last byte of the checked"
         " reply. A whole reply is judged as soon as it is there, also while its message is still"
         " being sent: if it is right, the rest of the message is given up, and the next message"
-        " goes out on a new connection.", tuple(steps.KEYS.values())),
+        " goes out on a new connection.", tuple(stepkeys.KEYS.values())),
     Section("Together", "What may stand in place of a branch of `together`.",
-        (steps.IN_BACKGROUND,)),
+        (steplists.IN_BACKGROUND,)),
     Section("Wait", "What is drawn in place of a duration.", actions.DRAWN),
     Section("Payloads", "A text stands for itself, in UTF-8; escapes such as `\\r\\n` are written"
         " in double quotes. `${name}` is replaced: by variables, what `save`, `regex`, `set` and"
@@ -96,7 +98,7 @@ SECTIONS = (
         " whole numbers (`+ - * // %` and parentheses). `$${` is a literal `${`. `{text: ...}`"
         " says that a word such as `reply` is a text. Nothing is replaced elsewhere (`name`, `on`,"
         " `barrier`, thresholds, the target): there `${name}` is a mistake.",
-        (*payloads.FORMS, payloads.OUT_OF_BAND), (
+        (*payloadforms.FORMS, payloads.OUT_OF_BAND), (
             '- {send: "user ${user}, iteration ${iteration}, on ${socket}: ${uuid}",'
             ' expect: "${sent}"}',
             'variables: {line: status=42}\n'
@@ -109,7 +111,7 @@ SECTIONS = (
         " what the target's rule makes of what this socket has sent and not yet checked. Or one of"
         " these. `[REPLY, REPLY]` is one after the other: one exchange, whose latency ends with the"
         " last byte of the last; `closed` may be the last. What a reply saves has a value in those"
-        " after it.", replies.KEYS, ("- {send: hello}\n- {send: world, expect: reply}",
+        " after it.", replyforms.KEYS, ("- {send: hello}\n- {send: world, expect: reply}",
             "- send: \"5 hello\"\n"
             "  expect: [{regex: '(?P<size>\\d+) ', until: \" \"}, {length: 5}]\n"
             "- {send: bye}\n"

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import Any
 
 from loadmux.language import patterns
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.nodes import escaped, kind_of
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Type, Words, Writing
+from loadmux.language.types import Words
 from loadmux.language.yamltree import Node, ScalarNode
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import ALPHABETS, Text

@@ -16,7 +16,8 @@ from loadmux.language.nodes import Mistakes
 from loadmux.language.payloads import PAYLOAD
 from loadmux.language.reading import Reading
 from loadmux.language.scenario import Overrides, Scenario, Step
-from loadmux.language.steps import DO
+from loadmux.language.steplists import Steps
+from loadmux.language.steps import STEP
 from loadmux.language.values import node_of
 from loadmux.language.yamltree import ListNode
 from loadmux.plugins.registry import Registry, RuleNames
@@ -46,7 +47,9 @@ def read_step(
     reading.unruled = {name for name, one in servers if one.rule is None}
     reading.datagrams = {name for name, one in servers if one.scheme == "udp"}
     node = node_of(step, None, here, mistakes)
-    found: tuple[Step, ...] = DO.read(reading, ListNode(here, (node,)), "a step")
+    found: tuple[Step, ...] = Steps(STEP, needed=True).read(
+        reading, ListNode(here, (node,)), "a step"
+    )
     reading.names.finish()
     if not mistakes.errors:
         transports.check_step(scenario, found[0], mistakes)

@@ -18,12 +18,13 @@ from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes
 from loadmux.language.contents import constant, size_of
+from loadmux.language.grammar import Schema, Type
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
 from loadmux.language.scenario import Answer
 from loadmux.language.shapes import Fields, Key
-from loadmux.language.types import Boolean, Constant, Duration, Integer, Schema, Size, Type
+from loadmux.language.types import Boolean, Constant, Duration, Integer, Size
 from loadmux.language.values import plain
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 from loadmux.plugins.contracts import GROUPS, Action, Framer, Group, Incoming, Refused, Spec, told

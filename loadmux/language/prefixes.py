@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from loadmux.language.grammar import Schema, Writing
 from loadmux.language.numbers import Whole
 from loadmux.language.reading import Reading
 from loadmux.language.shapes import Apart, Fields, Key, Keys, Relation, present
-from loadmux.language.types import Boolean, Choice, Integer, OneOf, Schema, Size, Writing, Yes
+from loadmux.language.types import Boolean, Choice, Integer, OneOf, Size, Yes
 from loadmux.language.yamltree import Node
 
 LARGEST_HEADER = 2**16

@@ -15,9 +15,9 @@ from typing import Any
 
 from loadmux.language import yamltext
 from loadmux.language.file import SCENARIO
+from loadmux.language.grammar import Writing
 from loadmux.language.references import ALL
 from loadmux.language.scenario import Scenario, Socket, group_of
-from loadmux.language.types import Writing
 
 DEEP = frozenset(
     {"variables", "sockets", "before", "steps", "after", "phases", "do", "together", "on_connect"}

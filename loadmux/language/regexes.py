@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 
 from loadmux.language import nodes
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.hints import meant
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Type, Writing
 from loadmux.language.yamltree import ListNode, MappingNode, Node
 from loadmux.plugins.payloads import Regex, Text
 from loadmux.units import quoted

@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from loadmux.language import plugged
 from loadmux.language.file import SCENARIO
-from loadmux.language.types import Schema, Schemas
+from loadmux.language.grammar import Schema, Schemas
 from loadmux.plugins.registry import Registry, RuleNames
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

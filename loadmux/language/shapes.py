@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 
 from loadmux.errors import Position
 from loadmux.language import hints
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
-from loadmux.language.types import Schema, Schemas, Type, Writing
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node, ScalarNode
 from loadmux.units import quoted
 

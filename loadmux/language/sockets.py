@@ -10,27 +10,17 @@ from typing import Any
 from loadmux.errors import Position
 from loadmux.language import connecting, nodes
 from loadmux.language.framings import FRAMING, plugin_of
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.nodes import kind_of, suggestion
 from loadmux.language.patterns import portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.references import ALL, DEFAULT, NAME, Reference
 from loadmux.language.scenario import Pace, Socket, group_of
 from loadmux.language.shapes import Fields, Key, Keys
-from loadmux.language.steps import DO, Steps
+from loadmux.language.steplists import Steps
+from loadmux.language.steps import STEP
 from loadmux.language.tls import TLS
-from loadmux.language.types import (
-    Boolean,
-    Choice,
-    Duration,
-    Integer,
-    Items,
-    Schema,
-    Schemas,
-    Size,
-    Type,
-    Words,
-    Writing,
-)
+from loadmux.language.types import Boolean, Choice, Duration, Integer, Items, Size, Words
 from loadmux.language.unasked import ANSWER, UNEXPECTED
 from loadmux.language.values import plain
 from loadmux.language.yamltree import ListNode, MappingNode, Node, ScalarNode
@@ -39,6 +29,7 @@ from loadmux.units import quoted
 MOST_SOCKETS = 100_000
 # setsockopt(2) takes an int.
 LARGEST_BUFFER = 2**31 - 1
+ON_CONNECT = Steps(STEP, needed=False)
 CONNECTING = ("on_connect", "ignore", "answer")
 """Options that are read once the socket is declared."""
 ADDRESS = r"^[0-9A-Fa-f:.]+(?:%[^/]+)?(?:/[0-9.]+)?$"
@@ -126,7 +117,7 @@ class SocketOptions(Keys):
 
 def _written_steps(name: str, one: Socket, w: Writing) -> object:
     within = replace(w, sockets=lambda places: name, own=True)
-    return DO.write(one.on_connect, within) if one.on_connect else None
+    return ON_CONNECT.write(one.on_connect, within) if one.on_connect else None
 
 
 # fmt: off
@@ -154,7 +145,7 @@ OPTIONS = SocketOptions("a socket", (
         examples=("sockets: {main: {linger: 1s}}\n"
             "steps: [{send: hello, expect: reply}, {close: main}]",)),
     Key("framing", FRAMING, "Where a message ends, for `frame` and `regex`."),
-    Key("on_connect", Steps(needed=False), "Steps that are carried out on each new connection of"
+    Key("on_connect", ON_CONNECT, "Steps that are carried out on each new connection of"
         " this socket, before anything else on it: a PROXY header, a login, a handshake. They are"
         " for this socket alone (no `on`), and have rows of their own; their time is in no other"
         " step's latency. A fault in them is a fault of the iteration. They may use whatever the"

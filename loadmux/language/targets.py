@@ -13,15 +13,16 @@ from typing import Any, get_args
 
 from loadmux.checking.rules import RULES
 from loadmux.language import launching, nodes, patterns
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.hints import meant, nearest
 from loadmux.language.nodes import escaped, kind_of, suggestion
 from loadmux.language.options import DEFAULT_RULE, MODEL, ONLY, UNBUNDLED
 from loadmux.language.patterns import LETTERS, any_case, portable, whole
 from loadmux.language.reading import Reading
-from loadmux.language.replies import Rule
+from loadmux.language.replyforms import Rule
 from loadmux.language.scenario import READ_SIZE, Target, Watch
 from loadmux.language.shapes import Fields, Key, Keys, present
-from loadmux.language.types import Choice, Schema, Schemas, Size, Type, Words, Writing
+from loadmux.language.types import Choice, Size, Words
 from loadmux.language.urls import LONGEST_UNIX_PATH, NETWORKED, URL_FORMS, parse_url
 from loadmux.language.yamltree import Entry, MappingNode, Node, ScalarNode
 from loadmux.units import quoted

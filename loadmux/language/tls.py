@@ -12,19 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.language import nodes
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.reading import Reading
 from loadmux.language.scenario import Tls
 from loadmux.language.shapes import Fields, Key, Keys, Needs
-from loadmux.language.types import (
-    Boolean,
-    Choice,
-    Constant,
-    Label,
-    Schema,
-    Schemas,
-    Type,
-    Writing,
-)
+from loadmux.language.types import Boolean, Choice, Constant, Label
 from loadmux.language.yamltree import ListNode, Node
 from loadmux.units import quoted
 

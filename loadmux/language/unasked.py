@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import Any
 
 from loadmux.language.foretelling import header_of
-from loadmux.language.payloads import ToSend, fitting
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
+from loadmux.language.payloadforms import fitting
+from loadmux.language.payloads import ToSend
 from loadmux.language.reading import Reading
 from loadmux.language.replies import BODY
 from loadmux.language.scenario import ByRule, Exactly, Unasked
 from loadmux.language.shapes import Key, Keys
-from loadmux.language.types import Schema, Schemas, Type, Writing
 from loadmux.language.yamltree import MappingNode, Node
 
 

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from loadmux.language import csvfile, patterns
+from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.hints import nearest
 from loadmux.language.nodes import escaped, kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.scenario import Feeder, Pick, WhenShort
 from loadmux.language.shapes import Fields, Key, Keys, Relation
-from loadmux.language.types import Choice, Constant, Schema, Schemas, Type, Words, Writing
+from loadmux.language.types import Choice, Constant, Words
 from loadmux.language.yamltree import Entry, ListNode, MappingNode, Node
 from loadmux.plugins.payloads import Text
 

@@ -21,7 +21,7 @@ from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule, rule
 from loadmux.checking.simple import Delimited, Fixed, UntilClose
 from loadmux.checking.simple import line as line_framing
-from loadmux.language import framings, payloads, replies, steps
+from loadmux.language import framings, payloadforms, replies, stepkeys
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.protocols import resp
 from loadmux.report.jsonfile import as_json
@@ -402,7 +402,7 @@ def test_the_example_keeps_its_contracts(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_no_plugin_can_take_a_word_of_the_language() -> None:
     """The registry, which the language is read with, cannot ask the declarations themselves."""
-    assert set(steps.KEYS) <= BUILT_IN["steps"]
-    forms = (*replies.REPLY.forms.values(), *payloads.FORMS, *framings.FORMS)
+    assert set(stepkeys.KEYS) <= BUILT_IN["steps"]
+    forms = (*replies.REPLY.forms.values(), *payloadforms.FORMS, *framings.FORMS)
     beside = {key.name for form in forms for key in form.beside} | {framings.MAX.name}
     assert {form.name for form in forms} | beside <= BUILT_IN["framers"]

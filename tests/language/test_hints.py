@@ -11,7 +11,7 @@ from loadmux.language.load import LOAD
 from loadmux.language.loading import load
 from loadmux.language.replies import REPLY
 from loadmux.language.sockets import OPTIONS
-from loadmux.language.steps import KEYS
+from loadmux.language.stepkeys import KEYS
 
 HEAD = "target: tcp://127.0.0.1:9\n"
 STEPS = "steps: [{send: a}]\n"

@@ -19,11 +19,12 @@ from scenario_values import scenarios
 from loadmux import units
 from loadmux.errors import ScenarioErrors
 from loadmux.language import yamltree
+from loadmux.language.grammar import Schemas
 from loadmux.language.limits import OneThreshold
 from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides
 from loadmux.language.schema import LEFT, schema
-from loadmux.language.types import Schemas, SpawnRate
+from loadmux.language.types import SpawnRate
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models
 

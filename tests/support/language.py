@@ -9,12 +9,15 @@ from loadmux.checking.rules import RULES
 from loadmux.language import (
     actions,
     framings,
+    payloadforms,
     payloads,
     prefixes,
-    replies,
+    replyforms,
     sockets,
-    steps,
+    stepkeys,
+    steplists,
     targets,
+    tls,
     variables,
 )
 from loadmux.language.file import SCENARIO
@@ -26,22 +29,22 @@ LANGUAGE = {
     "top level": tuple(SCENARIO.keys),
     "load": (*LOAD.keys, *PHASE.keys),
     "steps": (
-        *steps.KEYS,
-        steps.BACKGROUND,
+        *stepkeys.KEYS,
+        steplists.BACKGROUND,
         *(form.name for form in actions.DRAWN),
         actions.EACH_BYTE,
     ),
     "sockets": (
-        *(*sockets.OPTIONS.keys, *sockets.TLS.keys),
+        *(*sockets.OPTIONS.keys, *tls.TLS.keys),
         *(*FRAMINGS, *prefixes.PREFIX.keys),
         *(key.name for form in framings.FORMS for key in form.beside),
         *(key.name for key in framings.BESIDE),
     ),
     "payloads": (
-        *dict.fromkeys(key.name for form in payloads.FORMS for key in (form, *form.beside)),
+        *dict.fromkeys(key.name for form in payloadforms.FORMS for key in (form, *form.beside)),
         payloads.URGENT,
     ),
-    "replies": (*(form.name for form in replies.FORMS), "reply"),
+    "replies": (*(form.name for form in replyforms.FORMS), "reply"),
     "feeders": (*variables.FEEDER.keys, *get_args(Pick), *get_args(WhenShort)),
     "words": (*get_args(OnError), *RULES, "bundled", *targets.AT_COMMAND.keys),
 }
