@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
-from loadmux.language.scenario import PORT, Overrides, Scenario
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.servers import PORT
 
 _NAMED = re.compile(r"([\w .-]{1,40})=(.+)", re.DOTALL)
 _OPTION = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", re.DOTALL)

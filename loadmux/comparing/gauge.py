@@ -13,7 +13,8 @@ from loadmux.comparing.cores import Pinning
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.objectives import ended_by
 from loadmux.errors import Broken, TargetFailed, UsageError
-from loadmux.language.scenario import Scenario, Target
+from loadmux.language.scenario import Scenario
+from loadmux.language.servers import Target
 from loadmux.measuring.verdict import ExitCode
 from loadmux.running.run import Settings
 from loadmux.running.target import TargetProcess

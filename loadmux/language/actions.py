@@ -16,8 +16,8 @@ from loadmux.language.payloadforms import PLAIN, bounded
 from loadmux.language.payloads import PAYLOAD, AnyPayload
 from loadmux.language.reading import NO_STEP, Reading
 from loadmux.language.references import NAME, Reference
-from loadmux.language.scenario import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.shapes import Form, Forms
+from loadmux.language.stepvalues import Exponential, Fixed, Function, Normal, Uniform
 from loadmux.language.types import Constant, Duration, Label, Pair, Size, Words
 from loadmux.language.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
 from loadmux.measuring.thresholds import CONNECT

@@ -12,13 +12,13 @@ from typing import Any, cast
 
 from loadmux.language import actions, connecting
 from loadmux.language.contents import spoken_in
-from loadmux.language.expected import Reply, every
+from loadmux.language.expected import Answer, Closed, Reply, WasReset, every
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.references import Reference
-from loadmux.language.scenario import (
-    Answer,
-    Closed,
+from loadmux.language.shapes import Fields, Key
+from loadmux.language.sides import sides_of
+from loadmux.language.stepvalues import (
     Exchange,
     Expect,
     For,
@@ -28,10 +28,7 @@ from loadmux.language.scenario import (
     Step,
     Together,
     Transaction,
-    WasReset,
 )
-from loadmux.language.shapes import Fields, Key
-from loadmux.language.sides import sides_of
 from loadmux.language.yamltree import MappingNode, Node
 from loadmux.plugins.payloads import Urgent
 from loadmux.units import quoted

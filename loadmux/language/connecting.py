@@ -13,7 +13,7 @@ from dataclasses import replace
 from loadmux.errors import Position
 from loadmux.language.reading import Reading
 from loadmux.language.references import Reference
-from loadmux.language.scenario import (
+from loadmux.language.stepvalues import (
     Exchange,
     For,
     OnSockets,

@@ -15,11 +15,13 @@ from loadmux.language.names import BUILT_INS
 from loadmux.language.nodes import suggestion
 from loadmux.language.options import ONLY, check_rules, in_force
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import Call, OnError, Performed, Scenario, Step, Target, flat
+from loadmux.language.scenario import OnError, Scenario
+from loadmux.language.servers import Target
 from loadmux.language.shapes import Fields, Key, Keys
 from loadmux.language.sockets import SOCKETS
 from loadmux.language.steplists import Steps
 from loadmux.language.steps import STEP
+from loadmux.language.stepvalues import Call, Performed, Step, flat
 from loadmux.language.targets import TARGET_FORMS, Found, Targets
 from loadmux.language.types import Choice, Duration, Integer, Items, Label, Words
 from loadmux.language.variables import Variables

@@ -11,21 +11,19 @@ from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
 from loadmux.checking.simple import UntilClose
+from loadmux.language.expected import Closed, Frame, WasReset
 from loadmux.language.nodes import Mistakes
-from loadmux.language.scenario import (
+from loadmux.language.scenario import Scenario
+from loadmux.language.stepvalues import (
     Call,
-    Closed,
     Exchange,
     For,
-    Frame,
     OnSockets,
     Performed,
     Repeat,
-    Scenario,
     Step,
     Together,
     Transaction,
-    WasReset,
     flat,
 )
 

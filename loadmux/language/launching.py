@@ -12,7 +12,7 @@ from loadmux.language import nodes, patterns
 from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import PORT, Command, Url
+from loadmux.language.servers import PORT, Command, Url
 from loadmux.language.shapes import Key
 from loadmux.language.types import Constant, Duration, Integer
 from loadmux.language.urls import NETWORKED, parse_url

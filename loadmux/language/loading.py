@@ -28,8 +28,9 @@ from loadmux.language.nodes import Mistakes, kind_of
 from loadmux.language.options import Options
 from loadmux.language.payloads import PAYLOAD
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import Barrier, Overrides, Scenario
+from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.shares import shared
+from loadmux.language.stepvalues import Barrier
 from loadmux.language.yamltree import MappingNode, Node, ScalarNode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.plugins.registry import Registry, RuleNames

@@ -15,9 +15,10 @@ from loadmux.language.files import Files
 from loadmux.language.nodes import Mistakes
 from loadmux.language.payloads import PAYLOAD
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import Overrides, Scenario, Step
+from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.steplists import Steps
 from loadmux.language.steps import STEP
+from loadmux.language.stepvalues import Step
 from loadmux.language.values import node_of
 from loadmux.language.yamltree import ListNode
 from loadmux.plugins.registry import Registry, RuleNames

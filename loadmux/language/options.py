@@ -16,7 +16,8 @@ from loadmux.checking.rules import RULES
 from loadmux.errors import UsageError
 from loadmux.language.names import NAME
 from loadmux.language.nodes import suggestion
-from loadmux.language.scenario import PORT, Command, Overrides, Target
+from loadmux.language.scenario import Overrides
+from loadmux.language.servers import PORT, Command, Target
 from loadmux.language.urls import URL_FORMS, parse_url
 from loadmux.measuring import thresholds
 from loadmux.measuring.thresholds import Threshold

@@ -18,11 +18,11 @@ from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.language import nodes
 from loadmux.language.contents import constant, size_of
+from loadmux.language.expected import Answer
 from loadmux.language.grammar import Schema, Type
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import Expression
-from loadmux.language.scenario import Answer
 from loadmux.language.shapes import Fields, Key
 from loadmux.language.types import Boolean, Constant, Duration, Integer, Size
 from loadmux.language.values import plain

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from loadmux.errors import Position
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import Exchange, OnSockets, Performed, Step, flat
+from loadmux.language.stepvalues import Exchange, OnSockets, Performed, Step, flat
 from loadmux.units import quoted
 
 SIDES = {"half_close": "send", "stop_reading": "expect", "resume_reading": "expect"}

@@ -17,7 +17,9 @@ from loadmux.language.building import (
 )
 from loadmux.language.payloads import ToSend
 from loadmux.language.replies import REPLY
-from loadmux.language.scenario import (
+from loadmux.language.shapes import Key, Needs
+from loadmux.language.steplists import DO, Branches
+from loadmux.language.stepvalues import (
     Barrier,
     Call,
     For,
@@ -28,8 +30,6 @@ from loadmux.language.scenario import (
     Transaction,
     Wait,
 )
-from loadmux.language.shapes import Key, Needs
-from loadmux.language.steplists import DO, Branches
 from loadmux.language.types import Choice, Duration, Integer, NewName, Size, Words
 from loadmux.measuring.thresholds import CONNECT
 

@@ -9,11 +9,9 @@ from loadmux.language import included, nodes
 from loadmux.language.grammar import Forward, Schema, Schemas, Type, Writing
 from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
-from loadmux.language.scenario import (
-    Step,
-)
 from loadmux.language.shapes import Key
 from loadmux.language.sides import check_branches
+from loadmux.language.stepvalues import Step
 from loadmux.language.yamltree import ListNode, MappingNode, Node
 
 A_STEP = Forward("step")

@@ -23,14 +23,6 @@ from loadmux.language.nodes import kind_of
 from loadmux.language.reading import Reading
 from loadmux.language.regexes import may_capture
 from loadmux.language.replies import REPLY
-from loadmux.language.scenario import (
-    Exchange,
-    For,
-    OnSockets,
-    Performed,
-    Step,
-    Together,
-)
 from loadmux.language.shapes import Fields, Key, Needs, present
 from loadmux.language.stepkeys import (
     ACTIONS,
@@ -44,6 +36,7 @@ from loadmux.language.stepkeys import (
     OWNERS,
 )
 from loadmux.language.steplists import A_STEP, DO
+from loadmux.language.stepvalues import Exchange, For, OnSockets, Performed, Step, Together
 from loadmux.language.values import plain
 from loadmux.language.yamltree import Entry, MappingNode, Node
 from loadmux.plugins.payloads import Urgent

@@ -20,7 +20,7 @@ from loadmux.language.options import DEFAULT_RULE, MODEL, ONLY, UNBUNDLED
 from loadmux.language.patterns import LETTERS, any_case, portable, whole
 from loadmux.language.reading import Reading
 from loadmux.language.replyforms import Rule
-from loadmux.language.scenario import READ_SIZE, Target, Watch
+from loadmux.language.servers import READ_SIZE, Target, Watch
 from loadmux.language.shapes import Fields, Key, Keys, present
 from loadmux.language.types import Choice, Size, Words
 from loadmux.language.urls import LONGEST_UNIX_PATH, NETWORKED, URL_FORMS, parse_url

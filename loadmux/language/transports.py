@@ -14,23 +14,10 @@ from loadmux.checking.rules import RULES
 from loadmux.checking.simple import UntilClose
 from loadmux.errors import Position
 from loadmux.language.contents import size_of
-from loadmux.language.expected import every
+from loadmux.language.expected import ByRule, Closed, Frame, WasReset, every
 from loadmux.language.nodes import Mistakes
-from loadmux.language.scenario import (
-    ByRule,
-    Call,
-    Closed,
-    Exchange,
-    Frame,
-    OnSockets,
-    Performed,
-    Scenario,
-    Send,
-    Step,
-    Tls,
-    WasReset,
-    group_of,
-)
+from loadmux.language.scenario import Scenario, Tls, group_of
+from loadmux.language.stepvalues import Call, Exchange, OnSockets, Performed, Send, Step
 from loadmux.units import quoted
 
 UNFIT = {

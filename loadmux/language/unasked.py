@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from loadmux.language.expected import ByRule, Exactly
 from loadmux.language.foretelling import header_of
 from loadmux.language.grammar import Schema, Schemas, Type, Writing
 from loadmux.language.payloadforms import fitting
 from loadmux.language.payloads import ToSend
 from loadmux.language.reading import Reading
 from loadmux.language.replies import BODY
-from loadmux.language.scenario import ByRule, Exactly, Unasked
+from loadmux.language.scenario import Unasked
 from loadmux.language.shapes import Key, Keys
 from loadmux.language.yamltree import MappingNode, Node
 

@@ -7,7 +7,7 @@ import re
 from typing import Literal, cast
 
 from loadmux.language import schemes
-from loadmux.language.scenario import Url
+from loadmux.language.servers import Url
 from loadmux.units import quoted
 
 URL_FORMS = "write tcp://HOST:PORT, tls://HOST:PORT, udp://[::1]:PORT or unix:///PATH"

@@ -23,7 +23,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from loadmux.errors import ScriptFailed
-from loadmux.language.scenario import Function
+from loadmux.language.stepvalues import Function
 
 AsyncFunction = Callable[..., Awaitable[object]]
 

@@ -19,7 +19,8 @@ from typing import Any
 from loadmux.errors import LoadmuxError, UsageError
 from loadmux.language import usercode
 from loadmux.language.loading import load
-from loadmux.language.scenario import Call, Function, Overrides, Scenario
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.stepvalues import Call, Function
 from loadmux.running.catalog import find, models
 
 LARGEST = 2**20

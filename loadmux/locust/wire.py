@@ -29,16 +29,16 @@ from loadmux.plugins.contracts import GROUPS
 from loadmux.plugins.registry import PluginError, Registry
 
 LARGEST = 8 * 2**20
+VALUES = {
+    "checking": "bodies checked events framing marked pieces prefixed rules simple",
+    "driver": "pacer",
+    "language": "expected scenario servers stepvalues",
+    "measuring": "consequences hanging histogram rows stats thresholds unread volume",
+    "plugins": "contracts formulas payloads",
+}
 ALLOWED = frozenset(
-    f"loadmux.{name}"
-    for name in (
-        *("errors", "checking.framing", "checking.prefixed", "checking.marked", "checking.events"),
-        *("checking.checked", "checking.rules", "driver.pacer", "language.scenario"),
-        *("measuring.hanging", "measuring.unread", "measuring.stats", "measuring.thresholds"),
-        *("measuring.consequences", "language.expected", "checking.pieces", "checking.bodies"),
-        *("plugins.contracts", "plugins.formulas", "plugins.payloads", "measuring.volume"),
-        *("measuring.histogram", "measuring.rows", "checking.simple"),
-    )
+    {"loadmux.errors"}
+    | {f"loadmux.{part}.{name}" for part, names in VALUES.items() for name in names.split()}
 )
 OURS = "loadmux"
 PROTOCOLS = "loadmux.protocols"

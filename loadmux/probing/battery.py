@@ -16,7 +16,8 @@ from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageEr
 from loadmux.language.expected import Length
 from loadmux.language.loading import load
 from loadmux.language.nodes import suggestion
-from loadmux.language.scenario import Scenario, Step
+from loadmux.language.scenario import Scenario
+from loadmux.language.stepvalues import Step
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble

@@ -13,7 +13,8 @@ from time import monotonic, perf_counter
 from loadmux.driver.loop import wait_io
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Evidence, Fault, Kind, TargetFailed
-from loadmux.language.scenario import Scenario, Target, Url
+from loadmux.language.scenario import Scenario
+from loadmux.language.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Tap, Try, run_at_once
 from loadmux.running.channel import pair

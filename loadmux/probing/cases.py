@@ -13,7 +13,8 @@ from random import Random
 
 from loadmux.errors import Evidence, Kind
 from loadmux.language.expected import ByRule, Closed, Exactly
-from loadmux.language.scenario import Pace, Scenario, Step
+from loadmux.language.scenario import Pace, Scenario
+from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
 from loadmux.probing.bench import Bench
 from loadmux.probing.beyond import Told, emfile, same_port

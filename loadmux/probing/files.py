@@ -8,7 +8,8 @@ from pathlib import Path
 
 from loadmux.errors import UsageError
 from loadmux.language.printing import dump
-from loadmux.language.scenario import Command, Feeder, Scenario, Target
+from loadmux.language.scenario import Feeder, Scenario
+from loadmux.language.servers import Command, Target
 from loadmux.report.figures import plain_for
 
 LINE = 96

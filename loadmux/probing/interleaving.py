@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from loadmux.language.expected import ByRule, Closed
-from loadmux.language.scenario import Step
+from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.known import Known
 

@@ -19,21 +19,19 @@ from loadmux.language.expected import ByRule, Closed, Exactly, Reply, Silence, W
 from loadmux.language.file import IMPLIED
 from loadmux.language.loading import load
 from loadmux.language.printing import dump
-from loadmux.language.scenario import (
+from loadmux.language.scenario import Load, Scenario, Socket
+from loadmux.language.stepvalues import (
     Barrier,
     Call,
     Exchange,
     Expect,
     Fixed,
     For,
-    Load,
     OnSockets,
     Performed,
     Repeat,
-    Scenario,
     Send,
     Set,
-    Socket,
     SocketAction,
     Step,
     Together,

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from loadmux.driver.peer import Peer
 from loadmux.errors import Evidence, Kind
-from loadmux.language.scenario import Scenario, Url
+from loadmux.language.scenario import Scenario
+from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.channel import pair
 from loadmux.running.worker import Job, Share, Update, Worker

@@ -19,20 +19,26 @@ from dataclasses import dataclass
 
 from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
-from loadmux.language.expected import Answer, AnyOrder, Listed, Reply, every
-from loadmux.language.scenario import (
+from loadmux.language.expected import (
+    Answer,
+    AnyOrder,
     ByRule,
     Closed,
+    Listed,
+    Reply,
+    Silence,
+    WasReset,
+    every,
+)
+from loadmux.language.scenario import Scenario
+from loadmux.language.stepvalues import (
     Exchange,
     For,
     OnSockets,
     Repeat,
-    Scenario,
-    Silence,
     Step,
     Together,
     Transaction,
-    WasReset,
     flat,
 )
 from loadmux.measuring.rows import StepStats

@@ -17,18 +17,9 @@ from loadmux.driver.branch import Side
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.language import usercode
-from loadmux.language.scenario import (
-    ByRule,
-    Exactly,
-    Exchange,
-    Expect,
-    Length,
-    OnSockets,
-    Scenario,
-    Send,
-    Step,
-    Until,
-)
+from loadmux.language.expected import ByRule, Exactly, Length, Until
+from loadmux.language.scenario import Scenario
+from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
 from loadmux.running import steps

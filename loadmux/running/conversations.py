@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from loadmux.driver.user import Operation, VirtualUser, walk
-from loadmux.language.scenario import Exchange, For, Repeat, Step, Together, Transaction
+from loadmux.language.stepvalues import Exchange, For, Repeat, Step, Together, Transaction
 
 
 @dataclass(slots=True)

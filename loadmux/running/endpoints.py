@@ -18,8 +18,10 @@ from loadmux.driver.endpoint import Endpoint, Greeting, UnaskedJudge
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.expected import every
-from loadmux.language.scenario import Answer, Exchange, Scenario, Socket, Target, Tls, Url
+from loadmux.language.expected import Answer, every
+from loadmux.language.scenario import Scenario, Socket, Tls
+from loadmux.language.servers import Target, Url
+from loadmux.language.stepvalues import Exchange
 from loadmux.running.catalog import bundled
 from loadmux.running.form_steps import authority
 

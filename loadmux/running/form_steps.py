@@ -26,7 +26,7 @@ from loadmux.driver.listening import Listener
 from loadmux.driver.loop import next_turn
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Fault, Kind
-from loadmux.language.scenario import Url
+from loadmux.language.servers import Url
 from loadmux.measuring.recorder import Recorder
 from loadmux.plugins.contracts import Action, Incoming, Running
 from loadmux.plugins.payloads import Outgoing, Surroundings

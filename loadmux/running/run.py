@@ -21,7 +21,8 @@ from loadmux.driver.pacer import Rate
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.errors import DriverFault, Kind, UsageError
-from loadmux.language.scenario import Load, Phase, Scenario, Url
+from loadmux.language.scenario import Load, Phase, Scenario
+from loadmux.language.servers import Url
 from loadmux.language.shares import labels
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import Stats

@@ -20,45 +20,46 @@ from loadmux.driver.endpoint import AnyTime, Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
 from loadmux.language import usercode
-from loadmux.language.expected import Body, Saved, Skipping
-from loadmux.language.feeders import picker
-from loadmux.language.scenario import (
+from loadmux.language.expected import (
     Answer,
-    Barrier,
+    Body,
     ByRule,
-    Call,
     Closed,
-    Distribution,
     Exactly,
+    Frame,
+    Length,
+    Reply,
+    Saved,
+    Silence,
+    Skipping,
+    Until,
+    WasReset,
+    groups_of,
+)
+from loadmux.language.feeders import picker
+from loadmux.language.scenario import Scenario, Unasked, group_of
+from loadmux.language.servers import Target, Url
+from loadmux.language.stepvalues import (
+    Barrier,
+    Call,
+    Distribution,
     Exchange,
     Expect,
     Exponential,
     Fixed,
     For,
-    Frame,
     Function,
-    Length,
     Normal,
     OnSockets,
     Performed,
     Repeat,
-    Reply,
-    Scenario,
     Send,
     Set,
-    Silence,
     Step,
-    Target,
     Together,
     Transaction,
-    Unasked,
     Uniform,
-    Until,
-    Url,
     Wait,
-    WasReset,
-    group_of,
-    groups_of,
 )
 from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.rows import IGNORED, StepStats

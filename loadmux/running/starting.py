@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Scenario, Target
+from loadmux.language.scenario import Scenario
+from loadmux.language.servers import Target
 from loadmux.running.commands import CommandProcess
 from loadmux.running.description import describe
 from loadmux.running.interrupts import Interrupts

@@ -28,7 +28,7 @@ from loadmux.driver.poller import READ
 from loadmux.driver.several import PARTS_MOST, Talk, exchange_several
 from loadmux.driver.user import Operation, VirtualUser, walk
 from loadmux.errors import DriverFault, Fault, Kind, ScriptFailed
-from loadmux.language.scenario import SocketAction
+from loadmux.language.stepvalues import SocketAction
 from loadmux.measuring.recorder import Record, Recorder
 from loadmux.measuring.volume import Volume
 from loadmux.running.answering import Answers

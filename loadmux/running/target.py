@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Target, Url
+from loadmux.language.servers import Target, Url
 from loadmux.language.urls import parse_url
 from loadmux.running.catalog import SUFFIX, bundled, models
 from loadmux.running.interrupts import Interrupts

@@ -33,7 +33,9 @@ from loadmux.driver.standstill import Standstill
 from loadmux.driver.user import VirtualUser
 from loadmux.driver.watch import Watch
 from loadmux.errors import DriverFault, LoadmuxError, UsageError
-from loadmux.language.scenario import Barrier, Call, Scenario, Url
+from loadmux.language.scenario import Scenario
+from loadmux.language.servers import Url
+from loadmux.language.stepvalues import Barrier, Call
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.contracts import Plugin, blamed, told
 from loadmux.running import breakdown, interrupts

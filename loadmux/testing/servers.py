@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from loadmux.language.scenario import Command, Target
+from loadmux.language.servers import Command, Target
 from loadmux.running.commands import CommandProcess
 from loadmux.running.target import TargetProcess
 

@@ -14,7 +14,7 @@ import pytest
 from commands import ENOUGH, LOADMUX, ROOT, loadmux, started, with_mark
 
 from loadmux.comparing.crowd import Crowd
-from loadmux.language.scenario import Url
+from loadmux.language.servers import Url
 
 
 def test_a_sweep_with_one_that_is_wrong_and_one_that_has_no_room(tmp_path: Path) -> None:

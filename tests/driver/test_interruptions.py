@@ -28,7 +28,8 @@ from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import VirtualUser
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario, Url
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.servers import Url
 from loadmux.language.urls import parse_url
 from loadmux.measuring.stats import Stats
 from loadmux.running.script import compile_scenario

@@ -11,37 +11,34 @@ import pytest
 from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import Position, ScenarioErrors, UsageError
 from loadmux.language import yamltree
-from loadmux.language.loading import RULES, load
-from loadmux.language.scenario import (
+from loadmux.language.expected import (
     ByRule,
     Closed,
-    Distribution,
     Exactly,
+    Length,
+    Reply,
+    Silence,
+    Until,
+    WasReset,
+)
+from loadmux.language.loading import RULES, load
+from loadmux.language.scenario import Load, Overrides, Phase, Scenario, Socket
+from loadmux.language.servers import Target, Url
+from loadmux.language.stepvalues import (
+    Distribution,
     Exchange,
     Expect,
     Exponential,
     Fixed,
     For,
-    Length,
-    Load,
     Normal,
     OnSockets,
-    Overrides,
-    Phase,
     Repeat,
-    Reply,
-    Scenario,
     Send,
     Set,
-    Silence,
-    Socket,
     Step,
-    Target,
     Uniform,
-    Until,
-    Url,
     Wait,
-    WasReset,
 )
 from loadmux.language.yamlscalars import resolve
 from loadmux.measuring.thresholds import Threshold

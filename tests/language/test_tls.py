@@ -11,7 +11,8 @@ from transports import Authority
 
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario, Target, Tls, Url
+from loadmux.language.scenario import Scenario, Tls
+from loadmux.language.servers import Target, Url
 from loadmux.running.endpoints import endpoints, trusting
 
 URL = Url("tls", "localhost", 9)

@@ -10,7 +10,7 @@ from commands import LOADMUX, ROOT, loadmux, started
 from driving import Server
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Exchange
+from loadmux.language.stepvalues import Exchange
 
 STEPS = """\
 sockets: [a, b]

@@ -15,7 +15,7 @@ from target_process import eventually
 
 import loadmux
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Command
+from loadmux.language.servers import Command
 from loadmux.measuring.verdict import ExitCode
 from loadmux.running.commands import CommandProcess
 from loadmux.running.ports import free_port

@@ -17,7 +17,8 @@ import kqueue_emulation
 
 from loadmux.errors import Evidence
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario, Url
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.channel import pair
 from loadmux.running.worker import Job, Share, Update, Worker

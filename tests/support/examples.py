@@ -22,7 +22,8 @@ from transports import StartTlsServer
 from loadmux.language import usercode
 from loadmux.language.loading import load
 from loadmux.language.manual import about
-from loadmux.language.scenario import Command, Overrides, Scenario, Target, Url
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.servers import Command, Target, Url
 from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.running.catalog import bundled, models
 from loadmux.running.commands import CommandProcess

@@ -17,7 +17,7 @@ from pathlib import Path
 import needs
 from commands import program, started
 
-from loadmux.language.scenario import Command
+from loadmux.language.servers import Command
 from loadmux.running.commands import CommandProcess
 
 NGINX = """

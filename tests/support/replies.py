@@ -10,7 +10,7 @@ import needs
 from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import Verifier
 from loadmux.language.loading import load
-from loadmux.language.scenario import Url
+from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.endpoints import spoken_on
 from loadmux.running.script import compile_scenario
