@@ -189,5 +189,5 @@ def test_a_run_imports_no_reporter_that_nobody_asked_for() -> None:
 
 
 def test_the_command_line_names_the_pollers() -> None:
-    said = (ROOT / "loadmux/cli/app.py").read_text()
+    said = (ROOT / "loadmux/cli/options.py").read_text()
     assert f'metavar="{"|".join(POLLERS)}"' in said

@@ -16,6 +16,16 @@ import typer
 
 from loadmux import __version__
 from loadmux.cli import experiments
+from loadmux.cli.options import (
+    CommandOption,
+    FaultOption,
+    Files,
+    PollerOption,
+    ReplyOption,
+    SeedOption,
+    TargetOption,
+    VarOption,
+)
 from loadmux.cli.overriding import overrides_of
 from loadmux.running.interrupts import Interrupts
 
@@ -56,43 +66,6 @@ Usage: loadmux web [SCENARIO...] [OPTIONS]
   And every option of Locust (locust --help): --headless, -u, -r, -t, --web-port, --csv, --master,
   --worker, ...
 """
-
-Files = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="FILE...", help="A scenario file, - for standard input, or a bundled one's name."
-    ),
-]
-TargetOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="MODEL|URL", help="Instead of the file's target; NAME=... for several."),
-]
-ReplyOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
-]
-
-
-CommandOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="WORDS", help="Starts your server: 'python server.py --port {port}'; NAME=..."
-    ),
-]
-VarOption = Annotated[
-    list[str] | None,
-    typer.Option(metavar="NAME=VALUE", help="Sets one of the file's variables. Repeatable."),
-]
-
-
-FaultOption = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
-]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")]
-PollerOption = Annotated[
-    str | None,
-    typer.Option(metavar="epoll|kqueue|poll|select", help="Instead of the best one here."),
-]
 
 
 @app.command("run", epilog=EXIT_CODES)
