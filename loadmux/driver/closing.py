@@ -27,9 +27,11 @@ from loadmux.errors import Evidence, Fault
 from loadmux.measuring.unread import Unread
 
 LINGER = 0.5
+"""Seconds for which a server that owes nothing is waited for to end its side after our FIN."""
 LINGER_MOST = 2.0
 KEPT = 64 * 1024
 READ_MOST = 256 * 1024 * 1024
+"""Bytes after which one that never stops sending is not waited for any longer."""
 
 Found = Callable[[Connection, Fault], None]
 """Takes a fault that came to light on a connection that was given up."""

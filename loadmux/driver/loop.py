@@ -42,8 +42,11 @@ IDLE_WAIT = 0.1
 WAIT_EARLY = 0.001
 """Seconds before a moment that is to be met: longer waits are in whole milliseconds."""
 OVERSLEPT = 0.005
+"""Seconds by which a wait may be late before it is doubted that it looked at the sockets."""
 AT_ONCE = 16
+"""Tasks that are resumed in a turn at least, however few events there were."""
 SLICE = 0.002
+"""Seconds of work after which a task is to let the others have their turn."""
 LATE_SAMPLES = 4096
 FAILED_KEPT = 256
 PARTED_KEPT = 64

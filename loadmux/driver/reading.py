@@ -13,6 +13,7 @@ from loadmux.errors import Fault, Kind
 
 LARGE = 256 * 1024
 HEARD_OUT = 1024 * 1024
+"""Bytes behind the loss of a connection that are read at most: a kernel may hold megabytes."""
 READS_AT_ONCE = 16
 
 
@@ -26,8 +27,8 @@ class Reading(Connecting):
         if not data:
             self.eof = self.dirty = True
             self.note("closed by the server")
-        elif len(data) < size:
-            if self.ready & READ:
+        elif len(data) < size:  # that has drained the socket, epoll(7), Q&A 9
+            if self.ready & READ:  # a level-triggered poller was silenced when it told of this
                 self.arm(READ)
             self.ready &= ~READ
 

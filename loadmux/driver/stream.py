@@ -26,9 +26,12 @@ from loadmux.errors import SAID, Fault, Kind
 
 KEPT = 64 * 1024
 GATHER = 0.1
+"""Seconds of quiet after which a server is taken to have said what follows a wrong byte."""
 GATHER_MOST = 0.5
 MOST_UNANSWERED = 65_536
+"""Messages that are remembered at most: of those to a sink nobody ever answers one."""
 DEBT_WITHIN = 5.0
+"""Seconds in which a server that asked for an answer (a ping) has to make room for it."""
 
 
 class Stream(Reading):

@@ -33,6 +33,7 @@ RECORD = 16 * 1024
 RECORDS = range(20, 25)
 """How records begin: the types of content, RFC 8446, 5.1."""
 SENT_AT_ONCE = 64 * 1024
+"""Bytes that are encrypted before the kernel is asked whether it has room for any of them."""
 VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 NOT_TLS = {"WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST"}
 # verify(1ssl): the numbers of X509_V_ERR_*.
