@@ -24,6 +24,7 @@ from loadmux.checking.simple import line as line_framing
 from loadmux.language import framings, payloadforms, replies, stepkeys
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.protocols import resp
+from loadmux.protocols.resp_values import Resp
 from loadmux.report.jsonfile import as_json
 from loadmux.testing import check_forms, check_framer, check_reporter, check_rule, check_step
 
@@ -107,16 +108,16 @@ def test_resp() -> None:
         *(b"$2\r\nabc\r\n", b"$2\r\nab\rx", b"#x\r\n", b",one\r\n", b"_x\r\n", b"$99999\r\n"),
         *(b"*99999\r\n", b"*1\r\n" * 40, b"%9999\r\n", b"*2\r\n+a\r\nb"),
     ]
-    check_framer(resp.Resp(1024), RESP, malformed=malformed)
+    check_framer(Resp(1024), RESP, malformed=malformed)
     pushes = {wire: wire for wire in (b">1\r\n+a\r\n", b">0\r\n", b">2\r\n*1\r\n+a\r\n:1\r\n")}
-    check_framer(resp.Resp(1024, pushes=True), {**RESP, **pushes}, malformed=malformed)
+    check_framer(Resp(1024, pushes=True), {**RESP, **pushes}, malformed=malformed)
     behind = {wire + reply: body for wire in pushes for reply, body in RESP.items()}
-    check_framer(resp.Resp(1024), behind, malformed=malformed, tight=False)
+    check_framer(Resp(1024), behind, malformed=malformed, tight=False)
 
 
 def test_a_status_that_never_ends_is_refused() -> None:
     with pytest.raises(FrameError):
-        resp.Resp().decoder().feed(b"+" + b"x" * 100_000)
+        Resp().decoder().feed(b"+" + b"x" * 100_000)
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
