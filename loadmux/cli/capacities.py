@@ -20,8 +20,8 @@ from loadmux.comparing.search import Plan, Trial
 from loadmux.errors import UsageError
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.stepvalues import Barrier
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
-from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.writing import check_writable
 from loadmux.running.interrupts import Interrupts

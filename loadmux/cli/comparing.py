@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loadmux.cli.printing import deliver
 from loadmux.errors import UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import baseline
 from loadmux.report.baseline import Baseline, Rule
 from loadmux.report.model import Report

@@ -23,7 +23,7 @@ from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.stepvalues import Barrier
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.report.baseline import machine
 from loadmux.report.writing import check_writable

@@ -17,7 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from loadmux.cli.printing import BUG, STREAM, complain, deliver
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import jsonfile, terminal
 from loadmux.report.model import Report
 from loadmux.report.reporters import Delivering

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.language.scenario import Overrides
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import lying

@@ -17,8 +17,8 @@ from loadmux.comparing.scaling import Law, fit
 from loadmux.comparing.search import Answer, Outcome, Plan, Search, Trial
 from loadmux.errors import UsageError
 from loadmux.language.scenario import Scenario
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
-from loadmux.measuring.verdict import ExitCode
 from loadmux.report.model import Report
 from loadmux.running.run import Settings
 

@@ -10,7 +10,7 @@ from loadmux.comparing import capacity_text, page
 from loadmux.comparing.capacity import Capacity, Point
 from loadmux.comparing.page import text
 from loadmux.comparing.scaling import Law, law
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.charts import Axis, Line, Range, Ranged, chart, linear, logarithmic
 from loadmux.report.writing import write_text

@@ -18,7 +18,7 @@ from typing import Literal
 from loadmux.comparing import paired
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.paired import Ratio
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report.model import Report
 
 Axis = Literal["users", "idle", "rate", "size"]

@@ -15,7 +15,7 @@ from loadmux.comparing.objectives import ended_by
 from loadmux.errors import Broken, TargetFailed, UsageError
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.run import Settings
 from loadmux.running.target import TargetProcess
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from loadmux.comparing.bench import Measured
 from loadmux.comparing.search import Outcome
 from loadmux.errors import Kind
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import FaultGroup
 from loadmux.measuring.thresholds import Threshold
-from loadmux.measuring.verdict import LATENCIES, ExitCode, ThresholdResult, judge, measured_by
+from loadmux.measuring.verdict import LATENCIES, ThresholdResult, judge, measured_by
 from loadmux.measuring.verdict import Outcome as RunOutcome
 
 WRONG = frozenset(

@@ -13,7 +13,7 @@ from loadmux.comparing.capacity import Capacity
 from loadmux.comparing.contest import Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant
 from loadmux.errors import UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report.baseline import machine
 from loadmux.report.writing import write_text
 

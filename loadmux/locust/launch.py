@@ -19,7 +19,7 @@ from loadmux.language.scenario import Load, Overrides
 from loadmux.locust.admitting import family
 from loadmux.locust.described import Described
 from loadmux.locust.page import Offered
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running import ports
 from loadmux.running.catalog import find, models
 

@@ -53,7 +53,7 @@ from loadmux.locust.repeating import repeats
 from loadmux.locust.reporting import Reporting
 from loadmux.locust.settling import Settling
 from loadmux.locust.tally import Tally
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import terminal
 
 logger = logging.getLogger("loadmux")

@@ -23,9 +23,10 @@ from typing import Any, cast
 from loadmux import __version__
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.thresholds import CONNECT, Metric, Operator, Threshold
-from loadmux.measuring.verdict import PRECEDENCE, ExitCode, ThresholdResult, Verdict
+from loadmux.measuring.verdict import PRECEDENCE, ThresholdResult, Verdict
 from loadmux.report import figures
 from loadmux.report.model import Report
 from loadmux.report.writing import write_text

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from loadmux.errors import Position
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import FaultGroup
-from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.faults import evidence_as_text
 from loadmux.report.model import Report, ScenarioReport

@@ -15,9 +15,10 @@ from pathlib import Path
 
 from loadmux import __version__
 from loadmux.language.printing import dump
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.rows import StepStats
-from loadmux.measuring.verdict import ExitCode, measured_by
+from loadmux.measuring.verdict import measured_by
 from loadmux.report import drawing, figures, terminal
 from loadmux.report.faults import faults_as_text
 from loadmux.report.limit import limit

@@ -76,7 +76,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadmux.errors import Kind
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report.limit import LIMITS
 
 SCHEMA_VERSION = 1

@@ -10,8 +10,8 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.rows import StepStats
-from loadmux.measuring.verdict import ExitCode
 from loadmux.report import figures, terminal
 from loadmux.report.faults import faults_as_text
 from loadmux.report.limit import limit

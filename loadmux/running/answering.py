@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
+from loadmux.errors import Fault
 from loadmux.language.expected import (
     Answer,
     AnyOrder,
@@ -30,7 +31,7 @@ from loadmux.language.expected import (
     WasReset,
     every,
 )
-from loadmux.language.scenario import Scenario
+from loadmux.language.scenario import Listed, Scenario
 from loadmux.language.stepvalues import (
     Exchange,
     For,
@@ -181,3 +182,11 @@ def _answers(reply: Reply) -> bool:
 def _waits(step: Step) -> bool:
     """Whether it may wait for what another branch sends."""
     return isinstance(step, Exchange) and step.send is None
+
+
+def tell(answers: Answers | None, connections: Sequence[Connection], fault: Fault) -> None:
+    """A fault is told at the row of what the `expect` would have been."""
+    if answers is not None:
+        socket = fault.evidence.socket
+        failed = next((one for one in connections if one.name == socket), connections[0])
+        fault.evidence.step = answers.failed(failed)

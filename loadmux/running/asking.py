@@ -22,8 +22,9 @@ from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
-from loadmux.running import steps
 from loadmux.running.intended import FromIntendedStart
+from loadmux.running.steps import exchanging
+from loadmux.running.steps.messages import Render
 
 if TYPE_CHECKING:
     from loadmux.plugins.registry import Registry
@@ -56,7 +57,7 @@ class Compiler(Protocol):
 
     def rule_of(self, socket: int) -> str | None: ...
 
-    def column(self, name: str, column: str) -> steps.Render: ...
+    def column(self, name: str, column: str) -> Render: ...
 
     def transaction(self, name: str) -> StepStats: ...
 
@@ -146,7 +147,7 @@ class Library:
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
         timed = operation.step if isinstance(operation, FromIntendedStart) else operation
-        if isinstance(timed, steps.Exchange):
+        if isinstance(timed, exchanging.Exchange):
             if not kept_whole(step, timed.plan):
                 saved = f".reply {step.sockets[-1]}"
                 step = replace(step, expect=replace(step.expect, save=saved))

@@ -58,9 +58,10 @@ from loadmux.language.expected import (
     is_frame,
 )
 from loadmux.plugins.payloads import Payload, Regex, Sized
-from loadmux.running import steps
 from loadmux.running.frame_steps import body_of, remembered
 from loadmux.running.headed_steps import prefixed
+from loadmux.running.steps import replies
+from loadmux.running.steps.messages import Render
 from loadmux.running.swift import Match
 
 T = TypeVar("T")
@@ -95,8 +96,8 @@ class Expecting:
     def __init__(
         self,
         constant: Callable[[Payload], bytes | None],
-        render: Callable[[Payload], steps.Render],
-        simple: Callable[[Reply], steps.Reply],
+        render: Callable[[Payload], Render],
+        simple: Callable[[Reply], replies.Reply],
     ) -> None:
         self._constant = constant
         self._render = render
@@ -211,14 +212,14 @@ class Expecting:
             lambda user, socket, sent: build([inner(user, socket, body_of(framing, sent))]),
         )
 
-    def _frames(self, reply: AnyOrder | Skipping) -> steps.Reply:
-        replies = reply.replies if isinstance(reply, AnyOrder) else (reply.reply,)
-        wants = of_all(list(map(self.want, replies)), tuple)
+    def _frames(self, reply: AnyOrder | Skipping) -> replies.Reply:
+        found = reply.replies if isinstance(reply, AnyOrder) else (reply.reply,)
+        wants = of_all(list(map(self.want, found)), tuple)
         skip = None if reply.skip is None else self.want(reply.skip)
-        exact = all(isinstance(_bare(one), Exactly) for one in replies)
+        exact = all(isinstance(_bare(one), Exactly) for one in found)
         first = exact or reply.skip is None or _is_any(reply.skip)
         captures = bool(groups_of(reply))
-        return FramesReply(framing_of(replies[0]), wants, skip, first, captures)
+        return FramesReply(framing_of(found[0]), wants, skip, first, captures)
 
     def both(self, reply: Frame) -> Made[BothRight]:
         """What judges the header and the body of a frame."""
@@ -231,7 +232,7 @@ class Expecting:
 
     # --- replies --------------------------------------------------------------------------------
 
-    def reply(self, reply: Reply) -> steps.Reply:
+    def reply(self, reply: Reply) -> replies.Reply:
         """What a step awaits."""
         match reply:
             case Frame(header=header) if header is not None:
@@ -243,8 +244,8 @@ class Expecting:
                 return Judged(framing, made, answers, _matched(framing, made.constant))
             case AnyOrder() | Skipping():
                 return self._frames(reply)
-            case Listed(replies=replies):
-                return self._in_turn(replies)
+            case Listed(replies=several):
+                return self._in_turn(several)
             case Parts(parts=parts):
                 return self._in_turn(parts)
             case Saved():
@@ -257,25 +258,25 @@ class Expecting:
                 found = [self._item(one) for one in options]
                 return OneOfReply(found, labels, which, groups_of(OneOf(options)))
             case Anything():
-                return steps.FormReply(Some)
+                return replies.FormReply(Some)
             case Closed():
-                return steps.FormReply(Ended)
+                return replies.FormReply(Ended)
             case AnyNumber(bytes=int(size), order=order):
-                return steps.FormReply(partial(NumberOf, size, order))
+                return replies.FormReply(partial(NumberOf, size, order))
             case AnyNumber():
-                return steps.FormReply(VarintOf)
+                return replies.FormReply(VarintOf)
             case Counted(body=body, how=how):
                 return Judged(CountedStretch(prefix_of(how)), self.judge(body), False)
             case Until(delimiter=delimiter, matches=matches) if matches is not None:
                 return UntilReply(delimiter, self.judge(matches))
         return self._simple(reply)
 
-    def _in_turn(self, replies: Sequence[Reply]) -> steps.Reply:
-        items = [self._item(one) for one in replies]
-        forms = [one.reply if isinstance(one, Saved) else one for one in replies]
+    def _in_turn(self, several: Sequence[Reply]) -> replies.Reply:
+        items = [self._item(one) for one in several]
+        forms = [one.reply if isinstance(one, Saved) else one for one in several]
         asked = [one.framing for one in forms if isinstance(one, Answer) and one.form.answers]
         requests = asked[0].requests if asked and len(asked) == len(forms) else None
-        return InTurnReply(items, bool(groups_of(Listed((*replies,)))), requests)
+        return InTurnReply(items, bool(groups_of(Listed((*several,)))), requests)
 
     def _item(self, reply: Reply) -> Choice:
         if isinstance(reply, Saved):
@@ -328,7 +329,7 @@ def value_of(reply: Reply) -> Callable[[bytes], bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(steps.Reply):
+class Judged(replies.Reply):
     """One frame whose body is right for what judges it."""
 
     framing: Framing
@@ -340,11 +341,11 @@ class Judged(steps.Reply):
     def swift(self) -> bool:
         return True
 
-    def known(self, payload: bytes) -> steps.Judged | None:
+    def known(self, payload: bytes) -> replies.Judged | None:
         judge = self.made.constant
         return None if judge is None else (None, self._verifiers(payload, judge))
 
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
         sent = payload
         if self.answers and self.made.constant is None:
             sent = body_of(self.framing, payload)
@@ -379,7 +380,7 @@ def _delimited(framing: Delimited, fast: Fast, data: bytes) -> Mapping[str, byte
 
 
 @dataclass(frozen=True, slots=True)
-class UntilReply(steps.Reply):
+class UntilReply(replies.Reply):
     """What comes up to and with a delimiter is right for what judges it."""
 
     delimiter: bytes
@@ -389,11 +390,11 @@ class UntilReply(steps.Reply):
     def swift(self) -> bool:
         return True
 
-    def known(self, payload: bytes) -> steps.Judged | None:
+    def known(self, payload: bytes) -> replies.Judged | None:
         judge = self.made.constant
         return None if judge is None else (None, partial(self._verifier, judge))
 
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
         return None, partial(self._verifier, self.made.make(user, socket, payload))
 
     def _verifier(self, judge: Judge) -> Verifier:
@@ -402,7 +403,7 @@ class UntilReply(steps.Reply):
 
 
 @dataclass(frozen=True, slots=True)
-class FramesReply(steps.Reply):
+class FramesReply(replies.Reply):
     """Frames in any order, others among them passed over; see `checking.frames`."""
 
     framing: Framing
@@ -415,20 +416,20 @@ class FramesReply(steps.Reply):
     def swift(self) -> bool:
         return True
 
-    def known(self, payload: bytes) -> steps.Judged | None:
+    def known(self, payload: bytes) -> replies.Judged | None:
         skip = None if self.skip is None else self.skip.constant
         if self.wants.constant is None or (self.skip is not None and skip is None):
             return None
         return self._judged(payload, self.wants.constant, skip)
 
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
         now = user, socket, payload
         skip = None if self.skip is None else self.skip.make(*now)
         return self._judged(payload, self.wants.make(*now), skip)
 
     def _judged(
         self, payload: bytes, wants: Sequence[frames.Want], skip: frames.Want | None
-    ) -> steps.Judged:
+    ) -> replies.Judged:
         framing = self.framing.answering(payload)
         wholes = [one.whole for one in wants]
         likely = b"".join(wholes) if all(wholes) and not self.captures else None
@@ -439,7 +440,7 @@ class FramesReply(steps.Reply):
 class Choice:
     """A reply among others; `save` names what came."""
 
-    reply: steps.Reply
+    reply: replies.Reply
     save: str | None = None
 
     def item(self, user: VirtualUser, socket: str, payload: bytes) -> Item:
@@ -447,7 +448,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class InTurnReply(steps.Reply):
+class InTurnReply(replies.Reply):
     """One after the other; what one `captures` may stand in the next.
 
     `requests`: each answers a request of its own, as this tells them apart.
@@ -465,7 +466,7 @@ class InTurnReply(steps.Reply):
     def several(self) -> bool:
         return len(self.items) > 1 or self.items[0].reply.several
 
-    def known(self, payload: bytes) -> steps.Judged | None:
+    def known(self, payload: bytes) -> replies.Judged | None:
         payloads = self._payloads(payload)
         found = [one.reply.known(p) for one, p in zip(self.items, payloads, strict=True)]
         judged = [one for one in found if one is not None]
@@ -473,14 +474,14 @@ class InTurnReply(steps.Reply):
             return None
         return self._judged(judged)
 
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
         both = list(zip(self.items, self._payloads(payload), strict=True))
         if not self.captures:
             return self._judged([one.reply.judged(user, socket, p) for one, p in both])
         items = [one.item(user, socket, p) for one, p in both]
         return None, lambda: InTurn(items, partial(_name, user), self._answers)
 
-    def _judged(self, judged: Sequence[steps.Judged]) -> steps.Judged:
+    def _judged(self, judged: Sequence[replies.Judged]) -> replies.Judged:
         wholes = [one[0] or b"" for one in judged]
         items = [Item(make) for _, make in judged]
         likely = b"".join(wholes) if all(wholes) and self.requests is None else None
@@ -505,7 +506,7 @@ def _name(user: VirtualUser, captured: Mapping[str, bytes]) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class OneOfReply(steps.Reply):
+class OneOfReply(replies.Reply):
     """One of several; see `checking.composed.Alternatives`."""
 
     options: Sequence[Choice]
@@ -521,7 +522,7 @@ class OneOfReply(steps.Reply):
     def several(self) -> bool:
         return any(one.reply.several for one in self.options)
 
-    def known(self, payload: bytes) -> steps.Judged | None:
+    def known(self, payload: bytes) -> replies.Judged | None:
         found = [one.reply.known(payload) for one in self.options]
         makes = [one[1] for one in found if one is not None]
         if len(makes) < len(found):
@@ -529,8 +530,8 @@ class OneOfReply(steps.Reply):
         saves = [one.save for one in self.options]
         return self._judged([Item(*both) for both in zip(makes, saves, strict=True)])
 
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> steps.Judged:
+    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
         return self._judged([one.item(user, socket, payload) for one in self.options])
 
-    def _judged(self, items: Sequence[Item]) -> steps.Judged:
+    def _judged(self, items: Sequence[Item]) -> replies.Judged:
         return None, lambda: Alternatives(items, self.labels, self.which, self.names)

@@ -31,7 +31,10 @@ from loadmux.measuring.recorder import Recorder
 from loadmux.plugins.contracts import Action, Incoming, Running
 from loadmux.plugins.payloads import Outgoing, Surroundings
 from loadmux.running.frame_steps import Place
-from loadmux.running.steps import Judged, Message, Render, Reply, opened, send, speak
+from loadmux.running.steps.connecting import opened
+from loadmux.running.steps.messages import Message, Render
+from loadmux.running.steps.replies import Judged, Reply
+from loadmux.running.steps.sending import send, speak
 
 HTTP_PORT = 80
 

@@ -29,7 +29,8 @@ from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Position
 from loadmux.language import contents
 from loadmux.plugins.payloads import Framed, Payload
-from loadmux.running.steps import Judged, Render, Reply
+from loadmux.running.steps.messages import Render
+from loadmux.running.steps.replies import Judged, Reply
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "echo": bytes,

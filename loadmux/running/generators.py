@@ -11,8 +11,8 @@ from pathlib import Path
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Broken, DriverFault, UsageError
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import ExitCode
 from loadmux.report.model import WorkerReport
 from loadmux.running.channel import Channel, pair, wait
 from loadmux.running.ownclock import OwnClock

@@ -18,7 +18,8 @@ from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule
 from loadmux.driver.user import VirtualUser
 from loadmux.running.frame_steps import ANSWERS, Place, body_of
-from loadmux.running.steps import Judged, Render, Reply
+from loadmux.running.steps.messages import Render
+from loadmux.running.steps.replies import Judged, Reply
 
 
 @dataclass(frozen=True, slots=True)

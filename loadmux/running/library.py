@@ -24,7 +24,7 @@ from loadmux.errors import UsageError
 from loadmux.language import usercode
 from loadmux.language.loading import Bundle, load_all
 from loadmux.language.scenario import Overrides
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import terminal
 from loadmux.report.model import Progress, Report
 from loadmux.running import cores, repeating

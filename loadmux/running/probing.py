@@ -15,7 +15,7 @@ from loadmux.errors import TargetFailed
 from loadmux.language.loading import load
 from loadmux.language.suggesting import constant, suggested, varied
 from loadmux.language.yamltext import flow
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.tracing import Talk, Tracer, watched
 

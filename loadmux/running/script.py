@@ -90,7 +90,6 @@ from loadmux.running import (
     headed_steps,
     randoms,
     scripting,
-    steps,
     texts,
     transactions,
     upgrading,
@@ -101,6 +100,16 @@ from loadmux.running.endpoints import Contexts, endpoints
 from loadmux.running.expecting import Expecting, Made
 from loadmux.running.intended import FromIntendedStart, Timed
 from loadmux.running.recognizing import Shapes
+from loadmux.running.steps import (
+    blocks,
+    connecting,
+    ending,
+    exchanging,
+    messages,
+    replies,
+    sending,
+    waiting,
+)
 from loadmux.running.unasked import Unexpected
 
 OWNERS_MOST = 10_000
@@ -108,7 +117,7 @@ LATER_MOST = 8
 FULL_AFTER = 1.0
 """Seconds in which nothing is taken by a socket that is full, unless a step says otherwise."""
 
-BUILT_IN: dict[str, steps.Render] = {
+BUILT_IN: dict[str, messages.Render] = {
     "user": lambda user, name, sent: b"%d" % user.number,
     "iteration": lambda user, name, sent: b"%d" % user.iteration,
     "socket": lambda user, name, sent: name.encode(),
@@ -278,7 +287,7 @@ class _Compiler:
         if not (socket.ignore or socket.answer):
             return endpoint
         every = (*socket.ignore, *socket.answer)
-        judges, sends = [], list[steps.Render | None]()
+        judges, sends = [], list[messages.Render | None]()
         for one in every:
             self.place = frame_steps.Place(one.where, "ignore" if one.send is None else "answer")
             judges.append(self._judge(one, socket.framing))
@@ -324,31 +333,31 @@ class _Compiler:
                 record = self._record(name, "connect") if connects else unrecorded()
                 timeout = step.within or self.scenario.timeout
                 drop = step.pending == "drop"
-                return steps.OnSockets(name, action, sockets, timeout, record, drop)
+                return connecting.OnSockets(name, action, sockets, timeout, record, drop)
             case Wait(name=name, time=time):
                 talk = any(one.unasked is not None for one in self.endpoints)
-                wait = form_steps.AttentiveWait if talk else steps.Wait
+                wait = form_steps.AttentiveWait if talk else waiting.Wait
                 return wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
-                return steps.Repeat(name, times, self._steps(do, on_schedule))
+                return blocks.Repeat(name, times, self._steps(do, on_schedule))
             case For(name=name, variable=variable, values=values, do=do):
                 self._at(step)
                 texts = [self._render(value) for value in values]
-                return steps.For(name, variable, texts, self._steps(do, on_schedule))
+                return blocks.For(name, variable, texts, self._steps(do, on_schedule))
             case Transaction(name=name, do=do):
                 row = self.transaction(name)  # before those of its steps
                 return transactions.Transaction(name, row, self._steps(do, on_schedule))
             case Set(name=name, values=pairs):
                 self._at(step)
-                return steps.Set(name, {key: self._render(text) for key, text in pairs.items()})
+                return blocks.Set(name, {key: self._render(text) for key, text in pairs.items()})
             case Together(name=name, branches=branches, uses=uses, says=says):
                 walked = [
                     self._branch(branch, on_schedule, number in step.background)
                     for number, branch in enumerate(branches)
                 ]
-                return steps.Together(name, walked, uses, says, step.background)
+                return blocks.Together(name, walked, uses, says, step.background)
             case Barrier(name=name, barrier=barrier):
-                return steps.Barrier(name, barrier)
+                return waiting.Barrier(name, barrier)
             case Call(name=name, function=function):
                 return self._call(name, function, on_schedule)
 
@@ -356,7 +365,7 @@ class _Compiler:
         self.place, self.sockets = frame_steps.Place(step.where, step.name), sockets
 
     def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
-        bare = isinstance(operation, steps.Exchange | steps.End) and operation.message is None
+        bare = isinstance(operation, exchanging.Exchange | ending.End) and operation.message is None
         if not on_schedule or bare:
             return operation
         return FromIntendedStart.of(operation, self.stats.row(operation.name))
@@ -423,8 +432,8 @@ class _Compiler:
             if step.send is not None and step.send.until is not None:
                 within = step.within or FULL_AFTER
                 most = step.send.at_most
-                return steps.Fill(step.name, step.sockets, message, within, record, most)
-            return steps.Send(step.name, step.sockets, message, timeout, record)
+                return sending.Fill(step.name, step.sockets, message, within, record, most)
+            return sending.Send(step.name, step.sockets, message, timeout, record)
         reply = step.expect.reply
         answers = None if step.send is not None else self._answers(step.name)
         record = self._record(step.name, "exchange") if answers is None else unrecorded()
@@ -433,10 +442,10 @@ class _Compiler:
             if isinstance(reply, Silence):
                 timeout = reply.seconds
             passed = self._passed(step.name) if answers is None else answers.kept_silent
-            return steps.End(
+            return ending.End(
                 step.name, step.sockets, message, wanted, timeout, record, passed, answers
             )
-        return steps.Exchange(
+        return exchanging.Exchange(
             step.name,
             step.sockets,
             message,
@@ -494,9 +503,9 @@ class _Compiler:
 
         return owner
 
-    def _message(self, send: Send, step: Exchange) -> steps.Message:
+    def _message(self, send: Send, step: Exchange) -> messages.Message:
         names = self.scenario.sockets
-        return steps.Message(
+        return messages.Message(
             self._constant(send.payload),
             self._render(send.payload),
             tuple(self._piece(one) for one in send.pieces),
@@ -506,13 +515,13 @@ class _Compiler:
             urgent=send.urgent,
         )
 
-    def _piece(self, size: int | Text) -> int | steps.Render:
+    def _piece(self, size: int | Text) -> int | messages.Render:
         """A size of a piece; it is told with its digits."""
         if isinstance(size, int):
             return size
         return encoding.piece(self._render(size), self.place)
 
-    def _reply(self, reply: Reply, sockets: tuple[int, ...]) -> steps.Reply:
+    def _reply(self, reply: Reply, sockets: tuple[int, ...]) -> replies.Reply:
         """What a step awaits; replies that hold others, or ask something of them, apart."""
         return self._expecting(sockets).reply(reply)
 
@@ -520,10 +529,10 @@ class _Compiler:
         simple = partial(self._simple_reply, sockets=sockets)
         return Expecting(self._constant, self._render, simple)
 
-    def _simple_reply(self, reply: Reply, sockets: tuple[int, ...]) -> steps.Reply:
+    def _simple_reply(self, reply: Reply, sockets: tuple[int, ...]) -> replies.Reply:
         match reply:
             case Exactly(payload=payload):
-                return steps.ExactReply(self._constant(payload), self._render(payload))
+                return replies.ExactReply(self._constant(payload), self._render(payload))
             case Frame():
                 return self._frame(reply, sockets)
             case Answer():
@@ -531,12 +540,12 @@ class _Compiler:
             case ByRule():
                 return self._rule_reply({i: self._rule(reply, i) for i in sockets})
             case Length(size=size):
-                return steps.FormReply(partial(verifying.LengthOf, size))
+                return replies.FormReply(partial(verifying.LengthOf, size))
             case Until(delimiter=delimiter):
-                return steps.FormReply(partial(verifying.UntilDelimiter, delimiter))
+                return replies.FormReply(partial(verifying.UntilDelimiter, delimiter))
         raise AssertionError(reply)
 
-    def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> steps.Reply:
+    def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> replies.Reply:
         framing = reply.framing
         if reply.header is not None:
             header, body = self._asked(reply.header), self._asked(reply.body)
@@ -560,7 +569,7 @@ class _Compiler:
         made = self._expecting(()).judge(body)
         return headed_steps.Asked(judge=made.make, fixed=made.constant)
 
-    def _answer(self, reply: Answer) -> steps.Reply:
+    def _answer(self, reply: Answer) -> replies.Reply:
         parts = reply.form.payloads()
         found = [self._constant(part) for part in parts]
         known = tuple(part for part in found if part is not None)
@@ -568,12 +577,12 @@ class _Compiler:
         renders = [self._render(part) for part in parts]
         return form_steps.FormReply(reply.form, reply.framing, constants, renders)
 
-    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> steps.Reply:
+    def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> replies.Reply:
         found = list(by_socket.values())
         if all(rule == found[0] for rule in found):
-            return steps.RuleReply(found[0])
+            return replies.RuleReply(found[0])
         names = self.scenario.sockets
-        return steps.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
+        return replies.RuleReplies({names[i].name: rule for i, rule in by_socket.items()})
 
     # --- payloads -------------------------------------------------------------------------------
 
@@ -642,7 +651,7 @@ class _Compiler:
             return None
         return form_steps.constant(form, map(self._constant, form.payloads()), where.pop())
 
-    def _render(self, payload: Payload) -> steps.Render:
+    def _render(self, payload: Payload) -> messages.Render:
         constant = self._constant(payload)
         if constant is not None:
             return lambda user, name, sent: constant
@@ -680,7 +689,7 @@ class _Compiler:
         name = part.name if isinstance(part, Variable) else ""
         return texts.Named(name if name in BUILT_IN else "", self._part(part))
 
-    def _part(self, part: bytes | Variable | Formula) -> steps.Render:
+    def _part(self, part: bytes | Variable | Formula) -> messages.Render:
         if isinstance(part, bytes):
             return lambda user, name, sent: part
         if isinstance(part, Formula):
@@ -697,7 +706,7 @@ class _Compiler:
         default = self.scenario.variables.get(name, "").encode()
         return lambda user, socket, sent: user.get(name, default)
 
-    def column(self, name: str, column: str) -> steps.Render:
+    def column(self, name: str, column: str) -> messages.Render:
         """A column of a feeder: the value in the user's row."""
         feeder = self.scenario.feeders[name]
         values, row, first = feeder.columns[column], self.rows[name], self.first
@@ -708,12 +717,12 @@ def link(operations: Sequence[Operation]) -> None:
     """Tell each exchange which replies the steps after it await on the same sockets."""
     every = [one.step if isinstance(one, FromIntendedStart) else one for one in operations]
     for place, one in enumerate(every):
-        if not isinstance(one, steps.Exchange) or one.context is None:
+        if not isinstance(one, exchanging.Exchange) or one.context is None:
             continue
         for other in every[place + 1 : place + 1 + LATER_MOST]:
-            if isinstance(other, steps.Set | steps.Wait):
+            if isinstance(other, blocks.Set | waiting.Wait):
                 continue
-            if not isinstance(other, steps.Exchange) or other.message is not None:
+            if not isinstance(other, exchanging.Exchange) or other.message is not None:
                 break
             if other.sockets != one.sockets:
                 break

@@ -39,9 +39,9 @@ from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
 from loadmux.language import usercode
-from loadmux.running import steps
 from loadmux.running.asking import Library, Ready
 from loadmux.running.defining import scenario
+from loadmux.running.steps.waiting import Barrier
 from loadmux.running.transactions import Act
 from loadmux.running.variables import Variables
 
@@ -167,7 +167,7 @@ class User:
             raise ValueError("a barrier cannot stand in a branch: the whole user waits")
         if isinstance(self._task, PooledUser):
             raise ValueError("a barrier needs a fixed number of users: no rate, ramps or phases")
-        await steps.Barrier(f"barrier {name}", name).run(self._task)
+        await Barrier(f"barrier {name}", name).run(self._task)
 
     async def _perform(self, ready: Ready) -> bytes:
         """What `_kept` does, for a step on sockets: one coroutine less for every exchange."""

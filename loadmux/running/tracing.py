@@ -23,17 +23,20 @@ from loadmux.errors import DriverFault, Evidence, Fault
 from loadmux.language.file import IMPLIED
 from loadmux.language.scenario import Load, Scenario
 from loadmux.language.suggesting import suggested
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import ExitCode, Outcome, Verdict, judge
+from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.report import figures, wire
 from loadmux.report.faults import evidence_as_text
-from loadmux.running import steps
 from loadmux.running.channel import Channel, pair
 from loadmux.running.form_steps import Perform
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import servers_of
+from loadmux.running.steps.ending import End
+from loadmux.running.steps.exchanging import Exchange
+from loadmux.running.steps.sending import Send
 from loadmux.running.worker import Job, Share, Update, Worker
 
 Say = Callable[[str, str], None]
@@ -46,7 +49,7 @@ FIRST = 1.0
 MOST = 10.0
 LARGE = 1 << 20
 INNER = ("do", "branches")
-CHECKED = (steps.Exchange, steps.End, Perform)
+CHECKED = (Exchange, End, Perform)
 TOLD_BY_TAP = ("sent", "received", "closed by the server")
 
 
@@ -270,7 +273,7 @@ class Traced:
             await self._pass_over(user, mine)
             return
         tracer.right(operation, mine, perf_counter() - began)
-        if not tracer.check and isinstance(operation, steps.Send):
+        if not tracer.check and isinstance(operation, Send):
             await self._hear(user, mine)
         elif not tracer.check and getattr(operation, "action", "") == "connect" and fresh:
             await self._hear(user, fresh)

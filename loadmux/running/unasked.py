@@ -9,7 +9,7 @@ from loadmux.checking.headed import AnyJudge
 from loadmux.driver.loop import Task
 from loadmux.driver.user import VirtualUser
 from loadmux.running.expecting import Made
-from loadmux.running.steps import Render
+from loadmux.running.steps.messages import Render
 
 
 class Unexpected:

@@ -11,7 +11,7 @@ from loadmux.driver.user import VirtualUser
 from loadmux.errors import ScriptFailed
 from loadmux.measuring.recorder import Recorder
 from loadmux.running.frame_steps import Place
-from loadmux.running.steps import opened
+from loadmux.running.steps.connecting import opened
 
 Upgrade = tuple[ssl.SSLContext, str | None]
 """How a socket speaks TLS, and the name that its server must have."""

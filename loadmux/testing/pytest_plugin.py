@@ -70,7 +70,7 @@ class ScenarioItem(pytest.Item):
     def setup(self) -> None:
         import loadmux
         from loadmux.errors import LoadmuxError
-        from loadmux.measuring.verdict import ExitCode
+        from loadmux.measuring.exitcodes import ExitCode
 
         try:
             target, command = map(self.config.getoption, (OPTION, COMMAND))

@@ -9,7 +9,7 @@ from contests import contest, figures, steady
 from loadmux.comparing.contest import Out, Point, order
 from loadmux.comparing.contest_text import headline, lines
 from loadmux.comparing.standings import standings
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 
 COMPARISONS = 40
 

@@ -10,7 +10,8 @@ from transports import UdpServer
 
 from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides
-from loadmux.measuring.verdict import ExitCode, Outcome, judge
+from loadmux.measuring.exitcodes import ExitCode
+from loadmux.measuring.verdict import Outcome, judge
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 LOAD = "load: {users: 2, iterations: 3}\ntimeout: 300ms\n"

@@ -15,7 +15,7 @@ from commands import run
 from untidy_server import HEALTHY, MODES
 
 import loadmux
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.library import RunReport
 from loadmux.running.proc import parsed
 from loadmux.testing.servers import start

@@ -17,8 +17,8 @@ from loadmux.language.stepvalues import Exchange
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text
-from loadmux.running import steps
 from loadmux.running.script import compile_scenario
+from loadmux.running.steps import exchanging
 
 LINE = line()
 
@@ -34,11 +34,11 @@ def exchange(step: str, framing: str = "line") -> Exchange:
     return found
 
 
-def compiled(step: str, framing: str = "line") -> steps.Exchange:
+def compiled(step: str, framing: str = "line") -> exchanging.Exchange:
     scenario = read(f"  - {step}", framing)
     script = compile_scenario(scenario, {"": Url("tcp", "127.0.0.1", 9)}, 1, Stats())
     (found,) = script.steps
-    assert isinstance(found, steps.Exchange)
+    assert isinstance(found, exchanging.Exchange)
     return found
 
 

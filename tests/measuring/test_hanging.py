@@ -6,9 +6,10 @@ import pickle
 
 import pytest
 
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.hanging import Hanging, overdue
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import ExitCode, Outcome, judge
+from loadmux.measuring.verdict import Outcome, judge
 
 
 def hanging(*waits: float, served: bool = True, timeout: float = 5.0) -> Hanging:

@@ -6,9 +6,10 @@ import pytest
 from samples import ERRORS, IMPLIED, fault, measured
 
 from loadmux.errors import Kind
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Metric, Threshold
-from loadmux.measuring.verdict import ExitCode, Outcome, Stood, Verdict, combined, judge
+from loadmux.measuring.verdict import Outcome, Stood, Verdict, combined, judge
 
 RUN = Outcome(duration=2.0)
 ROWS = {"login": [0.010, 0.020], "ask": [0.030, 0.040, 0.050, 0.060]}

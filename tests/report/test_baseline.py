@@ -11,7 +11,7 @@ from commands import loadmux
 from samples import fault, measured, report, several
 
 from loadmux.errors import UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import baseline
 from loadmux.report.model import Report
 

@@ -16,7 +16,7 @@ from target_process import eventually
 import loadmux
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.servers import Command
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.commands import CommandProcess
 from loadmux.running.ports import free_port
 

@@ -13,7 +13,7 @@ from driving import Server, answering
 
 import loadmux
 from loadmux.errors import ScenarioErrors, UsageError
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 
 ASK = {
     "steps": [{"name": "ask", "send": "hello ${user}", "expect": "hello ${user}"}],

@@ -12,7 +12,7 @@ from loadmux.checking.framing import Framing
 from loadmux.language.loading import load
 from loadmux.language.scenario import Scenario
 from loadmux.language.suggesting import suggested
-from loadmux.measuring.verdict import ExitCode
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.catalog import models
 from loadmux.running.tracing import trace
 

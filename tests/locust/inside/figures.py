@@ -30,8 +30,8 @@ from loadmux.locust.exporting import requests
 from loadmux.locust.job import Job, Share, job_from
 from loadmux.locust.numbering import Ledger
 from loadmux.locust.tally import Health, Tally
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
-from loadmux.measuring.verdict import ExitCode
 from loadmux.running.run import Part
 
 TALK = """
