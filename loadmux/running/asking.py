@@ -22,8 +22,8 @@ from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
-from loadmux.running.intended import FromIntendedStart
 from loadmux.running.steps import exchanging
+from loadmux.running.steps.intended import FromIntendedStart
 from loadmux.running.steps.messages import Render
 
 if TYPE_CHECKING:

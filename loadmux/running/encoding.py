@@ -19,8 +19,8 @@ from loadmux.language import contents
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, decimal
 from loadmux.plugins.payloads import Coded, Number, Payload, Picked, Text, Varint
-from loadmux.running.frame_steps import Place
 from loadmux.running.steps.messages import Render
+from loadmux.running.steps.place import Place
 
 
 def connection_number(user: VirtualUser, socket: str, sent: bytes) -> bytes:

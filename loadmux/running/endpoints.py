@@ -23,7 +23,7 @@ from loadmux.language.scenario import Scenario, Socket, Tls
 from loadmux.language.servers import Target, Url
 from loadmux.language.stepvalues import Exchange
 from loadmux.running.catalog import bundled
-from loadmux.running.form_steps import authority
+from loadmux.running.steps.forms import authority
 
 OWN_CERTIFICATE = "tls-cert"
 """The option of a bundled target that makes it show another certificate than the shipped one."""

@@ -6,32 +6,18 @@ what the same step sent. All that holds other replies is made of what those make
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from loadmux.checking import bodies, frames
 from loadmux.checking.bodies import Prefix
-from loadmux.checking.composed import Alternatives, InTurn, Item
-from loadmux.checking.framed import FrameVerifier, HasLength, IsExactly, Judge, Matches
+from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
 from loadmux.checking.framing import Framing
 from loadmux.checking.headed import BothRight, HeaderIs
-from loadmux.checking.parts import (
-    CountedIn,
-    Fast,
-    HasParts,
-    Measure,
-    Part,
-    UntilIn,
-    has_parts,
-    varint_in,
-)
+from loadmux.checking.parts import Part
 from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
-from loadmux.checking.simple import Delimited, DelimitedDecoder
-from loadmux.checking.verifying import MAX_FRAME, Verifier
-from loadmux.driver.user import VirtualUser
 from loadmux.language.expected import (
     Answer,
     AnyNumber,
@@ -58,34 +44,20 @@ from loadmux.language.expected import (
     is_frame,
 )
 from loadmux.plugins.payloads import Payload, Regex, Sized
-from loadmux.running.frame_steps import body_of, remembered
-from loadmux.running.headed_steps import prefixed
 from loadmux.running.steps import replies
+from loadmux.running.steps.composed import (
+    Choice,
+    FramesReply,
+    InTurnReply,
+    JudgedFrame,
+    OneOfReply,
+    UntilReply,
+    matched,
+)
+from loadmux.running.steps.framed import body_of, remembered
+from loadmux.running.steps.headed import prefixed
+from loadmux.running.steps.made import Made, fixed, of_all
 from loadmux.running.steps.messages import Render
-from loadmux.running.swift import Match
-
-T = TypeVar("T")
-Make = Callable[[VirtualUser, str, bytes], T]
-
-
-@dataclass(frozen=True, slots=True)
-class Made(Generic[T]):
-    """`constant` if it is always the same, or what `make` makes of the moment."""
-
-    constant: T | None
-    make: Make[T]
-
-
-def fixed(value: T) -> Made[T]:
-    return Made(value, lambda user, socket, sent: value)
-
-
-def of_all(inner: Sequence[Made[Any]], build: Callable[[list[Any]], T]) -> Made[T]:
-    """What `build` makes of these."""
-    known = [one.constant for one in inner]
-    if all(one is not None for one in known):
-        return fixed(build(known))
-    return Made(None, lambda *now: build([one.make(*now) for one in inner]))
 
 
 class Expecting:
@@ -241,7 +213,7 @@ class Expecting:
                 return self._simple(reply)
             case Frame(body=body, framing=framing, answers=answers):
                 made = self.judge(body)
-                return Judged(framing, made, answers, _matched(framing, made.constant))
+                return JudgedFrame(framing, made, answers, matched(framing, made.constant))
             case AnyOrder() | Skipping():
                 return self._frames(reply)
             case Listed(replies=several):
@@ -266,7 +238,7 @@ class Expecting:
             case AnyNumber():
                 return replies.FormReply(VarintOf)
             case Counted(body=body, how=how):
-                return Judged(CountedStretch(prefix_of(how)), self.judge(body), False)
+                return JudgedFrame(CountedStretch(prefix_of(how)), self.judge(body), False)
             case Until(delimiter=delimiter, matches=matches) if matches is not None:
                 return UntilReply(delimiter, self.judge(matches))
         return self._simple(reply)
@@ -323,215 +295,3 @@ def value_of(reply: Reply) -> Callable[[bytes], bytes]:
         case Counted(how=how):
             return bodies.IsCounted(prefix_of(how), bodies.anything).inner
     return bytes
-
-
-# --- what steps await ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Judged(replies.Reply):
-    """One frame whose body is right for what judges it."""
-
-    framing: Framing
-    made: Made[Judge]
-    answers: bool
-    matched: Match | None = None
-
-    @property
-    def swift(self) -> bool:
-        return True
-
-    def known(self, payload: bytes) -> replies.Judged | None:
-        judge = self.made.constant
-        return None if judge is None else (None, self._verifiers(payload, judge))
-
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
-        sent = payload
-        if self.answers and self.made.constant is None:
-            sent = body_of(self.framing, payload)
-        return None, self._verifiers(payload, self.made.make(user, socket, sent))
-
-    @property
-    def quick(self) -> bool:
-        return self.matched is not None
-
-    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
-        return self.matched
-
-    def _verifiers(self, payload: bytes, judge: Judge) -> Callable[[], Verifier]:
-        framing = self.framing.answering(payload)
-        return lambda: FrameVerifier(framing.decoder(), judge)
-
-
-def _matched(framing: Framing, judge: Judge | None) -> Match | None:
-    """What knows a whole frame that is right for a judge which can be fast."""
-    if not isinstance(judge, HasParts) or judge.fast is None:
-        return None
-    return partial(_delimited, framing, judge.fast) if isinstance(framing, Delimited) else None
-
-
-def _delimited(framing: Delimited, fast: Fast, data: bytes) -> Mapping[str, bytes] | None:
-    """What the body of one whole frame gives names to, if it is right."""
-    delimiter = framing.delimiter
-    end = len(data) - len(delimiter)
-    if data.find(delimiter) != end or len(data) > framing.max_size:
-        return None
-    return fast.match(data[:end])
-
-
-@dataclass(frozen=True, slots=True)
-class UntilReply(replies.Reply):
-    """What comes up to and with a delimiter is right for what judges it."""
-
-    delimiter: bytes
-    made: Made[Judge]
-
-    @property
-    def swift(self) -> bool:
-        return True
-
-    def known(self, payload: bytes) -> replies.Judged | None:
-        judge = self.made.constant
-        return None if judge is None else (None, partial(self._verifier, judge))
-
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
-        return None, partial(self._verifier, self.made.make(user, socket, payload))
-
-    def _verifier(self, judge: Judge) -> Verifier:
-        decoder = DelimitedDecoder(self.delimiter, MAX_FRAME, kept=len(self.delimiter))
-        return FrameVerifier(decoder, judge)
-
-
-@dataclass(frozen=True, slots=True)
-class FramesReply(replies.Reply):
-    """Frames in any order, others among them passed over; see `checking.frames`."""
-
-    framing: Framing
-    wants: Made[tuple[frames.Want, ...]]
-    skip: Made[frames.Want] | None
-    first: bool
-    captures: bool
-
-    @property
-    def swift(self) -> bool:
-        return True
-
-    def known(self, payload: bytes) -> replies.Judged | None:
-        skip = None if self.skip is None else self.skip.constant
-        if self.wants.constant is None or (self.skip is not None and skip is None):
-            return None
-        return self._judged(payload, self.wants.constant, skip)
-
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
-        now = user, socket, payload
-        skip = None if self.skip is None else self.skip.make(*now)
-        return self._judged(payload, self.wants.make(*now), skip)
-
-    def _judged(
-        self, payload: bytes, wants: Sequence[frames.Want], skip: frames.Want | None
-    ) -> replies.Judged:
-        framing = self.framing.answering(payload)
-        wholes = [one.whole for one in wants]
-        likely = b"".join(wholes) if all(wholes) and not self.captures else None
-        return likely, lambda: frames.Frames(framing.decoder, wants, skip, self.first)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """A reply among others; `save` names what came."""
-
-    reply: replies.Reply
-    save: str | None = None
-
-    def item(self, user: VirtualUser, socket: str, payload: bytes) -> Item:
-        return Item(lambda: self.reply.judged(user, socket, payload)[1](), self.save)
-
-
-@dataclass(frozen=True, slots=True)
-class InTurnReply(replies.Reply):
-    """One after the other; what one `captures` may stand in the next.
-
-    `requests`: each answers a request of its own, as this tells them apart.
-    """
-
-    items: Sequence[Choice]
-    captures: bool
-    requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
-
-    @property
-    def swift(self) -> bool:
-        return self.requests is None and all(one.reply.swift for one in self.items)
-
-    @property
-    def several(self) -> bool:
-        return len(self.items) > 1 or self.items[0].reply.several
-
-    def known(self, payload: bytes) -> replies.Judged | None:
-        payloads = self._payloads(payload)
-        found = [one.reply.known(p) for one, p in zip(self.items, payloads, strict=True)]
-        judged = [one for one in found if one is not None]
-        if self.captures or len(judged) < len(found):
-            return None
-        return self._judged(judged)
-
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
-        both = list(zip(self.items, self._payloads(payload), strict=True))
-        if not self.captures:
-            return self._judged([one.reply.judged(user, socket, p) for one, p in both])
-        items = [one.item(user, socket, p) for one, p in both]
-        return None, lambda: InTurn(items, partial(_name, user), self._answers)
-
-    def _judged(self, judged: Sequence[replies.Judged]) -> replies.Judged:
-        wholes = [one[0] or b"" for one in judged]
-        items = [Item(make) for _, make in judged]
-        likely = b"".join(wholes) if all(wholes) and self.requests is None else None
-        return likely, lambda: InTurn(items, None, self._answers)
-
-    @property
-    def _answers(self) -> int:
-        return 1 if self.requests is None else len(self.items)
-
-    def _payloads(self, payload: bytes) -> list[bytes]:
-        """What each reply answers."""
-        count = len(self.items)
-        if self.requests is None:
-            return [payload] * count
-        whole, rest = self.requests(payload)
-        return (whole + [rest] * count)[:count]
-
-
-def _name(user: VirtualUser, captured: Mapping[str, bytes]) -> None:
-    for name, value in captured.items():
-        user.set(name, value)
-
-
-@dataclass(frozen=True, slots=True)
-class OneOfReply(replies.Reply):
-    """One of several; see `checking.composed.Alternatives`."""
-
-    options: Sequence[Choice]
-    labels: Sequence[str]
-    which: str | None
-    names: Sequence[str]
-
-    @property
-    def swift(self) -> bool:
-        return True
-
-    @property
-    def several(self) -> bool:
-        return any(one.reply.several for one in self.options)
-
-    def known(self, payload: bytes) -> replies.Judged | None:
-        found = [one.reply.known(payload) for one in self.options]
-        makes = [one[1] for one in found if one is not None]
-        if len(makes) < len(found):
-            return None
-        saves = [one.save for one in self.options]
-        return self._judged([Item(*both) for both in zip(makes, saves, strict=True)])
-
-    def judged(self, user: VirtualUser, socket: str, payload: bytes) -> replies.Judged:
-        return self._judged([one.item(user, socket, payload) for one in self.options])
-
-    def _judged(self, items: Sequence[Item]) -> replies.Judged:
-        return None, lambda: Alternatives(items, self.labels, self.which, self.names)

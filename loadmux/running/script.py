@@ -82,35 +82,33 @@ from loadmux.plugins.payloads import (
     Text,
     Varint,
 )
-from loadmux.running import (
-    conversations,
-    encoding,
-    form_steps,
-    frame_steps,
-    headed_steps,
-    randoms,
-    scripting,
-    texts,
-    transactions,
-    upgrading,
-)
-from loadmux.running.answering import EXCHANGE, Answers, kinds
+from loadmux.running import encoding, randoms, scripting, texts
 from loadmux.running.asking import Library
 from loadmux.running.endpoints import Contexts, endpoints
-from loadmux.running.expecting import Expecting, Made
-from loadmux.running.intended import FromIntendedStart, Timed
+from loadmux.running.expecting import Expecting
 from loadmux.running.recognizing import Shapes
 from loadmux.running.steps import (
     blocks,
     connecting,
+    conversations,
     ending,
     exchanging,
+    forms,
+    framed,
+    headed,
     messages,
+    performing,
     replies,
     sending,
+    transactions,
+    upgrading,
     waiting,
 )
-from loadmux.running.unasked import Unexpected
+from loadmux.running.steps.answering import EXCHANGE, Answers, kinds
+from loadmux.running.steps.intended import FromIntendedStart, Timed
+from loadmux.running.steps.made import Made
+from loadmux.running.steps.place import Place
+from loadmux.running.steps.unasked import Unexpected
 
 OWNERS_MOST = 10_000
 LATER_MOST = 8
@@ -142,7 +140,7 @@ def compile_scenario(
     Makes a row in `stats` for each step that is measured, in the file's order. Raises TargetFailed
     when a host's name cannot be resolved.
     """
-    authorities = {name: form_steps.authority(url) for name, url in urls.items()}
+    authorities = {name: forms.authority(url) for name, url in urls.items()}
     where = endpoints(scenario, urls)
     compiler = _Compiler(scenario, seed, stats, first, where, authorities, users, urls)
     script = compiler.script()
@@ -158,7 +156,7 @@ class _Compiler:
     the author's is called. `in_background`: steps are compiled that repeat until others have ended.
     """
 
-    place: frame_steps.Place
+    place: Place
     sockets: tuple[int, ...] = ()
     in_background = False
 
@@ -289,7 +287,7 @@ class _Compiler:
         every = (*socket.ignore, *socket.answer)
         judges, sends = [], list[messages.Render | None]()
         for one in every:
-            self.place = frame_steps.Place(one.where, "ignore" if one.send is None else "answer")
+            self.place = Place(one.where, "ignore" if one.send is None else "answer")
             judges.append(self._judge(one, socket.framing))
             sends.append(None if one.send is None else self._render(one.send))
         row = self.stats.row_of(f"ignored {group_of(socket.name)}", IGNORED)
@@ -336,7 +334,7 @@ class _Compiler:
                 return connecting.OnSockets(name, action, sockets, timeout, record, drop)
             case Wait(name=name, time=time):
                 talk = any(one.unasked is not None for one in self.endpoints)
-                wait = form_steps.AttentiveWait if talk else waiting.Wait
+                wait = waiting.AttentiveWait if talk else waiting.Wait
                 return wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
                 return blocks.Repeat(name, times, self._steps(do, on_schedule))
@@ -362,7 +360,7 @@ class _Compiler:
                 return self._call(name, function, on_schedule)
 
     def _at(self, step: Step, sockets: tuple[int, ...] = ()) -> None:
-        self.place, self.sockets = frame_steps.Place(step.where, step.name), sockets
+        self.place, self.sockets = Place(step.where, step.name), sockets
 
     def _on_schedule(self, operation: Timed, on_schedule: bool) -> Operation:
         bare = isinstance(operation, exchanging.Exchange | ending.End) and operation.message is None
@@ -384,7 +382,7 @@ class _Compiler:
 
     def _perform(self, step: Performed) -> Timed:
         self._at(step, step.sockets)
-        return form_steps.Perform(
+        return performing.Perform(
             step.name,
             step.sockets,
             step.action,
@@ -478,7 +476,7 @@ class _Compiler:
                 return self.shapes.by_rule(rule or self.rule_of(step.sockets[0]) or "", sent)
             case Frame(body=body, framing=framing) if framing.symmetric:
                 inner = sent.payload if isinstance(sent, Framed) and reply.answers else sent
-                opened = frame_steps.unframed(framing)
+                opened = framed.unframed(framing)
                 if isinstance(body, ByRule):
                     rule = body.rule or self.rule_of(step.sockets[0]) or ""
                     return self.shapes.by_rule(rule, inner, opened)
@@ -549,25 +547,25 @@ class _Compiler:
         framing = reply.framing
         if reply.header is not None:
             header, body = self._asked(reply.header), self._asked(reply.body)
-            return headed_steps.HeadedReply(framing, header, body, self.place, reply.answers)
+            return headed.HeadedReply(framing, header, body, self.place, reply.answers)
         match reply.body:
             case Exactly(payload=payload):
                 constant, render = self._constant(payload), self._render(payload)
-                return frame_steps.FrameReply(framing, constant, render, self.place, reply.answers)
+                return framed.FrameReply(framing, constant, render, self.place, reply.answers)
             case ByRule() as by:
                 found = {self.scenario.sockets[i].name: self._rule(by, i) for i in sockets}
-                return frame_steps.FrameByRule(framing, found, self.place)
+                return framed.FrameByRule(framing, found, self.place)
         raise AssertionError(reply)
 
-    def _asked(self, body: Body) -> headed_steps.Asked:
+    def _asked(self, body: Body) -> headed.Asked:
         """What a header or a body is asked beside the other."""
         match body:
             case Exactly(payload=payload):
-                return headed_steps.Asked(self._constant(payload), self._render(payload))
+                return headed.Asked(self._constant(payload), self._render(payload))
             case ByRule():
-                return headed_steps.Asked(rule=self._rule(body, self.sockets[0]))
+                return headed.Asked(rule=self._rule(body, self.sockets[0]))
         made = self._expecting(()).judge(body)
-        return headed_steps.Asked(judge=made.make, fixed=made.constant)
+        return headed.Asked(judge=made.make, fixed=made.constant)
 
     def _answer(self, reply: Answer) -> replies.Reply:
         parts = reply.form.payloads()
@@ -575,7 +573,7 @@ class _Compiler:
         known = tuple(part for part in found if part is not None)
         constants = known if len(known) == len(found) else None
         renders = [self._render(part) for part in parts]
-        return form_steps.FormReply(reply.form, reply.framing, constants, renders)
+        return forms.AnswerReply(reply.form, reply.framing, constants, renders)
 
     def _rule_reply(self, by_socket: dict[int, rules.Rule]) -> replies.Reply:
         found = list(by_socket.values())
@@ -635,7 +633,7 @@ class _Compiler:
                 known = [one for one in found if one is not None]
                 return b"".join(known) if len(known) == len(found) else None
             case Framed():
-                return frame_steps.encoded(payload, self._constant)
+                return framed.encoded(payload, self._constant)
             case Spoken(form=form):
                 return self._spoken(form)
             case Text():
@@ -649,7 +647,7 @@ class _Compiler:
         where = {self.authorities[names[index].name] for index in self.sockets}
         if len(where) != 1:
             return None
-        return form_steps.constant(form, map(self._constant, form.payloads()), where.pop())
+        return forms.constant(form, map(self._constant, form.payloads()), where.pop())
 
     def _render(self, payload: Payload) -> messages.Render:
         constant = self._constant(payload)
@@ -674,10 +672,10 @@ class _Compiler:
                 return lambda user, name, sent: b"".join([r(user, name, sent) for r in renders])
             case Framed(payload=inner, framing=framing, header=header):
                 head = None if header is None else self._render(header)
-                return frame_steps.wrapped(framing, self._render(inner), self.place, head)
+                return framed.wrapped(framing, self._render(inner), self.place, head)
             case Spoken(form=form):
                 said = [self._render(part) for part in form.payloads()]
-                return form_steps.rendered(form, said, self.authorities, self.place)
+                return forms.rendered(form, said, self.authorities, self.place)
             case Text():
                 return texts.text([self._named(part) for part in self._fold(payload)])
         raise AssertionError(payload)

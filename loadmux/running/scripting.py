@@ -41,8 +41,8 @@ from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
 from loadmux.language import usercode
 from loadmux.running.asking import Library, Ready
 from loadmux.running.defining import scenario
+from loadmux.running.steps.transactions import Act
 from loadmux.running.steps.waiting import Barrier
-from loadmux.running.transactions import Act
 from loadmux.running.variables import Variables
 
 __all__ = ["Payload", "Reply", "Sockets", "User", "Variables", "scenario"]

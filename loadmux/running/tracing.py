@@ -29,13 +29,13 @@ from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.report import figures, wire
 from loadmux.report.faults import evidence_as_text
 from loadmux.running.channel import Channel, pair
-from loadmux.running.form_steps import Perform
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.script import draw_seed
 from loadmux.running.starting import servers_of
 from loadmux.running.steps.ending import End
 from loadmux.running.steps.exchanging import Exchange
+from loadmux.running.steps.performing import Perform
 from loadmux.running.steps.sending import Send
 from loadmux.running.worker import Job, Share, Update, Worker
 

@@ -12,17 +12,9 @@ from loadmux.checking.recognition import LONGEST, Owner, Recognized, Shape
 from loadmux.checking.rules import rule
 from loadmux.checking.simple import line
 from loadmux.plugins.formulas import Formula, Variable
-from loadmux.plugins.payloads import (
-    Data,
-    Framed,
-    Joined,
-    Payload,
-    Random,
-    Repeated,
-    Text,
-)
-from loadmux.running.frame_steps import unframed
+from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Repeated, Text
 from loadmux.running.recognizing import Shapes
+from loadmux.running.steps.framed import unframed
 
 USER, ITERATION, SOCKET, UUID = (Variable(name) for name in ("user", "iteration", "socket", "uuid"))
 A_UUID = b"01234567-89ab-4cde-8f01-23456789abcd"

@@ -20,9 +20,9 @@ from loadmux.driver.loop import NEVER
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Fault
 from loadmux.measuring.recorder import Recorder
-from loadmux.running.answering import Answers, tell
-from loadmux.running.learning import Learned
+from loadmux.running.steps.answering import Answers, tell
 from loadmux.running.steps.connecting import opened
+from loadmux.running.steps.learning import Learned
 from loadmux.running.steps.messages import Message
 from loadmux.running.steps.replies import Reply, RuleReplies, RuleReply
 from loadmux.running.steps.sending import speak

@@ -15,7 +15,7 @@ from loadmux.driver.poller import READ
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Fault, Kind
 from loadmux.measuring.recorder import Recorder
-from loadmux.running.answering import Answers, tell
+from loadmux.running.steps.answering import Answers, tell
 from loadmux.running.steps.connecting import opened
 from loadmux.running.steps.messages import Message
 from loadmux.running.steps.sending import deliver, owe

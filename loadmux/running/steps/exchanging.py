@@ -19,10 +19,10 @@ from loadmux.driver.peer import TRY
 from loadmux.driver.several import PARTS_MOST, Talk, exchange_several
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.recorder import Recorder
-from loadmux.running.learning import Learned
+from loadmux.running.steps.learning import Learned
 from loadmux.running.steps.prepared import Prepared
 from loadmux.running.steps.replies import Reply
-from loadmux.running.swift import Swift
+from loadmux.running.steps.swift import Swift
 
 
 @dataclass(slots=True)

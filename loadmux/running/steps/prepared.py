@@ -16,8 +16,8 @@ from loadmux.driver.connection import SMALL, Plan
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault
 from loadmux.measuring.recorder import Record
-from loadmux.running.learning import Learned
 from loadmux.running.steps.careful import Careful
+from loadmux.running.steps.learning import Learned
 from loadmux.running.steps.messages import Message
 from loadmux.running.steps.replies import RuleReplies, RuleReply
 

@@ -14,7 +14,7 @@ from loadmux.checking.rules import Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.running.steps.messages import Render
-from loadmux.running.swift import Match
+from loadmux.running.steps.swift import Match
 
 Judged = tuple[bytes | None, Callable[[], Verifier]]
 """The reply if it is known and comes in one piece; what makes the verifier for any other case."""

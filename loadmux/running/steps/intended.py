@@ -22,9 +22,9 @@ from loadmux.driver.user import VirtualUser
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.rows import StepStats
-from loadmux.running.form_steps import Perform
 from loadmux.running.steps.ending import End
 from loadmux.running.steps.exchanging import Exchange
+from loadmux.running.steps.performing import Perform
 from loadmux.running.steps.sending import Fill, Send
 
 Timed = Send | Fill | Exchange | End | Perform

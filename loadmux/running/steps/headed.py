@@ -17,8 +17,9 @@ from loadmux.checking.headed import BothRight, ExactPrefixed, HeaderIs
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule
 from loadmux.driver.user import VirtualUser
-from loadmux.running.frame_steps import ANSWERS, Place, body_of
+from loadmux.running.steps.framed import ANSWERS, body_of
 from loadmux.running.steps.messages import Render
+from loadmux.running.steps.place import Place
 from loadmux.running.steps.replies import Judged, Reply
 
 

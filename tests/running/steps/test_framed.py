@@ -13,7 +13,8 @@ from loadmux.checking.framed import FrameVerifier, Judgement
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind, Position
-from loadmux.running.frame_steps import FrameByRule, FrameReply, Place, body_of
+from loadmux.running.steps.framed import FrameByRule, FrameReply, body_of
+from loadmux.running.steps.place import Place
 
 PLACE = Place(Position("s.yaml", 1, 1), "talk")
 

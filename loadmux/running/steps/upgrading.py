@@ -10,8 +10,8 @@ from loadmux.driver.upgrading import start_tls
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import ScriptFailed
 from loadmux.measuring.recorder import Recorder
-from loadmux.running.frame_steps import Place
 from loadmux.running.steps.connecting import opened
+from loadmux.running.steps.place import Place
 
 Upgrade = tuple[ssl.SSLContext, str | None]
 """How a socket speaks TLS, and the name that its server must have."""

@@ -24,12 +24,11 @@ from loadmux.checking.recognition import Opened
 from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.simple import UntilClose
 from loadmux.checking.upper_sb import SUFFIX
-from loadmux.checking.verifying import Verifier
 from loadmux.driver.user import VirtualUser
-from loadmux.errors import DriverFault, Position
 from loadmux.language import contents
 from loadmux.plugins.payloads import Framed, Payload
 from loadmux.running.steps.messages import Render
+from loadmux.running.steps.place import Place
 from loadmux.running.steps.replies import Judged, Reply
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
@@ -41,27 +40,6 @@ ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "hello": lambda body: WORDS["hello"],
 }
 """What a rule makes of a body; a frame is one chunk, however large it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A step, for the message of a body that cannot be framed."""
-
-    where: Position
-    step: str
-
-    def refuse(self, user: VirtualUser, socket: str, body: bytes, why: ValueError) -> DriverFault:
-        return DriverFault(
-            f"{self.where}: step {self.step!r} of user {user.number} on socket {socket!r} needs a"
-            f" frame for a body that cannot be framed: {why}; the body begins {body[:40]!r}"
-        )
-
-    def unable(self, user: VirtualUser, socket: str, why: object) -> DriverFault:
-        on = f" on socket {socket!r}" if socket else ""
-        return DriverFault(
-            f"{self.where}: step {self.step!r} of user {user.number}{on} cannot be carried out:"
-            f" {why}"
-        )
 
 
 def wrapped(framing: Framing, render: Render, place: Place, header: Render | None = None) -> Render:
@@ -189,34 +167,12 @@ def exactly(framing: Framing, body: bytes) -> Judged:
     return likely, verifiers(framing, IsExactly(expected))
 
 
-@dataclass(frozen=True, slots=True)
-class FrameByJudge(Reply):
-    """One frame whose body is right for `judge`, whatever was sent."""
-
-    framing: Framing
-    judge: Judge
-
-    def known(self, payload: bytes) -> Judged | None:
-        return None, verifiers(self.framing.answering(payload), self.judge)
-
-    def alone(self) -> Callable[[], Verifier] | None:
-        return verifiers(self.framing, self.judge)
-
-    def answers_alike(self, payload: bytes) -> bool:
-        return self.framing.answering(payload) is self.framing
-
-
 def verifiers(framing: Framing, judge: Judge) -> Callable[[], FrameVerifier]:
     """Makes verifiers of one frame with a body that is right for `judge`."""
     return lambda: FrameVerifier(framing.decoder(), judge)
 
 
-def compiled(pattern: str) -> re.Pattern[bytes]:
-    """A regex of a scenario: of bytes, those of its UTF-8 text. Raises re.error and ValueError."""
-    return re.compile(pattern.encode())
-
-
 @lru_cache(maxsize=1024)
 def remembered(source: bytes) -> re.Pattern[bytes]:
-    """The same of a pattern that a user's values stand in; they often come again."""
+    """A regex in which a user's values may stand; they often come again."""
     return re.compile(source)

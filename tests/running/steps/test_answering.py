@@ -6,7 +6,7 @@ import pytest
 from driving import scenario_for
 
 from loadmux.measuring.stats import Stats
-from loadmux.running.answering import kinds
+from loadmux.running.steps.answering import kinds
 
 URL = "tcp://127.0.0.1:1"
 

@@ -31,7 +31,7 @@ from loadmux.language.expected import (
     WasReset,
     every,
 )
-from loadmux.language.scenario import Listed, Scenario
+from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import (
     Exchange,
     For,

@@ -8,7 +8,7 @@ from typing import cast
 from loadmux.checking.headed import AnyJudge
 from loadmux.driver.loop import Task
 from loadmux.driver.user import VirtualUser
-from loadmux.running.expecting import Made
+from loadmux.running.steps.made import Made
 from loadmux.running.steps.messages import Render
 
 
