@@ -25,7 +25,7 @@ from loadmux.locust.conducting import Conducting, Measured
 from loadmux.locust.job import Share
 from loadmux.locust.numbering import Asking, Ledger, Number, room
 from loadmux.measuring.stats import SCRIPT_ERRORS, Stats
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 
 ALONE = "alone"
 NO_MORE = ()

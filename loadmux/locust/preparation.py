@@ -38,7 +38,7 @@ from loadmux.running.run import (
     urls_of,
     watch,
 )
-from loadmux.running.script import draw_seed
+from loadmux.running.seeds import draw_seed
 from loadmux.running.starting import fitted, servers_of
 
 logger = logging.getLogger("loadmux")

@@ -29,7 +29,7 @@ from loadmux.probing.smallest import smallest
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.script import draw_seed
+from loadmux.running.seeds import draw_seed
 from loadmux.running.worker import raise_descriptor_limit
 
 TRIES = 3

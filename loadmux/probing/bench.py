@@ -18,8 +18,8 @@ from loadmux.language.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Tap, Try, run_at_once
 from loadmux.running.channel import pair
+from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.description import describe
-from loadmux.running.endpoints import resolve
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.processes import ServerProcess
 from loadmux.running.starting import servers_of

@@ -43,7 +43,7 @@ from loadmux.language.stepvalues import (
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Repeated, Text
 from loadmux.plugins.registry import Registry
-from loadmux.running.script import reads
+from loadmux.running.compiling.ruling import reads
 
 PLACE = Position("probe", 1, 1)
 CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"

@@ -19,7 +19,7 @@ from loadmux.probing.trees import Tree, plain
 from loadmux.probing.written import changes, file_of, text_of
 from loadmux.running.catalog import models
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.script import draw_seed
+from loadmux.running.seeds import draw_seed
 
 SEARCHING = 0.8
 """The share of the time after which nothing smaller is looked for: the rest confirms it."""

@@ -41,14 +41,14 @@ from loadmux.report.model import (
 from loadmux.running import breakdown
 from loadmux.running.barriers import Blocked, Coordinator, Open
 from loadmux.running.channel import wait
+from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.cores import Cores
-from loadmux.running.endpoints import resolve
 from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, ended, spawn
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import ServerProcess
 from loadmux.running.remedies import remedies
-from loadmux.running.script import draw_seed
+from loadmux.running.seeds import draw_seed
 from loadmux.running.starting import connections, servers_of
 from loadmux.running.watching import Watched, leaves_work, local, record, watched
 from loadmux.running.weak import weak_rule_notes

@@ -31,7 +31,7 @@ from loadmux.report.faults import evidence_as_text
 from loadmux.running.channel import Channel, pair
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Part, note_death, parts_of, urls_of
-from loadmux.running.script import draw_seed
+from loadmux.running.seeds import draw_seed
 from loadmux.running.starting import servers_of
 from loadmux.running.steps.ending import End
 from loadmux.running.steps.exchanging import Exchange

@@ -41,7 +41,7 @@ from loadmux.plugins.contracts import Plugin, blamed, told
 from loadmux.running import breakdown, interrupts
 from loadmux.running.barriers import Blocked, Open
 from loadmux.running.channel import Channel
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 
 STOP = "stop"
 TICK = 0.1

@@ -13,7 +13,7 @@ from loadmux.checking.rules import rule
 from loadmux.checking.simple import line
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Repeated, Text
-from loadmux.running.recognizing import Shapes
+from loadmux.running.compiling.recognizing import Shapes
 from loadmux.running.steps.framed import unframed
 
 USER, ITERATION, SOCKET, UUID = (Variable(name) for name in ("user", "iteration", "socket", "uuid"))

@@ -17,7 +17,7 @@ from loadmux.driver.poller import POLLERS, Poller
 from loadmux.driver.user import VirtualUser
 from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 
 BUSY = 'steps: [{name: ask, send: "x", expect: "x"}]\nload: {run_time: 1h}\n'
 

@@ -32,7 +32,7 @@ from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.servers import Url
 from loadmux.language.urls import parse_url
 from loadmux.measuring.stats import Stats
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 
 PATIENCE = 20.0
 

@@ -15,7 +15,7 @@ from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.stats import Stats
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 
 HOUR = 3600.0
 SCENARIO = """

@@ -17,7 +17,7 @@ from loadmux.language.stepvalues import Exchange
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.script import compile_scenario
 from loadmux.running.steps import exchanging
 
 LINE = line()

@@ -13,7 +13,7 @@ from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
 from loadmux.language.scenario import Scenario, Tls
 from loadmux.language.servers import Target, Url
-from loadmux.running.endpoints import endpoints, trusting
+from loadmux.running.compiling.endpoints import endpoints, trusting
 
 URL = Url("tls", "localhost", 9)
 

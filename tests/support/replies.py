@@ -12,8 +12,8 @@ from loadmux.checking.verifying import Verifier
 from loadmux.language.loading import load
 from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
-from loadmux.running.endpoints import spoken_on
-from loadmux.running.script import compile_scenario
+from loadmux.running.compiling.endpoints import spoken_on
+from loadmux.running.compiling.script import compile_scenario
 
 SENT = b"hello"
 HTTP = b"HTTP/1.1 200 OK\r\n"

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from loadmux.running.randoms import LEAST, STRETCH, random_bytes
+from loadmux.running.compiling.randoms import LEAST, STRETCH, random_bytes
 
 SIZES = (
     0,

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from loadmux.running import texts
-from loadmux.running.texts import Named
+from loadmux.running.compiling import texts
+from loadmux.running.compiling.texts import Named
 
 USER: Any = SimpleNamespace(number=7, iteration=41, random=random.Random(1))
 NUMBER = Named("user", lambda user, name, sent: b"%d" % user.number)
