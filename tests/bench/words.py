@@ -96,7 +96,7 @@ HTTP = {
     " expect: {http: {status: 200, body: {length: 13}}}}",
 }
 CASES |= HTTP
-PYTHON = """from loadmux.running.scripting import User, scenario
+PYTHON = """from loadmux.scripting import User, scenario
 
 @scenario(target={"url": "%s", "reply": "echo"}, users=10)
 async def talk(user: User) -> None:

@@ -41,8 +41,6 @@ from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.payloads import Text
-from loadmux.running import scripting
-from loadmux.running.asking import Library
 from loadmux.running.compiling import encoding
 from loadmux.running.compiling.anytime import attentive
 from loadmux.running.compiling.columns import Columns
@@ -53,6 +51,8 @@ from loadmux.running.compiling.replies import Replies
 from loadmux.running.compiling.ruling import Rules
 from loadmux.running.compiling.strays import Strays
 from loadmux.running.compiling.survey import Survey
+from loadmux.running.scripting import calling
+from loadmux.running.scripting.asking import Library
 from loadmux.running.steps import (
     blocks,
     connecting,
@@ -273,7 +273,7 @@ class _Compiler:
             found = usercode.find(function)
         except ValueError as error:
             raise UsageError(str(error)) from None
-        return scripting.Call(name, found, self.library, function.folder, on_schedule)
+        return calling.Call(name, found, self.library, function.folder, on_schedule)
 
     def _record(self, name: str, kind: str) -> Recorder:
         return Recorder(self.stats.row_of(name, kind))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, MutableMapping
 
 from loadmux.driver.user import VirtualUser
-from loadmux.running.asking import Library, encoded
+from loadmux.running.scripting.asking import Library, encoded
 
 
 class Variables(MutableMapping[str, bytes]):
