@@ -144,7 +144,7 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
     code = (
         "import signal, sys, threading\n"
         "before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
-        "import loadmux.cli.app, loadmux.running.worker\n"
+        "import loadmux.cli.app, loadmux.running.generators.process\n"
         "assert not {'locust', 'gevent'} & set(sys.modules)\n"
         "assert before == [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]\n"
         "assert threading.active_count() == 1\n"
@@ -154,7 +154,7 @@ def test_importing_loadmux_loads_neither_locust_nor_gevent_and_touches_nothing()
 
 def test_a_generator_process_loads_no_yaml_and_no_terminal() -> None:
     code = (
-        "import sys, loadmux.running.worker\n"
+        "import sys, loadmux.running.generators.process\n"
         "assert not {'yaml', 'rich', 'typer'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -32,7 +32,8 @@ from loadmux.locust.crew import CalledUser, Crew, Parked, ParkedUser
 from loadmux.locust.job import Job
 from loadmux.locust.numbering import Asking, Number
 from loadmux.measuring.stats import Stats
-from loadmux.running.worker import SLICE, SLICE_EVERY, raise_descriptor_limit
+from loadmux.running.generators.process import raise_descriptor_limit
+from loadmux.running.generators.worker import SLICE, SLICE_EVERY
 
 STEP = 0.005
 PATIENCE = 0.001

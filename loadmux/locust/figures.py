@@ -23,7 +23,7 @@ from loadmux.locust.here import Here
 from loadmux.locust.shape import Phases
 from loadmux.locust.tally import Health, users_only
 from loadmux.measuring.stats import Stats
-from loadmux.running.worker import resident_memory
+from loadmux.running.generators.worker import resident_memory
 
 logger = logging.getLogger("loadmux")
 

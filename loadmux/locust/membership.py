@@ -20,7 +20,7 @@ from loadmux.locust.dividing import Dividing
 from loadmux.locust.failing import Failures
 from loadmux.locust.here import Here
 from loadmux.locust.numbering import MESSAGE, Ledger, room
-from loadmux.running.barriers import Blocked
+from loadmux.running.generators.barriers import Blocked
 from loadmux.running.run import Part
 
 MOST_ASKED = 100_000

@@ -28,9 +28,9 @@ from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.smallest import smallest
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
+from loadmux.running.generators.process import raise_descriptor_limit
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.seeds import draw_seed
-from loadmux.running.worker import raise_descriptor_limit
 
 TRIES = 3
 SUSPECTS = 3

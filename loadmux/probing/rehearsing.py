@@ -19,12 +19,13 @@ from loadmux.errors import Evidence, TargetFailed
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.stats import Stats
 from loadmux.probing.shrinking import Seen
-from loadmux.running.channel import Channel, pair
+from loadmux.running.generators.channel import Channel, pair
+from loadmux.running.generators.said import STOP, Job, Share, Update
+from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.processes import ServerProcess
 from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.starting import connections, servers_of
-from loadmux.running.worker import STOP, Job, Share, Update, Worker
 
 LOOK_EVERY = 0.005
 DIED = "died"

@@ -14,8 +14,9 @@ from loadmux.errors import Evidence, Kind
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
-from loadmux.running.channel import pair
-from loadmux.running.worker import Job, Share, Update, Worker
+from loadmux.running.generators.channel import pair
+from loadmux.running.generators.said import Job, Share, Update
+from loadmux.running.generators.worker import Worker
 
 LATE = frozenset({Kind.TIMEOUT, Kind.CONNECT_TIMEOUT, Kind.SEND_STALLED, Kind.TRUNCATED})
 """Faults that a busy machine may have made."""

@@ -39,11 +39,12 @@ from loadmux.report.model import (
     TargetReport,
 )
 from loadmux.running import breakdown
-from loadmux.running.barriers import Blocked, Coordinator, Open
-from loadmux.running.channel import wait
 from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.cores import Cores
-from loadmux.running.generators import LISTEN_FOR, Worker, await_ready, death, ended, spawn
+from loadmux.running.generators.barriers import Blocked, Coordinator, Open
+from loadmux.running.generators.channel import wait
+from loadmux.running.generators.outside import LISTEN_FOR, Worker, await_ready, death, ended, spawn
+from loadmux.running.generators.said import STOP, Failed, Final, Go, Job, Share, Update
 from loadmux.running.interrupts import HURRY, Interrupts, blocked
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import ServerProcess
@@ -52,7 +53,6 @@ from loadmux.running.seeds import draw_seed
 from loadmux.running.starting import connections, servers_of
 from loadmux.running.watching import Watched, leaves_work, local, record, watched
 from loadmux.running.weak import weak_rule_notes
-from loadmux.running.worker import STOP, Failed, Final, Go, Job, Share, Update
 
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024

@@ -28,7 +28,9 @@ from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.report import figures, wire
 from loadmux.report.faults import evidence_as_text
-from loadmux.running.channel import Channel, pair
+from loadmux.running.generators.channel import Channel, pair
+from loadmux.running.generators.said import Job, Share, Update
+from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.seeds import draw_seed
@@ -37,7 +39,6 @@ from loadmux.running.steps.ending import End
 from loadmux.running.steps.exchanging import Exchange
 from loadmux.running.steps.performing import Perform
 from loadmux.running.steps.sending import Send
-from loadmux.running.worker import Job, Share, Update, Worker
 
 Say = Callable[[str, str], None]
 """Prints a line in a style (`bold`, `dim`, `good`, `bad`, or none)."""

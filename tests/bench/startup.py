@@ -19,7 +19,7 @@ COMMANDS = {
     "loadmux --version": ["-m", "loadmux", "--version"],
     "loadmux run --help": ["-m", "loadmux", "run", "--help"],
     "loadmux check parts": ["-m", "loadmux", "check", "parts"],
-    "a generator's imports": ["-c", "import loadmux.running.worker"],
+    "a generator's imports": ["-c", "import loadmux.running.generators.process"],
 }
 
 

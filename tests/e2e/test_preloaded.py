@@ -19,7 +19,7 @@ import sys
 sys.path[0] = ROOT
 from loadmux.running import generators
 generators.WORKER = generators.WORKER.replace("    main()", '''
-    from loadmux.running.worker import Worker
+    from loadmux.running.generators.worker import Worker
     whole = Worker.run
     def watched(self, start):
         before = set(sys.modules)

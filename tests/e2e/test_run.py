@@ -287,7 +287,9 @@ def test_a_worker_that_dies_makes_the_run_inconclusive(tmp_path: Path) -> None:
         running.stderr.readline()
         running.stderr.readline()
         children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        workers = [pid for pid in children if "loadmux.running.worker" in command_line(pid)]
+        workers = [
+            pid for pid in children if "loadmux.running.generators.process" in command_line(pid)
+        ]
         assert len(workers) == 2
         os.kill(int(workers[1]), signal.SIGKILL)
         out, err = running.communicate(timeout=30)

@@ -9,7 +9,7 @@ import pytest
 from driving import POLLERS, Driven, drive_scenario, scenario_for
 
 from loadmux.driver.endpoint import ephemeral_ports
-from loadmux.running.worker import Worker
+from loadmux.running.generators.worker import Worker
 
 TEXT = """
 steps: [{name: talk, send: "hello", expect: reply}]

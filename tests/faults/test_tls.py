@@ -25,7 +25,7 @@ from driving import (
 )
 from transports import Authority, TlsServer
 
-from loadmux.running.worker import Worker
+from loadmux.running.generators.worker import Worker
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 

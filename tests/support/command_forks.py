@@ -104,7 +104,7 @@ def prepare(program: str) -> None:
         import loadmux.cli.running
         import loadmux.cli.serving
         import loadmux.cli.tracing
-        import loadmux.running.worker  # noqa: F401
+        import loadmux.running.generators.process  # noqa: F401
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
 
 

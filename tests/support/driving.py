@@ -20,8 +20,9 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.servers import Url
 from loadmux.measuring.stats import Stats
-from loadmux.running.channel import pair
-from loadmux.running.worker import Job, Share, Update, Worker
+from loadmux.running.generators.channel import pair
+from loadmux.running.generators.said import Job, Share, Update
+from loadmux.running.generators.worker import Worker
 
 POLLERS = ("epoll", "kqueue", "poll", "select")
 

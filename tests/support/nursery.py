@@ -33,7 +33,7 @@ def open_up() -> None:
     if sys.platform != "linux":
         return
     from loadmux.running import generators, run
-    from loadmux.running.channel import pair
+    from loadmux.running.generators.channel import pair
 
     ours, theirs = socket.socketpair()
     if not os.fork():
@@ -84,7 +84,7 @@ def attend(asked: socket.socket) -> NoReturn:
 
 def generate(channel: int) -> NoReturn:
     """Become a generator process, as `-P -c` has it."""
-    from loadmux.running.generators import PACKAGE_AT, WORKER
+    from loadmux.running.generators.outside import PACKAGE_AT, WORKER
 
     del sys.path[0]
     sys.argv = ["-c", str(channel), PACKAGE_AT]

@@ -14,24 +14,24 @@ from loadmux.errors import Broken, DriverFault, UsageError
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import WorkerReport
-from loadmux.running.channel import Channel, pair, wait
+from loadmux.running.generators.channel import Channel, pair, wait
+from loadmux.running.generators.said import Failed, Final, Health, Ready
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.processes import how_it_ended
-from loadmux.running.worker import Failed, Final, Health, Ready
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
 WORKER = f"""
 import sys
 sys.path.append(sys.argv[2])
 try:
-    from loadmux.running.worker import main
+    from loadmux.running.generators.process import main
     main()
 except Exception as error:
     broken = f"{{type(error).__name__}}: {{error}}"
     print("loadmux: a generator process broke:", broken, file=sys.stderr)
     sys.exit({ExitCode.BROKEN.value})
 """
-PACKAGE_AT = str(Path(__file__).resolve().parents[2])
+PACKAGE_AT = str(Path(__file__).resolve().parents[3])
 LISTEN_FOR = 0.25
 START_WITHIN = 60.0
 ENDED_WITHIN = 1.0

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from loadmux.measuring.stats import Stats
-from loadmux.running.barriers import Blocked
-from loadmux.running.channel import Channel, pair, wait
-from loadmux.running.worker import Failed, Health, Measured, Update
+from loadmux.running.generators.barriers import Blocked
+from loadmux.running.generators.channel import Channel, pair, wait
+from loadmux.running.generators.said import Failed, Health, Measured, Update
 
 LARGE = b"x" * 3_000_000
 

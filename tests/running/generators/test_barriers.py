@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadmux.running.barriers import Blocked, Coordinator
+from loadmux.running.generators.barriers import Blocked, Coordinator
 
 
 def told(*words: tuple[int, dict[str, int] | None]) -> Coordinator:

@@ -1,0 +1,179 @@
+"""Runs a job: one loop with the users of all scenarios, and what tells and hears beside them.
+
+Telling never holds the loop up: the rows of an update go in portions between which the users have
+their turn, and what the other side is too slow to hear waits in the channel, joined with what
+follows.
+"""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+from functools import partial
+from heapq import merge
+from time import perf_counter, process_time
+
+from loadmux.driver.loop import Loop, Task, next_turn, sleep_until
+from loadmux.driver.poller import make_poller
+from loadmux.running.generators.barriers import Blocked, Open
+from loadmux.running.generators.channel import Channel
+from loadmux.running.generators.part import SPAWN_RATE, Part
+from loadmux.running.generators.said import STOP, Final, Health, Job, Update
+
+TICK = 0.1
+UPDATE_EVERY = 0.5
+SLICE = 256
+SLICE_EVERY = 0.002
+LISTEN_EVERY = 0.002
+FLUSH_EVERY = 0.01
+ROWS_AT_ONCE = 16
+
+
+class Worker:
+    """Runs a job; see the module."""
+
+    def __init__(self, job: Job, channel: Channel) -> None:
+        self.channel = channel
+        self.loop = Loop(make_poller(job.poller))
+        self.loop.worker, self.loop.workers = job.worker, job.workers
+        rate = SPAWN_RATE / len(job.shares)
+        self.parts = [
+            Part(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))
+            for number, share in enumerate(job.shares)
+        ]
+        self.reached: set[str] = set()
+        self.unreachable: dict[str, str] = {}
+        for part in self.parts:
+            part.control.reached = self.reached
+            part.control.unreachable = self.unreachable
+        self.cpu_before = 0.0
+        self.stopped = self.listening = False
+
+    def run(self, began: float | None = None) -> Final:
+        """The whole run, which began at this `perf_counter` time. Raises DriverFault."""
+        self.cpu_before = process_time()
+        self.loop.epoch = perf_counter()
+        self.loop.began = self.loop.epoch if began is None else began
+        for part in self.parts:
+            part.begin(self.loop.epoch)
+        spawner, ticker = Task(self.loop), Task(self.loop)
+        self.loop.spawn(spawner, self._spawn(spawner))
+        self.loop.spawn(ticker, self._tick(ticker))
+        self.loop.run()
+        for part in self.parts:
+            part.count_abandoned()
+        aborted = any(part.control.aborted for part in self.parts)
+        reached = frozenset(self.reached | self.loop.answered)
+        return Final(self.update(), reached, self.unreachable, aborted)
+
+    async def _spawn(self, task: Task) -> None:
+        """Start users at their rates, or at SPAWN_RATE in all, in slices of at most SLICE.
+
+        The slices leave a server time to accept: a listen() queue is short, and what does not fit
+        is sent again by the kernel after a second.
+        """
+        in_slice = 0
+        for due, _, part, user in merge(*(part.schedule() for part in self.parts)):
+            due += self.loop.epoch + self.loop.stood
+            if part.control.stopping:
+                continue
+            if due > perf_counter():
+                await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
+                in_slice = 0
+            elif in_slice == SLICE:
+                await sleep_until(task, perf_counter() + SLICE_EVERY)
+                in_slice = 0
+            if not part.control.stopping:
+                in_slice += 1
+                part.spawn(user)
+
+    async def _tick(self, task: Task) -> None:
+        """Tell what was measured, hear what to do, and end each scenario when its time is up."""
+        due = self.loop.epoch + UPDATE_EVERY
+        while not all(part.done for part in self.parts):
+            all_told = self.channel.flush()
+            now = perf_counter()
+            ends = [part.end for part in self.parts if part.end > now]
+            await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), due, *ends]))
+            now = perf_counter()
+            self.loop.look_for_suspension()
+            over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
+            for part in self.parts:
+                if over:
+                    part.cut_short(now)
+                if part.look_at(now):
+                    await part.interrupt(task)
+            if now >= due:
+                await self._tell_in_portions(task)
+                due = now + UPDATE_EVERY - (now - self.loop.epoch) % UPDATE_EVERY
+        self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
+
+    async def _tell_in_portions(self, task: Task) -> None:
+        """Tell what was measured; after each portion whoever is ready has a turn."""
+        health = self.health()
+        for number, part in enumerate(self.parts):
+            for portion in part.stats.portions(ROWS_AT_ONCE):
+                parts = {number: part.measured(perf_counter(), portion)}
+                self.channel.put(Update(parts, health, self.loop.standstills.take()))
+                await next_turn(task)
+
+    def _told_to_stop(self) -> bool:
+        """Take what the other side has said; that it is gone means STOP."""
+        if not self.stopped:
+            for said in self.channel.take():
+                if isinstance(said, Open):
+                    self.parts[said.part].open(said.name)
+                elif said == STOP:
+                    self.stopped = True
+            self.stopped = self.stopped or self.channel.gone
+        return self.stopped
+
+    def _announce(self, number: int, said: Blocked) -> None:
+        """Tell who waits at a part's barriers, and hear the answer sooner than `_tick` would."""
+        self.channel.put(replace(said, part=number))
+        if said.waits and not self.listening:
+            listener = Task(self.loop)
+            self.listening = True
+            self.loop.spawn(listener, self._listen(listener))
+
+    async def _listen(self, task: Task) -> None:
+        while any(part.standstill for part in self.parts) and not self.stopped:
+            await sleep_until(task, perf_counter() + LISTEN_EVERY)
+            self.channel.flush()
+            self._told_to_stop()
+        self.listening = False
+
+    def tell(self) -> None:
+        self.channel.put(self.update())
+
+    def update(self) -> Update:
+        """All that was measured since the last time, at once."""
+        now = perf_counter()
+        parts = {n: part.measured(now, part.stats.take()) for n, part in enumerate(self.parts)}
+        return Update(parts, self.health(), self.loop.standstills.take())
+
+    def health(self) -> Health:
+        now = perf_counter()
+        late = sorted(self.loop.late)
+        elapsed = now - self.loop.epoch
+        return Health(
+            busy=self.loop.busy_share(now),
+            cpu=(process_time() - self.cpu_before) / elapsed if elapsed else 0.0,
+            late=late[int(len(late) * 0.99)] if late else 0.0,
+            memory=resident_memory(),
+            standstills=self.loop.standstills.count,
+            stood=self.loop.standstills.seconds,
+            owed=any(one.want for one in self.loop.connections.values()),
+        )
+
+
+def resident_memory() -> int:
+    """Bytes that this process holds in memory now; 0 where the platform does not tell.
+
+    Not getrusage(2): its maximum survives exec() and would be that of the process before.
+    """
+    try:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0
