@@ -29,7 +29,7 @@ from loadmux.report.baseline import machine
 from loadmux.report.writing import check_writable
 from loadmux.running.catalog import models, scenarios
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.run import Settings
+from loadmux.running.settings import Settings
 
 OWN = "a small echo"
 MODELS = "models"

@@ -24,7 +24,9 @@ from loadmux.report.reporters import chosen, listeners
 from loadmux.report.writing import check_writable
 from loadmux.running.cores import workers
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.run import Settings, lying, run
+from loadmux.running.run import run
+from loadmux.running.settings import Settings
+from loadmux.running.starting import lying
 
 if TYPE_CHECKING:
     from loadmux.cli.comparing import Comparing

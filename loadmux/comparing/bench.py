@@ -21,7 +21,8 @@ from loadmux.measuring.stats import Stats
 from loadmux.report.model import Progress, Report
 from loadmux.running import proc
 from loadmux.running.processes import ServerProcess
-from loadmux.running.run import Settings, run
+from loadmux.running.run import run
+from loadmux.running.settings import Settings
 from loadmux.running.starting import fitted, servers_of
 from loadmux.running.watching import local
 

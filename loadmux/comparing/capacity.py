@@ -20,7 +20,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report.model import Report
-from loadmux.running.run import Settings
+from loadmux.running.settings import Settings
 
 Axis = Literal["rate", "users"]
 TRIES = 3

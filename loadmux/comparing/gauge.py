@@ -16,7 +16,7 @@ from loadmux.errors import Broken, TargetFailed, UsageError
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.running.run import Settings
+from loadmux.running.settings import Settings
 from loadmux.running.target import TargetProcess
 
 WITHIN = 2.0

@@ -21,7 +21,7 @@ from loadmux.locust.failing import Failures
 from loadmux.locust.here import Here
 from loadmux.locust.numbering import MESSAGE, Ledger, room
 from loadmux.running.generators.barriers import Blocked
-from loadmux.running.run import Part
+from loadmux.running.state import Part
 
 MOST_ASKED = 100_000
 """Numbers that are given for one message: more users no worker has."""

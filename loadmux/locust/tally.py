@@ -20,7 +20,9 @@ from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, combined
 from loadmux.report import standstills
 from loadmux.report.model import Listener, Report, WorkerReport
-from loadmux.running.run import Part, State, labelled_stats, notes_on, part_report
+from loadmux.running.notes import notes_on
+from loadmux.running.reporting import labelled_stats, part_report
+from loadmux.running.state import Part, State
 
 
 @dataclass(frozen=True, slots=True)

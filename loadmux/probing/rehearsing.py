@@ -24,8 +24,9 @@ from loadmux.running.generators.said import STOP, Job, Share, Update
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.processes import ServerProcess
-from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.starting import connections, servers_of
+from loadmux.running.state import Part, parts_of
+from loadmux.running.targets import note_death, urls_of
 
 LOOK_EVERY = 0.005
 DIED = "died"

@@ -28,9 +28,10 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import terminal
 from loadmux.report.model import Progress, Report
 from loadmux.running import cores, repeating
-from loadmux.running import run as running
 from loadmux.running.catalog import find, models
-from loadmux.running.run import Settings
+from loadmux.running.run import run as run_all
+from loadmux.running.settings import Settings
+from loadmux.running.starting import lying
 
 ScenarioLike = str | PathLike[str] | Mapping[str, Any] | Callable[..., Any]
 NAMELESS = "scenario"
@@ -108,7 +109,7 @@ def run(
     )
     loaded = load_all([_source(one) for one in every], overrides, models=models())
     if fault is not None:
-        loaded = running.lying(loaded, fault)
+        loaded = lying(loaded, fault)
     names = [one.path for one in loaded]
     given = {"--fault": fault, "--poller": poller, "--workers": None if workers == 1 else workers}
     more = [word for flag, one in given.items() if one is not None for word in (flag, str(one))]
@@ -119,7 +120,7 @@ def run(
         lambda seed: repeating.command(names, overrides, more, seed),
         watch=watch,
     )
-    report = running.run(loaded, settings, show or (lambda progress: None))
+    report = run_all(loaded, settings, show or (lambda progress: None))
     return RunReport(**{one.name: getattr(report, one.name) for one in fields(Report)})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,19 @@ def servers_of(
         elif target.command is not None:
             folder = Path(scenario.path).parent
             yield name, CommandProcess(target.command, folder, interrupts)
+
+
+def lying(scenarios: Sequence[Scenario], fault: str) -> tuple[Scenario]:
+    """The scenario with its bundled target told to lie in this way. Raises UsageError."""
+    scenario = scenarios[0]
+    servers = dict(scenario.servers)
+    if len(servers) > 1 or len(scenarios) > 1:
+        raise UsageError("--fault: there are several targets; write 'fault: NAME' in one of them")
+    for name, target in servers.items():
+        if target.bundled is None:
+            raise UsageError("--fault: only a bundled target can be told to lie")
+        servers[name] = replace(target, options={**target.options, "fault": fault})
+    return (scenario.with_servers(servers),)
 
 
 def connections(name: str, scenario: Scenario) -> int:

@@ -32,13 +32,14 @@ from loadmux.running.generators.channel import Channel, pair
 from loadmux.running.generators.said import Job, Share, Update
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.run import Part, note_death, parts_of, urls_of
 from loadmux.running.seeds import draw_seed
 from loadmux.running.starting import servers_of
+from loadmux.running.state import Part, parts_of
 from loadmux.running.steps.ending import End
 from loadmux.running.steps.exchanging import Exchange
 from loadmux.running.steps.performing import Perform
 from loadmux.running.steps.sending import Send
+from loadmux.running.targets import note_death, urls_of
 
 Say = Callable[[str, str], None]
 """Prints a line in a style (`bold`, `dim`, `good`, `bad`, or none)."""

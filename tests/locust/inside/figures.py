@@ -32,7 +32,7 @@ from loadmux.locust.numbering import Ledger
 from loadmux.locust.tally import Health, Tally
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
-from loadmux.running.run import Part
+from loadmux.running.state import Part
 
 TALK = """
 steps: [{name: ask, send: "x", expect: "x"}, {wait: 5ms}]
