@@ -17,7 +17,8 @@ from loadmux.language.suggesting import constant, suggested, varied
 from loadmux.language.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.tracing import Talk, Tracer, watched
+from loadmux.running.tracing.trace import watched
+from loadmux.running.tracing.tracer import Talk, Tracer
 
 NAME = "scenario.yaml"
 CONNECT = "connect main"

@@ -14,7 +14,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.language.suggesting import suggested
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.catalog import models
-from loadmux.running.tracing import trace
+from loadmux.running.tracing.trace import trace
 
 
 class Said(list[str]):
