@@ -25,8 +25,8 @@ from loadmux.measuring.thresholds import Threshold
 from loadmux.report import figures, terminal
 from loadmux.report.writing import check_writable
 from loadmux.running.interrupts import Interrupts
+from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
-from loadmux.running.starting import lying
 
 FIRST = {"rate": 50.0, "users": 1.0}
 LOWEST = {"rate": 0.1, "users": 1.0}

@@ -25,8 +25,8 @@ from loadmux.report.writing import check_writable
 from loadmux.running.cores import workers
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.run import run
+from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
-from loadmux.running.starting import lying
 
 if TYPE_CHECKING:
     from loadmux.cli.comparing import Comparing

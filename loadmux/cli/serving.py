@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from loadmux.running.catalog import models
-from loadmux.running.description import describe_all
 from loadmux.running.interrupts import blocked
-from loadmux.running.target import command
+from loadmux.running.servers.bundled import command
+from loadmux.running.servers.description import describe_all
 
 
 def serve_model(model: str, words: Sequence[str]) -> NoReturn:

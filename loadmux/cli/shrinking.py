@@ -15,7 +15,7 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing.smallest import Shrinking
 from loadmux.probing.written import FIRST_WORDS
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.starting import lying
+from loadmux.running.servers.starting import lying
 
 PASSES = "there is nothing to shrink"
 

@@ -12,7 +12,7 @@ from loadmux.language.scenario import Overrides
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.starting import lying
+from loadmux.running.servers.starting import lying
 from loadmux.running.tracing.trace import trace
 
 STYLES = {"good": "green", "bad": "bold red"}

@@ -19,12 +19,12 @@ from loadmux.language.servers import Target, Url
 from loadmux.language.stepvalues import Barrier
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import Progress, Report
-from loadmux.running import proc
-from loadmux.running.processes import ServerProcess
 from loadmux.running.run import run
+from loadmux.running.servers import proc
+from loadmux.running.servers.processes import ServerProcess
+from loadmux.running.servers.starting import fitted, servers_of
+from loadmux.running.servers.watching import local
 from loadmux.running.settings import Settings
-from loadmux.running.starting import fitted, servers_of
-from loadmux.running.watching import local
 
 WARM_UP = 0.4
 """Seconds, and not more than `WARMING` times what is measured."""

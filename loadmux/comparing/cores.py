@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 
 from loadmux.errors import UsageError
-from loadmux.running import proc
+from loadmux.running.servers import proc
 
 
 @dataclass(frozen=True, slots=True)

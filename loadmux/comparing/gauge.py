@@ -16,8 +16,8 @@ from loadmux.errors import Broken, TargetFailed, UsageError
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target
 from loadmux.measuring.exitcodes import ExitCode
+from loadmux.running.servers.bundled import TargetProcess
 from loadmux.running.settings import Settings
-from loadmux.running.target import TargetProcess
 
 WITHIN = 2.0
 """Seconds in which a server that has no room says so."""

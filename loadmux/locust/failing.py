@@ -19,7 +19,7 @@ from locust.env import Environment
 from loadmux.errors import LoadmuxError
 from loadmux.locust.figures import Figures
 from loadmux.locust.here import Here
-from loadmux.running.processes import die_with_parent
+from loadmux.running.servers.processes import die_with_parent
 
 logger = logging.getLogger("loadmux")
 

@@ -20,8 +20,8 @@ from loadmux.locust.admitting import family
 from loadmux.locust.described import Described
 from loadmux.locust.page import Offered
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.running import ports
 from loadmux.running.catalog import find, models
+from loadmux.running.servers import ports
 
 LOCAL = "127.0.0.1"
 

@@ -29,8 +29,8 @@ from loadmux.locust.job import Job, Share
 from loadmux.running.catalog import find, models
 from loadmux.running.limits import check_limits, check_source
 from loadmux.running.seeds import draw_seed
+from loadmux.running.servers.starting import fitted, lying, servers_of
 from loadmux.running.settings import Settings
-from loadmux.running.starting import fitted, lying, servers_of
 from loadmux.running.state import Part
 from loadmux.running.targets import look_at, note_death, urls_of, watch
 

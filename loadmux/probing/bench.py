@@ -18,15 +18,15 @@ from loadmux.language.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Tap, Try, run_at_once
 from loadmux.running.compiling.endpoints import resolve
-from loadmux.running.description import describe
 from loadmux.running.generators.channel import pair
 from loadmux.running.generators.said import Job, Share
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.processes import ServerProcess
-from loadmux.running.starting import servers_of
-from loadmux.running.target import TargetProcess
-from loadmux.running.watching import Watched, local, pause
+from loadmux.running.servers.bundled import TargetProcess
+from loadmux.running.servers.description import describe
+from loadmux.running.servers.processes import ServerProcess
+from loadmux.running.servers.starting import servers_of
+from loadmux.running.servers.watching import Watched, local, pause
 
 POOL = 64
 RECOVERS_WITHIN = 5.0

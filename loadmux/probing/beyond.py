@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from loadmux.probing.bench import Bench
 from loadmux.probing.known import Known
-from loadmux.running import proc
-from loadmux.running.watching import pause
+from loadmux.running.servers import proc
+from loadmux.running.servers.watching import pause
 
 CLIENTS, SPARE = 12, 4
 LOOKED_AT = 1.0

@@ -23,8 +23,8 @@ from loadmux.running.generators.channel import Channel, pair
 from loadmux.running.generators.said import STOP, Job, Share, Update
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.processes import ServerProcess
-from loadmux.running.starting import connections, servers_of
+from loadmux.running.servers.processes import ServerProcess
+from loadmux.running.servers.starting import connections, servers_of
 from loadmux.running.state import Part, parts_of
 from loadmux.running.targets import note_death, urls_of
 

@@ -15,7 +15,7 @@ from time import monotonic
 from loadmux.errors import UsageError
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.cpu import Cpu, Times
-from loadmux.running import proc
+from loadmux.running.servers import proc
 
 EVERY = 0.5
 """Seconds; less than that says nothing."""

@@ -30,8 +30,8 @@ from loadmux.report.model import Progress, Report
 from loadmux.running import cores, repeating
 from loadmux.running.catalog import find, models
 from loadmux.running.run import run as run_all
+from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
-from loadmux.running.starting import lying
 
 ScenarioLike = str | PathLike[str] | Mapping[str, Any] | Callable[..., Any]
 NAMELESS = "scenario"

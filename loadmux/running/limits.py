@@ -11,8 +11,8 @@ from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.errors import DriverFault, UsageError
 from loadmux.language.scenario import Scenario
+from loadmux.running.servers.starting import connections
 from loadmux.running.settings import Settings
-from loadmux.running.starting import connections
 
 SPARE_DESCRIPTORS = 32
 SELECT_LIMIT = 1024

@@ -22,8 +22,8 @@ from loadmux.running.interrupts import blocked
 from loadmux.running.limits import check_limits
 from loadmux.running.reporting import report
 from loadmux.running.seeds import draw_seed
+from loadmux.running.servers.starting import servers_of
 from loadmux.running.settings import Settings
-from loadmux.running.starting import servers_of
 from loadmux.running.state import Part, State, parts_of
 from loadmux.running.targets import look_at, roots_of, urls_of, watch
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from loadmux.report.model import Listener
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.processes import ServerProcess
+from loadmux.running.servers.processes import ServerProcess
 
 
 @dataclass(frozen=True, slots=True)

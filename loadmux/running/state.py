@@ -17,8 +17,8 @@ from loadmux.running import breakdown
 from loadmux.running.cores import Cores
 from loadmux.running.generators.barriers import Coordinator
 from loadmux.running.generators.outside import Worker
-from loadmux.running.processes import ServerProcess
-from loadmux.running.watching import Watched
+from loadmux.running.servers.processes import ServerProcess
+from loadmux.running.servers.watching import Watched
 
 
 @dataclass(slots=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from loadmux.language.servers import Url
 from loadmux.running.compiling.endpoints import resolve
+from loadmux.running.servers.watching import leaves_work, local, record, watched
 from loadmux.running.state import Part
-from loadmux.running.watching import leaves_work, local, record, watched
 
 
 def urls_of(part: Part) -> dict[str, Url]:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from loadmux.language.servers import Command, Target
-from loadmux.running.commands import CommandProcess
-from loadmux.running.target import TargetProcess
+from loadmux.running.servers.bundled import TargetProcess
+from loadmux.running.servers.commands import CommandProcess
 
 
 @contextmanager

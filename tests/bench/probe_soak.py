@@ -15,7 +15,7 @@ from itertools import cycle, islice
 from loadmux.language.loading import load
 from loadmux.probing import Settings, probe
 from loadmux.running.catalog import models
-from loadmux.running.description import describe
+from loadmux.running.servers.description import describe
 
 STEPS = 'steps: [{send: "hello\\n", expect: reply}]'
 

@@ -299,7 +299,7 @@ def test_other_commands(command: str, percent: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["loadmux.running.target", "site", "asyncio.base_events", "serving"]
+    "module", ["loadmux.running.servers.bundled", "site", "asyncio.base_events", "serving"]
 )
 def test_a_target_that_is_served(module: str) -> None:
     """In the command, in the interpreter that takes its place, and in the target's own imports."""

@@ -17,8 +17,8 @@ from transports import Authority, TlsServer
 WATCHED = """
 import sys
 sys.path[0] = ROOT
-from loadmux.running import generators
-generators.WORKER = generators.WORKER.replace("    main()", '''
+from loadmux.running.generators import outside
+outside.WORKER = outside.WORKER.replace("    main()", '''
     from loadmux.running.generators.worker import Worker
     whole = Worker.run
     def watched(self, start):

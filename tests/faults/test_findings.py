@@ -17,7 +17,7 @@ from untidy_server import HEALTHY, MODES
 import loadmux
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.library import RunReport
-from loadmux.running.proc import parsed
+from loadmux.running.servers.proc import parsed
 from loadmux.testing.servers import start
 
 SERVER = str(Path(__file__).parents[1] / "support" / "untidy_server.py")

@@ -9,7 +9,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
 from loadmux.running.catalog import models
-from loadmux.running.description import describe
+from loadmux.running.servers.description import describe
 
 EVERY = tuple(one for one in models() if one != "udp")
 CASES = ("split", "coalesced/2", "abort/reset", "slow-writer", "half-close")

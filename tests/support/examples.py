@@ -26,9 +26,9 @@ from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.servers import Command, Target, Url
 from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.running.catalog import bundled, models
-from loadmux.running.commands import CommandProcess
-from loadmux.running.ports import free_port
-from loadmux.running.target import TargetProcess
+from loadmux.running.servers.bundled import TargetProcess
+from loadmux.running.servers.commands import CommandProcess
+from loadmux.running.servers.ports import free_port
 
 DEFAULT_TARGET = "target: {bundled: epoll, reply: echo}\n"
 DEFAULT_STEPS = "steps: [{send: hello, expect: reply}]\n"

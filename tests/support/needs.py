@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
-from loadmux.running.description import Description, describe
+from loadmux.running.servers.description import Description, describe
 
 if TYPE_CHECKING:
     from jsonschema import Draft202012Validator

@@ -32,7 +32,8 @@ def open_up() -> None:
     """From now on `loadmux run` in this process has its generator processes made here."""
     if sys.platform != "linux":
         return
-    from loadmux.running import generators, run
+    from loadmux.running import run
+    from loadmux.running.generators import outside
     from loadmux.running.generators.channel import pair
 
     ours, theirs = socket.socketpair()
@@ -41,10 +42,10 @@ def open_up() -> None:
         attend(theirs)
     theirs.close()
 
-    def spawn(number: int, users: int) -> generators.Worker:
+    def spawn(number: int, users: int) -> outside.Worker:
         near, far = pair()
         with far:
-            return generators.Worker(number, users, Nursed(born(ours, far.fileno())), near)
+            return outside.Worker(number, users, Nursed(born(ours, far.fileno())), near)
 
     setattr(run, "spawn", spawn)  # noqa: B010 (it is not exported)
 

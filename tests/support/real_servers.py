@@ -18,7 +18,7 @@ import needs
 from commands import program, started
 
 from loadmux.language.servers import Command
-from loadmux.running.commands import CommandProcess
+from loadmux.running.servers.commands import CommandProcess
 
 NGINX = """
 daemon off;

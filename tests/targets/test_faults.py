@@ -19,7 +19,7 @@ from target_process import (
     served,
 )
 
-from loadmux.running.proc import cpu_seconds
+from loadmux.running.servers.proc import cpu_seconds
 
 EVERY_WAY = pytest.mark.parametrize("case", CASES + VARIANTS, ids=str)
 ONE_OF_EACH_KIND = pytest.mark.parametrize(

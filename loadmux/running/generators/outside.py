@@ -17,7 +17,7 @@ from loadmux.report.model import WorkerReport
 from loadmux.running.generators.channel import Channel, pair, wait
 from loadmux.running.generators.said import Failed, Final, Health, Ready
 from loadmux.running.ownclock import OwnClock
-from loadmux.running.processes import how_it_ended
+from loadmux.running.servers.processes import how_it_ended
 
 # Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
 WORKER = f"""

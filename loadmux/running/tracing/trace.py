@@ -22,7 +22,7 @@ from loadmux.running.generators.said import Job, Share, Update
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.seeds import draw_seed
-from loadmux.running.starting import servers_of
+from loadmux.running.servers.starting import servers_of
 from loadmux.running.state import Part, parts_of
 from loadmux.running.targets import note_death, urls_of
 from loadmux.running.tracing.traced import Linger, Traced, libraries, traced

@@ -92,7 +92,7 @@ HOSTILE = {
     "a method": message([Tag.PART, 0], "loadmux.measuring.stats:Stats.merge"),
     "a class itself": message([Tag.PART, 0], STATS),
     "an exception": message([Tag.OBJECT, 0, "1"], "loadmux.errors:LoadmuxError"),
-    "a process": message([Tag.OBJECT, 0, "1"], "loadmux.running.target:TargetProcess"),
+    "a process": message([Tag.OBJECT, 0, "1"], "loadmux.running.servers.bundled:TargetProcess"),
     "a class of Python's": message([Tag.OBJECT, 0], "collections:OrderedDict"),
     "an attribute of a class": message([Tag.MEMBER, 0, "merge"], STATS),
     "a method of a kind": message([Tag.MEMBER, 0, "__class__"], "loadmux.errors:Kind"),

@@ -10,11 +10,11 @@ from pathlib import Path
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target
-from loadmux.running.commands import CommandProcess
-from loadmux.running.description import describe
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.processes import ServerProcess
-from loadmux.running.target import TargetProcess
+from loadmux.running.servers.bundled import TargetProcess
+from loadmux.running.servers.commands import CommandProcess
+from loadmux.running.servers.description import describe
+from loadmux.running.servers.processes import ServerProcess
 
 _told = cache(describe)
 """What a model says of itself does not change: many runs need not start it each time to ask."""

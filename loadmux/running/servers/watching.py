@@ -23,7 +23,7 @@ from loadmux.language.stepvalues import Exchange, OnSockets
 from loadmux.measuring.stats import Stats
 from loadmux.report.figures import plural, size
 from loadmux.report.model import Finding
-from loadmux.running import ports, proc
+from loadmux.running.servers import ports, proc
 
 QUIET = 0.05
 LOOK_EVERY = 0.1

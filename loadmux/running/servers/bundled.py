@@ -16,7 +16,7 @@ from loadmux.language.servers import Target, Url
 from loadmux.language.urls import parse_url
 from loadmux.running.catalog import SUFFIX, bundled, models
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.processes import (
+from loadmux.running.servers.processes import (
     ENDED_WITHIN,
     ServerProcess,
     how_it_ended,

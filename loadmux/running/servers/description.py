@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from time import monotonic
 from types import TracebackType
 
-from loadmux.running.processes import die_with_parent, how_it_ended, last_line, one_line
-from loadmux.running.target import command
+from loadmux.running.servers.bundled import command
+from loadmux.running.servers.processes import die_with_parent, how_it_ended, last_line, one_line
 
 PATIENCE = 15.0
 """Seconds from its start until a target must have answered."""

@@ -17,8 +17,8 @@ import loadmux
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.servers import Command
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.running.commands import CommandProcess
-from loadmux.running.ports import free_port
+from loadmux.running.servers.commands import CommandProcess
+from loadmux.running.servers.ports import free_port
 
 OWN = [sys.executable, "server.py", "--port", "{port}"]
 ASK: dict[str, Any] = {

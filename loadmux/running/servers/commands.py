@@ -22,9 +22,9 @@ from typing import ClassVar, NoReturn
 from loadmux.errors import TargetFailed
 from loadmux.language.servers import PORT, Command, Url
 from loadmux.running.interrupts import Interrupts
-from loadmux.running.ports import LOCAL, connects, free_port, listeners
-from loadmux.running.proc import members
-from loadmux.running.processes import ServerProcess, how_it_ended, one_line
+from loadmux.running.servers.ports import LOCAL, connects, free_port, listeners
+from loadmux.running.servers.proc import members
+from loadmux.running.servers.processes import ServerProcess, how_it_ended, one_line
 
 RETRY = 0.02
 TRIED_AFTER = 1.0

@@ -11,16 +11,16 @@ from target_process import TARGETS
 
 from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.servers import Target
-from loadmux.running import description, target
 from loadmux.running.catalog import models
-from loadmux.running.description import describe, describe_all
-from loadmux.running.target import TargetProcess
+from loadmux.running.servers import bundled, description
+from loadmux.running.servers.bundled import TargetProcess
+from loadmux.running.servers.description import describe, describe_all
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where targets are looked for."""
-    monkeypatch.setattr(target, "bundled", lambda kind: tmp_path)
+    monkeypatch.setattr(bundled, "bundled", lambda kind: tmp_path)
     return tmp_path
 
 
@@ -101,8 +101,8 @@ def test_what_does_not_start_is_told_in_one_line(text: str, told: str, folder: P
 def test_what_says_nothing_at_its_start_is_ended(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(target, "READY_WITHIN", 0.5)
-    monkeypatch.setattr(target, "ENDED_WITHIN", 0.5)
+    monkeypatch.setattr(bundled, "READY_WITHIN", 0.5)
+    monkeypatch.setattr(bundled, "ENDED_WITHIN", 0.5)
     write(folder, "sleeping", HOLDS + FOREVER["sleeping"][0])
     with (
         pytest.raises(TargetFailed, match=r"it did not say within 0\.5 s where it listens"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadmux.running.watching import PERSISTS, Calm, Look, is_busy
+from loadmux.running.servers.watching import PERSISTS, Calm, Look, is_busy
 
 MS = 10**6
 BEFORE = Look(10.0, {1: (500 * MS, 70 * MS), 2: (0, 0)})
