@@ -16,16 +16,7 @@ import typer
 
 from loadmux import __version__
 from loadmux.cli import experiments
-from loadmux.cli.options import (
-    CommandOption,
-    FaultOption,
-    Files,
-    PollerOption,
-    ReplyOption,
-    SeedOption,
-    TargetOption,
-    VarOption,
-)
+from loadmux.cli.options import Command, Fault, File, Files, Poller, Reply, Seed, Target, Var
 from loadmux.cli.overriding import overrides_of
 from loadmux.running.interrupts import Interrupts
 
@@ -72,9 +63,9 @@ Usage: loadmux web [SCENARIO...] [OPTIONS]
 def run_command(
     context: typer.Context,
     files: Files,
-    target: TargetOption = None,
-    command: CommandOption = None,
-    reply: ReplyOption = None,
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
     users: Annotated[
         int | None, typer.Option("-u", "--users", min=1, help="At once; of open load at most.")
     ] = None,
@@ -89,16 +80,16 @@ def run_command(
         str | None,
         typer.Option(metavar="RATE", help="Iterations a second on a schedule: 500/s (open load)."),
     ] = None,
-    fault: FaultOption = None,
+    fault: Fault = None,
     workers: Annotated[
         str, typer.Option(metavar="N|auto", help="Generator processes; auto: one a core.")
     ] = "1",
-    seed: SeedOption = None,
-    poller: PollerOption = None,
+    seed: Seed = None,
+    poller: Poller = None,
     threshold: Annotated[
         list[str] | None, typer.Option(metavar="TEXT", help="Added; 'p(99) < 50ms'. Repeatable.")
     ] = None,
-    var: VarOption = None,
+    var: Var = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look at the process of a server that is there already.")
     ] = False,
@@ -152,14 +143,14 @@ def run_command(
 @app.command()
 def trace(
     context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")],
-    target: TargetOption = None,
-    command: CommandOption = None,
-    reply: ReplyOption = None,
-    fault: FaultOption = None,
-    seed: SeedOption = None,
-    poller: PollerOption = None,
-    var: VarOption = None,
+    file: File,
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
+    fault: Fault = None,
+    seed: Seed = None,
+    poller: Poller = None,
+    var: Var = None,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Only show what comes, whatever was expected.")
     ] = False,
@@ -183,9 +174,9 @@ def probe(
             metavar="FILE|URL [CASE...]", help="A scenario, or where a server listens; which cases."
         ),
     ] = None,
-    target: TargetOption = None,
-    command: CommandOption = None,
-    reply: ReplyOption = None,
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
     send: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What is sent (\\r, \\n, \\xNN).")
     ] = None,
@@ -202,8 +193,8 @@ def probe(
     no_pipelining: Annotated[
         bool, typer.Option("--no-pipelining", help="A request must be answered before the next.")
     ] = False,
-    seed: SeedOption = None,
-    var: VarOption = None,
+    seed: Seed = None,
+    var: Var = None,
     failures: Annotated[
         Path, typer.Option(metavar="DIR", help="Where what fails is written, as scenarios.")
     ] = Path("probe-failures"),
@@ -238,12 +229,12 @@ def probe(
 def shrink(
     context: typer.Context,
     file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario that fails.")],
-    target: TargetOption = None,
-    command: CommandOption = None,
-    reply: ReplyOption = None,
-    fault: FaultOption = None,
-    seed: SeedOption = None,
-    var: VarOption = None,
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
+    fault: Fault = None,
+    seed: Seed = None,
+    var: Var = None,
     budget: Annotated[
         str, typer.Option(metavar="DURATION", help="The longest that it may take.")
     ] = "60s",
@@ -265,10 +256,10 @@ def shrink(
 @app.command()
 def check(
     files: Files,
-    target: TargetOption = None,
-    command: CommandOption = None,
-    reply: ReplyOption = None,
-    var: VarOption = None,
+    target: Target = None,
+    command: Command = None,
+    reply: Reply = None,
+    var: Var = None,
     shown: Annotated[
         bool, typer.Option("--print", help="Print each as it is understood, with all defaults.")
     ] = False,

@@ -10,27 +10,9 @@ from typing import Annotated
 
 import typer
 
+from loadmux.cli.options import Command, Fault, File, Reply, Seed, Target, Var
 from loadmux.cli.overriding import overrides_of
 
-File = Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")]
-Target = Annotated[
-    list[str] | None,
-    typer.Option("--target", metavar="MODEL|URL", help="Instead of the file's target."),
-]
-Command = Annotated[
-    list[str] | None,
-    typer.Option("--command", metavar="WORDS", help="Starts your server, as for `run`."),
-]
-Reply = Annotated[
-    list[str] | None, typer.Option("--reply", metavar="RULE", help="How the target replies.")
-]
-Var = Annotated[
-    list[str] | None,
-    typer.Option("--var", metavar="NAME=VALUE", help="Sets a variable. Repeatable."),
-]
-Fault = Annotated[
-    str | None, typer.Option("--fault", metavar="NAME", help="Have the bundled target lie.")
-]
 Budget = Annotated[
     str, typer.Option("--budget", metavar="DURATION", help="How long it may take at most.")
 ]
@@ -42,7 +24,6 @@ Html = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Generator processes.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="All chance comes from it.")]
 
 CAPACITY_CODES = (
     "Exit codes: 0 found; 1 the target was wrong; 2 invalid, nothing was sent; 3 nothing confirmed;"

@@ -1,4 +1,4 @@
-"""Options and arguments that several commands take, each told the same way; see `app`."""
+"""Options and arguments that several commands have, each said once."""
 
 from __future__ import annotations
 
@@ -12,29 +12,30 @@ Files = Annotated[
         metavar="FILE...", help="A scenario file, - for standard input, or a bundled one's name."
     ),
 ]
-TargetOption = Annotated[
+File = Annotated[str, typer.Argument(metavar="FILE", help="As for `run`.")]
+Target = Annotated[
     list[str] | None,
     typer.Option(metavar="MODEL|URL", help="Instead of the file's target; NAME=... for several."),
 ]
-ReplyOption = Annotated[
+Reply = Annotated[
     list[str] | None,
     typer.Option(metavar="RULE", help="How the target replies, e.g. echo; NAME=... for several."),
 ]
-CommandOption = Annotated[
+Command = Annotated[
     list[str] | None,
     typer.Option(
         metavar="WORDS", help="Starts your server: 'python server.py --port {port}'; NAME=..."
     ),
 ]
-VarOption = Annotated[
+Var = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VALUE", help="Sets one of the file's variables. Repeatable."),
 ]
-FaultOption = Annotated[
+Fault = Annotated[
     str | None, typer.Option(metavar="NAME", help="Have the bundled target lie, e.g. flip:20.")
 ]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")]
-PollerOption = Annotated[
+Seed = Annotated[int | None, typer.Option(min=0, help="All chance comes from it.")]
+Poller = Annotated[
     str | None,
     typer.Option(metavar="epoll|kqueue|poll|select", help="Instead of the best one here."),
 ]

@@ -27,7 +27,7 @@ class Pinning:
     def pin_servers(self, roots: Collection[int]) -> None:
         """These processes and all that descend from them, with all their threads."""
         for one in proc.family(roots):
-            for thread in (proc.PROC / str(one.pid) / "task").glob("*"):
+            for thread in proc.threads(one.pid):
                 with suppress(OSError):
                     os.sched_setaffinity(int(thread.name), self.servers)
 

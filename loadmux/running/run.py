@@ -1,6 +1,6 @@
 """Runs scenarios: targets up, generator processes up, statistics merged, one Report at the end.
 
-The generator always runs in processes of its own (`worker`), also when there is only one: what
+The generator always runs in processes of its own (`generators`), also when there is only one: what
 draws the live view then never delays the loop, and there is one way of doing things. This process
 only listens to them. A worker that dies or falls silent is named in the report and makes the run
 inconclusive; what it had told until then is kept.

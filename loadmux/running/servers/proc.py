@@ -57,10 +57,15 @@ def family(roots: Collection[int]) -> list[Process]:
     return [found[pid] for pid in sorted(ours)]
 
 
+def threads(pid: int) -> Iterator[Path]:
+    """The folders of a process's threads; none where it has ended."""
+    return (PROC / str(pid) / "task").glob("*")
+
+
 def thread_times(pid: int) -> dict[int, tuple[int, int]]:
     """For how many nanoseconds each thread has run, and has waited for a free CPU."""
     times = {}
-    for task in (PROC / str(pid) / "task").glob("*"):
+    for task in threads(pid):
         with suppress(OSError, ValueError):
             running, waiting, *_ = (task / "schedstat").read_text().split()
             times[int(task.name)] = int(running), int(waiting)
@@ -69,7 +74,7 @@ def thread_times(pid: int) -> dict[int, tuple[int, int]]:
 
 def runnable(pid: int) -> bool:
     """Whether a thread of a process runs at this moment, or waits for a free CPU."""
-    for task in (PROC / str(pid) / "task").glob("*"):
+    for task in threads(pid):
         with suppress(OSError, ValueError):
             if parsed(pid, (task / "stat").read_text(errors="replace")).state == RUNNABLE:
                 return True
@@ -85,7 +90,7 @@ def offspring(roots: Collection[int]) -> list[int]:
     """These processes and all that descend from them, without a look at any others."""
     found = list(roots)
     for pid in found:
-        for task in (PROC / str(pid) / "task").glob("*"):
+        for task in threads(pid):
             with suppress(OSError, ValueError):
                 found += map(int, (task / "children").read_text().split())
     return found
