@@ -21,8 +21,11 @@ from loadmux.running.state import State, latest_end
 from loadmux.running.targets import note_death
 
 SILENT_AFTER = 5.0
+"""Seconds without a word after which a worker has fallen silent; it says something each half."""
 CLOSING_TIME = 10.0
+"""Seconds that closing all connections may take, beyond a scenario's longest time-out."""
 HURRY_WITHIN = 0.5
+"""Seconds in which workers end in order after the second interrupt, or are ended."""
 
 
 def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], None]) -> None:

@@ -15,7 +15,9 @@ from loadmux.running.servers.starting import connections
 from loadmux.running.settings import Settings
 
 SPARE_DESCRIPTORS = 32
+"""What a process has open beside its connections: streams, channel, poller, files."""
 SELECT_LIMIT = 1024
+"""FD_SETSIZE: select(2) takes no descriptor from this number on."""
 
 
 def check_limits(scenarios: Sequence[Scenario], settings: Settings) -> None:

@@ -33,8 +33,10 @@ except Exception as error:
 """
 PACKAGE_AT = str(Path(__file__).resolve().parents[3])
 LISTEN_FOR = 0.25
+"""Seconds after which whoever listens looks at other things, too."""
 START_WITHIN = 60.0
 ENDED_WITHIN = 1.0
+"""Seconds in which a process that is about to end has ended, or is killed."""
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 

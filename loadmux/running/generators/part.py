@@ -18,6 +18,7 @@ from loadmux.running.generators.barriers import Blocked
 from loadmux.running.generators.said import Measured, Share
 
 SPAWN_RATE = 10_000
+"""Users a second, of all scenarios together, where no rate is asked for."""
 
 
 class Part:

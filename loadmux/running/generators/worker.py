@@ -21,11 +21,16 @@ from loadmux.running.generators.part import SPAWN_RATE, Part
 from loadmux.running.generators.said import STOP, Final, Health, Job, Update
 
 TICK = 0.1
+"""Seconds between two looks at what the other side says and at whose time is up."""
 UPDATE_EVERY = 0.5
+"""Seconds between two updates."""
 SLICE = 256
 SLICE_EVERY = 0.002
+"""Seconds between two slices of so many users that are started."""
 LISTEN_EVERY = 0.002
+"""Seconds between two looks while all wait at barriers, which the other side opens."""
 FLUSH_EVERY = 0.01
+"""Seconds until the channel is offered again what it did not take."""
 ROWS_AT_ONCE = 16
 
 

@@ -32,6 +32,7 @@ class Exchange(Prepared):
     def run(self, user: VirtualUser) -> Awaitable[None]:
         if self.direct:
             connection = user.connections[self.sockets[0]]
+            # Nothing is owed, unread or known to be readable: what comes next is the reply.
             if not (connection.dirty or connection.ready & TRY):
                 if self.plan is not None:
                     return connection.exchange(self.plan, self.payload)
@@ -148,7 +149,7 @@ class Exchange(Prepared):
         payload = self.message.bytes_for(user, connection.name)
         likely, judge = self.reply.judged(user, connection.name, payload)
         if connection.rule_verifier is not None:
-            likely = None
+            likely = None  # what the rule still allows may come before it
         if likely and payload and len(likely) < SMALL:
             return connection.exchange(self._plan(payload, likely, judge), payload)
         if self.counting is not None and payload:

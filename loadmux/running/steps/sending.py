@@ -25,6 +25,7 @@ from loadmux.running.steps.connecting import opened
 from loadmux.running.steps.messages import Message
 
 PIECES_AT_ONCE = 16
+"""Pieces after which others have their turn, if they have waited long enough."""
 
 
 async def owe(user: VirtualUser, connection: Connection, message: Message, payload: bytes) -> None:
@@ -71,6 +72,7 @@ async def deliver(
     cut = message.cut(payload, user, connection.name) if message.pieces else (payload,)
     for number, piece in enumerate(cut):
         if number and message.gap:
+            # A piece that was late is not made up for: two would leave without a gap.
             due = max(due + message.gap, perf_counter())
             if listener is None:
                 await sleep_until(user, due)
@@ -106,6 +108,8 @@ async def send(
     except Fault:
         name, ended = connection.name, connection.eof or connection.lost is not None
         to_be_read = name in message.read and name not in message.rules
+        # What the server said before it went says more than that sending failed: whoever reads
+        # it judges it, and tells the end if that was all.
         if not (ended and to_be_read and connection.inbox):
             raise
         user.note_cut_short()
