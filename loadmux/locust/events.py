@@ -12,7 +12,7 @@ from locust.env import Environment
 from locust.event import Events
 from locust.runners import MasterRunner, WorkerRunner
 
-from loadmux.locust import launch, page
+from loadmux.locust import launch, options, page
 from loadmux.locust.failing import started_in
 from loadmux.locust.plugin import of
 
@@ -21,7 +21,7 @@ from loadmux.locust.plugin import of
 def register(events: Events) -> None:
     """Listen to a set of Locust's events; once for each, however often it is called."""
     started_in()
-    events.init_command_line_parser.add_listener(page.add_options)
+    events.init_command_line_parser.add_listener(options.add_options)
     events.init_command_line_parser.add_listener(launch.keep_apart)
     events.init.add_listener(_on_init)
     events.test_start.add_listener(_on_test_start)

@@ -18,7 +18,7 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Load, Overrides
 from loadmux.locust.admitting import family
 from loadmux.locust.described import Described
-from loadmux.locust.page import Offered
+from loadmux.locust.options import Offered
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.catalog import find, models
 from loadmux.running.servers import ports

@@ -21,7 +21,7 @@ from loadmux.running.state import State, latest_end
 from loadmux.running.targets import note_death
 
 SILENT_AFTER = 5.0
-"""Seconds without a word after which a worker has fallen silent; it says something each half."""
+"""Seconds without a word after which a worker has fallen silent; it speaks twice a second."""
 CLOSING_TIME = 10.0
 """Seconds that closing all connections may take, beyond a scenario's longest time-out."""
 HURRY_WITHIN = 0.5
