@@ -16,7 +16,7 @@ from loadmux.checking.bodies import Prefix
 from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
 from loadmux.checking.framing import Framing
 from loadmux.checking.headed import BothRight, HeaderIs
-from loadmux.checking.parts import Part
+from loadmux.checking.parts import CountedIn, HasParts, Measure, Part, UntilIn, has_parts, varint_in
 from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
 from loadmux.language.expected import (
     Answer,
