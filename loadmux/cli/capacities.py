@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from loadmux import units
-from loadmux.cli.answers import put_answer
-from loadmux.cli.printing import deliver
+from loadmux.cli.answers import Answer, put_out, wanted_of
 from loadmux.cli.running import repeat_command
 from loadmux.cli.sources import scenarios_of, sources_of
-from loadmux.comparing import capacity_text, results
+from loadmux.comparing import capacity_forms, capacity_text, results
 from loadmux.comparing.bench import Bench
 from loadmux.comparing.capacity import Axis, Capacity, Point, find
 from loadmux.comparing.search import Plan, Trial
@@ -22,8 +21,7 @@ from loadmux.language.scenario import Overrides, Scenario
 from loadmux.language.stepvalues import Barrier
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
-from loadmux.report import figures, terminal
-from loadmux.report.writing import check_writable
+from loadmux.report import figures
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
@@ -55,13 +53,12 @@ def find_capacity(
     fault: str | None,
     workers: int,
     wanted: Wanted,
-    files: tuple[Path | None, Path | None],
-    quiet: bool,
+    puts: tuple[bool, Path | None, Sequence[str]],
     interrupts: Interrupts,
 ) -> ExitCode:
-    """Search, show, write JSON and a page; the exit code.
+    """Search and put out; the exit code. Raises LoadmuxError before it has begun.
 
-    Raises LoadmuxError before it has begun.
+    `puts`: whether quiet, the file of the JSON, and reports.
     """
     trial, budget = seconds("--trial", wanted.trial), seconds("--budget", wanted.budget)
     plan = plan_of(wanted, trial)
@@ -71,24 +68,28 @@ def find_capacity(
         scenarios = lying(scenarios, fault)
     scenario = scenarios[0]
     objectives = objectives_of(scenario, wanted.objectives)
-    json_file, html = files
-    for path in filter(None, files):
-        check_writable(path)
+    out = wanted_of(*puts, capacity_forms.FORMS)
     if wanted.axis == "rate" and any(isinstance(one, Barrier) for one in scenario.every_step):
         raise UsageError("capacity: a 'barrier' needs a fixed number of users; search --users")
     settings = Settings(workers, None, repeat_command, interrupts)
     with Bench(scenario, settings) as bench:
-        tell = no_word if quiet else partial(tell_trial, wanted.axis)
+        tell = no_word if out.quiet else partial(tell_trial, wanted.axis)
         found = find(bench, wanted.axis, objectives, plan, budget, tell)
-    interrupts.delivering(found.code)
-    code = found.code
-    if json_file is not None:
-        code = deliver(partial(results.write_capacity, found, json_file)) or code
-    if html is not None:
-        from loadmux.comparing import capacity_page
+    found.command = repeat_command(scenario.seed or 0)
+    return put_out(answer(found), out, interrupts)
 
-        code = deliver(partial(capacity_page.write_html, found, html)) or code
-    return deliver(partial(put_out, found, quiet)) or code
+
+def answer(found: Capacity) -> Answer:
+    return Answer(
+        found,
+        found.code,
+        WORDS,
+        capacity_text.headline(found),
+        lambda: capacity_text.lines(found),
+        lambda: results.text(results.of_capacity(found)),
+        lambda: capacity_forms.as_report(found),
+        found.ended,
+    )
 
 
 def seconds(option: str, text: str) -> float:
@@ -130,11 +131,3 @@ def no_word(trial: Trial, point: Point) -> None:
 def tell_trial(axis: Axis, trial: Trial, point: Point) -> None:
     plain = figures.plain_for(sys.stderr.encoding)
     print(plain(capacity_text.trial_line(axis, trial, point)), file=sys.stderr, flush=True)
-
-
-def put_out(found: Capacity, quiet: bool) -> None:
-    lines = None if quiet else capacity_text.lines(found)
-    console = put_answer(found.code, WORDS, capacity_text.headline(found), lines)
-    if not quiet and found.ended is not None:
-        console.print()
-        terminal.render(found.ended, console)

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 
 from loadmux import units
-from loadmux.cli.answers import put_answer
+from loadmux.cli.answers import Answer, put_out, wanted_of
 from loadmux.cli.capacities import seconds
-from loadmux.cli.printing import STREAM, deliver
+from loadmux.cli.printing import STREAM
 from loadmux.cli.running import repeat_command
 from loadmux.cli.sources import sources_of
-from loadmux.comparing import claims, contest_text, cores, crowd, paired, results
-from loadmux.comparing.contest import Axis, Contest, Figures, Out, Point
+from loadmux.comparing import claims, contest_forms, contest_text, cores, crowd, paired, results
+from loadmux.comparing.contest import Axis, Cell, Contest, Figures, Out, Point, plan
 from loadmux.comparing.entrants import Entrant, entrants
 from loadmux.comparing.gauge import Measuring, kept
 from loadmux.comparing.rounds import compete, settled
@@ -53,7 +53,7 @@ class Wanted:
     idle: str | None = None
     rate: str | None = None
     size: str | None = None
-    trial: str = "1s"
+    trial: str = "500ms"
     budget: str = "5m"
     pin: bool = False
     workers: int = 1
@@ -62,34 +62,36 @@ class Wanted:
     seed: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    json_file: Path | None = None
-    html: Path | None = None
-    svg: Path | None = None
-    quiet: bool = False
-
-
 def compare(
-    words: Sequence[str], wanted: Wanted, outputs: Outputs, interrupts: Interrupts
+    words: Sequence[str],
+    wanted: Wanted,
+    puts: tuple[bool, Path | None, Sequence[str]],
+    interrupts: Interrupts,
 ) -> ExitCode:
-    """Compare, show, write; the exit code. Raises LoadmuxError before it has begun."""
+    """Compare and put out; the exit code. Raises LoadmuxError before it has begun.
+
+    `puts`: whether quiet, the file of the JSON, and reports.
+    """
     paired.ready()
-    for path in (outputs.json_file, outputs.html, outputs.svg):
-        if path is not None:
-            check_writable(path)
+    out = wanted_of(*puts, contest_forms.FORMS)
+    contest = contest_of(words, wanted, out.quiet, interrupts)
+    contest.command = repeat_command(wanted.seed or 0)
+    return put_out(answer(contest), out, interrupts)
+
+
+def contest_of(
+    words: Sequence[str], wanted: Wanted, quiet: bool, interrupts: Interrupts
+) -> Contest:
+    """What is compared, as it came out. Raises LoadmuxError."""
     if words and all(one.endswith(".json") for one in words):
-        contest = results.merged([results.read_contest(Path(one)) for one in words])
-        return put_out(contest, outputs, interrupts)
+        return results.merged([results.read_contest(Path(one)) for one in words])
     if list(words) == [MODELS]:
-        contest = models_compared(wanted, outputs.quiet, interrupts)
-        return put_out(contest, outputs, interrupts)
+        return models_compared(wanted, quiet, interrupts)
     named, file = split(words)
     found = entrants(named, models())
     if len(found) < 2:
         raise UsageError("compare: name two servers or more; `loadmux targets` lists the models")
-    contest = run_contest(found, file, wanted, outputs.quiet, interrupts)
-    return put_out(contest, outputs, interrupts)
+    return run_contest(found, file, wanted, quiet, interrupts)
 
 
 def run_contest(
@@ -120,7 +122,7 @@ def models_compared(wanted: Wanted, quiet: bool, interrupts: Interrupts) -> Cont
         count = kept(name, claims.TRIED, settings)
         if count is not None:
             contest.kept[name] = count
-    return competed(contest, load, wanted, quiet, interrupts, claims.decided)
+    return competed(contest, load, wanted, quiet, interrupts, claims.decided, claims.plan)
 
 
 def competed(
@@ -130,6 +132,7 @@ def competed(
     quiet: bool,
     interrupts: Interrupts,
     done: Callable[[Contest], bool],
+    planned: Callable[[Contest], list[list[Cell]]] = plan,
 ) -> Contest:
     """The contest with all its rounds."""
     budget, points = seconds("--budget", wanted.budget), contest.points
@@ -141,7 +144,7 @@ def competed(
     contest.pinned = "" if pinning is None else str(pinning)
     tell = no_word if quiet else partial(tell_turn, contest.axis)
     measuring = Measuring(load, settings, contest.seconds, pinning)
-    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell, done)
+    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell, done, planned)
     contest.others = before.others()
     return contest
 
@@ -245,23 +248,13 @@ def tell_turn(
     print(plain(line), file=sys.stderr, flush=True)
 
 
-def put_out(contest: Contest, outputs: Outputs, interrupts: Interrupts) -> ExitCode:
-    """Files first, then the terminal."""
-    interrupts.delivering(contest.code)
-    lost = ExitCode.PASS
-    if outputs.json_file is not None:
-        lost = deliver(partial(results.write_contest, contest, outputs.json_file)) or lost
-    if outputs.html is not None or outputs.svg is not None:
-        from loadmux.comparing import contest_page
-
-        if outputs.html is not None:
-            lost = deliver(partial(contest_page.write_html, contest, outputs.html)) or lost
-        if outputs.svg is not None:
-            lost = deliver(partial(contest_page.write_svg, contest, outputs.svg)) or lost
-    lost = deliver(partial(show, contest, outputs.quiet)) or lost
-    return contest.code or lost
-
-
-def show(contest: Contest, quiet: bool) -> None:
-    lines = None if quiet else contest_text.lines(contest)
-    put_answer(contest.code, WORDS, contest_text.headline(contest), lines)
+def answer(contest: Contest) -> Answer:
+    return Answer(
+        contest,
+        contest.code,
+        WORDS,
+        contest_text.headline(contest),
+        lambda: contest_text.lines(contest),
+        lambda: results.text(results.of_contest(contest)),
+        lambda: contest_forms.as_report(contest),
+    )

@@ -9,7 +9,7 @@ failure.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,15 +35,21 @@ class Wanted:
 
 def put_out(report: Report, wanted: Wanted) -> ExitCode:
     """Write and print all of it; the exit code."""
-    written = [deliver(write) for write in files(report, wanted)]
-    printed = [deliver(write) for write in prints(report, wanted)]
+    code = delivered(report.verdict.code, files(report, wanted), prints(report, wanted))
     if report.trace:
         complain(BUG, report.trace)
+    return code
+
+
+def delivered(
+    code: ExitCode, files: Iterable[Callable[[], None]], prints: Iterable[Callable[[], None]]
+) -> ExitCode:
+    """Write and print, whatever fails; the exit code of what ended with `code`."""
+    written, printed = ([deliver(write) for write in writes] for writes in (files, prints))
     if ExitCode.BROKEN in (*written, *printed):
         return ExitCode.BROKEN
     lost = any(written) or (any(printed) and not written)
-    passed = report.verdict.code is ExitCode.PASS
-    return ExitCode.INCONCLUSIVE if passed and lost else report.verdict.code
+    return ExitCode.INCONCLUSIVE if code is ExitCode.PASS and lost else code
 
 
 def files(report: Report, wanted: Wanted) -> Iterator[Callable[[], None]]:

@@ -17,10 +17,18 @@ Budget = Annotated[
     str, typer.Option("--budget", metavar="DURATION", help="How long it may take at most.")
 ]
 Json = Annotated[
-    Path | None, typer.Option("--json-file", metavar="FILE", help="Write all as JSON, too.")
+    Path | None,
+    typer.Option(
+        "--json-file", metavar="FILE", help="Write all as JSON; - to standard output, alone."
+    ),
 ]
-Html = Annotated[
-    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts.")
+Reports = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--report",
+        metavar="NAME[=FILE]",
+        help="Also as html, svg, markdown, csv, junit or another reporter. Repeatable.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer only.")]
 Workers = Annotated[int, typer.Option("--workers", min=1, help="Generator processes.")]
@@ -64,7 +72,7 @@ def capacity(
     seed: Seed = None,
     var: Var = None,
     json_file: Json = None,
-    html: Html = None,
+    report: Reports = None,
     quiet: Quiet = False,
 ) -> None:
     """Find the highest load under which a server keeps its objectives."""
@@ -72,9 +80,8 @@ def capacity(
 
     overrides = overrides_of(target, reply, command, var, users=max_users, seed=seed)
     wanted = Wanted(slo or (), "rate" if rates else "users", first, last, trial, budget)
-    code = find_capacity(
-        file, overrides, fault, workers, wanted, (json_file, html), quiet, context.obj
-    )
+    puts = quiet, json_file, report or ()
+    code = find_capacity(file, overrides, fault, workers, wanted, puts, context.obj)
     raise typer.Exit(code)
 
 
@@ -105,7 +112,9 @@ def compare(
     size: Annotated[
         str | None, typer.Option(metavar="S,...", help="Of the messages, where there is no FILE.")
     ] = None,
-    trial: Annotated[str, typer.Option(metavar="DURATION", help="How long each turn is.")] = "1s",
+    trial: Annotated[
+        str, typer.Option(metavar="DURATION", help="How long each turn is.")
+    ] = "500ms",
     budget: Budget = "5m",
     pin: Annotated[
         bool, typer.Option("--pin", help="The last core for generators, the others for servers.")
@@ -115,10 +124,7 @@ def compare(
     seed: Seed = None,
     var: Var = None,
     json_file: Json = None,
-    html: Html = None,
-    svg: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the charts as a picture.")
-    ] = None,
+    report: Reports = None,
     quiet: Quiet = False,
 ) -> None:
     """Compare servers in interleaved rounds, until they can be told apart.
@@ -129,14 +135,14 @@ def compare(
 
     `compare A.json B.json` merges and shows files of --json-file.
     """
-    from loadmux.cli.contests import Outputs, Wanted
+    from loadmux.cli.contests import Wanted
     from loadmux.cli.contests import compare as contest
 
     wanted = Wanted(
         users, idle, rate, size, trial, budget, pin, workers, reply or (), var or (), seed
     )
-    outputs = Outputs(json_file, html, svg, quiet)
-    raise typer.Exit(contest(words, wanted, outputs, context.obj))
+    puts = quiet, json_file, report or ()
+    raise typer.Exit(contest(words, wanted, puts, context.obj))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -47,6 +47,13 @@ class Measured:
     took: float = 0.0
 
     @property
+    def alone(self) -> Report:
+        """The report of what was measured, without the warm-up."""
+        (part,) = self.report.parts
+        part = replace(part, stats=self.stats, duration=self.seconds, phases=())
+        return replace(self.report, parts=(part,), stats=self.stats, duration=self.seconds)
+
+    @property
     def rate(self) -> float:
         """Right exchanges a second."""
         return self.stats.total.rate(self.seconds) if self.seconds else 0.0

@@ -12,7 +12,8 @@ from time import monotonic
 from typing import Literal
 
 from loadmux.comparing.bench import Bench, Measured
-from loadmux.comparing.objectives import GENERATOR, ended_by, outcome
+from loadmux.comparing.gathering import gathered
+from loadmux.comparing.objectives import GENERATOR, PORTS, ended_by, outcome
 from loadmux.comparing.scaling import Law, fit
 from loadmux.comparing.search import Answer, Outcome, Plan, Search, Trial
 from loadmux.errors import UsageError
@@ -21,9 +22,15 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report.model import Report
 from loadmux.running.settings import Settings
+from loadmux.running.watching import pause
 
 Axis = Literal["rate", "users"]
 TRIES = 3
+TIME_WAIT = 61.0
+"""Seconds after a close in which its port is not free; Linux has 60, which nothing changes."""
+LOOK_EVERY = 0.2
+OURS = (GENERATOR, PORTS)
+"""Limits that are not the server's."""
 OVERHEAD = 1.5
 """Seconds of a trial beside what is measured, before the first one has told."""
 
@@ -51,7 +58,8 @@ class Point:
 class Capacity:
     """`ended`: the run that left nothing to search. `spent`: the budget was, first.
 
-    `unable` says why no higher load could be offered. `law` is for users only.
+    `unable` says why no higher load could be offered. `law` is for users only. `reports` are by
+    load, and whether of its long trials. `command` repeats the search.
     """
 
     axis: Axis
@@ -65,6 +73,19 @@ class Capacity:
     unable: str = ""
     ended: Report | None = None
     law: Law | str | None = None
+    reports: dict[tuple[float, bool], Report] = field(default_factory=dict)
+    command: str = ""
+
+    def take(self, trial: Trial, measured: Measured, how: Outcome) -> Point:
+        """What a trial has told."""
+        key = trial.load, trial.long
+        self.reports[key] = gathered(self.reports.get(key), measured.alone)
+        self.points.append(_point(self.axis, trial, measured, how))
+        return self.points[-1]
+
+    def report_of(self, load: float) -> Report | None:
+        """All long trials of a load as one run, the short ones where there is no other."""
+        return self.reports.get((load, True)) or self.reports.get((load, False))
 
     @property
     def code(self) -> ExitCode:
@@ -73,7 +94,8 @@ class Capacity:
         if self.ended is not None:
             return self.ended.verdict.code
         if self.answer.low is None:
-            return ExitCode.THRESHOLD if self.answer.high is not None else ExitCode.INCONCLUSIVE
+            broke = self.answer.high is not None and self.answer.limit not in OURS
+            return ExitCode.THRESHOLD if broke else ExitCode.INCONCLUSIVE
         return ExitCode.PASS if self.answer.held[1] else ExitCode.INCONCLUSIVE
 
 
@@ -101,7 +123,7 @@ def find(
             found.spent = True
             break
         try:
-            measured, how = _offered(bench, axis, trial, objectives)
+            measured, how = _offered(bench, axis, trial, objectives, began + budget)
         except UsageError as error:
             if not found.points:
                 raise
@@ -114,8 +136,10 @@ def find(
             found.ended = None if found.interrupted else measured.report
             break
         search.tell(how)
-        found.points.append(_point(axis, trial, measured, how))
-        tell(trial, found.points[-1])
+        tell(trial, found.take(trial, measured, how))
+        if how.limit == PORTS and monotonic() + TIME_WAIT > began + budget:
+            found.unable, found.spent = PORTS, True  # no other load has ports before that, either
+            break
     found.seconds = monotonic() - began
     found.answer = search.answer
     if axis == "users" and found.points:
@@ -128,15 +152,29 @@ def interrupted(settings: Settings) -> bool:
 
 
 def _offered(
-    bench: Bench, axis: Axis, trial: Trial, objectives: Sequence[Threshold]
+    bench: Bench, axis: Axis, trial: Trial, objectives: Sequence[Threshold], due: float
 ) -> tuple[Measured, Outcome]:
-    """Make a trial; what only says that the generator was held up is made again."""
+    """Make a trial; what only says that the generator was held up is made again, and what found no
+    free port after those of the trials before it are free again, if that is before `due`.
+    """
     for _ in range(TRIES):
         measured = _offer(bench, axis, trial)
         how = outcome(measured, objectives)
+        if how.limit == PORTS and ports_freed(bench.settings, due):
+            continue
         if how.limit != GENERATOR or ended_by(measured) or interrupted(bench.settings):
             break
     return measured, how
+
+
+def ports_freed(settings: Settings, due: float) -> bool:
+    """Wait until the kernel has given ports free; False where that is not before `due`."""
+    end = monotonic() + TIME_WAIT
+    while end < due and not interrupted(settings):
+        if monotonic() > end:
+            return True
+        pause(LOOK_EVERY)
+    return False
 
 
 def _offer(bench: Bench, axis: Axis, trial: Trial) -> Measured:

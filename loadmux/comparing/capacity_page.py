@@ -1,27 +1,32 @@
-"""A found capacity as one page of HTML: the answer, latency over throughput, every load tried."""
+"""A found capacity as one page of HTML, and its curves as one SVG: the answer, latency over
+throughput, throughput over users, latency by percentile, every load that was tried.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-from loadmux.comparing import capacity_text, page
+from loadmux.comparing import capacity_text, page, pieces
 from loadmux.comparing.capacity import Capacity, Point
-from loadmux.comparing.page import text
+from loadmux.comparing.contest_pieces import by_percentile
+from loadmux.comparing.page import PLAIN, text
+from loadmux.comparing.pieces import Piece
 from loadmux.comparing.scaling import Law, law
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures, terminal
-from loadmux.report.charts import Axis, Line, Range, Ranged, chart, linear, logarithmic
-from loadmux.report.writing import write_text
+from loadmux.report.charts import Line, Range, Ranged, linear
+from loadmux.report.drawing import latencies
 
-FAR_APART = 50
 STEPS = 40
 
 
-def write_html(found: Capacity, path: Path) -> None:
-    """Raises UsageError where the file cannot be written."""
-    write_text(path, "\n".join(_page(found)) + "\n")
+def html(found: Capacity) -> str:
+    return "\n".join(_page(found)) + "\n"
+
+
+def svg(found: Capacity) -> str:
+    return pieces.picture(list(charts(found)))
 
 
 def _page(found: Capacity) -> Iterator[str]:
@@ -32,9 +37,8 @@ def _page(found: Capacity) -> Iterator[str]:
     yield from page.begin(capacity_text.headline(found), word, kind, about)
     rows = capacity_text.by_load(found.points)
     if rows:
-        yield '<h2>Curves</h2>\n<div class="charts">'
-        yield from _charts(found, rows)
-        yield '</div>\n<h2>Loads</h2>\n<div class="table">'
+        yield from pieces.section("Curves", charts(found))
+        yield '<h2>Loads</h2>\n<div class="table">'
         yield from _table(found, rows)
         yield "</div>"
     if found.law is not None:
@@ -46,7 +50,17 @@ def _page(found: Capacity) -> Iterator[str]:
     yield page.END
 
 
-def _charts(found: Capacity, rows: Sequence[Point]) -> Iterator[str]:
+def charts(found: Capacity) -> Iterator[Piece]:
+    """Those for which something was measured."""
+    rows = capacity_text.by_load(found.points)
+    if rows:
+        yield from _curves(found, rows)
+    if found.axis == "users" and rows:
+        yield _throughput(found, rows)
+    yield from _percentiles(found, rows)
+
+
+def _curves(found: Capacity, rows: Sequence[Point]) -> Iterator[Piece]:
     x = linear(max(one.rate for one in rows), _per_second)
     curves = [
         Ranged(name, [_range(found, one, of) for one in rows if of(one) > 0], colour)
@@ -56,12 +70,25 @@ def _charts(found: Capacity, rows: Sequence[Point]) -> Iterator[str]:
     if values:
         carried = [one for one in rows if one.load == found.answer.low]
         lines = [Line(one.rate, "the load that is carried") for one in carried]
-        yield chart("latency over throughput", x, _latencies(values), curves, lines)
-    if found.axis == "users":
-        yield _throughput(found, rows)
+        yield pieces.curves("latency over throughput", x, latencies(values), curves, lines)
 
 
-def _throughput(found: Capacity, rows: Sequence[Point]) -> str:
+def _percentiles(found: Capacity, rows: Sequence[Point]) -> Iterator[Piece]:
+    """Of the load that is carried, the one that is not, and one below, as far as there are some."""
+    loads = [one.load for one in rows]
+    low, high = found.answer.low, found.answer.high
+    below = [one for one in loads if low is not None and one <= low / 2]
+    shown = {
+        capacity_text.load(found.axis, load): report.stats.total.histogram
+        for load in dict.fromkeys((*below[-1:], low, high))
+        if load is not None and (report := found.report_of(load)) is not None
+    }
+    drawn = {(n, PLAIN(name)): one for n, (name, one) in enumerate(shown.items()) if one.count}
+    if drawn:
+        yield by_percentile("latency by percentile", drawn)
+
+
+def _throughput(found: Capacity, rows: Sequence[Point]) -> Piece:
     most = max(one.load for one in rows)
     measured = Ranged("measured", [_rates(found, one) for one in rows])
     curves = [measured]
@@ -74,7 +101,7 @@ def _throughput(found: Capacity, rows: Sequence[Point]) -> str:
         curves.append(Ranged("Universal Scalability Law", ranges, 1))
         top = max(top, *fitted)
     x = linear(most, lambda value: f"{value:g}")
-    return chart("throughput over users", x, linear(top, _per_second), curves)
+    return pieces.curves("throughput over users", x, linear(top, _per_second), curves)
 
 
 def _range(found: Capacity, one: Point, of: Callable[[Point], float]) -> Range:
@@ -101,13 +128,6 @@ def _p50(one: Point) -> float:
 
 def _p99(one: Point) -> float:
     return one.p99
-
-
-def _latencies(values: Sequence[float]) -> Axis:
-    low, high = min(values), max(values)
-    if high > low * FAR_APART:
-        return logarithmic(low, high, figures.time)
-    return linear(high, lambda value: figures.time(value) if value else "0")
 
 
 def _per_second(value: float) -> str:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator, Sequence
 
-from loadmux.comparing.capacity import Axis, Capacity, Point
+from loadmux.comparing.capacity import OURS, Axis, Capacity, Point
 from loadmux.comparing.objectives import DROPPED, GENERATOR, PORTS
 from loadmux.comparing.scaling import Law
 from loadmux.comparing.search import Answer, Trial
@@ -30,6 +30,8 @@ def headline(found: Capacity) -> str:
         return "nothing was measured"
     if answer.low is None:
         assert answer.high is not None
+        if answer.limit in OURS:
+            return f"nothing was found; what limited it is {answer.limit}, not the server"
         return f"not even {load(axis, answer.high)} keep {wanted}"
     least = load(axis, answer.low)
     if not answer.held[1]:
@@ -58,6 +60,8 @@ def why(found: Capacity) -> Iterator[str]:
     if answer.high is not None:
         yield f"not         {load(found.axis, answer.high)}: {broke(answer)}"
         yield f"limited by  {limited_by(answer.limit, found)}"
+    elif found.unable:
+        yield f"limited by  {limited_by(found.unable, found)}"
     if answer.slowed:
         yield "slower      what was carried at first was not later on: it gets slower with time"
     if found.spent:

@@ -2,8 +2,9 @@
 
 A claim is that one figure is more (or less) than another one times a bound. It is *shown* where the
 interval of their ratio lies on that side, *refuted* where it lies on the other, and *undecided*
-where it has the bound within it: by the same tests as a comparison (`paired`), of figures of the
-same rounds.
+where it has the bound within it: by the same tests as a comparison (`paired`), of figures that were
+measured right after each other. That one is faster is refuted, too, where the interval is within
+`EQUAL` of 1. What a machine cannot show, for it has too few cores, is *not here*.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loadmux.comparing import paired
-from loadmux.comparing.contest import Contest, Metric, Point
+from loadmux.comparing.contest import Cell, Contest, Metric, Point, in_order
 from loadmux.comparing.paired import Ratio
 
 FEW, MANY, IDLE = 10, 50, 1000
@@ -35,13 +36,17 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """`ours` is more than `bound` times `other`, or less where `more` is False."""
+    """`ours` is more than `bound` times `other`, or less where `more` is False.
+
+    `cores`: that many are needed, so that one is left for the generator.
+    """
 
     text: str
     ours: Figure
     other: Figure
     more: bool = True
     bound: float = 1.0
+    cores: int = 1
 
 
 def _cpu(model: str, point: Point) -> Figure:
@@ -78,7 +83,7 @@ CLAIMS = (
     Claim("one-shot epoll shared by threads is faster than a single thread",
         _rate("epoll_oneshot", BUSY), _rate("epoll", BUSY)),
     Claim("processes use all cores: a pool of them is faster than threads in one",
-        _rate("process_pool", BUSY), _rate("threads", BUSY)),
+        _rate("process_pool", BUSY), _rate("threads", BUSY), cores=3),
     Claim("io_uring is faster than epoll",
         _rate("io_uring", BUSY), _rate("epoll", BUSY)),
     Claim("a framework costs: asyncio needs more CPU than epoll by hand",
@@ -87,6 +92,9 @@ CLAIMS = (
 # fmt: on
 LIMIT = "select holds no more than 1,024 descriptors (FD_SETSIZE), poll does"
 FD_SETSIZE, TRIED = 1024, 1100
+EQUAL = 0.05
+OPENING = 5
+"""Rounds in which all models are measured, before only what is undecided goes on."""
 NO_CONNECTIONS = frozenset({"udp", "blocking"})
 """Models that cannot take part: they serve one client, or speak datagrams."""
 
@@ -129,6 +137,9 @@ def judged(contest: Contest) -> Iterator[Judged]:
             gone = contest.out.get(ours) or contest.out.get(other)
             yield Judged(claim, "not here", told=gone.reason if gone else "")
             continue
+        if (few := _too_few_cores(contest, claim)) is not None:
+            yield Judged(claim, "not here", told=few)
+            continue
         first = contest.series(*ours, claim.ours.metric)
         second = contest.series(*other, claim.other.metric)
         found = paired.ratio(first, second)
@@ -148,15 +159,23 @@ def limit(contest: Contest) -> tuple[Verdict, str] | None:
     return ("shown" if kept.get("select", TRIED) <= FD_SETSIZE else "refuted"), told
 
 
+def _too_few_cores(contest: Contest, claim: Claim) -> str | None:
+    cores = contest.machine.get("cores", "")
+    if not cores.isdecimal() or int(cores) >= claim.cores:
+        return None
+    return f"of {cores} cores the generator needs one; this takes {claim.cores} cores or more"
+
+
 def _verdict(claim: Claim, beside: Ratio | None) -> Verdict:
     if beside is None:
         return "undecided"
     if beside.differs:
         return "shown" if (beside.value > 1) is claim.more else "refuted"
-    return "refuted" if beside.alike and claim.bound == 1 else "undecided"
+    equal = beside.within(EQUAL) and claim.bound == 1
+    return "refuted" if equal else "undecided"
 
 
-def _cell(contest: Contest, one: Figure) -> tuple[int, int] | None:
+def _cell(contest: Contest, one: Figure) -> Cell | None:
     names = [entrant.name for entrant in contest.entrants]
     if one.model not in names or one.point not in contest.points:
         return None
@@ -165,7 +184,30 @@ def _cell(contest: Contest, one: Figure) -> tuple[int, int] | None:
 
 def decided(contest: Contest) -> bool:
     """Whether more rounds would tell nothing more of any claim; what is decided rests then."""
-    open_claims = [one.claim for one in judged(contest) if one.verdict == "undecided"]
-    needed = {_cell(contest, one) for claim in open_claims for one in (claim.ours, claim.other)}
-    contest.resting = frozenset(contest.taken.keys() - needed)
-    return not open_claims
+    contest.resting = frozenset(
+        one.claim.text for one in judged(contest) if one.verdict != "undecided"
+    )
+    return not _open(contest)
+
+
+def _open(contest: Contest) -> list[list[Cell]]:
+    """The two cells of each claim that is not decided."""
+    pairs = []
+    for claim in CLAIMS:
+        cells = [_cell(contest, one) for one in (claim.ours, claim.other)]
+        if claim.text not in contest.resting:
+            pairs.append([one for one in cells if one is not None and contest.asked(*one)])
+    return [pair for pair in pairs if len(pair) == 2]
+
+
+def plan(contest: Contest) -> list[list[Cell]]:
+    """The blocks of a round: a claim's two figures each; at first all models where many are busy,
+    too, which has the figures of some claims.
+    """
+    pairs, blocks = _open(contest), list[list[Cell]]()
+    if contest.rounds < OPENING:
+        busy = contest.points.index(BUSY)
+        models = [one for one in range(len(contest.entrants)) if contest.asked(one, busy)]
+        blocks = [[(one, busy) for one in models]]
+        pairs = [pair for pair in pairs if {place for _, place in pair} != {busy}]
+    return [in_order(block, contest.rounds) for block in (*blocks, *pairs)]

@@ -16,6 +16,7 @@ from loadmux.report.faults import faults_as_text
 
 BAR = 24
 HEADINGS = ("", "server", "exchanges", "range", "p50", "p99", "CPU/exchange", "", "")
+METRIC_HEADINGS = ("exchanges", "p50", "p99", "CPU/exchange")
 LEFT = (1, 7, 8)
 """Columns of text."""
 NONE = "-"
@@ -72,12 +73,19 @@ def about(contest: Contest) -> Iterator[str]:
 
 def claims_told(contest: Contest) -> Iterator[str]:
     """What was claimed of the models, and what was found here."""
-    if (limit := claims.limit(contest)) is not None:
-        yield from ("", f"{limit[0].upper():<10}  {claims.LIMIT}", f"{'':<12}{limit[1]}")
-    for one in claims.judged(contest):
+    for claim, verdict, told in claim_rows(contest):
         yield ""
-        yield f"{one.verdict.upper():<10}  {one.claim.text}"
-        yield f"{'':<12}{claim_figures(contest, one)}"
+        yield f"{verdict.upper():<10}  {claim}"
+        yield f"{'':<12}{told}"
+
+
+def claim_rows(contest: Contest) -> Iterator[tuple[str, str, str]]:
+    """What is claimed, what was found of it here, and the figures; see `claims`."""
+    judged = list(claims.judged(contest))
+    if judged and (limit := claims.limit(contest)) is not None:
+        yield (claims.LIMIT, *limit)
+    for one in judged:
+        yield one.claim.text, one.verdict, claim_figures(contest, one)
 
 
 def claim_figures(contest: Contest, one: claims.Judged) -> str:
@@ -168,6 +176,23 @@ def told(found: Ratio, first: str) -> str:
     return f"{few} from {first} ({value} times, {interval})"
 
 
+def row_cells(contest: Contest, row: Row) -> list[str]:
+    """For a table with room: place and name, each metric with its range, what it is beside."""
+    place = f"{row.place}." if row.place is not None else NONE
+    cells = [f"{place}\u00a0{contest.entrants[row.entrant].name}"]
+    for metric in METRICS:
+        found = row.figures.get(metric)
+        cells.append(with_range(metric, found) if found is not None else NONE)
+    return [*cells, beside(contest, row)]
+
+
+def with_range(metric: Metric, found: Spread) -> str:
+    low, middle, high = (
+        metric_text(metric, value) for value in (found.low, found.median, found.high)
+    )
+    return f"{middle} ({low}..{high})"
+
+
 def bar(contest: Contest, row: Row, top: float) -> str:
     spread = row.figures.get(contest.leading)
     if spread is None or row.out is not None or not top:
@@ -197,9 +222,3 @@ def turn_line(axis: Axis, entrant: Entrant, point: Point, found: Figures | Out, 
     cpu = f", CPU {figures.time(found.cpu)}" if found.cpu is not None else ""
     limited = " (the generator was the limit)" if found.limited else ""
     return f"{head}: {figures.rate(found.rate)}, p99 {figures.time(found.p99)}{cpu}{limited}"
-
-
-def shortened(name: str, count: int) -> str:
-    """A name that has room where so many stand beside each other in a chart."""
-    most = max(4, 54 // max(count, 1))
-    return name if len(name) <= most else name[: most - 1] + "…"

@@ -94,4 +94,5 @@ def figures(measured: Measured, idle_gone: int) -> Figures:
         measured.cpu,
         measured.report.limited or measured.report.verdict.code is ExitCode.INCONCLUSIVE,
         idle_gone,
+        measured.alone,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +15,12 @@ from loadmux.comparing.contest import Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant
 from loadmux.errors import UsageError
 from loadmux.measuring.exitcodes import ExitCode
+from loadmux.measuring.stats import Histogram
 from loadmux.report.baseline import machine
-from loadmux.report.writing import write_text
 
 CAPACITY_VERSION = 1
 CONTEST_VERSION = 1
+FIGURES = ("rate", "p50", "p99", "cpu", "limited", "idle_gone")
 
 
 def of_capacity(found: Capacity) -> dict[str, Any]:
@@ -40,9 +42,8 @@ def of_capacity(found: Capacity) -> dict[str, Any]:
     }
 
 
-def write_capacity(found: Capacity, path: Path) -> None:
-    """Raises UsageError where the file cannot be written."""
-    write_text(path, json.dumps(of_capacity(found), indent=2, allow_nan=False) + "\n")
+def text(told: dict[str, Any]) -> str:
+    return json.dumps(told, indent=2, allow_nan=False) + "\n"
 
 
 # --- comparisons --------------------------------------------------------------------------------
@@ -65,9 +66,19 @@ def of_contest(contest: Contest) -> dict[str, Any]:
         "entrants": [asdict(one) for one in contest.entrants],
         "points": [asdict(one) for one in contest.points],
         "figures": [
-            {"entrant": entrant, "point": point, "round": number, **asdict(one)}
+            {"entrant": entrant, "point": point, "round": number, **_figures(one)}
             for (entrant, point), taken in contest.taken.items()
             for number, one in taken.items()
+        ],
+        "latencies": [
+            {
+                "entrant": entrant,
+                "point": point,
+                **asdict(one),
+                "counts": sorted(one.counts.items()),
+            }
+            for (entrant, point), one in contest.latencies.items()
+            if one.count
         ],
         "skipped": sorted(contest.skipped),
         "kept": contest.kept,
@@ -86,9 +97,8 @@ def of_contest(contest: Contest) -> dict[str, Any]:
     }
 
 
-def write_contest(contest: Contest, path: Path) -> None:
-    """Raises UsageError where the file cannot be written."""
-    write_text(path, json.dumps(of_contest(contest), indent=2, allow_nan=False) + "\n")
+def _figures(one: Figures) -> dict[str, Any]:
+    return {name: getattr(one, name) for name in FIGURES}
 
 
 def read_contest(path: Path) -> Contest:
@@ -114,10 +124,15 @@ def _contest(told: Any) -> Contest:
         if not (entrant < len(entrants) and point < len(points)):
             raise ValueError
         found.taken.setdefault((entrant, point), {})[number] = Figures(**one)
+    for one in told["latencies"]:
+        entrant, point = one.pop("entrant"), one.pop("point")
+        counts = Counter({int(bucket): int(count) for bucket, count in one.pop("counts")})
+        found.latencies[entrant, point] = Histogram(counts, **one)
     for one in told["out"]:
         found.out[one["entrant"], one["point"]] = Out(one["reason"], one["wrong"])
     found.rounds, found.took, found.spent = told["rounds"], told["took"], told["budget_spent"]
     found.pinned, found.others = told["pinned"], told["others_busy"]
+    found.blocks = 1 + max((one for taken in found.taken.values() for one in taken), default=-1)
     found.interrupted = told["verdict"] == ExitCode.INTERRUPTED.name.lower()
     found.machine, found.kept = told["machine"], told["kept"]
     found.skipped = frozenset((entrant, point) for entrant, point in told["skipped"])
@@ -144,12 +159,16 @@ def merged(contests: Sequence[Contest]) -> Contest:
         for (entrant, point), taken in contest.taken.items():
             key = entrants.index(contest.entrants[entrant]), points.index(contest.points[point])
             rounds = whole.taken.setdefault(key, {})
-            rounds.update({whole.rounds + number: one for number, one in taken.items()})
+            rounds.update({whole.blocks + number: one for number, one in taken.items()})
+            if (entrant, point) in contest.latencies:
+                of = contest.latencies[entrant, point]
+                whole.latencies.setdefault(key, Histogram()).merge(of)
         for (entrant, point), out in contest.out.items():
             key = entrants.index(contest.entrants[entrant]), points.index(contest.points[point])
             whole.out[key] = out
         whole.kept |= contest.kept
         whole.rounds += contest.rounds
+        whole.blocks += contest.blocks
         whole.took += contest.took
         whole.spent = whole.spent or contest.spent
     every = {(e, p) for e in range(len(entrants)) for p in range(len(points))}

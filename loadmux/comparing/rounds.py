@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from time import monotonic
 
-from loadmux.comparing.contest import Contest, Figures, Out, Point, order
+from loadmux.comparing.contest import Cell, Contest, Figures, Out, Point, plan
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.paired import LOOKS
 from loadmux.comparing.standings import standings
@@ -13,6 +13,7 @@ from loadmux.comparing.standings import standings
 Told = Callable[[Entrant, Point, Figures | Out, int], None]
 Measure = Callable[[Entrant, Point], Figures | Out]
 Done = Callable[[Contest], bool]
+Plan = Callable[[Contest], Iterable[Sequence[Cell]]]
 
 
 def compete(
@@ -22,33 +23,38 @@ def compete(
     stopped: Callable[[], bool],
     tell: Told,
     done: Done,
+    planned: Plan = plan,
 ) -> None:
     """Rounds until it is `done`, or `budget` (seconds) is spent."""
     began, longest = monotonic(), 0.0
-    entrants, points = contest.entrants, contest.points
     while contest.rounds < LOOKS[-1]:
-        for entrant, point in order(len(entrants), len(points), contest.rounds):
-            if (entrant, point) in contest.out.keys() | contest.skipped | contest.resting:
-                continue
+        for entrant, point in turns(contest, planned(contest)):
             begun = monotonic()
             if contest.taken and begun - began + longest > budget:
                 contest.spent = True
                 return
-            found = measure(entrants[entrant], points[point])
+            one, at = contest.entrants[entrant], contest.points[point]
+            found = measure(one, at)
             longest, contest.took = max(longest, monotonic() - begun), monotonic() - began
             if stopped():
                 contest.interrupted = True
                 return
-            tell(entrants[entrant], points[point], found, contest.rounds)
-            if isinstance(found, Out):
-                contest.out[entrant, point] = found
-            else:
-                contest.taken.setdefault((entrant, point), {})[contest.rounds] = found
+            tell(one, at, found, contest.rounds)
+            contest.take(entrant, point, found)
         contest.rounds += 1
-        if not any(left(contest, point) > 1 for point in range(len(points))):
+        if not any(left(contest, point) > 1 for point in range(len(contest.points))):
             return
         if contest.rounds in LOOKS and done(contest):
             return
+
+
+def turns(contest: Contest, blocks: Iterable[Sequence[Cell]]) -> Iterator[Cell]:
+    """The turns of a round; who is out meanwhile has none."""
+    for block in blocks:
+        for entrant, point in block:
+            if contest.asked(entrant, point):
+                yield entrant, point
+        contest.blocks += 1
 
 
 def left(contest: Contest, point: int) -> int:

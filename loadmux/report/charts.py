@@ -18,6 +18,18 @@ TICKS = 4
 TICKS_OF_TIME = 7
 COLOURS = 8
 
+MARKS = (
+    "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z",  # a disc
+    "m-3-3h6v6h-6z",
+    "m0-4l4 7h-8z",
+    "m0-4.4l4.4 4.4l-4.4 4.4l-4.4-4.4z",
+    "m0 4l4-7h-8z",
+    "m-1.3-4h2.6v2.7h2.7v2.6h-2.7v2.7h-2.6v-2.7h-2.7v-2.6h2.7z",  # a cross
+    "m-4 2.5l4-6.5l4 6.5l-4-2z",
+    "m-4-1.5h8v3h-8z",
+)
+"""What stands at the values of a curve, drawn from there."""
+
 Told = Callable[[float], str]
 
 
@@ -62,11 +74,16 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Ranged:
-    """A curve through values with their ranges as a band; those past COLOURS are dashed."""
+    """A curve through values with their ranges as a band; those past COLOURS are dashed.
+
+    Beside its colour each has a mark of its own, for whoever sees no colours. Without a `band` the
+    ranges are whiskers only: those of many curves would hide each other.
+    """
 
     name: str
     ranges: Sequence[Range]
     colour: int = 0
+    band: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +161,7 @@ def _figure(
     yield f'<figure class="chart"><figcaption><span>{escape(title)}</span>'
     if len(curves) > 1:
         for curve in curves:
-            yield f'<span class="key {_colour(curve)}">{escape(curve.name)}</span>'
+            yield f'<span class="key {colour(curve)}">{escape(curve.name)}</span>'
     yield "</figcaption>"
     yield f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
     yield from drawn(x, y, curves, lines)
@@ -190,7 +207,7 @@ def _across(line: Line, x: Axis) -> str:
 
 def _bars(curve: Curve, x: Axis, y: Axis) -> Iterator[str]:
     bottom = HEIGHT - BOTTOM
-    yield f'<g class="bars {_colour(curve)}">'
+    yield f'<g class="bars {colour(curve)}">'
     for mark in curve.marks:
         if mark.value > 0:
             begin, top = _along(x.place(mark.begin)), _down(y.place(mark.value))
@@ -214,7 +231,7 @@ def _steps(curve: Curve, x: Axis, y: Axis) -> Iterator[str]:
         path.append(f"H{_along(x.place(mark.end)):.1f}")
         before = mark.end
     if path:
-        yield f'<path class="curve {_colour(curve)}" d="{"".join(path)}"/>'
+        yield f'<path class="curve {colour(curve)}" d="{"".join(path)}"/>'
     for mark in curve.marks:
         if mark.told:
             begin = _along(x.place(mark.begin))
@@ -229,26 +246,36 @@ def _ranged(curve: Ranged, x: Axis, y: Axis) -> Iterator[str]:
     if not curve.ranges:
         return
     along = [_along(x.place(one.at)) for one in curve.ranges]
+    shade, mark = colour(curve), MARKS[curve.colour % len(MARKS)]
     lows, values, highs = (
         [(at, _down(y.place(value))) for at, value in zip(along, of, strict=True)]
         for of in zip(*((one.low, one.value, one.high) for one in curve.ranges), strict=True)
     )
-    colour = _colour(curve)
-    yield f'<path class="range {colour}" d="{_path([*lows, *reversed(highs)])}Z"/>'
-    yield f'<path class="curve {colour}" d="{_path(values)}"/>'
+    if curve.band:
+        yield f'<path class="range {shade}" d="{_path([*lows, *reversed(highs)])}Z"/>'
+    yield f'<path class="curve {shade}" d="{_path(values)}"/>'
     for (at, low), (_, value), (_, high), one in zip(
         lows, values, highs, curve.ranges, strict=True
     ):
-        yield f'<g class="{colour}"><path class="curve" d="M{at:.1f} {low:.1f}V{high:.1f}"/>'
-        yield f'<circle class="dot" cx="{at:.1f}" cy="{value:.1f}" r="3">'
-        yield f"<title>{escape(one.told)}</title></circle></g>"
+        yield f'<g class="{shade}"><path class="curve" d="M{at:.1f} {low:.1f}V{high:.1f}"/>'
+        yield f'<path class="dot" d="M{at:.1f} {value:.1f}{mark}">'
+        yield f"<title>{escape(one.told)}</title></path></g>"
 
 
 def _path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{at:.1f} {value:.1f}" for at, value in points)
 
 
-def _colour(curve: Curve | Ranged) -> str:
+def legend(curve: Curve | Ranged, at: float, down: float) -> Iterator[str]:
+    """The sample of a curve that stands beside its name."""
+    yield f'<g class="{colour(curve)}"><path class="curve" d="M{at:.0f} {down:.0f}h18"/>'
+    if isinstance(curve, Ranged):
+        mark = MARKS[curve.colour % len(MARKS)]
+        yield f'<path class="dot" d="M{at + 9:.0f} {down:.0f}{mark}"/>'
+    yield "</g>"
+
+
+def colour(curve: Curve | Ranged) -> str:
     dashed = " dashed" if curve.colour >= COLOURS else ""
     return "bad" if curve.colour < 0 else f"c{curve.colour % COLOURS}{dashed}"
 

@@ -54,7 +54,7 @@ def _over_time(report: Report) -> Iterator[str]:
     values = [mark.value for curve in curves for mark in curve.marks if mark.value > 0]
     if values:
         title = "latency" if not _open(report) else "response time"
-        yield chart(f"{title} over time", axis, _latencies(values), curves, lines)
+        yield chart(f"{title} over time", axis, latencies(values), curves, lines)
     users = [_mark(one, one.users, figures.plural(one.users, "user")) for one in over]
     most = linear(max(one.users for one in over), _count)
     yield chart("users at work", axis, most, [Curve("users", users, 2)], lines)
@@ -89,7 +89,8 @@ def _all_of(histogram: Histogram) -> str:
     )
 
 
-def _latencies(values: Sequence[float]) -> Axis:
+def latencies(values: Sequence[float]) -> Axis:
+    """Of values of which one at least is more than 0."""
     low, high = min(values), max(values)
     if high > low * FAR_APART:
         return logarithmic(low, high, _time)
@@ -123,7 +124,7 @@ def _by_percentile(report: Report) -> Iterator[str]:
     values = [mark.value for curve in curves for mark in curve.marks if mark.value > 0]
     axis = of_percentiles(max(row.histogram.count for row in rows))
     if values:
-        yield chart("latency by percentile", axis, _latencies(values), curves)
+        yield chart("latency by percentile", axis, latencies(values), curves)
 
 
 def _ranks(histogram: Histogram) -> Iterator[Mark]:

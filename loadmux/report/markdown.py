@@ -35,19 +35,19 @@ def _lines(report: Report) -> Iterator[str]:
     word, _ = terminal.WORDS[code]
     yield f"### {SIGNS.get(code, '❌')} loadmux: {word}"
     yield ""
-    yield _text(report.verdict.reason)
+    yield text(report.verdict.reason)
     for part in report.parts:
         yield ""
         yield from _scenario(part)
     if (found := limit(report)) is not None:
         yield ""
-        yield _text(f"Limit: {found.text}. {found.remedy}".rstrip())
+        yield text(f"Limit: {found.text}. {found.remedy}".rstrip())
     for finding in report.findings:
         yield ""
-        yield f"⚠️ {_text(str(finding))}"
+        yield f"⚠️ {text(str(finding))}"
     for note in report.notes:
         yield ""
-        yield f"> {_text(note)}"
+        yield f"> {text(note)}"
     yield ""
     yield f"Repeat: {_code(report.command)}"
 
@@ -58,13 +58,13 @@ def _scenario(part: ScenarioReport) -> Iterator[str]:
     users = figures.plural(stats.started, "user")
     took = figures.time(part.duration)
     moved = f"; {figures.volume(stats.volume, part.duration)}" if stats.volume else ""
-    yield f"**{_text(part.label or part.scenario.name)}** against {targets}: {users}, {took}{moved}"
+    yield f"**{text(part.label or part.scenario.name)}** against {targets}: {users}, {took}{moved}"
     yield ""
     rows = [_row(row, part.duration) for row in stats.steps.values()]
-    yield from _table(HEADINGS, rows)
+    yield from table(HEADINGS, rows)
     if part.verdict.thresholds:
         yield ""
-        yield from _table(
+        yield from table(
             ("threshold", "", "measured"),
             [
                 (
@@ -80,12 +80,12 @@ def _scenario(part: ScenarioReport) -> Iterator[str]:
         yield ""
         yield f"<details><summary>{html.escape(PLAIN(title))}</summary>"
         yield ""
-        yield from _fenced("\n".join(faults_as_text(part, [group])))
+        yield from fenced("\n".join(faults_as_text(part, [group])))
         yield ""
         yield "</details>"
 
 
-def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield f"| {' | '.join(headings)} |"
     yield f"|---|{'---:|' * (len(headings) - 1)}"
     for row in rows:
@@ -98,12 +98,12 @@ def _row(row: StepStats, duration: float) -> tuple[str, ...]:
     rate = figures.rate(per_second) if per_second else "-"
     times = [*map(row.histogram.percentile, SHARES), row.histogram.high]
     shown = map(figures.time, times) if row.histogram.count else ["-"] * len(times)
-    return (_text(named(row)), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
+    return (text(named(row)), f"{row.count:,}", rate, f"{row.errors:,}", *shown)
 
 
-def _text(text: str) -> str:
+def text(words: str) -> str:
     """Text in which nothing is markup, on one line, also in a cell of a table."""
-    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(PLAIN(text), quote=False))
+    return re.sub(r"([\\`*_{}\[\]#|~])", r"\\\1", html.escape(PLAIN(words), quote=False))
 
 
 def _code(text: str) -> str:
@@ -114,10 +114,10 @@ def _code(text: str) -> str:
     return f"{ticks}{edge}{plain}{edge}{ticks}".replace("|", "\\|")
 
 
-def _fenced(text: str) -> Iterator[str]:
-    fence = "`" * max(3, _longest(text) + 1)
+def fenced(lines: str) -> Iterator[str]:
+    fence = "`" * max(3, _longest(lines) + 1)
     yield f"{fence}text"
-    yield text
+    yield lines
     yield fence
 
 

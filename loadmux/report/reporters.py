@@ -9,11 +9,11 @@ learn of a misspelt name.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from loadmux.errors import UsageError
 from loadmux.language.nodes import suggestion
@@ -35,7 +35,8 @@ IN_FILES = ("csv", "ndjson")
 WHILE_IT_RUNS = (*IN_FILES, "otel")
 """Those that hear of the run while it goes on."""
 
-Render = Callable[[Report], str | bytes]
+Render = Callable[[Any], str | bytes]
+"""Of a Report; of the answer of many runs where a command has a form of its own for that."""
 
 
 class Delivering(Protocol):
@@ -66,19 +67,21 @@ class Listening(Protocol):
 class Reporter:
     """A reporter that was asked for; `file` None: it prints. `plugin` None: it is loadmux's own.
 
-    `added`: what it makes goes to the end of the file.
+    `added`: what it makes goes to the end of the file. `whole`: it is made of the answer of many
+    runs itself, and not of a Report.
     """
 
     plugin: Plugin | None
     render: Render
     file: Path | None
     added: bool = False
+    whole: bool = False
 
     @property
     def prints(self) -> bool:
         return self.file is None
 
-    def deliver(self, report: Report, write: Callable[[str], object]) -> None:
+    def deliver(self, report: Any, write: Callable[[str], object]) -> None:
         """Print with `write`, or write the file. Raises UsageError and OSError."""
         made = self._made(report)
         if self.file is not None:
@@ -88,7 +91,7 @@ class Reporter:
             text = made if isinstance(made, str) else made.decode(errors="replace")
             write(text if text.endswith("\n") else f"{text}\n")
 
-    def _made(self, report: Report) -> str | bytes:
+    def _made(self, report: Any) -> str | bytes:
         if self.plugin is None:
             return self.render(report)
         try:
@@ -101,10 +104,10 @@ class Reporter:
         return made
 
 
-def chosen(words: Sequence[str]) -> list[Delivering]:
-    """What `--report` options ask for. Raises UsageError."""
+def chosen(words: Sequence[str], own: Mapping[str, Render] = {}) -> list[Delivering]:
+    """What `--report` options ask for; `own` are forms of a command's own. Raises UsageError."""
     registry = Registry()
-    return [_chosen(word, registry) for word in words]
+    return [_chosen(word, registry, own) for word in words]
 
 
 def listeners(reporters: Sequence[Delivering]) -> list[Listener]:
@@ -115,13 +118,9 @@ def listeners(reporters: Sequence[Delivering]) -> list[Listener]:
     return [one.hear for one in found]
 
 
-def _chosen(word: str, registry: Registry) -> Delivering:
+def _chosen(word: str, registry: Registry, own: Mapping[str, Render]) -> Delivering:
     name, equals, file = word.partition("=")
-    known = [
-        *BUILT_IN,
-        *WHILE_IT_RUNS,
-        *(n for n in registry.names("reporters") if n not in BUILT_IN),
-    ]
+    known = list(dict.fromkeys((*BUILT_IN, *WHILE_IT_RUNS, *own, *registry.names("reporters"))))
     if name not in known:
         hint = suggestion(name, known, "there are")
         raise UsageError(f"--report: no reporter is called {name!r}{hint}")
@@ -135,6 +134,8 @@ def _chosen(word: str, registry: Registry) -> Delivering:
     if written:
         check_writable(written)
     place = Path(written) if written else None
+    if name in own:
+        return Reporter(None, own[name], place, added=bool(summary), whole=True)
     if name in IN_FILES:
         made: Delivering = import_module("loadmux.report.series").SeriesReporter(name, place)
         return made

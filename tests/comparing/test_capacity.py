@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import uuid
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from commands import ENOUGH, LOADMUX, ROOT, loadmux, started, with_mark
+from commands import ENOUGH, LOADMUX, ROOT, loadmux, program, started, with_mark
 
 SCENARIO = """
 target: {bundled: epoll, reply: echo}
@@ -29,7 +32,8 @@ def scenario(tmp_path: Path) -> Path:
 def test_the_highest_rate_that_may_be_tried(scenario: Path, tmp_path: Path) -> None:
     told = tmp_path / "told.json"
     page = tmp_path / "page.html"
-    words = ("--from", "20", "--to", "40", "--json-file", told, "--html", page)
+    words: list[str | Path] = ["--from", "20", "--to", "40", "--json-file", told]
+    words += ["--report", f"html={page}", "--report", f"junit={tmp_path / 'told.xml'}"]
     done = loadmux("capacity", scenario, *QUICK, *words)
     assert done.code == 0, done.out + done.err
     assert "CAPACITY  40.0/s or more: errors == 0, p(99) < 5s" in done.out
@@ -40,6 +44,9 @@ def test_the_highest_rate_that_may_be_tried(scenario: Path, tmp_path: Path) -> N
     assert "latency over throughput" in page.read_text()
     assert {one["load"] for one in found["points"]} == {20, 40}
     assert all(one["rate"] > 0 for one in found["points"])
+    (suite,) = ElementTree.parse(tmp_path / "told.xml").getroot()
+    assert suite.get("failures") == suite.get("errors") == "0"
+    assert "threshold p(99) < 5s" in {case.get("name") for case in suite.iter("testcase")}
 
 
 def test_what_the_server_cannot_do_is_not_carried(scenario: Path) -> None:
@@ -94,3 +101,42 @@ def test_an_interrupt_shows_what_was_found_and_leaves_nothing(scenario: Path) ->
     assert process.returncode == 130
     assert "INTERRUPTED  about 20.0/s, not confirmed" in out
     assert with_mark(mark) == []
+
+
+FEW_PORTS = """
+import fcntl, socket, struct, sys
+from loadmux.__main__ import main
+
+with socket.socket() as sock:  # netdevice(7): bring the loopback of this namespace up
+    fcntl.ioctl(sock, 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+for name, value in (("ip_local_port_range", "40000 40029"), ("tcp_tw_reuse", "0")):
+    with open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+        file.write(value)
+main()
+"""
+CHURN = """
+target: {bundled: epoll, reply: echo}
+steps: [connect: main, {send: hi, expect: reply}, close: main]
+load: {users: 2, run_time: 5s}
+"""
+
+
+def test_ports_that_are_used_up_are_no_limit_of_the_server(tmp_path: Path) -> None:
+    """In a network namespace of its own with 30 ports, each of which is used once in a minute."""
+    alone = [program("unshare"), "--map-root-user", "--net"]
+    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody make a network namespace")
+    scenario = tmp_path / "churn.yaml"
+    scenario.write_text(CHURN)
+    words = ["capacity", str(scenario), *QUICK, "--from", "50", "--to", "400"]
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", FEW_PORTS, *words],
+        capture_output=True,
+        text=True,
+        timeout=ENOUGH,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert "limited by  this machine's free ports" in done.stdout
+    assert "budget      spent" in done.stdout

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from pathlib import Path
 
 from samples import measured, report
 
@@ -50,23 +49,21 @@ class Figures(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "svg":
             self.titles.append(dict(attrs)["aria-label"] or "")
-        self.marks += tag == "circle"
+        self.marks += dict(attrs).get("class") == "dot" and tag == "path"
 
 
-def test_latency_over_throughput(tmp_path: Path) -> None:
-    capacity_page.write_html(found("rate"), tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
+def test_latency_over_throughput() -> None:
+    page = capacity_page.html(found("rate"))
     drawn = Figures(page)
     assert drawn.titles == ["latency over throughput"]
-    assert drawn.marks == 2 * 3
+    assert drawn.marks == 2 * 3 + 2  # those of the legend
     assert "400/s .. 420/s: p(99) &lt; 5ms" in page
     assert "the load that is carried" in page
 
 
-def test_users_have_their_throughput_and_the_law(tmp_path: Path) -> None:
+def test_users_have_their_throughput_and_the_law() -> None:
     made = found("users")
     made.law = Law((100.0, 1.0), (0.05, 0.01), (0.0005, 0.0001), 0.99)
-    capacity_page.write_html(made, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
+    page = capacity_page.html(made)
     assert Figures(page).titles == ["latency over throughput", "throughput over users"]
     assert "coherency   0.0005 ± 0.0001" in page

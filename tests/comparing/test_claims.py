@@ -72,7 +72,7 @@ def test_a_model_that_cannot_run_here() -> None:
     assert (told.verdict, told.told) == ("not here", "target io_uring cannot run here: forbidden")
 
 
-def test_only_what_is_undecided_goes_on() -> None:
+def test_only_what_is_undecided_goes_on_and_its_two_figures_stand_beside_each_other() -> None:
     claim = CLAIMS[0]
     found = measured(so(claim, claim.bound), noise=0.2)
     assert not claims.decided(found)
@@ -80,9 +80,26 @@ def test_only_what_is_undecided_goes_on() -> None:
         (MODELS.index(one.model), claims.points().index(one.point))
         for one in (claim.ours, claim.other)
     }
-    assert not cells & found.resting
-    assert found.resting
-    assert found.resting < found.taken.keys()
+    assert claim.text not in found.resting
+    blocks = [set(block) for block in claims.plan(found)]
+    assert cells in blocks
+    assert len(blocks) == len(CLAIMS) - len(found.resting)
+    assert all(len(block) == 2 for block in blocks)
+    found.rounds = 0
+    assert len(claims.plan(found)[0]) == len(MODELS)
+
+
+def test_what_needs_more_cores_than_there_are_is_not_here() -> None:
+    (claim,) = (one for one in CLAIMS if one.cores > 1)
+    found = measured(so(claim, 2.0))
+    assert verdict(claim, found) == "shown"
+    found.machine = {"cores": "2"}
+    assert verdict(claim, found) == "not here"
+
+
+def test_what_is_as_good_as_equal_is_not_faster() -> None:
+    (claim,) = (one for one in CLAIMS if one.text.startswith("io_uring"))
+    assert verdict(claim, measured(so(claim, 1.0), rounds=20, noise=0.01)) == "refuted"
 
 
 def test_the_limit_of_select_is_counted() -> None:

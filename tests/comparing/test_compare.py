@@ -8,6 +8,7 @@ import signal
 import socket
 import uuid
 from pathlib import Path
+from xml.etree import ElementTree
 
 import needs
 import pytest
@@ -19,12 +20,11 @@ from loadmux.language.servers import Url
 
 def test_a_sweep_with_one_that_is_wrong_and_one_that_has_no_room(tmp_path: Path) -> None:
     needs.package("scipy")
-    files = [tmp_path / name for name in ("told.json", "page.html", "picture.svg")]
-    written = [
-        word
-        for pair in zip(("--json-file", "--html", "--svg"), files, strict=True)
-        for word in pair
-    ]
+    forms = ("html", "svg", "markdown", "csv", "ndjson", "junit", "hgrm")
+    files = [tmp_path / f"told.{name}" for name in ("json", *forms)]
+    written: list[str | Path] = ["--json-file", files[0]]
+    for name, file in zip(forms, files[1:], strict=True):
+        written += ["--report", f"{name}={file}"]
     words = ("epoll", "epoll,fault=flip:3", "blocking", "--users", "2,3", "--trial", "200ms")
     done = loadmux("compare", *words, *written)
     assert done.code == 1, done.out + done.err
@@ -35,10 +35,16 @@ def test_a_sweep_with_one_that_is_wrong_and_one_that_has_no_room(tmp_path: Path)
     told = json.loads(files[0].read_text())
     assert {one["entrant"] for one in told["figures"] if one["point"] == 1} == {0}
     assert all(one["cpu"] is None or one["cpu"] > 0 for one in told["figures"])
-    assert all(path.stat().st_size > 1000 for path in files)
-    shown = loadmux("compare", files[0])
+    assert min(path.stat().st_size for path in files) > 100
+    assert len(files[5].read_text().splitlines()) == len(told["figures"])
+    suites = ElementTree.parse(files[6]).getroot()
+    failed = [one.get("name") for one in suites if one.get("failures") != "0"]
+    assert failed == ["epoll,fault=flip:3, 2 users", "epoll,fault=flip:3, 3 users"]
+    assert "# epoll, 2 users: echo: latency in milliseconds" in files[7].read_text()
+    shown = loadmux("compare", files[0], "--report", f"junit={tmp_path / 'none.xml'}")
     assert shown.code == 1
     assert "3 users" in shown.out
+    assert "it is made of runs; files have figures" in shown.err
 
 
 @pytest.mark.parametrize(
@@ -50,6 +56,7 @@ def test_a_sweep_with_one_that_is_wrong_and_one_that_has_no_room(tmp_path: Path)
         (("epoll", "poll", "--users", "x"), "--users: 'x' is not a whole number"),
         (("epoll", "poll", "parts", "--size", "100"), "--size: it is of the echo"),
         (("epoll", "poll", "--size", "3"), "--size: from 8 to"),
+        (("epoll", "poll", "--report", "svgg"), "did you mean 'svg'?"),
     ],
 )
 def test_what_is_no_question(words: tuple[str, ...], told: str) -> None:
@@ -66,7 +73,7 @@ def test_an_interrupt_shows_what_was_compared_and_leaves_nothing() -> None:
     words: list[str | Path] = [*LOADMUX, "compare", "epoll", "poll", "--idle", "5"]
     with started([*words, "--trial", "300ms"], cwd=ROOT, env=env) as process:
         assert process.stderr is not None
-        assert "round 1: epoll at 5 idle" in process.stderr.readline()
+        assert " at 5 idle: " in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=ENOUGH)
     assert process.returncode == 130

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import needs
 import pytest
 from contests import contest, figures, steady
 
-from loadmux.comparing.contest import Out, Point, order
+from loadmux.comparing.contest import Out, Point, in_order
 from loadmux.comparing.contest_text import headline, lines
 from loadmux.comparing.standings import standings
 from loadmux.measuring.exitcodes import ExitCode
@@ -19,11 +21,22 @@ def statistics() -> None:
     needs.package("scipy")
 
 
-def test_another_one_is_first_in_each_round() -> None:
-    assert order(3, 1, 0) == [(0, 0), (1, 0), (2, 0)]
-    assert order(3, 1, 1) == [(2, 0), (0, 0), (1, 0)]
-    assert order(3, 1, 2) == [(1, 0), (2, 0), (0, 0)]
-    assert order(2, 2, 1) == [(1, 1), (0, 1), (1, 0), (0, 0)]
+def test_the_order_is_drawn_and_the_next_round_has_its_reverse() -> None:
+    cells = [(0, 0), (1, 0), (2, 0)]
+    rounds = [in_order(cells, number) for number in range(200)]
+    assert all(sorted(one) == cells for one in rounds)
+    assert all(one == other[::-1] for one, other in zip(rounds[::2], rounds[1::2], strict=True))
+    firsts = Counter(one[0] for one in rounds[::2])
+    assert min(firsts.values()) > 15
+
+
+def test_only_what_was_measured_right_after_each_other_is_compared() -> None:
+    found = contest({"a": steady(9_000), "b": steady(8_000)}, (Point(1, 1), Point(2, 2)))
+    blocks = [set(taken) for _, taken in sorted(found.taken.items())]
+    assert blocks[0] == blocks[2]  # of both at the first point
+    assert blocks[1] == blocks[3]
+    assert not blocks[0] & blocks[1]
+    assert found.blocks == 2 * found.rounds
 
 
 def test_equals_are_a_tie_in_19_of_20_comparisons() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,11 +11,13 @@ from xml.etree import ElementTree
 import needs
 import pytest
 from contests import contest, steady
+from markdown_it import MarkdownIt
 
-from loadmux.comparing import contest_page, results
+from loadmux.comparing import contest_forms, contest_page, results
 from loadmux.comparing.contest import Contest, Out, Point
 from loadmux.comparing.standings import standings
 from loadmux.errors import UsageError
+from loadmux.measuring.stats import Histogram
 
 SWEEP = (Point(1, 1), Point(10, 10), Point(100, 100))
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,9 +34,13 @@ def found() -> Contest:
 
 def test_a_comparison_is_read_as_it_was_written(found: Contest, tmp_path: Path) -> None:
     path = tmp_path / "told.json"
-    results.write_contest(found, path)
+    found.latencies[0, 0] = Histogram()
+    found.latencies[0, 0].add([0.001, 0.002])
+    path.write_text(results.text(results.of_contest(found)))
     read = results.read_contest(path)
     assert read.taken == found.taken
+    assert read.latencies == found.latencies
+    assert read.blocks == found.blocks
     assert [standings(read, place) for place in range(3)] == [
         standings(found, place) for place in range(3)
     ]
@@ -65,18 +73,42 @@ def test_a_file_that_is_no_comparison(tmp_path: Path) -> None:
             results.read_contest(path)
 
 
-def test_the_page_and_the_picture_hold_every_server_and_load_nothing(
-    found: Contest, tmp_path: Path
-) -> None:
-    contest_page.write_html(found, tmp_path / "page.html")
-    page = (tmp_path / "page.html").read_text()
-    assert page.count("<figure") == page.count("</figure>") == 4
+def test_the_page_and_the_picture_hold_every_server_and_load_nothing(found: Contest) -> None:
+    for entrant, place in found.taken:
+        found.latencies[entrant, place] = Histogram()
+        found.latencies[entrant, place].add([0.001 * (n + 1) for n in range(50)])
+    page = contest_page.html(found)
+    # four over the sweep, one by percentile where two were right, two heat maps
+    assert page.count("<figure") == page.count("</figure>") == 4 + 2 + 2
     assert "&lt;poll&gt;" in page
     assert "<poll>" not in page
     assert "http://" not in page.replace("http://www.w3.org/2000/svg", "")
-    assert '<td class="none">wrong</td>' in page
-    contest_page.write_svg(found, tmp_path / "picture.svg")
-    picture = ElementTree.parse(tmp_path / "picture.svg")
-    assert len(list(picture.iter(f"{SVG}circle"))) == 4 * (3 + 2)
+    picture = ElementTree.fromstring(contest_page.svg(found))
+    marks = [one for one in picture.iter(f"{SVG}path") if one.get("class") == "dot"]
+    assert len(marks) == 4 * (3 + 2 + 2)  # over the sweep, and in the legend
+    assert len(list(picture.iter(f"{SVG}title"))) == 4 * (3 + 2) + 2 * (3 + 2)
     texts = {one.text for one in picture.iter(f"{SVG}text")}
-    assert {"epoll", "<poll>", "1 user", "100 users", "exchanges a second"} <= texts
+    assert {"epoll", "<poll>", "1", "100", "exchanges a second over users", "wrong"} <= texts
+
+
+def test_servers_at_a_single_point_have_a_row_each() -> None:
+    needs.package("scipy")
+    found = contest({"epoll": steady(10_000), "a very long name that has no room": steady(5_000)})
+    picture = ElementTree.fromstring(contest_page.svg(found))
+    texts = [one.text for one in picture.iter(f"{SVG}text")]
+    assert texts.count("epoll") == 4
+    assert "a very long name …" in texts
+    told = [one.text or "" for one in picture.iter(f"{SVG}title")]
+    assert len([one for one in told if one.startswith("a very long name that has no room, ")]) == 4
+
+
+def test_rows_and_markdown_have_every_turn_and_every_server(found: Contest) -> None:
+    written = list(csv.DictReader(io.StringIO(contest_forms.as_csv(found))))
+    told = [json.loads(line) for line in contest_forms.as_ndjson(found).splitlines()]
+    assert len(written) == len(told) == sum(map(len, found.taken.values()))
+    assert written[0]["server"] == told[0]["server"] == "epoll"
+    assert float(written[0]["rate"]) == told[0]["rate"]
+    assert (written[0]["limited"], written[0]["offered"]) == ("false", "")
+    page = MarkdownIt("js-default").enable("table").render(contest_forms.markdown(found))
+    assert page.count("<table>") == 3
+    assert "&lt;poll&gt;" in page
