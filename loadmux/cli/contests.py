@@ -26,7 +26,6 @@ from loadmux.language.stepvalues import Barrier
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.report.baseline import machine
-from loadmux.report.writing import check_writable
 from loadmux.running.catalog import models, scenarios
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.settings import Settings

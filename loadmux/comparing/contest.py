@@ -25,7 +25,7 @@ from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.gathering import gathered
 from loadmux.comparing.paired import Ratio
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report.model import Report
 
 Axis = Literal["users", "idle", "rate", "size"]

@@ -15,7 +15,7 @@ from loadmux.comparing.contest import Contest, Metric
 from loadmux.comparing.page import PLAIN
 from loadmux.comparing.pieces import Dot, Field, Piece, curves, dots, heat
 from loadmux.comparing.standings import FALLING, Row, spreads, standings
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report import figures
 from loadmux.report.baseline import Spread
 from loadmux.report.charts import COLOURS, Curve, Mark, Range, Ranged, linear, named, of_percentiles

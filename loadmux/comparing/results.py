@@ -15,7 +15,7 @@ from loadmux.comparing.contest import Contest, Figures, Out, Point
 from loadmux.comparing.entrants import Entrant
 from loadmux.errors import UsageError
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 from loadmux.report.baseline import machine
 
 CAPACITY_VERSION = 1

@@ -17,7 +17,7 @@ from loadmux.comparing import contest_forms, contest_page, results
 from loadmux.comparing.contest import Contest, Out, Point
 from loadmux.comparing.standings import standings
 from loadmux.errors import UsageError
-from loadmux.measuring.stats import Histogram
+from loadmux.measuring.histogram import Histogram
 
 SWEEP = (Point(1, 1), Point(10, 10), Point(100, 100))
 SVG = "{http://www.w3.org/2000/svg}"
