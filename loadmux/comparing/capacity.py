@@ -21,8 +21,8 @@ from loadmux.language.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report.model import Report
+from loadmux.running.servers.watching import pause
 from loadmux.running.settings import Settings
-from loadmux.running.watching import pause
 
 Axis = Literal["rate", "users"]
 TRIES = 3
