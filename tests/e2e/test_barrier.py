@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, run, started
+from commands import begun, run
 from driving import Server, answering, drive
 
 ROUNDS = """
@@ -155,12 +155,10 @@ def test_a_dead_worker_does_not_hang_the_others(tmp_path: Path) -> None:
         return b"" if chunk == b"0 1" else chunk
 
     with Server(answering(withhold)) as server:
-        words = [*LOADMUX, "run", str(scenario), "--target", server.url, "--workers", "2", "-q"]
-        with started(words) as process:
+        words = ("--target", server.url, "--workers", "2", "-q")
+        with begun("run", scenario, *words) as process:
             assert spoke.wait(30)
-            children = f"/proc/{process.pid}/task/{process.pid}/children"
-            workers = sorted(map(int, Path(children).read_text().split()))
-            os.kill(workers[1], signal.SIGKILL)
+            os.kill(process.children[1], signal.SIGKILL)
             out, _ = process.communicate(timeout=30)
     assert process.returncode == 3, out
     assert "was killed by SIGKILL" in out

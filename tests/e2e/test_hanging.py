@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, ROOT, run, started
+from commands import begun, run
 from driving import Server
 from locusting import forked, headless, locustfile
 
@@ -76,7 +76,7 @@ def test_a_run_that_is_interrupted_tells_it_too(
 ) -> None:
     report = tmp_path / "told.json"
     words = ["--target", hanging.url, "-t", "60s", "--json-file", str(report)]
-    with started([*LOADMUX, "run", str(scenario), *words], cwd=ROOT) as running:
+    with begun("run", scenario, *words) as running:
         for _ in range(6):
             assert hanging.silent.acquire(timeout=30)
         threading.Event().wait(1.5)  # the wait that is to be told

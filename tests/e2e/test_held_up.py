@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, ROOT, started
+from commands import begun
 from driving import Server, answering
 
 STEPS = 400
@@ -47,7 +47,7 @@ def test_the_process_that_shows_the_run_is_stopped(workers: int, tmp_path: Path)
     counting = Counting()
     with Server(answering(counting.echo)) as server:
         words = ["run", str(scenario), "--target", server.url, "--workers", str(workers)]
-        with started([*LOADMUX, *words, "--json-file", told, "-q"], cwd=ROOT) as running:
+        with begun(*words, "--json-file", told, "-q") as running:
             assert counting.after(STEPS, 60.0)
             os.kill(running.pid, signal.SIGSTOP)
             went_on = counting.after(MORE, 60.0)

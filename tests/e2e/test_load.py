@@ -19,7 +19,7 @@ from textwrap import dedent
 from time import sleep
 
 import pytest
-from commands import ENOUGH, LOADMUX, ROOT, loadmux, run, started, target
+from commands import ENOUGH, ROOT, begun, loadmux, run, started, target
 from driving import POLLERS, Server, answering, drive
 from locusting import LOCUST, locustfile
 
@@ -430,14 +430,12 @@ def test_a_run_without_users_ends(load: str, on_error: str) -> None:
 def test_an_interrupt_ends_open_load(tmp_path: Path) -> None:
     scenario = tmp_path / "long.yaml"
     scenario.write_text(TALK + "load: {rate: 200/s, run_time: 1h}\n")
-    with target("epoll") as (_, url):
-        words = [*LOADMUX, "run", str(scenario), "--target", url, "--workers", "2"]
-        with started(words, cwd=ROOT) as process:
-            assert process.stderr is not None
-            assert "against" in process.stderr.readline()
-            assert "exchanges" in process.stderr.readline()
-            process.send_signal(signal.SIGINT)
-            out, _ = process.communicate(timeout=30)
+    words = ("run", scenario, "--workers", "2", "--target")
+    with target("epoll") as (_, url), begun(*words, url) as process:
+        assert "against" in process.stderr.readline()
+        assert "exchanges" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "schedule" in out
 

@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, ROOT, loadmux, program, run, started, target
+from commands import LOADMUX, ROOT, begun, loadmux, program, run, started, target
 from driving import Server, answering
 
 SCENARIOS = [
@@ -241,8 +241,7 @@ def test_a_server_killed_in_mid_run(tmp_path: Path) -> None:
     with target("epoll") as (process, url):
         words = ["run", str(scenario), "--target", url, "--reply", "echo"]
         told = tmp_path / "told.json"
-        with started([*LOADMUX, *words, "--json-file", told], cwd=ROOT) as running:
-            assert running.stderr is not None
+        with begun(*words, "--json-file", told) as running:
             running.stderr.readline()
             first = running.stderr.readline()  # the first line of progress: it is at work
             assert "exchanges" in first or "/s" in first
@@ -260,20 +259,18 @@ def test_a_bundled_target_that_dies_ends_the_run(tmp_path: Path) -> None:
     scenario.write_text(
         "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
     )
-    with started([*LOADMUX, "run", scenario], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", scenario) as running:
         running.stderr.readline()
         running.stderr.readline()
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        (server,) = [pid for pid in children if "epoll_server" in command_line(pid)]
-        os.kill(int(server), signal.SIGKILL)
+        (server,) = [pid for pid in running.children if "epoll_server" in command_line(pid)]
+        os.kill(server, signal.SIGKILL)
         out, err = running.communicate(timeout=30)
     assert running.returncode == 1, out
     assert "was killed by SIGKILL" in out
     assert "Traceback" not in err
 
 
-def command_line(pid: str) -> str:
+def command_line(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_text()
 
 
@@ -282,16 +279,12 @@ def test_a_worker_that_dies_makes_the_run_inconclusive(tmp_path: Path) -> None:
     scenario.write_text(
         "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
     )
-    with started([*LOADMUX, "run", scenario, "--workers", "2"], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", scenario, "--workers", "2") as running:
         running.stderr.readline()
         running.stderr.readline()
-        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        workers = [
-            pid for pid in children if "loadmux.running.generators.process" in command_line(pid)
-        ]
+        workers = [pid for pid in running.children if "epoll_server" not in command_line(pid)]
         assert len(workers) == 2
-        os.kill(int(workers[1]), signal.SIGKILL)
+        os.kill(workers[1], signal.SIGKILL)
         out, err = running.communicate(timeout=30)
     assert running.returncode == 3, out
     assert "was killed by SIGKILL" in out
@@ -305,8 +298,7 @@ def test_an_interrupted_run_reports_what_was_measured(number: int, tmp_path: Pat
         "target: {bundled: epoll}\n" + ECHO.replace("iterations: 25", "run_time: 60s")
     )
     told = tmp_path / "told.json"
-    with started([*LOADMUX, "run", scenario, "--json-file", told], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", scenario, "--json-file", told) as running:
         running.stderr.readline()
         running.stderr.readline()
         os.killpg(running.pid, number)

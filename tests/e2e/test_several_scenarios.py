@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, ROOT, loadmux, run, started
+from commands import begun, loadmux, run
 from driving import Server, answering
 
 FIRST = """
@@ -149,8 +149,7 @@ def test_interrupted(pair: tuple[Path, Path]) -> None:
     for path in pair:
         text = path.read_text().replace("iterations: 4", "run_time: 60s")
         path.write_text(text.replace("iterations: 5", "run_time: 60s"))
-    with started([*LOADMUX, "run", *pair], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", *pair) as running:
         assert running.stderr.readline() == "first, second against epoll\n"
         running.stderr.readline()
         running.send_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from commands import LOADMUX, ROOT, loadmux, run, started
+from commands import begun, loadmux, run
 
 TWO = """
 target:
@@ -96,8 +96,7 @@ def test_the_one_that_lies_is_named(two: Path, tmp_path: Path) -> None:
 
 def test_one_of_two_that_dies_ends_the_run(two: Path) -> None:
     two.write_text(TWO.replace("iterations: 25", "run_time: 60s"))
-    with started([*LOADMUX, "run", two], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", two) as running:
         running.stderr.readline()
         running.stderr.readline()
         os.kill(server_of(running.pid, "/poll_server"), signal.SIGKILL)
@@ -108,8 +107,7 @@ def test_one_of_two_that_dies_ends_the_run(two: Path) -> None:
 
 def test_none_is_left_running(two: Path) -> None:
     two.write_text(TWO.replace("iterations: 25", "run_time: 60s"))
-    with started([*LOADMUX, "run", two], cwd=ROOT) as running:
-        assert running.stderr is not None
+    with begun("run", two) as running:
         running.stderr.readline()
         running.stderr.readline()
         servers = [server_of(running.pid, name) for name in ("/epoll_server", "/poll_server")]

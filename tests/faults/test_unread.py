@@ -78,8 +78,8 @@ def test_connections_that_are_closed_after_each_message(poller: str, tmp_path: P
     """They are looked at now and then: the first of them at once."""
     steps = f"{SEND[:-1]}, {{close: main}}]"
     with nobody("tcp", tmp_path) as url:
-        found = told(drive(text(steps, "users: 1, iterations: 20"), url, poller, "sink"))
-    assert 1 <= found.stuck == found.unaccepted <= 20
+        found = told(drive(text(steps, "users: 1, iterations: 3"), url, poller, "sink"))
+    assert 1 <= found.stuck == found.unaccepted <= 3
     assert found.left == found.sent == found.stuck * len("drop of water")
     assert found.doubtful
 

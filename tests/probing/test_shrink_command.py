@@ -6,7 +6,7 @@ import signal
 import socket
 from pathlib import Path
 
-from commands import LOADMUX, ROOT, loadmux, started
+from commands import begun, loadmux
 from driving import Server
 
 from loadmux.language.loading import load
@@ -85,9 +85,7 @@ def test_an_interrupt_writes_the_smallest_so_far(tmp_path: Path) -> None:
     """The server is a bundled one, that lies: a fresh one for each run."""
     path = tmp_path / "many.yaml"
     path.write_text(f"target: {{bundled: select, reply: echo, fault: 'flip:1'}}\n{STEPS}")
-    words = [*LOADMUX, "shrink", str(path), "--tries", "1", "--budget", "50s"]
-    with started(words, cwd=ROOT) as process:
-        assert process.stderr is not None
+    with begun("shrink", path, "--tries", "1", "--budget", "50s") as process:
         assert "users: 3 to 1" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=30)

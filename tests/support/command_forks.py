@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
+import gc
 import importlib
 import json
 import os
@@ -26,7 +28,7 @@ import threading
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import nursery
 
@@ -76,10 +78,8 @@ def run(program: str) -> None:
     main()
 
 
-def attend(client: socket.socket) -> None:
+def attend(client: socket.socket, asked: dict[str, Any], streams: list[int]) -> None:
     """Carry out one request, in a process of its own that waits for the command."""
-    data, streams, _, _ = recv_fds(client, REQUEST_MOST, 3)
-    asked = json.loads(data)
     pid = fork()
     if not pid:
         client.close()
@@ -96,8 +96,8 @@ def prepare(program: str) -> None:
     if program == "locust":
         importlib.import_module("locust.main")
         importlib.import_module("loadmux.locust")
+        importlib.import_module("loadmux.cli.web")
     else:
-        import loadmux.cli.app
         import loadmux.cli.ending
         import loadmux.cli.pages
         import loadmux.cli.reading
@@ -105,7 +105,35 @@ def prepare(program: str) -> None:
         import loadmux.cli.serving
         import loadmux.cli.tracing
         import loadmux.running.generators.process  # noqa: F401
+
+        ask_target_of(["--target", "epoll"])  # the one that most scenarios name
+    options_made_once()
+    gc.collect()
+    gc.freeze()
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
+
+
+def ask_target_of(words: list[str]) -> None:
+    """What a bundled target says of itself is asked here, once: each command would start it."""
+    if "--target" in words and "gevent" not in sys.modules:
+        from loadmux.running import catalog
+        from loadmux.running.servers import starting
+
+        (model,) = words[words.index("--target") + 1 :][:1] or [""]
+        if model in catalog.models():
+            starting._told(model)
+
+
+def options_made_once() -> None:
+    """What Typer makes of the functions of the commands; its first value needs pydantic."""
+    import typer.main
+
+    from loadmux.cli.app import app
+
+    typer.main.get_command = functools.cache(typer.main.get_command)
+    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
+        for option in command.params:
+            getattr(option, "get_runtime_param", bool)()
 
 
 def main() -> None:
@@ -116,12 +144,17 @@ def main() -> None:
         prepare(sys.argv[2])
         while all(key.fileobj is listener for key, _ in waiting.select()):
             client, _ = listener.accept()
+            data, streams, _, _ = recv_fds(client, REQUEST_MOST, 3)
+            asked = json.loads(data)
+            ask_target_of(asked["words"])
             if not fork():
                 waiting.close()
                 listener.close()
-                attend(client)
+                attend(client, asked, streams)
                 os._exit(0)
             client.close()
+            for stream in streams:
+                os.close(stream)
             reap(os.WNOHANG)
     reap(0)
 

@@ -140,25 +140,64 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def in_fork(words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
-    """`loadmux` in a fork, to its end. Raises TimeoutExpired, and ends it then."""
-    with contextlib.ExitStack() as stack:
-        nothing = stack.enter_context(open(os.devnull))
+class Begun(Forked):
+    """`loadmux` in a fork, whose output is read here."""
+
+    def __init__(self, words: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
         ends = [os.pipe(), os.pipe()]
-        readers = [stack.enter_context(open(read, encoding="utf-8")) for read, _ in ends]
-        given = [nothing.fileno(), *(write for _, write in ends)]
-        command = Forked(["loadmux", *words], cwd, env, given)
+        self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in ends)
+        with open(os.devnull) as nothing:
+            given = [nothing.fileno(), *(write for _, write in ends)]
+            super().__init__(["loadmux", *map(str, words)], cwd, env, given)
         for _, write in ends:
             os.close(write)
+
+    def communicate(self, timeout: float = ENOUGH) -> tuple[str, str]:
+        """Both its outputs, once it has ended. Raises TimeoutExpired."""
         with ThreadPoolExecutor(2) as reading:
-            texts = [reading.submit(reader.read) for reader in readers]
+            texts = [reading.submit(stream.read) for stream in (self.stdout, self.stderr)]
             try:
-                code = command.wait(ENOUGH)
+                self.wait(timeout)
             except subprocess.TimeoutExpired:
-                os.killpg(command.pid, signal.SIGKILL)
+                self.kill_all()
                 raise
-            out, err = (text.result(ENOUGH) for text in texts)
-    return Done(code, out, err, {})
+            out, err = (text.result(timeout) for text in texts)
+        return out, err
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that it has started, in their order; not the first one, its nursery."""
+        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
+        return [int(pid) for pid in path.read_text().split()[1:]]
+
+    def kill_all(self) -> None:
+        """End it with all its children."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def begun(
+    *words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
+) -> Iterator[Begun]:
+    """The command in a fork for the `with` block; killed with all its children after it."""
+    command = Begun(words, cwd, env or {})
+    try:
+        yield command
+    finally:
+        command.kill_all()
+        command.wait(ENOUGH)
+        command.stdout.close()
+        command.stderr.close()
+
+
+def in_fork(words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
+    """`loadmux` in a fork, to its end. Raises TimeoutExpired, and ends it then."""
+    command = Begun(words, cwd, env)
+    with command.stdout, command.stderr:
+        out, err = command.communicate()
+    assert command.returncode is not None
+    return Done(command.returncode, out, err, {})
 
 
 def run(scenario: str | Path, *words: str | Path, folder: Path) -> Done:

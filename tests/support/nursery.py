@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,7 +62,9 @@ def born(nursery: socket.socket, channel: int) -> int:
 
 
 def attend(asked: socket.socket) -> NoReturn:
-    """Fork for each channel that comes, until the command ends."""
+    """Fork for each channel that comes, until the command ends, whatever its group is told."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     while True:
         asking, (*channels,), _, _ = socket.recv_fds(asked, 1, 1)
         if not asking:

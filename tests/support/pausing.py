@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
 
-from commands import ENOUGH, LOADMUX, ROOT, Done, started
+from commands import Begun, Done, begun
 
 TIMEOUT = 1.0
 LONGER = 1.6
@@ -24,7 +23,7 @@ class Puppet:
     """`loadmux run` in a group of its own."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[str]
+        self._process: Begun
         self._there = threading.Event()
 
     def run(self, text: str, folder: Path, *words: str | Path) -> Done:
@@ -35,13 +34,12 @@ class Puppet:
 
     def run_file(self, scenario: Path, folder: Path, *words: str | Path) -> Done:
         told = folder / "told.json"
-        command = [*LOADMUX, "run", scenario, *words, "--json-file", told]
-        with started(command, cwd=ROOT) as self._process:
+        with begun("run", scenario, *words, "--json-file", told) as self._process:
             self._there.set()
-            out, err = self._process.communicate(timeout=ENOUGH)
+            out, err = self._process.communicate()
         found = json.loads(told.read_text()) if told.exists() else {}
         assert "Traceback" not in err, err
-        return Done(self._process.returncode, out, err, found)
+        return Done(self._process.wait(), out, err, found)
 
     def stop(self) -> None:
         """Stop all its processes; returns when they are."""
@@ -62,9 +60,7 @@ class Puppet:
     def pids(self) -> list[int]:
         """The process that shows the run, then its workers."""
         self._there.wait()
-        pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-        return [pid, *map(int, children.split())]
+        return [self._process.pid, *self._process.children]
 
 
 def pause(pid: int, seconds: float = LONGER) -> None:
