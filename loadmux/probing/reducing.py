@@ -14,7 +14,7 @@ from typing import Any
 
 from loadmux import units
 from loadmux.probing.deltas import fewer, least
-from loadmux.probing.sending import contents, cuts, seconds_of, waits
+from loadmux.probing.sending import contents, cuts, hurried, seconds_of, waits
 from loadmux.probing.trees import (
     ON_SOCKETS,
     Path,
@@ -61,6 +61,7 @@ def ways(known: Known) -> dict[str, Way]:
     """All of them by name, in the order in which they save most."""
     return {
         "timeout": sooner_over,
+        "hurry": hurried,
         "load": load,
         "steps": lambda tree: steps(tree, known.failing),
         "nesting": unwrapped,

@@ -2,14 +2,16 @@
 
 That is a generator process's own code without the process: a run that takes 20 ms is not to cost a
 second. The servers that the scenario starts are fresh for each run; while one run goes on, those of
-the next are started, and those of the last one ended.
+the next ones are started, and those of the last one ended. A server with an address of its own has
+it alone: there the next one waits.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Self
@@ -29,6 +31,10 @@ from loadmux.running.state import Part, parts_of
 from loadmux.running.targets import note_death, urls_of
 
 LOOK_EVERY = 0.005
+AHEAD = 3
+"""Servers that are started while one is at work: a start takes longer than most runs."""
+ADDRESS = {"port", "unix"}
+"""Options of bundled targets that say where they listen."""
 DIED = "died"
 """The kind of what happened where a server's process ended in mid-run."""
 
@@ -48,15 +54,17 @@ class Rehearsal:
 
     def __init__(self, seed: int, over: Callable[[], bool], interrupts: Interrupts) -> None:
         self._seed, self._over, self._interrupts = seed, over, interrupts
-        self._thread = ThreadPoolExecutor(1)  # one that stays: the servers die with who began them
-        self._ahead: tuple[object, Future[Started]] | None = None
+        # threads that stay: the servers die with who began them
+        self._threads = ThreadPoolExecutor(AHEAD)
+        self._kind: object = None
+        self._ahead: deque[Future[Started]] = deque()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._drop()
-        self._thread.shutdown()
+        self._threads.shutdown()
 
     def run(self, scenario: Scenario) -> Seen:
         """What a run shows. Raises UsageError, DriverFault, and TargetFailed, also where no target
@@ -76,32 +84,50 @@ class Rehearsal:
     @contextmanager
     def _started(self, scenario: Scenario) -> Iterator[Servers]:
         """Fresh servers; the next ones are started meanwhile."""
-        wanted = _kind(scenario)
-        if self._ahead is not None and self._ahead[0] != wanted:
+        if self._kind != (wanted := _kind(scenario)):
             self._drop()
-        ahead = self._ahead or (wanted, self._begin(scenario))
-        self._ahead = None
-        started = ahead[1].result()
+            self._kind = wanted
+        started = self._next(scenario)
+        ahead = 0 if _alone(scenario) or self._over() else AHEAD
+        while len(self._ahead) < ahead:
+            self._ahead.append(self._begin(scenario))
         try:
-            if not self._over():
-                self._ahead = (wanted, self._begin(scenario))
             yield started.servers
         finally:
-            self._thread.submit(started.stack.close)
+            ended = self._threads.submit(started.stack.close)
+            if _alone(scenario):
+                ended.result()
+
+    def _next(self, scenario: Scenario) -> Started:
+        """Raises TargetFailed where they do not start at the second attempt either."""
+        if self._ahead:
+            with suppress(TargetFailed):  # somebody else may have taken its free port
+                return self._ahead.popleft().result()
+        return self._begin(scenario).result()
 
     def _begin(self, scenario: Scenario) -> Future[Started]:
-        return self._thread.submit(_start, scenario, self._interrupts)
+        return self._threads.submit(_start, scenario, self._interrupts)
 
     def _drop(self) -> None:
-        ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[1].exception() is None:
-            ahead[1].result().stack.close()
+        ahead, self._ahead = self._ahead, deque()
+        for one in ahead:
+            if one.exception() is None:
+                one.result().stack.close()
 
 
 def _kind(scenario: Scenario) -> object:
     """What makes two scenarios start the same servers."""
-    names = scenario.servers
-    return [(name, repr(one), connections(name, scenario)) for name, one in names.items()]
+    return [
+        (name, repr(one), connections(name, scenario) if one.bundled else 0)
+        for name, one in scenario.servers.items()
+    ]
+
+
+def _alone(scenario: Scenario) -> bool:
+    """Whether some server is started at an address that only one can have."""
+    every = scenario.servers.values()
+    commands = [one.command for one in every if one.command is not None]
+    return any(one.fixed for one in commands) or any(ADDRESS & one.options.keys() for one in every)
 
 
 def _start(scenario: Scenario, interrupts: Interrupts) -> Started:

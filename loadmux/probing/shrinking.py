@@ -8,12 +8,12 @@ where it failed `tries` times, in no more tries than that takes by the rate of t
 On the way one try less will do, and what is reached at its end gets the last one; where that does
 not fail, the way is gone again with all of them. The first round of ways is quick: of what always
 failed each candidate must always fail. Those that follow try again what passed once: a server on a
-busy machine does not always meet what it was sent. A fault is the same where it is of the same
-kind, at a step at which it was seen before: what leaving something out has made wrong stands
-elsewhere.
+busy machine does not always meet what it was sent. A fault is the same where it is of a like kind.
 
 Control. Where the scenario passes as a gentle client would carry it out (one user, nothing cut), so
-must each candidate that is kept: else it is the candidate that is wrong, and not the server.
+must each candidate that is kept: else it is the candidate that is wrong, and not the server. Where
+it does not, a fault must stand at a step at which it was seen before: what leaving something out
+has made wrong stands elsewhere.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Literal
 
+from loadmux.errors import Kind
 from loadmux.language import yamltext
 from loadmux.probing.reducing import Known, Way, gentle, prepared, ways
 from loadmux.probing.trees import Tree, tidy
@@ -36,6 +37,11 @@ ROUNDS = 5
 SINKING = 0.6
 """What fails less often than this share of the time that it was thought to is given up."""
 
+ALIKE = (
+    {Kind.CORRUPT, Kind.DUPLICATE, Kind.REORDERED, Kind.CROSSTALK, Kind.MISMATCH},
+    {Kind.TIMEOUT, Kind.TRUNCATED},
+    {Kind.CLOSED, Kind.RESET},
+)
 State = Literal["looking", "passes", "searching", "smallest"]
 
 
@@ -61,6 +67,11 @@ class Kept:
     way: str
     tree: Tree
     runs: int
+
+
+def alike(kind: str, other: str) -> bool:
+    """Whether one fault may show as both: which wrong bytes come hangs on what is sent."""
+    return kind == other or any({kind, other} <= one for one in ALIKE)
 
 
 def decided(failed: int, passed: int, tries: int, rate: float, quick: bool) -> bool | None:
@@ -149,7 +160,7 @@ class Hunt:
             self.baseline += 1
             if seen.faults and not self.kind:
                 self.kind = seen.faults[0][0]
-            self.places |= {step for kind, step in seen.faults if kind == self.kind}
+            self.places |= {step for kind, step in seen.faults if alike(kind, self.kind)}
             self.failed += self._fails(seen)
 
     def _see_control(self) -> Runs:
@@ -162,7 +173,11 @@ class Hunt:
         self.controlled = True
 
     def _fails(self, seen: Seen) -> bool:
-        return any(kind == self.kind and step in self.places for kind, step in seen.faults)
+        anywhere = self.controlled
+        return any(
+            alike(kind, self.kind) and (anywhere or step in self.places)
+            for kind, step in seen.faults
+        )
 
     def _search(self) -> Runs:
         for number in range(ROUNDS):
