@@ -15,11 +15,11 @@ from loadmux.cli.asking import unescaped
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
-from loadmux.language.loading import load
+from loadmux.language.loading import Bundle, load
 from loadmux.language.nodes import suggestion
 from loadmux.language.options import checked_command
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.suggesting import as_text, template
+from loadmux.language.scenario import PORT, Overrides, Scenario
+from loadmux.language.suggesting import as_text
 from loadmux.language.urls import parse_url
 from loadmux.language.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
@@ -27,6 +27,7 @@ from loadmux.probing.battery import Settings, probe
 from loadmux.probing.cases import CASES
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.rendering import RENDERERS, as_json, code_of, grid
+from loadmux.probing.traced import is_trace, scenario_text
 from loadmux.report import figures
 from loadmux.report.writing import check_writable
 from loadmux.running.interrupts import Interrupts
@@ -43,6 +44,15 @@ WIDTH = max(len(case.id) for case in CASES)
 NEEDED = (
     "probe: give an exchange that works: a FILE whose first step sends and expects, or --send TEXT"
     " --expect TEXT with a URL or --command WORDS; without --expect the server's answer is taken"
+)
+
+UNTRUSTED = (
+    "loadmux: the server's certificate is not trusted, so it is not verified; a FILE can give its"
+    " CA: 'tls: {ca: FILE}'"
+)
+UNANSWERED = (
+    "probe: the server answered nothing within 1 s when '{}' was sent; send a whole request (its"
+    " line end is \\n or \\r\\n), or say with --expect what must come"
 )
 
 
@@ -64,12 +74,31 @@ def scenarios_for(
     others = [one for one in words if "://" not in one]
     if send is None:
         return _of_file(others, [*targets, *urls], commands, overrides)
-    servers: list[object] = [*map(checked_url, [*urls, *targets])]
-    servers += [{"command": list(checked_command(one).words)} for one in commands]
+    servers = servers_of([*urls, *targets], commands)
     if not servers:
         raise UsageError("probe: --send needs a server: a URL, or --command WORDS")
     texts = [text_of(one, send, expect) for one in servers]
     return [load("probe.yaml", text=text) for text in texts], others
+
+
+def servers_of(urls: Sequence[str], commands: Sequence[str]) -> list[object]:
+    """The targets. A URL with `{port}`, or the only one beside a command that is not told its port,
+    says where commands listen. Raises UsageError.
+    """
+    told = [checked_command(one).told_port for one in commands]
+    where = [one for one in urls if PORT in one]
+    if len(urls) == len(told) == 1 and not told[0]:
+        where = list(urls)
+    if len(where) > 1 or (where and not commands):
+        raise UsageError(f"probe: {where[-1]} is where a --command listens; give one of each")
+    if not where and not all(told):
+        raise UsageError(
+            "--command: the server is not told its port: write {port} in it, or the URL where it"
+            " listens beside it"
+        )
+    at = {"url": where[0]} if where else {}
+    servers: list[object] = [checked_url(one) for one in urls if one not in where]
+    return servers + [{"command": list(checked_command(one).words), **at} for one in commands]
 
 
 def _words(given: str | tuple[str, ...] | None) -> list[str]:
@@ -86,25 +115,50 @@ def _of_file(
     ways += [replace(overrides, target=None, command=(one,)) for one in commands]
     if any("=" in one.partition("://")[0] for one in targets):
         ways = [overrides]  # NAME=...: the targets of one scenario
-    sources = sources_of(words[:1])
+    sources = [_untraced(one) for one in sources_of(words[:1])]
     return [scenarios_of(sources, way)[0] for way in ways or [overrides]], list(words[1:])
+
+
+def _untraced(source: Path | Bundle) -> Path | Bundle:
+    """A scenario; of what `trace` has printed, that of what was seen. Raises UsageError."""
+    if isinstance(source, Bundle):
+        path, text = source.path, source.text
+    else:
+        path = str(source)
+        try:
+            text = source.read_text("utf-8")
+        except (OSError, ValueError):
+            return source  # whoever reads it as a scenario says why not
+    return Bundle(path, scenario_text(text, path), None) if is_trace(text) else source
 
 
 def text_of(server: object, send: str, expect: str | None) -> str:
     """The scenario of a message and its reply; or what the server answers now, asked twice."""
-    if expect is not None:
-        step = f"{{send: {payload(send)}, expect: {payload(expect)}}}"
-        return f"target: {flow(server)}\nsteps: [{step}]\n"
     asked = Probe(server)
-    asked.look()
-    return written(asked, [unescaped(send)])
+    if expect is None or speaks_tls(server):
+        asked.look()
+    if not asked.verify:
+        print(UNTRUSTED, file=sys.stderr, flush=True)
+    if expect is None:
+        text = written(asked, [unescaped(send)])
+        if "# nothing came" in text:
+            raise UsageError(UNANSWERED.format(send))
+        return text
+    step = {"send": payload(send), "expect": payload(expect)}
+    return flow({"target": server, **asked.sockets(), "steps": [step]}) + "\n"
 
 
-def payload(text: str) -> str:
-    """A message of the command line, in YAML."""
+def speaks_tls(server: object) -> bool:
+    """Whether a handshake comes first, which needs a certificate that is trusted."""
+    url = server.get("url", "") if isinstance(server, dict) else server
+    return str(url).lower().startswith("tls:")
+
+
+def payload(text: str) -> object:
+    """A message of the command line, as a file has it."""
     data = unescaped(text)
     shown = as_text(data)
-    return flow({"hex": data.hex(" ")}) if shown is None or not shown else template(shown)
+    return shown.replace("${", "$${") if shown else {"hex": data.hex(" ")}
 
 
 def checked_url(url: str) -> str:

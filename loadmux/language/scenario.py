@@ -54,7 +54,8 @@ class Tls:
     """TLS options of one socket: absolute paths of PEM files, None = the default.
 
     `ca` None: the system's. `key` None: in the same file as `cert`. `server_name` None: the URL's
-    host. `where` is of no account when two are compared.
+    host. `handshake` "later": a connection to a `tls://` target begins in plain text. `where` is of
+    no account when two are compared.
     """
 
     where: Position | None = field(default=None, compare=False)
@@ -66,6 +67,7 @@ class Tls:
     alpn: tuple[str, ...] = ()
     min_version: str | None = None
     max_version: str | None = None
+    handshake: Literal["at_once", "later"] = "at_once"
 
     @property
     def versions(self) -> tuple[str | None, str | None]:

@@ -121,6 +121,13 @@ TLS = TlsOptions("'tls'", (
         examples=('target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
             "sockets: {main: {tls: {verify: false, min_version: 1.2, max_version: 1.3}}}",)),
     Key("max_version", Version(), "The newest version of TLS to speak; by default the newest."),
+    Key("handshake", Choice(("at_once", "later")), "`later`: a connection to a `tls://` target is"
+        " plain until a step `start_tls`, so that a client can leave before it has begun, or say"
+        " nothing.", default="at_once",
+        examples=('target: {url: "tls://127.0.0.1:8443", reply: echo}\n'
+            "sockets: {silent: {tls: {verify: false, handshake: later}}, main: {tls: {verify: false"
+            "}}}\n"
+            "steps: [{connect: silent}, {on: main, send: hello, expect: reply}]",)),
 ), Tls, remedy="write {ca: FILE}, {cert: FILE, key: FILE}, {server_name: NAME} or {verify: false}",
     relations=(
         Needs("key", ("cert",), "'key' needs 'cert: FILE', the certificate that it belongs to"),))

@@ -21,7 +21,7 @@ from loadmux.language.stepvalues import Call, Exchange, OnSockets, Performed, Se
 from loadmux.units import quoted
 
 UNFIT = {
-    "tls": "a tls one speaks TLS from the beginning",
+    "tls": "a tls one speaks TLS from the beginning, unless the socket has 'handshake: later'",
     "udp": "UDP has no connection for it",
 }
 """Schemes of targets on whose connections TLS cannot begin."""
@@ -82,6 +82,8 @@ def _check_send(scenario: Scenario, step: Exchange, send: Send, mistakes: Mistak
 def _check_upgrade(scenario: Scenario, step: OnSockets, mistakes: Mistakes) -> None:
     for one in (scenario.sockets[place] for place in step.sockets) if scenario.servers else ():
         scheme, tls = scenario.servers[one.to].scheme, one.tls or Tls()
+        if scheme == "tls" and tls.handshake == "later":
+            continue
         if scheme in UNFIT:
             mistakes.add(step.where, f"'start_tls' needs a tcp or unix target: {UNFIT[scheme]}")
             return

@@ -22,7 +22,15 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
 from loadmux.probing.beyond import Told
-from loadmux.probing.cases import CASES, CROWD, FLOOD, Case, Unsupported, Variant
+from loadmux.probing.cases import (
+    CASES,
+    CROWD,
+    FLOOD,
+    Case,
+    Unsupported,
+    Variant,
+    level_of,
+)
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.smallest import smallest
@@ -46,7 +54,7 @@ CROWDED = ("reset", "refused", "unreachable")
 FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
 LEAVES = "abort/close"
-SHRUNK_WITHIN = 20.0
+SHRUNK_WITHIN = 45.0
 """Seconds in which what chance has drawn is made smaller."""
 RATED = 1 << 14
 MOST_RATED, RATED_FOR = 1 << 20, 0.1
@@ -332,6 +340,7 @@ class Battery:
     # --- a case ---------------------------------------------------------------------------------
 
     def _case(self, case: Case, labels: Collection[str]) -> CaseResult:
+        case = replace(case, level=level_of(case, self.known))
         if self.over:
             return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.over)
         if case.tell is not None:
@@ -525,9 +534,10 @@ class Battery:
 
     def _small(self, case: Case, path: str) -> str:
         """The file of what chance has drawn, made as small as it can be, if it can."""
-        if case.id != INTERLEAVE or not path or not self.bench.ours:
+        if case.id != INTERLEAVE or not path:
             return path
-        self.bench.stop()
+        if self.bench.ours:
+            self.bench.stop()
         found = smallest(load(path), SHRUNK_WITHIN, self.bench.interrupts)
         self._recover()
         if found is None:

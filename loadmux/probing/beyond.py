@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import ssl
 import struct
 import sys
 from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import NamedTuple
 
+from loadmux.language.scenario import Url
 from loadmux.probing.bench import Bench
 from loadmux.probing.known import Known
 from loadmux.running.servers import proc
@@ -31,8 +33,8 @@ class Told(NamedTuple):
 
 def emfile(bench: Bench, known: Known) -> Told:
     """Twelve clients come to a server that may open four descriptors more."""
-    if sys.platform != "linux" or bench.process is None or bench.url.scheme not in ("tcp", "tls"):
-        return Told(False, "needs a TCP server that loadmux has started, on Linux")
+    if sys.platform != "linux" or bench.process is None:
+        return Told(False, "needs a server that loadmux has started, on Linux")
     pid = bench.process.process.pid
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     used = len(os.listdir(f"/proc/{pid}/fd"))
@@ -40,9 +42,8 @@ def emfile(bench: Bench, known: Known) -> Told:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + SPARE, limits[1]))
         try:
             for _ in range(CLIENTS):
-                address = (bench.url.host, bench.url.port)
                 with suppress(OSError):
-                    stack.enter_context(socket.create_connection(address, known.timeout))
+                    stack.enter_context(connected(bench.url, known.timeout))
             before = spent(pid)
             pause(LOOKED_AT)
             share = (spent(pid) - before) / LOOKED_AT
@@ -64,10 +65,26 @@ def spent(pid: int) -> float:
     return sum(map(sum, chain.from_iterable(threads))) / 1e9
 
 
+def connected(url: Url, timeout: float) -> socket.socket:
+    """A connection on which nothing was said. Raises OSError."""
+    if url.scheme != "unix":
+        return socket.create_connection((url.host, url.port), timeout)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(timeout)
+    try:
+        sock.connect(url.path)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
 def same_port(bench: Bench, known: Known) -> Told:
     """Three connections from one port, each reset after its reply."""
-    if bench.url.scheme != "tcp" or known.socket.on_connect:
-        return Told(False, "needs a TCP server that is spoken to without a preparation")
+    if bench.url.scheme == "unix":
+        return Told(False, "a Unix socket has no ports")
+    if known.socket.on_connect:
+        return Told(False, "needs a server that is spoken to without a preparation")
     port = 0
     for number in range(3):
         try:
@@ -87,11 +104,28 @@ def asked_from(port: int, bench: Bench, known: Known) -> int:
         sock.settimeout(known.waiting(CLIENTS).timeout)
         sock.bind(("", port))
         sock.connect((bench.url.host, bench.url.port))
-        sock.sendall(known.sent)
-        left = len(known.came)
-        while left > 0:
-            data = sock.recv(left)
-            if not data:
-                raise ConnectionError("the server closed the connection instead of replying")
-            left -= len(data)
-        return int(sock.getsockname()[1])
+        port = int(sock.getsockname()[1])
+        if not known.tls:
+            exchanged(sock, known)
+            return port
+        with unverified().wrap_socket(sock) as secure:
+            exchanged(secure, known)
+        return port
+
+
+def exchanged(sock: socket.socket, known: Known) -> None:
+    """Send the request and take in as many bytes as answer it. Raises OSError."""
+    sock.sendall(known.sent)
+    left = len(known.came)
+    while left > 0:
+        data = sock.recv(left)
+        if not data:
+            raise ConnectionError("the server closed the connection instead of replying")
+        left -= len(data)
+
+
+def unverified() -> ssl.SSLContext:
+    """The certificate was looked at by the known exchange."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context

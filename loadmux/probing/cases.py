@@ -18,8 +18,9 @@ from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
 from loadmux.probing.bench import Bench
 from loadmux.probing.beyond import Told, emfile, same_port
+from loadmux.probing.handshaking import hellos
 from loadmux.probing.interleaving import drawn
-from loadmux.probing.known import BYSTANDER, CLIENT, FRESH, Known
+from loadmux.probing.known import BUSY_FOR, BYSTANDER, CLIENT, FRESH, Known
 from loadmux.probing.outcome import Level
 from loadmux.probing.trying import LATE, Try
 
@@ -45,7 +46,7 @@ READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.002, 4 << 20
 """
 STALLED = 32 << 20
 """Bytes of replies at most that nobody reads."""
-BLOCK = 1 << 14
+BLOCK = RECORD = 1 << 14
 PIECES = 6
 ONE_BY_ONE = 50_000
 """Replies at most that are judged each by itself."""
@@ -199,8 +200,23 @@ def coalesced(count: int) -> Callable[[Known], Iterator[Variant]]:
         label, says = f"coalesced/{count}", f"{count} requests in one segment."
         sent = known.send(0, known.several(count), name=f"{count} requests")
         yield Variant("", known.scenario_of(label, says, [sent, *answers(known, count)]))
+        if known.tls and count == SEVERAL:
+            yield from a_record(known)
 
     return make
+
+
+def a_record(known: Known) -> Iterator[Variant]:
+    """What is left of a record that was read in part lies in the TLS library: no event tells it."""
+    most = int(2 * known.rate) if known.rate else RECORD
+    count = min(most, RECORD // max(1, len(known.sent)))
+    if count <= SEVERAL:
+        return
+    sent = known.send(0, known.several(count), name=f"{count} requests")
+    taken = list(answers(known, 1))
+    takes = taken if isinstance(known.reply, ByRule) else [known.again(count, taken)]
+    says = f"{count} requests, as many as fill a TLS record."
+    yield Variant("record", known.scenario_of("coalesced/16/record", says, [sent, *takes]))
 
 
 def coalesced_split(known: Known) -> Iterator[Variant]:
@@ -221,13 +237,29 @@ def coalesced_split(known: Known) -> Iterator[Variant]:
 
 def abort(how: str) -> Callable[[Known], Iterator[Variant]]:
     def make(known: Known) -> Iterator[Variant]:
+        if how == "reset" and known.scheme == "unix":
+            raise Unsupported("a Unix socket has no reset; abort/close is what its server sees")
         for at in [*offsets(known, least=0), len(known.sent)]:
             leave = known.act("close", 0, drop=True) if how == "close" else known.act("reset", 0)
             says = f"The client is gone after {at} bytes ({how}); others are served."
             steps = [head(known, at), leave]
             yield known_leaves(known, f"abort/{how}/{at}", str(at), says, steps)
+        if known.tls:
+            yield from leaves_handshake(known, how)
 
     return make
+
+
+def leaves_handshake(known: Known, how: str) -> Iterator[Variant]:
+    """The client is gone in the middle of the TLS handshake."""
+    leave = known.act("close", 0, drop=True) if how == "close" else known.act("reset", 0)
+    for at, data in hellos().items():
+        says = f"The client is gone after the {at} of its TLS handshake ({how}); others are served."
+        steps: list[Step] = [known.send(0, Data(data), name=at), leave]
+        made = woven(known, f"abort/{how}/{at.replace(' ', '-')}", says, steps, leaves=True)
+        first, *others = made.scenario.sockets
+        scenario = replace(made.scenario, sockets=(known.plain(first), *others))
+        yield Variant(at.replace(" ", "-"), scenario, leaves=True)
 
 
 def known_leaves(known: Known, label: str, short: str, says: str, steps: Sequence[Step]) -> Variant:
@@ -239,7 +271,7 @@ def known_leaves(known: Known, label: str, short: str, says: str, steps: Sequenc
 def abort_accept(known: Known) -> Iterator[Variant]:
     known = known.waiting(ROUNDS * AT_ONCE)
     crowd = AT_ONCE if not crowded(known, AT_ONCE + 2) else 1
-    sockets = [known.named(FRESH), *(known.bare(one) for one in known.group(CLIENT, crowd))]
+    sockets = [known.named(FRESH), *(known.plain(one) for one in known.group(CLIENT, crowd))]
     places = range(1, 1 + crowd)
     gone = [known.act("connect", *places), known.act("reset", *places)]
     says = "Connections that were reset before they were accepted; then a fresh client."
@@ -404,6 +436,7 @@ def stalled_reader(known: Known) -> Iterator[Variant]:
     ]
     says = "A client sends requests and reads no reply; others are served, memory stays."
     made = known.scenario_of("stalled-reader", says, steps, sockets)
+    made = replace(made, timeout=max(2 * BUSY_FOR, known.timeout))  # others wait for that work
     yield Variant("", made, leaves=True, stalls=True)
 
 
@@ -415,6 +448,12 @@ def idle(known: Known) -> Iterator[Variant]:
     says = f"{CROWD} connections say nothing; another client is served."
     made = known.scenario_of("idle/few", says, [dial, known.exchange(CROWD, name=FRESH)], few)
     yield Variant("few", made)
+    if known.tls:
+        silent = [*map(known.plain, few[:CROWD]), few[CROWD]]
+        says = f"{CROWD} connections do not begin their TLS handshake; another client is served."
+        steps = [dial, known.exchange(CROWD, name=FRESH)]
+        made = known.scenario_of("idle/handshake", says, steps, silent)
+        yield Variant("handshake", made, leaves=True)
     if crowded(known, CROWD + 1):
         return
     known = known.waiting(MANY)
@@ -480,7 +519,7 @@ def flood(known: Known) -> Iterator[Variant]:
     known = known.waiting(FLOOD)
     steps: list[Step] = [known.act("connect", 0), known.act("close", 0, drop=True)]
     says = f"{FLOOD} clients connect at once, and leave; then a fresh one is served."
-    made = known.scenario_of("flood", says, steps, [known.bare(known.named(CLIENT))], users=FLOOD)
+    made = known.scenario_of("flood", says, steps, [known.plain(known.named(CLIENT))], users=FLOOD)
     yield Variant("", made, forgives, leaves=True)
 
 
@@ -504,8 +543,8 @@ def interleaved(known: Known) -> Iterator[Variant]:
 
 
 def urgent(known: Known) -> Iterator[Variant]:
-    if known.scenario.servers[""].scheme != "tcp":
-        raise Unsupported("urgent bytes are TCP's")
+    if known.scheme != "tcp":
+        raise Unsupported(f"urgent bytes are TCP's, {known.scheme} has none")
     send = known.send(0, Data(b"!"), name="urgent", urgent=True)
     steps: list[Step] = [send, known.wait(known.pause), known.exchange(0)]
     says = "A byte out of band (MSG_OOB), then the exchange."
@@ -534,6 +573,14 @@ def nothing(known: Known) -> Iterable[Variant]:
     return ()
 
 
+def level_of(case: Case, known: Known) -> Level:
+    """How far a server must stand it. Over TLS 1.2 an end may cut what is owed (RFC 5246, 7.2.1),
+    and few servers do otherwise by TLS 1.3.
+    """
+    return "info" if known.tls and case.id in HALF_CLOSED else case.level
+
+
+HALF_CLOSED = ("half-close", "fin-pending")
 CUT = ("split", "bytewise", "coalesced/2")
 CASES = (
     Case("control", "must", "the exchange as it is, before and after everything", control),

@@ -65,7 +65,7 @@ def end(known: Known, random: Random, place: int) -> Sequence[Step]:
     ways = ["close"]
     if stands(known, "abort"):
         ways += ["reset", "abort"]
-    if stands(known, "half-close"):
+    if stands(known, "half-close") and not known.tls:
         ways.append("half_close")
     way = random.choice(ways)
     if way == "half_close":

@@ -34,6 +34,7 @@ from loadmux.language.stepvalues import (
     Set,
     SocketAction,
     Step,
+    Tls,
     Together,
     Transaction,
     Uniform,
@@ -230,6 +231,21 @@ class Known:
         """A socket on whose connections nothing is said first."""
         return replace(socket, on_connect=())
 
+    def plain(self, socket: Socket) -> Socket:
+        """The same, on whose connections TLS does not begin."""
+        if not self.tls:
+            return self.bare(socket)
+        return replace(self.bare(socket), tls=replace(socket.tls or Tls(), handshake="later"))
+
+    @property
+    def tls(self) -> bool:
+        """Whether connections begin with a TLS handshake."""
+        return self.scheme == "tls"
+
+    @property
+    def scheme(self) -> str:
+        return self.scenario.servers[""].scheme
+
     def frozen(self) -> Known:
         """The same bytes every time, and the same answer."""
         return replace(self, payload=Data(self.sent), reply=Exactly(Data(self.came)))
@@ -341,7 +357,10 @@ def made(
     place = step.sockets[0]
     socket = scenario.sockets[place]
     if place in scenario.datagrams:
-        raise UsageError(f"{scenario.path}: probe needs a stream; {socket.name!r} speaks UDP")
+        raise UsageError(
+            f"{scenario.path}: probe needs a stream; {socket.name!r} speaks UDP, which has no cuts"
+            " and no ends to try: load it with 'loadmux run'"
+        )
     preparation = (*socket.on_connect, *(one for step in ahead for one in kept(step, place)))
     closes = any(
         isinstance(one, Exchange)

@@ -34,7 +34,9 @@ def scenario_of(
             return scenario
         found = load("probe.py.yaml", text=json.dumps(keys({"command": words}, "a", "a")))
         return scenario.with_servers({"": found.servers[""]})
-    target: object = url if words is None else {"command": words}
+    target: object = url
+    if words is not None:
+        target = {"command": words} if url is None else {"command": words, "url": url}
     if target is None or send is None or expect is None:
         raise UsageError("loadmux_probe needs file=, or command= or url= with send= and expect=")
     return load("probe.yaml", text=json.dumps(keys(target, send, expect)))

@@ -63,7 +63,7 @@ def _endpoint(
     family, address = found
     datagrams = url.scheme == "udp"
     tls, server_name = None, None
-    if url.scheme == "tls":
+    if url.scheme == "tls" and (one.tls is None or one.tls.handshake == "at_once"):
         tls, server_name = contexts.of(one, target, url)
     return Endpoint(
         family,
