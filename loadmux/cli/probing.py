@@ -18,7 +18,8 @@ from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load
 from loadmux.language.nodes import suggestion
 from loadmux.language.options import checked_command
-from loadmux.language.scenario import PORT, Overrides, Scenario
+from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.servers import PORT
 from loadmux.language.suggesting import as_text
 from loadmux.language.urls import parse_url
 from loadmux.language.yamltext import flow

@@ -451,8 +451,8 @@ def idle(known: Known) -> Iterator[Variant]:
     if known.tls:
         silent = [*map(known.plain, few[:CROWD]), few[CROWD]]
         says = f"{CROWD} connections do not begin their TLS handshake; another client is served."
-        steps = [dial, known.exchange(CROWD, name=FRESH)]
-        made = known.scenario_of("idle/handshake", says, steps, silent)
+        served = known.exchange(CROWD, name=FRESH)
+        made = known.scenario_of("idle/handshake", says, [dial, served], silent)
         yield Variant("handshake", made, leaves=True)
     if crowded(known, CROWD + 1):
         return

@@ -19,7 +19,7 @@ from loadmux.language.expected import ByRule, Closed, Exactly, Reply, Silence, W
 from loadmux.language.file import IMPLIED
 from loadmux.language.loading import load
 from loadmux.language.printing import dump
-from loadmux.language.scenario import Load, Scenario, Socket
+from loadmux.language.scenario import Load, Scenario, Socket, Tls
 from loadmux.language.stepvalues import (
     Barrier,
     Call,
@@ -34,7 +34,6 @@ from loadmux.language.stepvalues import (
     Set,
     SocketAction,
     Step,
-    Tls,
     Together,
     Transaction,
     Uniform,

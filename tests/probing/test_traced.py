@@ -10,7 +10,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.probing.known import pick
 from loadmux.probing.traced import data_of, is_trace, scenario_text
 from loadmux.report.wire import lines
-from loadmux.running.tracing import trace
+from loadmux.running.tracing.trace import trace
 
 MAIL = """\
 target  tcp://127.0.0.1:25
