@@ -6,12 +6,14 @@ What bodies are made of, one after the other, is judged in `parts`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loadmux.checking import varints
-from loadmux.checking.framed import RIGHT, HasLength, IsExactly, Judge, Judgement, Matches
+from loadmux.checking import diagnosis, varints
+from loadmux.checking.judging import RIGHT, Judge, Judgement
+from loadmux.checking.reach import Reach, reach
 from loadmux.checking.verifying import Problem, first_difference
 from loadmux.errors import Kind
 
@@ -19,6 +21,7 @@ Order = Literal["big", "little"]
 Data = bytes | bytearray
 WHAT = "the frame's body"
 SHOWN = 60
+LONGEST_SHOWN = 200
 
 
 def fits(judge: Judge, body: bytes) -> bool:
@@ -50,7 +53,81 @@ def anything(body: bytes) -> Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class IsExactly:
+    """Exactly these bytes."""
+
+    expected: bytes
+
+    def __call__(self, body: bytes) -> Judgement:
+        if body == self.expected:
+            return RIGHT
+        at, size = first_difference(self.expected, body), len(self.expected)
+        if at == len(body):
+            kind, text = Kind.TRUNCATED, f"{WHAT} ends after {at} of {size} bytes"
+        elif at == size:
+            kind, text = Kind.SURPLUS, f"{WHAT} has {len(body)} bytes, expected {size}"
+        else:
+            found = diagnosis.diagnose(self.expected, body, at)
+            kind, at, text = found.kind, found.offset, f"in {WHAT}, {found.message}"
+        return Judgement(Problem(kind, text, at, self.expected, body))
+
+
+@dataclass(frozen=True, slots=True)
+class HasLength:
+    """So many bytes, whatever they are."""
+
+    size: int
+
+    def __call__(self, body: bytes) -> Judgement:
+        if len(body) == self.size:
+            return RIGHT
+        kind = Kind.TRUNCATED if len(body) < self.size else Kind.SURPLUS
+        text = f"{WHAT} has {len(body)} bytes, expected {self.size}"
+        return Judgement(Problem(kind, text, None, None, body))
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Matches a regular expression wholly; `what` is what it is applied to, for the report."""
+
+    pattern: re.Pattern[bytes]
+    what: str = WHAT
+
+    def __call__(self, body: bytes) -> Judgement:
+        match = self.pattern.fullmatch(body)
+        if match is None:
+            found = reach(self.pattern, body)
+            text = f"{self.what} ({len(body)} bytes) does not match the regex {self._shown()}"
+            text += told(found, len(body))
+            at = None if found is None else found.end
+            return Judgement(Problem(Kind.MISMATCH, text, at, None, body))
+        return Judgement(captured=match.groupdict(b"")) if self.pattern.groupindex else RIGHT
+
+    def _shown(self) -> str:
+        """The pattern as it was written where that is one line; its beginning if it is long."""
+        pattern = self.pattern.pattern.decode()
+        pattern = pattern if len(pattern) <= LONGEST_SHOWN else pattern[:LONGEST_SHOWN] + "..."
+        return f"'{pattern}'" if pattern.isprintable() else repr(pattern)
+
+
+def told(found: Reach | None, size: int) -> str:
+    """How far `size` bytes fit a regex, to be put behind that they do not match; or nothing."""
+    if found is None:
+        return ""
+    if not found.end:
+        return f": it should begin with {found.wanted}" if found.wanted else ": it should be empty"
+    count = "1 byte" if found.end == 1 else f"{found.end} bytes"
+    if not found.wanted:
+        return f": it fits for {count}, and {size - found.end} more came"
+    if found.end == size:
+        return f": it fits as far as it goes, then {found.wanted} should follow"
+    return f": it fits for {count}, then {found.wanted} should follow"
+
+
+@dataclass(frozen=True, slots=True)
 class StartsWith:
+    """Begins so."""
+
     start: bytes
 
     def __call__(self, body: bytes) -> Judgement:
@@ -67,6 +144,8 @@ class StartsWith:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
+    """This stands somewhere in it."""
+
     part: bytes
 
     def __call__(self, body: bytes) -> Judgement:
@@ -78,6 +157,8 @@ class Contains:
 
 @dataclass(frozen=True, slots=True)
 class IsNot:
+    """Anything but this."""
+
     judge: Judge
 
     def __call__(self, body: bytes) -> Judgement:
@@ -235,6 +316,8 @@ class IsCounted:
 
 @dataclass(frozen=True, slots=True)
 class IsVarint:
+    """One varint, and nothing else."""
+
     def __call__(self, body: bytes) -> Judgement:
         try:
             found = varints.decode(body)

@@ -18,9 +18,6 @@ from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.verifying import RuleVerifier, first_difference
 from loadmux.errors import Kind
 
-LARGEST = 65507
-"""Bytes in a datagram at most: a 16-bit length less the headers of UDP and IPv4 (udp(7))."""
-
 Answer = Callable[[bytes], bytes]
 
 _ANSWERS: dict[str, Answer] = {

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from loadmux.checking.bodies import FirstOf, fits, nearest, shown
-from loadmux.checking.framed import Judge, Judgement, judged
+from loadmux.checking.framed import judged
 from loadmux.checking.framing import Decoder, Frame, FrameError
+from loadmux.checking.judging import Judge, Judgement
 from loadmux.checking.verifying import Problem, Verifier
 from loadmux.errors import Kind
 

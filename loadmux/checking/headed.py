@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from loadmux.checking import framed
+from loadmux.checking.bodies import IsExactly
 from loadmux.checking.checked import Checked
-from loadmux.checking.framed import BODY, HEADER, RIGHT, ExactFrame, IsExactly, Judge, Judgement
+from loadmux.checking.framed import BODY, HEADER, ExactFrame
 from loadmux.checking.framing import Frame, FrameError
+from loadmux.checking.judging import RIGHT, Judge, Judgement
 from loadmux.checking.prefixed import HeadedFrame, LengthPrefixed
 from loadmux.checking.verifying import Problem
 

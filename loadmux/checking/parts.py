@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadmux.checking import varints
-from loadmux.checking.bodies import WHAT, Named, Prefix, anything, fits, moved
-from loadmux.checking.framed import HasLength, IsExactly, Judge, Judgement
+from loadmux.checking.bodies import WHAT, HasLength, IsExactly, Named, Prefix, anything, fits, moved
+from loadmux.checking.judging import Judge, Judgement
 from loadmux.checking.verifying import Problem
 from loadmux.errors import Kind
 

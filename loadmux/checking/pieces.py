@@ -147,24 +147,3 @@ class CountedStretch(Framing):
 
     def decoder(self) -> Decoder:
         return CountedDecoder(self.prefix)
-
-
-class WholeDecoder(Decoder):
-    __slots__ = ()
-
-    def feed(self, data: bytes) -> Frame | None:
-        return Frame(data, b"")
-
-    def owed(self) -> str:
-        return "a datagram"
-
-
-@dataclass(frozen=True, slots=True)
-class Datagram(Framing):
-    """What one datagram holds is a body; of a stream, what one read brought."""
-
-    def encode(self, body: bytes) -> bytes:
-        return body
-
-    def decoder(self) -> Decoder:
-        return WholeDecoder()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadmux.checking.beginning import can_begin
-from loadmux.checking.framed import HasLength, IsExactly, Matches
+from loadmux.checking.bodies import HasLength, IsExactly, Matches
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
 from loadmux.checking.headed import AnyJudge, judged
 

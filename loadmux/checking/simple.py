@@ -1,4 +1,5 @@
-"""The simple framings: frames that end with a delimiter, after a fixed size, or with the stream.
+"""The simple framings: frames that end with a delimiter, after a fixed size, with the stream, or
+that are what one datagram holds.
 
 `line` ends in LF, and a CR before it is a byte of the body like any other: a protocol with CRLF has
 `Delimited(b"\\r\\n")`.
@@ -7,13 +8,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from loadmux.checking.framing import Decoder, Frame, Framing, fitting, raised, too_large
 from loadmux.checking.verifying import MAX_FRAME
 
-if TYPE_CHECKING:
-    pass
-from loadmux.checking.framing import Decoder, Frame, Framing, fitting, raised, too_large
+LARGEST_DATAGRAM = 65507
+"""Bytes in a datagram at most: a 16-bit length less the headers of UDP and IPv4 (udp(7))."""
 
 
 class DelimitedDecoder(Decoder):
@@ -154,3 +155,24 @@ class UntilClose(Framing):
 
     def holding(self, least: int) -> UntilClose:
         return replace(self, max_size=raised(self.max_size, least))
+
+
+class WholeDecoder(Decoder):
+    __slots__ = ()
+
+    def feed(self, data: bytes) -> Frame | None:
+        return Frame(data, b"")
+
+    def owed(self) -> str:
+        return "a datagram"
+
+
+@dataclass(frozen=True, slots=True)
+class Datagram(Framing):
+    """What one datagram holds is a body; of a stream, what one read brought."""
+
+    def encode(self, body: bytes) -> bytes:
+        return body
+
+    def decoder(self) -> Decoder:
+        return WholeDecoder()

@@ -81,6 +81,8 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class Case:
+    """What was to come, what came, and what is known of the sockets around."""
+
     expected: bytes
     received: bytes
     at: int

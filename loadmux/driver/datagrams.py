@@ -24,6 +24,7 @@ from typing import ClassVar
 
 from loadmux.checking import datagrams
 from loadmux.checking.diagnosis import Finding, excerpt
+from loadmux.checking.simple import LARGEST_DATAGRAM
 from loadmux.checking.verifying import Verifier
 from loadmux.driver import evidence
 from loadmux.driver.awaiting import Awaited, await_replies, cut_off
@@ -166,7 +167,7 @@ class DatagramConnection(Connection):
     async def _not_sent(self, error: OSError, listener: Listener | None) -> bool:
         if error.errno == errno.EMSGSIZE:
             raise DriverFault(
-                f"a datagram is larger than UDP allows ({datagrams.LARGEST} bytes): send less, or"
+                f"a datagram is larger than UDP allows ({LARGEST_DATAGRAM} bytes): send less, or"
                 " in 'pieces'"
             ) from None
         fault = self._lost(error, " while sending")

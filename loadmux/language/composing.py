@@ -11,8 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from loadmux.checking.framing import Framing
-from loadmux.checking.pieces import Datagram
-from loadmux.checking.simple import UntilClose
+from loadmux.checking.simple import Datagram, UntilClose
 from loadmux.errors import Position
 from loadmux.language.contents import constant
 from loadmux.language.expected import (

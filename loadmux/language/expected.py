@@ -33,6 +33,8 @@ class ByRule:
 
 @dataclass(frozen=True, slots=True)
 class Length:
+    """So many bytes, whatever they are."""
+
     size: int
 
 
@@ -117,16 +119,22 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class StartsWith:
+    """Begins so."""
+
     payload: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class Contains:
+    """This stands somewhere in it."""
+
     payload: Payload
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
+    """Anything but this."""
+
     body: Body
 
 

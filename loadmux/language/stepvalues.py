@@ -44,6 +44,8 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
+    """A reply; `save` is the name under which its bytes are kept."""
+
     reply: Reply
     save: str | None = None
 
@@ -85,17 +87,23 @@ class OnSockets:
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
+    """Always so long."""
+
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class Uniform:
+    """Any time between the two, in seconds."""
+
     low: float
     high: float
 
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
+    """Most are short, some long; `mean` in seconds."""
+
     mean: float
 
 
@@ -112,6 +120,8 @@ Distribution = Fixed | Uniform | Exponential | Normal
 
 @dataclass(frozen=True, slots=True)
 class Wait:
+    """Pause for a time that is drawn."""
+
     where: Position
     name: str
     time: Distribution
@@ -119,6 +129,8 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
+    """`do` so many times."""
+
     where: Position
     name: str
     times: int
@@ -148,6 +160,8 @@ class Transaction:
 
 @dataclass(frozen=True, slots=True)
 class Set:
+    """Give names to what the payloads are now."""
+
     where: Position
     name: str
     values: Mapping[str, Payload]
@@ -195,6 +209,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """Await a function of the scenario's author."""
+
     where: Position
     name: str
     function: Function

@@ -8,10 +8,9 @@ file runs against several targets.)
 
 from __future__ import annotations
 
-from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.framing import Session
 from loadmux.checking.rules import RULES
-from loadmux.checking.simple import UntilClose
+from loadmux.checking.simple import LARGEST_DATAGRAM, UntilClose
 from loadmux.errors import Position
 from loadmux.language.contents import size_of
 from loadmux.language.expected import ByRule, Closed, Frame, WasReset, every
@@ -138,8 +137,8 @@ def _check_datagrams(scenario: Scenario, step: Exchange | OnSockets, mistakes: M
             f"the rule {quoted(foreign[0])} is a plugin's, which judges streams, not datagrams"
         )
         mistakes.add(step.where, f"{message}; expect their bytes, or {{length: SIZE}}")
-    if step.send is not None and _largest_piece(step.send) > LARGEST:
-        message = f"a datagram has at most {LARGEST} bytes; send less, or in 'pieces'"
+    if step.send is not None and _largest_piece(step.send) > LARGEST_DATAGRAM:
+        message = f"a datagram has at most {LARGEST_DATAGRAM} bytes; send less, or in 'pieces'"
         mistakes.add(step.where, message)
 
 

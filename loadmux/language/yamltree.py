@@ -14,6 +14,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import yaml
@@ -61,6 +62,8 @@ class FunctionNode(ScalarNode):
 
 @dataclass(frozen=True, slots=True)
 class ListNode:
+    """A list; its items know their places."""
+
     where: Position
     items: tuple[Node, ...]
 
@@ -140,20 +143,24 @@ class _Source:
 
 # --- events -------------------------------------------------------------------------------------
 
-# YAML's printable characters without U+0085, U+2028 and U+2029: line breaks in YAML 1.1, none in
-# YAML 1.2, so a parser may fold them and change a payload without a word. A second byte order mark
-# is skipped by one parser and content for another.
-_REFUSED = re.compile(
-    "[^\x09\x0a\x0d\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-)
 # libyaml takes no half of a surrogate pair, of which JSON makes the characters above U+FFFF.
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _FAST: Any = getattr(yaml, "CLoader", yaml.Loader)
 
 
+@cache
+def _refused(ascii_only: bool) -> re.Pattern[str]:
+    # YAML's printable characters without U+0085, U+2028 and U+2029: line breaks in YAML 1.1, none
+    # in YAML 1.2, so a parser may fold them and change a payload without a word. A second byte
+    # order mark is skipped by one parser and content for another. Of ASCII apart, as re takes 10 ms
+    # for the ranges beyond it.
+    beyond = "\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff"
+    return re.compile(f"[^\x09\x0a\x0d\x20-\x7e{'' if ascii_only else beyond}]")
+
+
 def _events(source: _Source) -> Iterator[Any]:
     """The parser's events; whatever it chokes on becomes one ScenarioError."""
-    bad = _REFUSED.search(source.text)
+    bad = _refused(source.text.isascii()).search(source.text)
     if bad is not None:
         code = f"U+{ord(bad[0]):04X}"
         message = f"the character {code} cannot stand here; write it as an escape in double quotes"

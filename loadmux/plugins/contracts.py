@@ -32,8 +32,8 @@ from random import Random
 from types import TracebackType
 from typing import ClassVar, Literal, NoReturn
 
-from loadmux.checking.framed import RIGHT, Judgement
 from loadmux.checking.framing import Frame, Framing
+from loadmux.checking.judging import RIGHT, Judgement
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Fault, Kind, LoadmuxError
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Text

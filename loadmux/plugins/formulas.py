@@ -43,6 +43,8 @@ class Length:
 
 @dataclass(frozen=True, slots=True)
 class Calculation:
+    """One number with another."""
+
     operator: str
     left: Term
     right: Term

@@ -52,12 +52,16 @@ class Random:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
+    """A payload so many times."""
+
     payload: Payload
     times: int
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
+    """Payloads, one after the other."""
+
     payloads: tuple[Payload, ...]
 
 

@@ -30,8 +30,8 @@ from functools import lru_cache
 
 import h11
 
-from loadmux.checking.framed import Judgement
 from loadmux.checking.framing import Frame, Framing, raised
+from loadmux.checking.judging import Judgement
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Surroundings, Text

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from loadmux.checking.framed import HasLength, IsExactly, Judgement, Matches
+from loadmux.checking.bodies import HasLength, IsExactly, Matches
+from loadmux.checking.judging import Judgement
 from loadmux.checking.verifying import Problem
 from loadmux.errors import Kind
 from loadmux.plugins.contracts import Spec

@@ -26,11 +26,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from loadmux.checking.framed import Judgement, told
+from loadmux.checking.bodies import told
 from loadmux.checking.framing import (
     Frame,
     Framing,
 )
+from loadmux.checking.judging import Judgement
 from loadmux.checking.reach import reach
 from loadmux.plugins.contracts import Framer, Incoming, Spec
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Surroundings, Text

@@ -28,8 +28,9 @@ import h11
 from wsproto.frame_protocol import Frame as WireFrame
 from wsproto.frame_protocol import FrameDecoder, MessageDecoder, Opcode, ParseFailed
 
-from loadmux.checking.framed import Judgement, WholeFrameVerifier
+from loadmux.checking.framed import WholeFrameVerifier
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, Session, Unasked, raised
+from loadmux.checking.judging import Judgement
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
 from loadmux.plugins.contracts import Framer, Incoming, Spec

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import h11
 from wsproto.utilities import generate_accept_token
 
-from loadmux.checking.framed import Judgement
 from loadmux.checking.framing import Decoder, Frame, FrameError
+from loadmux.checking.judging import Judgement
 from loadmux.protocols.judging import mismatch
 
 MOST_HANDSHAKE = 64 * 1024

@@ -7,7 +7,9 @@ import pytest
 from loadmux.checking.bodies import (
     Contains,
     FirstOf,
+    HasLength,
     IsCounted,
+    IsExactly,
     IsNot,
     Named,
     Prefix,
@@ -15,7 +17,7 @@ from loadmux.checking.bodies import (
     anything,
     fits,
 )
-from loadmux.checking.framed import HasLength, IsExactly, Judge
+from loadmux.checking.judging import Judge
 from loadmux.errors import Kind
 
 

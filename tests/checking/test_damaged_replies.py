@@ -9,8 +9,9 @@ from replies import Case, cases
 from rich.console import Console
 from samples import measured, report
 
-from loadmux.checking.framed import RIGHT, FrameVerifier
+from loadmux.checking.framed import FrameVerifier
 from loadmux.checking.framing import Decoder, Frame, Talkative
+from loadmux.checking.judging import RIGHT
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Evidence, Kind
 from loadmux.report.terminal import render

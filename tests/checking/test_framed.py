@@ -6,17 +6,10 @@ import re
 
 import pytest
 
-from loadmux.checking.framed import (
-    ExactFrame,
-    ExactToEnd,
-    FrameVerifier,
-    HasLength,
-    IsExactly,
-    Judge,
-    Matches,
-    match_until,
-)
+from loadmux.checking.bodies import HasLength, IsExactly, Matches
+from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, match_until
 from loadmux.checking.framing import Decoder, Framing
+from loadmux.checking.judging import Judge
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.simple import UntilClose, line
 from loadmux.checking.verifying import Verifier

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmux.checking.bodies import Named, StartsWith, anything
-from loadmux.checking.framed import IsExactly, Judge, Matches
+from loadmux.checking.bodies import IsExactly, Matches, Named, StartsWith, anything
 from loadmux.checking.frames import Frames, WithBody
+from loadmux.checking.judging import Judge
 from loadmux.checking.simple import line
 from loadmux.errors import Kind
 

@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmux.checking.bodies import (
+    HasLength,
     IsCounted,
+    IsExactly,
     IsVarint,
+    Matches,
     Named,
     Prefix,
     anything,
     decimal,
     fits,
 )
-from loadmux.checking.framed import HasLength, IsExactly, Matches
 from loadmux.checking.parts import CountedIn, HasParts, Part, UntilIn, varint_in
 from loadmux.errors import Kind
 

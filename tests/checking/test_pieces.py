@@ -7,8 +7,8 @@ from feeding import fed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadmux.checking.bodies import Prefix
-from loadmux.checking.framed import FrameVerifier, HasLength
+from loadmux.checking.bodies import HasLength, Prefix
+from loadmux.checking.framed import FrameVerifier
 from loadmux.checking.pieces import CountedStretch, NumberOf, Some, VarintOf
 
 CUTS = st.lists(st.integers(0, 20))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from loadmux.checking.framed import Matches
+from loadmux.checking.bodies import Matches
 from loadmux.checking.reach import LONGEST, reach
 
 

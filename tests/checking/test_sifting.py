@@ -7,8 +7,9 @@ import re
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
+from loadmux.checking.bodies import HasLength, IsExactly, Matches
 from loadmux.checking.framing import Framing
+from loadmux.checking.judging import Judge
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.sifting import Sieve
 from loadmux.checking.simple import Delimited, Fixed, line

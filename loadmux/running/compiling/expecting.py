@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from loadmux.checking import bodies, frames
-from loadmux.checking.bodies import Prefix
-from loadmux.checking.framed import HasLength, IsExactly, Judge, Matches
+from loadmux.checking.bodies import HasLength, IsExactly, Matches, Prefix
 from loadmux.checking.framing import Framing
 from loadmux.checking.headed import BothRight, HeaderIs
+from loadmux.checking.judging import Judge
 from loadmux.checking.parts import CountedIn, HasParts, Measure, Part, UntilIn, has_parts, varint_in
 from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
 from loadmux.language.expected import (

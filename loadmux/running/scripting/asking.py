@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from loadmux.checking.datagrams import LARGEST
 from loadmux.checking.rules import Rule
+from loadmux.checking.simple import LARGEST_DATAGRAM
 from loadmux.driver.branch import Side
 from loadmux.driver.connection import Plan
 from loadmux.driver.user import Operation, VirtualUser
@@ -157,7 +157,7 @@ class Library:
 
     def _fits(self, send: object) -> bool:
         """Whether it is a payload of a size that every socket can send."""
-        large = isinstance(send, str | bytes) and len(encoded(send)) > LARGEST
+        large = isinstance(send, str | bytes) and len(encoded(send)) > LARGEST_DATAGRAM
         return not (large and self.compiler.scenario.datagrams)
 
     def _plain_exchange(self, known: Collection[str], on: On, words: dict[str, Any]) -> Exchange:

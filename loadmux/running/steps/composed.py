@@ -11,8 +11,9 @@ from functools import partial
 
 from loadmux.checking import frames
 from loadmux.checking.composed import Alternatives, InTurn, Item
-from loadmux.checking.framed import FrameVerifier, Judge
+from loadmux.checking.framed import FrameVerifier
 from loadmux.checking.framing import Framing
+from loadmux.checking.judging import Judge
 from loadmux.checking.parts import Fast, HasParts
 from loadmux.checking.simple import Delimited, DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, Verifier

@@ -13,10 +13,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from loadmux.checking.bodies import IsExactly
 from loadmux.checking.checked import Checked, unchecked
-from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier, IsExactly, Judge
+from loadmux.checking.framed import ExactFrame, ExactToEnd, FrameVerifier
 from loadmux.checking.framing import FrameError, Framing, first_frame
 from loadmux.checking.headed import ExactPrefixed
+from loadmux.checking.judging import Judge
 from loadmux.checking.marked import LinesUntil
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.received import received_reply

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from loadmux.checking.checked import Checked, unchecked
-from loadmux.checking.framed import Judge, WholeFrameVerifier
+from loadmux.checking.framed import WholeFrameVerifier
 from loadmux.checking.framing import Framing
 from loadmux.checking.headed import BothRight, ExactPrefixed, HeaderIs
+from loadmux.checking.judging import Judge
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule
 from loadmux.driver.user import VirtualUser

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadmux.checking.framed import Judgement
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, too_large
+from loadmux.checking.judging import Judgement
 from loadmux.plugins import Framer, Incoming, Outgoing, Spec, Surroundings
 from loadmux.plugins.payloads import Payload
 from loadmux.protocols.judging import mismatch

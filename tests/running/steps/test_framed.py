@@ -9,8 +9,9 @@ from typing import ClassVar
 import pytest
 
 from loadmux.checking import rules
-from loadmux.checking.framed import FrameVerifier, Judgement
+from loadmux.checking.framed import FrameVerifier
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
+from loadmux.checking.judging import Judgement
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Kind, Position
 from loadmux.running.steps.framed import FrameByRule, FrameReply, body_of
