@@ -72,7 +72,8 @@ class Endpoint:
     counted; `begun` whether what is left is the beginning of more. `any_time` is what the scenario
     says of frames that come unasked. `may_end`: the server may end the connection in order while
     nothing is owed. `pace` is how a slow reader reads. `requests` tells apart the messages that are
-    answered one by one in what is sent, where the protocol says so (`Framing.requests`).
+    answered one by one in what is sent, where the protocol says so (`Framing.requests`). `framing`
+    is the socket's, for those who explain a fault.
     """
 
     family: int
@@ -93,6 +94,7 @@ class Endpoint:
     may_end: bool = False
     pace: Pace | None = None
     requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
+    framing: Framing | None = None
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

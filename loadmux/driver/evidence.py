@@ -7,12 +7,12 @@ become excerpts and a transcript, beside what `diagnosis` makes of the bytes and
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
 from itertools import islice
 from time import perf_counter
 
 from loadmux.checking import diagnosis
 from loadmux.checking.verifying import Problem, Verifier
+from loadmux.driver import advice
 from loadmux.driver.peer import SHOWN, Peer, peers
 from loadmux.driver.poller import READ
 from loadmux.driver.suspects import (
@@ -23,13 +23,6 @@ from loadmux.driver.suspects import (
     told_by_its_text,
 )
 from loadmux.errors import SAID, Evidence, Fault, Kind, Moment
-
-TLS_ALERT = b"\x15\x03"
-"""How a record begins that tells an alert; RFC 8446, section 5.1."""
-_USUAL = "443 465 563 636 853 989 990 992 993 995 4433 5061 5349 5671 6380 6443 6697 8443 8883 9443"
-TLS_PORTS = tuple(f":{port}" for port in _USUAL.split())
-"""OpenSSL sends no alert to a client that does not speak TLS: it closes."""
-ENDS = frozenset({Kind.CLOSED, Kind.RESET, Kind.TLS})
 
 
 def fault(
@@ -50,9 +43,9 @@ def fault(
     found.heard(*said(connection, verifier or connection.verifier))
     found.at = perf_counter() - connection.loop.began
     found.transcript = transcript(connection)
-    found.message += hint(connection, kind, found.transcript)
+    found.message += advice.speaks_tls(connection, kind, found.transcript)
     found.user, found.target = connection.user, connection.endpoint.url
-    if kind in ENDS:
+    if kind in advice.ENDS:
         connection.loop.look_for_suspension()
         found.unjudged = silent_since(connection, connection.loop.woke)
     return Fault(found)
@@ -70,19 +63,6 @@ def said(connection: Peer, verifier: Verifier | None) -> tuple[bytes, int]:
     size = 0 if verifier is None else len(verifier.received)
     behind = connection.inbox.peek(SAID - len(heard))
     return heard + behind, size + len(connection.inbox)
-
-
-def hint(connection: Peer, kind: Kind, moments: Sequence[Moment]) -> str:
-    """That the server speaks TLS and we do not, where what it did first says so, or its port."""
-    scheme, _, place = connection.endpoint.url.partition(":")
-    if scheme != "tcp":
-        return ""
-    came = next((one.data for one in moments if one.what == "received"), b"")
-    if came.startswith(TLS_ALERT):
-        return f"; it answers with a TLS alert: it speaks TLS, write tls:{place}"
-    if kind in ENDS and connection.opened_at and not came and place.endswith(TLS_PORTS):
-        return f"; TLS is usual on this port: if it is spoken there, write tls:{place}"
-    return ""
 
 
 def silent_since(connection: Peer, woke: float) -> bool:
@@ -119,9 +99,9 @@ def wrong(connection: Peer, verifier: Verifier, known: Suspects) -> Fault:
     if problem is not None:
         return _problem(connection, bytes(verifier.received), problem, known)
     finding = diagnosed(connection, verifier, known)
-    return fault(
-        connection, finding.kind, finding.message, verifier, finding.offset, finding.belongs_to
-    )
+    more = advice.is_framed(connection, verifier.expected(), bytes(verifier.received))
+    text = finding.message + more
+    return fault(connection, finding.kind, text, verifier, finding.offset, finding.belongs_to)
 
 
 def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -> Fault:
@@ -148,9 +128,9 @@ def surplus(connection: Peer, extra: bytes, elsewhere: Labelled) -> Fault:
     `elsewhere` is what other sockets got or await.
     """
     finding = diagnosis.diagnose_surplus(extra, previous=connection.last, owed_elsewhere=elsewhere)
-    found = fault(
-        connection, finding.kind, finding.message, None, finding.offset, finding.belongs_to
-    )
+    more = advice.is_framed(connection, connection.last, connection.last + extra)
+    text = finding.message + more
+    found = fault(connection, finding.kind, text, None, finding.offset, finding.belongs_to)
     _show(found, b"", extra, finding.offset)
     found.evidence.heard(extra)
     return found
@@ -195,6 +175,7 @@ def late(connection: Peer, verifier: Verifier, timeout: float, quiet: float) -> 
     got = len(verifier.received)
     if not got:
         text = f"no reply within {timeout:g} s; owed: {verifier.owed()}"
+        text += advice.sent_no_frame(connection, verifier)
         return fault(connection, Kind.TIMEOUT, text)
     if quiet < timeout / 2:
         text = f"only {got} bytes of the reply came within {timeout:g} s; owed: {verifier.owed()}"

@@ -81,6 +81,7 @@ def _endpoint(
         may_end=one.idle_close == "allowed",
         pace=None if datagrams else one.read,
         requests=_requests(framing),
+        framing=framing,
     )
 
 
