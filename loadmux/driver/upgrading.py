@@ -10,7 +10,7 @@ from __future__ import annotations
 import ssl
 from time import perf_counter
 
-from loadmux.driver import evidence
+from loadmux.driver import advice, evidence
 from loadmux.driver.connection import Connection
 from loadmux.driver.loop import Interrupted, Task
 from loadmux.driver.peer import Owed
@@ -33,7 +33,7 @@ async def start_tls(
     try:
         await connection.check_surplus()
     except Fault as fault:
-        if fault.evidence.kind not in evidence.ENDS:
+        if fault.evidence.kind not in advice.ENDS:
             fault.evidence.message += EARLY
         raise
     connection.inbox.add(connection.held())

@@ -44,13 +44,17 @@ class Operation(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Script(Setting):
-    """What every user does; `on_connect[i]` comes first on each connection of socket i."""
+    """What every user does; `on_connect[i]` comes first on each connection of socket i.
+
+    `left_open`: the sockets on which each iteration leaves messages that nothing will ever answer.
+    """
 
     before: Sequence[Operation]
     steps: Sequence[Operation]
     after: Sequence[Operation]
     on_error: str
     on_connect: Sequence[Sequence[Operation]] = ()
+    left_open: Sequence[int] = ()
 
 
 class VirtualUser(Client):
@@ -196,6 +200,7 @@ class VirtualUser(Client):
             raise
         stats = self.control.stats
         stats.iterations += 1
+        self.owe_nothing(self.script.left_open)
         self.failures = 0
         if self.cut_short:
             await self._renew()
@@ -203,6 +208,11 @@ class VirtualUser(Client):
             self.served = True
             stats.served += 1
         return True
+
+    def owe_nothing(self, sockets: Sequence[int]) -> None:
+        """What has been sent on these sockets, and has no answer so far, gets none."""
+        for index in sockets:
+            self.connections[index].unanswered.clear()
 
     def note_cut_short(self) -> None:
         """A message was given up, and with it the connection for any other."""

@@ -99,7 +99,7 @@ def _send(r: Reading, fields: Fields) -> Send | None:
     return (
         None
         if payload is None
-        else Send(payload, pieces, gap, urgent, until, fields.get("at_most"))
+        else Send(payload, pieces, gap, urgent, until, fields.get("at_most"), fields.get("oneway"))
     )
 
 

@@ -56,6 +56,7 @@ do: steps, body, then
 pieces: chunks, chunk, chunk_size, split, fragments
 regex: regexp, pattern, re, matches, match
 until: delimiter, terminator, end, eol
+oneway: one_way, no_reply, noreply, fire_and_forget
 length: size, len, bytes
 text: string, str, utf8
 hex: bytes, binary, raw

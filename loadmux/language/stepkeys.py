@@ -17,7 +17,7 @@ from loadmux.language.building import (
 )
 from loadmux.language.payloads import ToSend
 from loadmux.language.replies import REPLY
-from loadmux.language.shapes import Key, Needs
+from loadmux.language.shapes import Apart, Key, Needs
 from loadmux.language.steplists import DO, Branches
 from loadmux.language.stepvalues import (
     Barrier,
@@ -30,7 +30,7 @@ from loadmux.language.stepvalues import (
     Transaction,
     Wait,
 )
-from loadmux.language.types import Choice, Duration, Integer, NewName, Size, Words
+from loadmux.language.types import Boolean, Choice, Duration, Integer, NewName, Size, Words
 from loadmux.measuring.thresholds import CONNECT
 
 ON = actions.On()
@@ -39,7 +39,7 @@ EXCHANGES = (
     Action("send", ToSend(), "What is sent, a payload; done when the kernel took every byte."
         " `{urgent: PAYLOAD}` is sent out of band (MSG_OOB), to a tcp target: TCP marks the last"
         " byte as urgent, and who does not ask for it inline never sees it in the stream.",
-        takes=("pieces", "gap", "until", "at_most", "on", "within"), build=exchange,
+        takes=("pieces", "gap", "until", "at_most", "oneway", "on", "within"), build=exchange,
         on_sockets=True,
         examples=("- {send: hello, expect: reply}",)),
     Action("expect", REPLY, "The reply; read until it is complete, wrong or late. An `expect`"
@@ -189,6 +189,11 @@ MODIFIERS = (
             "steps:\n"
             "  - {send: {repeat: tick, times: 1000}, until: full, at_most: 64KiB, within: 100ms}\n"
             "  - {close: main, pending: drop}",)),
+    Modifier("oneway", Boolean(), "Nothing answers what is sent: an `expect` that comes after it"
+        " answers the next `send`, and is timed from that.", default=False,
+        examples=("- {send: two halves of, oneway: true}\n"
+            "- {send: \" one message\"}\n"
+            "- {name: answer, expect: two halves of one message}  # timed from the second",)),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
     Modifier("do", DO, "The steps that are repeated, or that are one transaction."),
     Modifier("pending", Choice(("drop",)), "`drop`: what has come and no step has asked for is not"
@@ -224,4 +229,5 @@ OWNERS = {
 }
 GAP = Needs("gap", ("pieces",), "'gap' needs 'pieces': it is the time between them")
 AT_MOST = Needs("at_most", ("until",), "'at_most' needs 'until: full': it is when that ends")
+ONEWAY = Apart("oneway", {"expect": "what is sent 'oneway' has no answer; leave 'expect' out"})
 BESIDE_PLUGINS = {key: KEYS[key] for key in ("name", "on", "within")}

@@ -32,6 +32,7 @@ from loadmux.language.stepkeys import (
     INCLUDE,
     KEYS,
     ON,
+    ONEWAY,
     OTHERS,
     OWNERS,
 )
@@ -111,6 +112,7 @@ class OneStep(Type):
         if "send" in fields:
             GAP.check(r, fields)
             AT_MOST.check(r, fields)
+            ONEWAY.check(r, fields)
 
     def _perform(self, r: Reading, node: MappingNode, plugin: Entry, number: int) -> Step | None:
         """The action of a plugin."""
@@ -148,6 +150,7 @@ class OneStep(Type):
         }
         GAP.put(step)
         AT_MOST.put(step)
+        ONEWAY.put(step)
         for action in ACTIONS.values():
             for key in action.needs:
                 Needs(action.name, (key,), "").put(step)
@@ -168,6 +171,7 @@ class OneStep(Type):
                     found["send"] = KEYS["send"].type.write(sent, w)
                     found["until"] = KEYS["until"].of(send, w)
                     found["at_most"] = KEYS["at_most"].of(send, w)
+                    found["oneway"] = send.oneway or None
                     found["pieces"] = KEYS["pieces"].of(send, w)
                     found["gap"] = KEYS["gap"].of(send, w) if send.pieces else None
                 if expect is not None:

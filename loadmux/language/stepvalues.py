@@ -31,7 +31,7 @@ class Send:
     until the payload ends; empty sends it whole.
 
     `gap`: seconds between pieces. `urgent`: out of band. `until` "full": again and again, until the
-    socket takes nothing more, or has taken `at_most` bytes.
+    socket takes nothing more, or has taken `at_most` bytes. `oneway`: nothing answers it.
     """
 
     payload: Payload
@@ -40,6 +40,7 @@ class Send:
     urgent: bool = False
     until: Literal["full"] | None = None
     at_most: int | None = None
+    oneway: bool = False
 
 
 @dataclass(frozen=True, slots=True)

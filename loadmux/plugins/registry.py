@@ -43,7 +43,7 @@ BUILT_IN: dict[Group, frozenset[str]] = {
             *("send", "expect", "connect", "half_close", "close", "reset", "stop_reading"),
             *("resume_reading", "wait", "repeat", "for", "set", "together", "barrier", "call"),
             *("include", "transaction", "pending", "background", "start_tls", "until", "at_most"),
-            *("name", "on", "within", "pieces", "gap", "save", "do", "weight"),
+            *("name", "on", "within", "pieces", "gap", "save", "do", "weight", "oneway"),
         )
     ),
     "rules": frozenset(RULES),

@@ -9,15 +9,19 @@ from pathlib import Path
 import pytest
 from commands import ROOT, loadmux, run
 from driving import Server, answering
-from real_servers import memcached, mosquitto, smtp_server
+from real_servers import beanstalkd, memcached, mosquitto, nats, smtp_server
 
-NAMES = ["memcached_binary", "mqtt", "smtp"]
+NAMES = ["beanstalkd", "memcached_binary", "mqtt", "nats", "smtp"]
 
 
 @contextlib.contextmanager
 def server_for(scenario: str, folder: Path) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         match scenario:
+            case "beanstalkd":
+                yield stack.enter_context(beanstalkd())
+            case "nats":
+                yield stack.enter_context(nats())
             case "memcached_binary":
                 yield stack.enter_context(memcached())
             case "mqtt":

@@ -42,6 +42,35 @@ steps: [{{name: ask, send: x, expect: x}}]
     assert driven.stats.total.count == 6
 
 
+def pushing(connection: socket.socket, number: int) -> None:
+    """An echo that says more once it is told of the end."""
+    while data := connection.recv(4096):
+        connection.sendall(b"bye" if data == b"end" else data)
+
+
+@pollers
+@pytest.mark.parametrize(
+    ("steps", "name"),
+    [
+        ("[{send: one}, {send: two}, {name: both, expect: onetwo}]", "both"),
+        ("[{repeat: 3, do: [{send: one}, {send: two}, {name: both, expect: onetwo}]}]", "both"),
+    ],
+)
+def test_what_an_iteration_leaves_open_ends_with_it(poller: str, steps: str, name: str) -> None:
+    """Else each would be timed from an ever older send, and the push after them as well."""
+    text = f"""
+steps: {steps}
+after:
+  - {{send: end, oneway: true}}
+  - {{name: push, expect: bye}}
+{LOAD}"""
+    with Server(pushing) as server:
+        driven = drive(text, server.url, poller)
+    assert driven.kinds == {}
+    count = 18 if "repeat" in steps else 6
+    assert rows(driven) == {name: ("exchange", count), "push": ("receive", 2)}
+
+
 @pollers
 def test_an_answer_is_timed_from_its_send(poller: str) -> None:
     """The reply has long come when the wait for it begins."""

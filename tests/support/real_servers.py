@@ -113,6 +113,20 @@ def haproxy(folder: Path, server: str) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def beanstalkd() -> Iterator[str]:
+    words = (program("beanstalkd"), "-l", "127.0.0.1", "-p", "{port}")
+    with CommandProcess(Command(words, free_port(), ready_within=30.0)) as process:
+        yield str(process.url)
+
+
+@contextlib.contextmanager
+def nats() -> Iterator[str]:
+    words = (program("nats-server"), "-a", "127.0.0.1", "-p", "{port}")
+    with CommandProcess(Command(words, free_port(), ready_within=30.0)) as process:
+        yield str(process.url)
+
+
+@contextlib.contextmanager
 def mosquitto(folder: Path) -> Iterator[str]:
     port = free_port()
     configuration = folder / "mosquitto.conf"

@@ -66,7 +66,7 @@ from loadmux.running.steps import (
     upgrading,
     waiting,
 )
-from loadmux.running.steps.answering import EXCHANGE, Answers, kinds
+from loadmux.running.steps.answering import EXCHANGE, Answers, kinds, left_open
 from loadmux.running.steps.intended import FromIntendedStart, Timed
 from loadmux.running.steps.messages import Message, Render
 from loadmux.running.steps.place import Place
@@ -123,6 +123,7 @@ class _Compiler:
         self.stats = stats
         self.urls = urls
         self.kinds = kinds(scenario)
+        self.left_open = left_open(scenario)
         self.contexts = Contexts()
         self.column = columns.render
         self.rules = Rules(scenario, self.endpoints)
@@ -150,6 +151,7 @@ class _Compiler:
     def script(self) -> Script:
         scenario = self.scenario
         return Script(
+            left_open=self.left_open.sockets,
             on_connect=self._on_connect(),
             before=self._steps(scenario.before),
             steps=self._steps(scenario.steps, on_schedule=scenario.load.open),
@@ -206,11 +208,13 @@ class _Compiler:
                 wait = waiting.AttentiveWait if talk else waiting.Wait
                 return wait(name, drawer(time))
             case Repeat(name=name, times=times, do=do):
-                return blocks.Repeat(name, times, self._steps(do, on_schedule))
+                left = self.left_open.of(step)
+                return blocks.Repeat(name, times, self._steps(do, on_schedule), left)
             case For(name=name, variable=variable, values=values, do=do):
                 self._at(step)
                 texts = [self.payloads.render(value) for value in values]
-                return blocks.For(name, variable, texts, self._steps(do, on_schedule))
+                left = self.left_open.of(step)
+                return blocks.For(name, variable, texts, self._steps(do, on_schedule), left)
             case Transaction(name=name, do=do):
                 row = self.transaction(name)  # before those of its steps
                 return transactions.Transaction(name, row, self._steps(do, on_schedule))
@@ -336,6 +340,7 @@ class _Compiler:
             self.rules.of_sockets(step.sockets),
             frozenset(names[i].name for i in step.sockets if i in self.survey.reads),
             urgent=send.urgent,
+            oneway=send.oneway,
         )
 
     def _piece(self, size: int | Text) -> int | Render:

@@ -135,7 +135,7 @@ class Library:
     def _exchange(self, user: VirtualUser, on: On, words: dict[str, Any]) -> Ready:
         send, expect = words.get("send"), words.get("expect")
         plain = isinstance(send, str | bytes | None) and isinstance(expect, str | bytes | None)
-        cut = "pieces" in words or "until" in words
+        cut = not words.keys().isdisjoint(("pieces", "until", "oneway"))
         whole = send not in ("", b"") and not cut and self._fits(send)
         if plain and whole and expect not in NOT_PLAIN:
             step = self._plain_exchange(tuple(user.variables or ()), on, words)

@@ -8,18 +8,20 @@ reply was complete: a send that a reader in another branch waited for is answere
 
 One step may be both, from one time to the next. Each of its kinds then has a row of its own, of
 which the one with the step's name is what the step is when the scenario is walked through for the
-first time (`kinds`). Steps that only the run makes, those of code, are told by their first reply.
+first time (`kinds`). Where each iteration leaves more open than it answers, that is forgotten at
+its end (`left_open`). Steps that only the run makes, those of code, are told by their first reply.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
-from loadmux.errors import Fault
+from loadmux.errors import Fault, Position
 from loadmux.language.expected import (
     Answer,
     AnyOrder,
@@ -33,9 +35,11 @@ from loadmux.language.expected import (
 )
 from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import (
+    Call,
     Exchange,
     For,
     OnSockets,
+    Performed,
     Repeat,
     Step,
     Together,
@@ -99,17 +103,68 @@ def kinds(scenario: Scenario) -> dict[str, str]:
         opening = _Walk()
         opening.through(socket.on_connect)
         walk.kinds.update(opening.kinds)
-    for steps in (scenario.before, scenario.steps, scenario.after):
-        walk.through(steps)
+    walk.through(scenario.before)
+    walk.through(scenario.steps)
+    walk.forget(left_open(scenario).sockets)
+    walk.through(scenario.after)
     return walk.kinds
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOpen:
+    """The `sockets` on which each iteration leaves more sends open than it answers.
+
+    There is no end to that: the answers would be timed from ever older sends. So what is open at
+    the end of an iteration is over, and at the end of each turn of a loop that has all of the bare
+    `expect`s on the socket.
+    """
+
+    sockets: tuple[int, ...]
+    loops: Mapping[Position, tuple[int, ...]]
+
+    def of(self, loop: Repeat | For) -> tuple[int, ...]:
+        """The sockets on which a turn of this loop does so."""
+        return self.loops.get(loop.where, ())
+
+
+def left_open(scenario: Scenario) -> LeftOpen:
+    """What a scenario's iterations leave open; nothing where code may answer it in the next one."""
+    if any(isinstance(one, Call | Performed) for one in flat(scenario.steps)):
+        return LeftOpen((), {})
+    walk = _Walk()
+    walk.through(scenario.before)
+    walk.through(scenario.steps)
+    once = Counter(walk.open)
+    walk.through(scenario.steps)
+    left, read = _more(walk.open, once), _read_alone(scenario.steps)
+    loops = {}
+    for one in flat(scenario.steps):
+        if isinstance(one, Repeat | For):
+            inside = _read_alone(one.do)
+            found = left & inside.keys() & walk.more[one.where]
+            loops[one.where] = tuple(sorted(s for s in found if inside[s] == read[s]))
+    return LeftOpen(tuple(sorted(left)), loops)
+
+
+def _more(now: Counter[int], earlier: Counter[int]) -> set[int]:
+    return {socket for socket, count in now.items() if count > earlier[socket]}
+
+
+def _read_alone(steps: Sequence[Step]) -> Counter[int]:
+    """How many `expect`s without a `send` of their own each socket has."""
+    return Counter(place for one in flat(steps) if _waits(one) for place in one.sockets)
+
+
 class _Walk:
-    """Walks through a scenario once, with the number of open sends on each socket."""
+    """Walks through a scenario once, with the number of open sends on each socket.
+
+    `more`: where a loop begins, and the sockets on which it leaves more of them than there were.
+    """
 
     def __init__(self) -> None:
         self.kinds: dict[str, str] = {}
-        self._open: Counter[int] = Counter()
+        self.open: Counter[int] = Counter()
+        self.more: dict[Position, set[int]] = {}
         self._times = 1
 
     def through(self, steps: Sequence[Step]) -> None:
@@ -118,26 +173,28 @@ class _Walk:
 
     def _take(self, step: Step) -> None:
         match step:
-            case Exchange(expect=None, sockets=sockets):
-                self._sent(sockets, self._times)
+            case Exchange(expect=None, send=send, sockets=sockets):
+                self._sent(sockets, 0 if send is None or send.oneway else self._times)
             case Exchange():
                 self._expect(step)
             case OnSockets(action="close" | "reset", sockets=sockets):
-                self._forget(sockets)
+                self.forget(sockets)
             case Transaction(do=do):
                 self.through(do)
-            case Repeat(do=do, times=times):
-                self._again(do, times)
-            case For(do=do, values=values):
-                self._again(do, len(values))
+            case Repeat(times=times):
+                self._again(step, times)
+            case For(values=values):
+                self._again(step, len(values))
             case Together():
                 self._at_once(step)
 
-    def _again(self, steps: Sequence[Step], times: int) -> None:
+    def _again(self, step: Repeat | For, times: int) -> None:
         """Steps in a loop: walked through once, with as many sends as there will be."""
         before, self._times = self._times, self._times * times
-        self.through(steps)
+        earlier = Counter(self.open)
+        self.through(step.do)
         self._times = before
+        self.more[step.where] = _more(self.open, earlier)
 
     def _at_once(self, step: Together) -> None:
         """Who reads what another branch sends waits for it, however often that may be."""
@@ -145,33 +202,33 @@ class _Walk:
         self._sent(shared, MANY)
         for branch in sorted(step.branches, key=lambda one: any(map(_waits, flat(one)))):
             self.through(branch)
-        self._forget(shared)
+        self.forget(shared)
 
     def _sent(self, sockets: Sequence[int], times: int) -> None:
         for one in sockets:
-            self._open[one] += times
+            self.open[one] += times
 
     def _expect(self, step: Exchange) -> None:
         assert step.expect is not None
         reply, sockets = step.expect.reply, step.sockets
         if step.send is None:
-            asked = any(self._open[one] for one in sockets) or _answers(reply)
+            asked = any(self.open[one] for one in sockets) or _answers(reply)
             answers = asked and not isinstance(reply, Silence)
             self.kinds.setdefault(step.name, EXCHANGE if answers else RECEIVE)
         ends = isinstance(reply, Listed) and isinstance(reply.replies[-1], Closed)
         if ends or isinstance(reply, ByRule | Closed | WasReset):
-            self._forget(sockets)
+            self.forget(sockets)
         elif not isinstance(reply, Silence):
             several = len(reply.replies) if isinstance(reply, AnyOrder) else 1
             self._answered(sockets, self._times * (several - (step.send is not None)))
 
     def _answered(self, sockets: Sequence[int], count: int) -> None:
         for one in sockets:
-            self._open[one] = max(0, self._open[one] - count)
+            self.open[one] = max(0, self.open[one] - count)
 
-    def _forget(self, sockets: Sequence[int]) -> None:
+    def forget(self, sockets: Sequence[int]) -> None:
         for one in sockets:
-            del self._open[one]
+            del self.open[one]
 
 
 def _answers(reply: Reply) -> bool:
@@ -179,8 +236,8 @@ def _answers(reply: Reply) -> bool:
     return any(isinstance(one, Answer) and one.form.answers for one in every(reply))
 
 
-def _waits(step: Step) -> bool:
-    """Whether it may wait for what another branch sends."""
+def _waits(step: Step) -> TypeGuard[Exchange]:
+    """Whether it may wait for what another step sends."""
     return isinstance(step, Exchange) and step.send is None
 
 

@@ -14,13 +14,17 @@ from loadmux.running.steps.messages import Render
 
 @dataclass(slots=True)
 class Repeat:
+    """`left_open`: the sockets on which what is still open after each time is never answered."""
+
     name: str
     times: int
     do: Sequence[Operation]
+    left_open: Sequence[int] = ()
 
     async def run(self, user: VirtualUser) -> None:
         for _ in range(self.times):
             await walk(user, self.do)
+            user.owe_nothing(self.left_open)
 
 
 @dataclass(slots=True)
@@ -29,11 +33,13 @@ class For:
     variable: str
     values: Sequence[Render]
     do: Sequence[Operation]
+    left_open: Sequence[int] = ()
 
     async def run(self, user: VirtualUser) -> None:
         for value in self.values:
             user.set(self.variable, value(user, "", b""))
             await walk(user, self.do)
+            user.owe_nothing(self.left_open)
 
 
 @dataclass(slots=True)

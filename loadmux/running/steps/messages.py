@@ -22,8 +22,9 @@ class Message:
 
     `pieces` are sizes in bytes, or what tells them, the last one repeating; none sends all at once.
     `gap` is in seconds, and so is `delay`: by which the iteration that begins with it was late.
-    `urgent`: out of band. Sockets are named: `rules` has the reply rules by which some step checks
-    what this one sends on them, `read` those that some step reads at all.
+    `urgent`: out of band. `oneway`: nothing answers it. Sockets are named: `rules` has the reply
+    rules by which some step checks what this one sends on them, `read` those that some step reads
+    at all.
     """
 
     constant: bytes | None
@@ -34,6 +35,7 @@ class Message:
     read: frozenset[str] = frozenset()
     delay: float = 0.0
     urgent: bool = False
+    oneway: bool = False
 
     def bytes_for(self, user: VirtualUser, socket: str) -> bytes:
         return self.render(user, socket, b"") if self.constant is None else self.constant

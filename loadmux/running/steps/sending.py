@@ -47,7 +47,7 @@ async def owe(user: VirtualUser, connection: Connection, message: Message, paylo
             verifier = connection.rule_verifier = rule.verifier()
         for data in message.told(payload, user, connection):
             verifier.sent(data, alone)
-    if connection.name in message.read:
+    if connection.name in message.read and not message.oneway:
         connection.asks(message.delay, payload)
 
 
@@ -127,7 +127,7 @@ async def _send_beside(
         alone = not (message.pieces or connection.unanswered)
         for data in message.told(payload, user, connection):
             duplex.tell_rule(connection, rule, data, alone)
-    if connection.name in message.read:
+    if connection.name in message.read and not message.oneway:
         connection.asks(message.delay, payload)
     return await deliver(user, connection, message, payload, timeout, None, speaker)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from driving import scenario_for
 
+from loadmux.language.stepvalues import For, Repeat
 from loadmux.measuring.stats import Stats
-from loadmux.running.steps.answering import kinds
+from loadmux.running.steps.answering import kinds, left_open
 
 URL = "tcp://127.0.0.1:1"
 
@@ -89,3 +90,33 @@ def test_a_run_without_exchanges_is_measured_by_sends_or_receives() -> None:
     assert (stats.total.kind, stats.total.count) == ("send", 0)
     stats.row_of("ask", "exchange")
     assert (stats.total.kind, stats.total.count) == ("exchange", 0)
+
+
+@pytest.mark.parametrize(
+    ("steps", "sockets", "loops"),
+    [
+        ("[{send: x, expect: x}]", (), []),
+        ("[{send: x}, {expect: x}]", (), []),
+        ("[{send: x}, {send: y}, {expect: xy}]", (0,), []),
+        ("[{send: x, oneway: true}, {send: y}, {expect: y}]", (), []),
+        ("[{send: x}, {send: y, expect: y}]", (0,), []),
+        ("[{send: x}, {send: y}, {expect: reply}]", (), []),
+        ("[{repeat: 3, do: [{send: x}]}, {repeat: 3, do: [{expect: x}]}]", (), [(), ()]),
+        ("[{repeat: 3, do: [{send: x}]}, {expect: xxx}]", (0,), [()]),
+        ("[{repeat: 3, do: [{send: x}, {send: y}, {expect: xy}]}]", (0,), [(0,)]),
+        ("[{repeat: 3, do: [{send: x}, {send: y}, {expect: x}]}, {expect: yyy}]", (0,), [()]),
+        ("[{for: {v: [p, q]}, do: [{send: x}, {send: y}, {expect: xy}]}]", (0,), [(0,)]),
+    ],
+)
+def test_what_no_iteration_answers(
+    steps: str, sockets: tuple[int, ...], loops: list[tuple[int, ...]]
+) -> None:
+    scenario = scenario_for(f"steps: {steps}\n", URL, "echo")
+    left = left_open(scenario)
+    assert left.sockets == sockets
+    assert [left.of(one) for one in scenario.steps if isinstance(one, Repeat | For)] == loops
+
+
+def test_a_send_ahead_of_the_iterations_stays_open() -> None:
+    text = "before: [{send: x}]\nsteps: [{send: x}, {expect: x}]\nafter: [{expect: x}]\n"
+    assert left_open(scenario_for(text, URL)).sockets == ()
