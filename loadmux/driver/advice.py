@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loadmux.checking.framing import FrameError, Framing
+from loadmux.checking.framing import FrameError, Framing, first_frame
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.peer import Peer
 from loadmux.errors import Kind, Moment
@@ -55,7 +55,7 @@ def _body(framing: Framing | None, data: bytes) -> bytes | None:
     if framing is None or not framing.symmetric or not data:
         return None
     try:
-        frame = framing.decoder().feed(data)
+        frame = first_frame(framing, data)
     except FrameError:
         return None
     return None if frame is None or frame.rest else frame.body
