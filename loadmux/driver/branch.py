@@ -134,7 +134,8 @@ class Branch(VirtualUser):
             return False
         whose = next(one for one in owner.taken if one[0] is connection)
         owner.taken.remove(whose)
-        owner.speak(connection)
+        if not owner.done:  # one that has ended would stay its writer, and nobody hush it
+            owner.speak(connection)
         self.taken.append(whose)
         connection.task, connection.resume = self, self.resume
         self.sides[connection] = side

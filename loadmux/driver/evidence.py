@@ -62,7 +62,7 @@ def said(connection: Peer, verifier: Verifier | None) -> tuple[bytes, int]:
     heard = b"" if verifier is None else bytes(verifier.received[:SAID])
     size = 0 if verifier is None else len(verifier.received)
     behind = connection.inbox.peek(SAID - len(heard))
-    return heard + behind, size + len(connection.inbox)
+    return heard + behind, size + connection.inbox.size
 
 
 def silent_since(connection: Peer, woke: float) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
 from loadmux.checking.simple import UntilClose
-from loadmux.language.expected import Closed, Frame, WasReset
+from loadmux.language.expected import Closed, Frame, Listed, WasReset
 from loadmux.language.nodes import Mistakes
 from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import (
@@ -134,8 +134,9 @@ class _Flow:
             self._mistakes.add(step.where, OUT_OF_BAND)
         reply = None if step.expect is None else step.expect.reply
         by_frame = isinstance(reply, Frame) and isinstance(unchecked(reply.framing), UntilClose)
-        by_end = isinstance(reply, Closed | WasReset)
-        if by_end and step.send is None and self._ended & set(step.sockets):
+        last = reply.replies[-1] if isinstance(reply, Listed) else reply
+        by_end = isinstance(last, Closed | WasReset)
+        if by_end and last is reply and step.send is None and self._ended & set(step.sockets):
             self._mistakes.add(
                 step.where,
                 "the connection has ended already, with the frame before this ('until_close');"

@@ -42,7 +42,9 @@ def test_the_next_iteration_sends_on_the_same_socket() -> None:
         read(*steps, load_line="load: {iterations: 2}\n")
 
 
-@pytest.mark.parametrize("end", ["close: a", "reset: a", "on: a, expect: closed"])
+@pytest.mark.parametrize(
+    "end", ["close: a", "reset: a", "on: a, expect: closed", "on: a, expect: [x, closed]"]
+)
 def test_a_socket_that_has_ended_connects_anew(end: str) -> None:
     read("on: a, send: x", "half_close: a", end, load_line="load: {iterations: 2}\n")
 
