@@ -73,7 +73,8 @@ class Endpoint:
     says of frames that come unasked. `may_end`: the server may end the connection in order while
     nothing is owed. `pace` is how a slow reader reads. `requests` tells apart the messages that are
     answered one by one in what is sent, where the protocol says so (`Framing.requests`). `framing`
-    is the socket's, for those who explain a fault.
+    is the socket's, for those who explain a fault. `learns`: what is spoken will be known when the
+    scenario's code asks for a reply, see `learn`.
     """
 
     family: int
@@ -95,11 +96,17 @@ class Endpoint:
     pace: Pace | None = None
     requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
     framing: Framing | None = None
+    learns: bool = False
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         port = 0 if isinstance(self.address, str) else self.address[1]
         object.__setattr__(self, "may_meet_itself", port in ephemeral_ports())
+
+    def learn(self, other: Endpoint) -> None:
+        """From now on what is spoken here is what is spoken on the `other`."""
+        for name in ("unasked", "begun", "requests", "framing", "learns"):
+            object.__setattr__(self, name, getattr(other, name))
 
 
 def bind(sock: socket.socket, source: str) -> None:

@@ -108,10 +108,13 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
     """What a frame's judge has found, unless the frame is known to be another's, or to be old."""
     kind, text, owner = problem.kind, problem.message, None
     if problem.expected is not None:
-        owners = [who for who, reply in known.elsewhere if reply == came]
+        owners = list({who for who, reply in known.elsewhere if reply == came})
         if came == known.previous:
             kind, text = Kind.MISMATCH, f"{text}; it is equal to the previous reply"
-        elif owners and len(came) >= diagnosis.EVIDENCE:
+        elif _doubled(came, problem.expected, known.previous):
+            kind = Kind.DUPLICATE
+            text = f"the previous reply ({len(known.previous)} bytes) came again"
+        elif len(owners) == 1 and len(problem.received) >= diagnosis.EVIDENCE:
             kind, owner = Kind.CROSSTALK, owners[0]
             text = f"{text}; {diagnosis.owned(owners)}"
         elif (finding := told_by_its_text(connection, came, problem, known)) is not None:
@@ -120,6 +123,12 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
     found = fault(connection, kind, text, None, problem.offset, owner)
     _show(found, problem.expected, problem.received, problem.offset or 0)
     return found
+
+
+def _doubled(came: bytes, expected: bytes, previous: bytes) -> bool:
+    """Whether the right reply came as well, behind the previous one."""
+    again = len(previous) >= diagnosis.EVIDENCE and came.startswith(previous)
+    return again and bool(expected) and came.find(expected, len(previous)) >= 0
 
 
 def surplus(connection: Peer, extra: bytes, elsewhere: Labelled) -> Fault:

@@ -33,7 +33,7 @@ SHOWN = 64
 class Sent(NamedTuple):
     """A message under way: when it was sent (`perf_counter` seconds), and how much later than it
     was to be, of an iteration that began on a schedule (seconds). `data` is all of it where the
-    endpoint tells messages apart (`requests`).
+    endpoint tells messages apart (`requests`), or will.
     """
 
     at: float

@@ -232,7 +232,8 @@ class Stream(Reading):
             return
         sent = Sent(perf_counter(), delay)
         if self.endpoint.requests is None:
-            self.unanswered.append(sent)
+            kept = self.endpoint.learns and len(payload) <= KEPT
+            self.unanswered.append(sent._replace(data=payload) if kept else sent)
         else:
             self._request(sent, payload, self.endpoint.requests)
 
@@ -245,6 +246,14 @@ class Stream(Reading):
             sent, begun = sent._replace(at=self.unanswered[-1].at), self.unanswered.pop().data
         whole, rest = told(begun + payload)
         self.unanswered += [sent._replace(data=data) for data in (*whole, rest) if data]
+
+    def tell_apart(self) -> None:
+        """Now that it is known how: the requests in what was sent before."""
+        told, sent = self.endpoint.requests, list(self.unanswered)
+        if told is not None:
+            self.unanswered.clear()
+            for one in sent:
+                self._request(one, one.data, told)
 
     def settle(self, verifier: Verifier) -> Sent | None:
         """A reply is complete and right: keep it, and what its rule may still bring.

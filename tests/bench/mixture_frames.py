@@ -8,6 +8,7 @@ connection; `t` agrees to TLS. `PUSH N` and `PING N` may come at any time where 
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from mixture_codecs import CODECS, DATAGRAM, Codec
@@ -17,6 +18,9 @@ from mixture_talking import Conversation
 
 STRICT = ("exact", "exact", "bytes", "regex", "one of", "parts", "regex part")
 WEAK = ("begin", "starts", "contains", "length", "named", "not", "any", "saved part")
+
+
+Turn = Callable[[Steps, str], list[Step]]
 
 
 class Frames(Conversation):
@@ -123,8 +127,8 @@ class Frames(Conversation):
         return {"frame": body} if self.framed else body
 
     def exchange(self, steps: Steps, on: On) -> list[Step]:
-        kinds = (self._one, self._one, self._one, self._one, self._list, self._any_order)
-        kinds = (*kinds, self._two, self._nothing, self._captured, self._skipping, self._late)
+        kinds = [self._one] * 4 + [self._list, self._any_order, self._two, self._nothing]
+        kinds += [self._captured, self._skipping, self._late]
         with steps.on(on):
             return self.chance.choice(kinds)(steps, on)
 
@@ -264,10 +268,18 @@ class Frames(Conversation):
         ]
 
     def turn(self, steps: Steps, on: str) -> list[Step]:
-        return self.chance.choice(self._turns())(steps, on)
+        turn: Turn = self.chance.choice(self._turns())
+        return turn(steps, on)
 
-    def _turns(self) -> list[Any]:
-        turns = [self._close, self._reset, self._silent, self._piled, self._dropped, self._urgent]
+    def _turns(self) -> list[Turn]:
+        turns: list[Turn] = [
+            self._close,
+            self._reset,
+            self._silent,
+            self._piled,
+            self._dropped,
+            self._urgent,
+        ]
         return [*turns, self._halved] + [self._ended] * self.may_end
 
     def _close(self, steps: Steps, on: str) -> list[Step]:
@@ -327,10 +339,10 @@ class Datagrams(Frames):
     lies = ("flip", "drop", "late", "dup", "junk", "stray", "cut")
 
     def called(self, told: Told) -> set[str]:
-        return {"truncated"} if told.lie == "cut" else set()
+        return {"truncated", "mismatch"} if told.lie == "cut" else set()
 
     def _codec(self) -> Codec:
         return DATAGRAM
 
-    def _turns(self) -> list[Any]:
+    def _turns(self) -> list[Turn]:
         return [self._close, self._silent, self._dropped]

@@ -120,7 +120,10 @@ class Http(Conversation):
             return status
         if empty:
             return made
-        forms = {"regex": {"regex": text.regex}, "begin": {"regex": text.word + ".*z"}}
+        forms: dict[str, Any] = {
+            "regex": {"regex": text.regex},
+            "begin": {"regex": text.word + ".*z"},
+        }
         if text.known:
             forms["length"] = {"length": len(text.text)}
         return made | {"body": forms.get(kind, text.text)}
@@ -138,7 +141,7 @@ class Http(Conversation):
     def _raw(self, steps: Steps, on: On) -> list[Step]:
         _, reply, raw, word = self.asked(steps)
         steps.owe(1, 1)
-        step = {"name": word, "on": on, "send": raw, "expect": {"http": reply}}
+        step: Step = {"name": word, "on": on, "send": raw, "expect": {"http": reply}}
         if self.chance.random() < 0.5:
             step["pieces"] = self.chance.choice((1, 5, [3, 9])) if len(raw) < 300 else 200
         return [step]

@@ -73,6 +73,8 @@ def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
     called = mixture.talk.called(told) or CALLED[told.lie]
     if "-" in group["step"] or (told.lie in BEHIND and mixture.manner.mode != "whole"):
         called = called | AMID.get(told.lie, set())
+    if told.lie == "drop" and told.answer.last:
+        called = {"closed"}
     if told.lie == "flip" and example["message"].find("regex") >= 0:
         called = {"mismatch"}
     found = [] if group["kind"] in called else [f"{told.lie} is called {group['kind']}"]

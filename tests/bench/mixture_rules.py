@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 from mixture_server import Answer, Manner, Told
 from mixture_steps import On, Step, Steps
 from mixture_talking import Conversation
 
-RULES = {
+RULES: dict[str, Callable[[bytes], bytes]] = {
     "echo": lambda chunk: chunk,
     "upper": bytes.upper,
     "ok": lambda chunk: b"ok",

@@ -9,6 +9,7 @@ import re
 import textwrap
 from pathlib import Path
 
+import needs
 import pytest
 from commands import ROOT, Done, loadmux, run
 from driving import Server, answering
@@ -115,6 +116,36 @@ def test_a_branch_on_a_shared_socket_keeps_to_its_side(tmp_path: Path) -> None:
     done = echoed(write(tmp_path, body), tmp_path)
     assert done.code == 3
     assert "two branches use the socket 'main' at once" in done.out
+
+
+def test_who_hears_may_begin_once_who_speaks_has_ended(tmp_path: Path) -> None:
+    body = """
+        s = user["main"]
+
+        async def hear():
+            await user.sleep(0.05)
+            await s.expect("ab")
+
+        for _ in range(3):
+            await user.together(s.send("ab"), hear())
+    """
+    assert echoed(write(tmp_path, body), tmp_path).code == 0
+
+
+def test_requests_sent_before_any_reply_says_what_is_spoken(tmp_path: Path) -> None:
+    """The response to HEAD has no body, and no length either."""
+    needs.package("h11")
+    body = """
+        sent = "HEAD / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\nGET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"
+        await user["main"].send(sent)
+        await user["main"].expect({"http": 200})
+        await user["main"].expect({"http": {"body": "page"}})
+    """
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage"
+    said = b"HTTP/1.1 200 OK\r\n\r\n" + page
+    path = write(tmp_path, body, "users=2, iterations=3, timeout='500ms'")
+    with Server(answering(lambda chunk: said)) as server:
+        assert run(path, "--target", server.url, folder=tmp_path).code == 0
 
 
 @pytest.mark.parametrize("words", [[], ["--workers", "2"]])

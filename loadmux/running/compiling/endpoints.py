@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from loadmux.checking.framing import Framing, Session, Talkative, Unasked
@@ -21,7 +22,7 @@ from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.expected import Answer, every
 from loadmux.language.scenario import Scenario, Socket, Tls
 from loadmux.language.servers import Target, Url
-from loadmux.language.stepvalues import Exchange
+from loadmux.language.stepvalues import Call, Exchange
 from loadmux.running.catalog import bundled
 from loadmux.running.steps.forms import authority
 
@@ -37,6 +38,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
     found = {name: resolve(url) for name, url in urls.items()}
     contexts = Contexts()
     spoken = spoken_on(scenario)
+    learns = any(isinstance(step, Call) for step in scenario.every_step)
     return [
         _endpoint(
             one,
@@ -46,6 +48,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
             scenario.servers.get(one.to),
             contexts,
             spoken.get(index),
+            learns and index not in spoken,
         )
         for index, one in enumerate(scenario.sockets)
     ]
@@ -59,6 +62,7 @@ def _endpoint(
     target: Target | None,
     contexts: Contexts,
     framing: Framing | None,
+    learns: bool,
 ) -> Endpoint:
     family, address = found
     datagrams = url.scheme == "udp"
@@ -82,6 +86,16 @@ def _endpoint(
         pace=None if datagrams else one.read,
         requests=_requests(framing),
         framing=framing,
+        learns=learns,
+    )
+
+
+def learned(endpoint: Endpoint, framing: Framing) -> Endpoint:
+    """The same endpoint, now that this is known to be spoken there."""
+    _, unasked, begun = _conversation(framing, "")
+    requests = _requests(framing)
+    return replace(
+        endpoint, unasked=unasked, begun=begun, requests=requests, framing=framing, learns=False
     )
 
 

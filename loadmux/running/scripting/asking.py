@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from loadmux.checking.rules import Rule
 from loadmux.checking.simple import LARGEST_DATAGRAM
 from loadmux.driver.branch import Side
-from loadmux.driver.connection import Plan
+from loadmux.driver.connection import Connection, Plan
+from loadmux.driver.peer import peers
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.language import usercode
-from loadmux.language.expected import ByRule, Exactly, Length, Until
+from loadmux.language.expected import Answer, ByRule, Exactly, Length, Until, every
 from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
+from loadmux.running.compiling.endpoints import learned
 from loadmux.running.steps import exchanging
 from loadmux.running.steps.intended import FromIntendedStart
 from loadmux.running.steps.messages import Render
@@ -143,6 +145,7 @@ class Library:
             step = self._read_exchange(tuple(user.variables or ()), on, words)
         if step.expect is None:
             return Ready(self.compiler.operation(step), step.sockets, side="send")
+        learn(user, step)
         side: Side = "expect" if step.send is None else "both"
         alone = self._judged_alone(step)
         operation, saved = self.compiler.operation(step), None
@@ -238,6 +241,19 @@ class Library:
                 f" write 'reply': {reply.rule!r} in the scenario's target"
             )
         return bool(others)
+
+
+def learn(user: VirtualUser, step: Exchange) -> None:
+    """What a protocol's reply says is spoken on the step's sockets, of which nothing said it."""
+    assert step.expect is not None
+    framings = [one.framing for one in every(step.expect.reply) if isinstance(one, Answer)]
+    for place in step.sockets if framings else ():
+        endpoint = user.connections[place].endpoint
+        if endpoint.learns:
+            endpoint.learn(learned(endpoint, framings[0]))
+            for one in peers(user.loop):
+                if one.endpoint is endpoint and isinstance(one, Connection):
+                    one.tell_apart()
 
 
 On = tuple[str, ...]
