@@ -18,7 +18,6 @@ import threading
 from types import TracebackType
 
 from rules import pieces
-from secured import Secured
 from serving import Service
 
 UNSENT_LIMIT = 256 * 1024
@@ -91,7 +90,7 @@ class Client:
                 return False
             if not self.ending:
                 self._send(self.answer(chunk))
-            if isinstance(self.sock, Secured) and self.sock.ended:
+            if self.service.settings.tls and getattr(self.sock, "ended", False):
                 self.input_open = False  # no event will tell it: the bytes were read with the rest
         except BlockingIOError:
             return False

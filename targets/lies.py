@@ -8,11 +8,11 @@ no lie at all: `slow` makes each reply cost more of the CPU.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import select
 import socket
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from rules import Rule
 from sockets import reset_on_close
@@ -36,8 +36,7 @@ UNNUMBERED_FAULTS = ("short_send", "lost_wakeup", "drip", "no_eof")
 UNASKED = b"unasked"
 
 
-@dataclasses.dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """A lie by name; `at` is the number of the reply it strikes, from 1, on each connection.
 
     `seconds` is what `slow` adds to each reply.

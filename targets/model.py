@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from lies import FAULTS
 
 
-@dataclasses.dataclass(frozen=True)
-class Model:
+class Model(NamedTuple):
     """What a server file says about its IO model, in words for people."""
 
     name: str
@@ -23,7 +21,7 @@ class Model:
     """How many clients it can serve at once; None where only descriptors and memory limit them."""
     pool: int | None = None
     """Where each client holds one of `--workers`: how many workers are sensible at most."""
-    options: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
     """Options beyond the common ones, as argparse's add_argument takes them."""
     tls: bool = True
     """Whether it can speak TLS: models whose sockets are not plain ones cannot."""
@@ -36,6 +34,8 @@ class Model:
 
     def describe(self) -> str:
         """One line of JSON."""
+        import json
+
         reason = self.unavailable()
         return json.dumps(
             {

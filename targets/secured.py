@@ -15,13 +15,13 @@ through the socket itself, so that what select() and its kin say of the descript
 from __future__ import annotations
 
 import contextlib
-import pathlib
+import os
 import socket
 import ssl
 import threading
 from typing import Any
 
-OURS = pathlib.Path(__file__).with_name("localhost-testing.pem")
+OURS = os.path.join(os.path.dirname(__file__), "localhost-testing.pem")
 """A certificate and its key for localhost, 127.0.0.1 and ::1; everybody has the key."""
 AT_ONCE = 64 * 1024
 RECORD = 16 * 1024

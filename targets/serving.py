@@ -29,7 +29,6 @@ from lies import Liar, Mailbox
 from listening import Listener
 from model import Model
 from rules import RULES, Rule
-from secured import Secured
 from signals import StopSignal
 
 GRACE = 0.5
@@ -83,7 +82,11 @@ class Service:
     def secured(self, sock: socket.socket) -> socket.socket:
         """The same connection, with TLS under it if that was asked for."""
         context = self.settings.context
-        return sock if context is None else Secured(sock, context)
+        if context is None:
+            return sock
+        from secured import Secured
+
+        return Secured(sock, context)
 
     def answers(self, sock: socket.socket, end: Callable[[], None]) -> Rule:
         """What turns a chunk of this connection into its reply; `end` as for `Liar`."""

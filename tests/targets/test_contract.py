@@ -320,7 +320,7 @@ def test_waiting_costs_nothing(case: Case) -> None:
 
 def test_busy_polling_burns_a_core_unless_it_pauses() -> None:
     with TargetProcess(Case("nonblocking")) as target:
-        assert target.cpu_share() > 0.2
+        eventually(lambda: target.cpu_share() > 0.2, "it does not burn")
     with TargetProcess(Case("nonblocking", ("--pause", "0.05"))) as target:
         eventually(lambda: target.cpu_share() < 0.05, "it does not pause")
 

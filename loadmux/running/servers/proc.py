@@ -29,9 +29,18 @@ class Process(NamedTuple):
 
 def every() -> Iterator[Process]:
     """All the processes that there are."""
-    for entry in PROC.glob("[0-9]*"):
+    for name in filter(str.isdigit, os.listdir(PROC)):
         with suppress(OSError, ValueError):
-            yield parsed(int(entry.name), (entry / "stat").read_text(errors="replace"))
+            yield parsed(int(name), _line(f"{PROC}/{name}/stat"))
+
+
+def _line(path: str) -> str:
+    """What such a file says, if that is short. No Path: there is a file for each process."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, 4096).decode(errors="replace")
+    finally:
+        os.close(descriptor)
 
 
 def parsed(pid: int, text: str) -> Process:
