@@ -7,6 +7,7 @@ all the runs together.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,11 @@ def wanted_of(
     if json_file is not None and json_file != STREAM:
         writing.check_writable(json_file)
     return Wanted(quiet, json_file, reporters.chosen(words, own))
+
+
+def command() -> str:
+    """The command line, as it is typed again."""
+    return shlex.join(["loadmux", *sys.argv[1:]])
 
 
 def put_out(answer: Answer, wanted: Wanted, interrupts: Interrupts) -> ExitCode:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loadmux import units
 from loadmux.cli.answers import Answer, put_out, wanted_of
+from loadmux.cli.answers import command as command_line
 from loadmux.cli.running import repeat_command
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.comparing import capacity_forms, capacity_text, results
@@ -75,7 +76,7 @@ def find_capacity(
     with Bench(scenario, settings) as bench:
         tell = no_word if out.quiet else partial(tell_trial, wanted.axis)
         found = find(bench, wanted.axis, objectives, plan, budget, tell)
-    found.command = repeat_command(scenario.seed or 0)
+    found.command = command_line()
     return put_out(answer(found), out, interrupts)
 
 

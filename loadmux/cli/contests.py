@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from loadmux import units
-from loadmux.cli.answers import Answer, put_out, wanted_of
+from loadmux.cli.answers import Answer, command, put_out, wanted_of
 from loadmux.cli.capacities import seconds
 from loadmux.cli.printing import STREAM
 from loadmux.cli.running import repeat_command
@@ -74,7 +74,7 @@ def compare(
     paired.ready()
     out = wanted_of(*puts, contest_forms.FORMS)
     contest = contest_of(words, wanted, out.quiet, interrupts)
-    contest.command = repeat_command(wanted.seed or 0)
+    contest.command = command()
     return put_out(answer(contest), out, interrupts)
 
 

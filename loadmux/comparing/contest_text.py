@@ -8,7 +8,7 @@ from itertools import takewhile
 from loadmux.comparing import claims
 from loadmux.comparing.contest import METRICS, Axis, Contest, Figures, Metric, Out, Point
 from loadmux.comparing.entrants import Entrant
-from loadmux.comparing.paired import LOOKS, Ratio
+from loadmux.comparing.paired import ENOUGH, LOOKS, Ratio
 from loadmux.comparing.standings import Row, standings
 from loadmux.report import figures
 from loadmux.report.baseline import Spread
@@ -66,9 +66,20 @@ def about(contest: Contest) -> Iterator[str]:
     load = f"{point.rate:g}/s on a schedule" if point.rate else "closed load"
     users = "" if point.label else f", {figures.plural(point.users, 'user')}"
     yield f"load        {load}{users}; {contest.seconds:g} s each"
-    spent = "; the budget was spent" if contest.spent else ""
-    yield f"rounds      {contest.rounds} in {contest.took:.0f} s{spent}"
+    yield f"rounds      {contest.rounds} in {contest.took:.0f} s{spent(contest)}"
     yield f"cores       {cores(contest)}"
+
+
+def spent(contest: Contest) -> str:
+    """That the budget was, and what it should have been to tell anything."""
+    if not contest.spent:
+        return ""
+    if contest.rounds >= LOOKS[0]:
+        return "; the budget was spent"
+    turns = sum(map(len, contest.taken.values())) or 1
+    cells = len(contest.entrants) * len(contest.points) - len(contest.skipped) - len(contest.out)
+    needed = figures.time(contest.took / turns * cells * ENOUGH)
+    return f"; the budget was spent: too short to tell anything, try --budget {needed} or longer"
 
 
 def claims_told(contest: Contest) -> Iterator[str]:

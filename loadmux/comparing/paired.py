@@ -18,6 +18,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from loadmux.errors import UsageError
@@ -58,10 +59,8 @@ class Ratio:
 
 def ready() -> None:
     """Raises UsageError where the statistics are not installed."""
-    try:
-        import scipy.stats  # noqa: F401
-    except ImportError:
-        raise UsageError("compare: it needs scipy: pip install 'loadmux[compare]'") from None
+    if find_spec("scipy") is None:  # to import it takes longer than many a turn
+        raise UsageError("compare: it needs scipy: pip install 'loadmux[compare]'")
 
 
 def ratio(ours: Mapping[int, float], other: Mapping[int, float]) -> Ratio | None:

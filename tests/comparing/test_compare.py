@@ -6,13 +6,14 @@ import json
 import os
 import signal
 import socket
+import time
 import uuid
 from pathlib import Path
 from xml.etree import ElementTree
 
 import needs
 import pytest
-from commands import ENOUGH, LOADMUX, ROOT, loadmux, started, with_mark
+from commands import ENOUGH, LOADMUX, ROOT, loadmux, processes_with, started, with_mark
 
 from loadmux.comparing.crowd import Crowd
 from loadmux.language.servers import Url
@@ -64,6 +65,23 @@ def test_what_is_no_question(words: tuple[str, ...], told: str) -> None:
     done = loadmux("compare", *words)
     assert (done.code, done.out) == (2, "")
     assert told in done.err
+
+
+def test_an_interrupt_in_the_first_turn_leaves_nothing_either() -> None:
+    needs.package("scipy")
+    needs.proc()
+    mark = str(uuid.uuid4())
+    env = {**os.environ, "LOADMUX_TEST": mark}
+    words: list[str | Path] = [*LOADMUX, "compare", "epoll", "poll", "--trial", "30s"]
+    with started(words, cwd=ROOT, env=env) as process:
+        while process.poll() is None and len(processes_with(mark)) < 3:
+            time.sleep(0.05)  # nothing tells when a process of a process has been started
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=ENOUGH)
+    assert process.returncode == 130
+    assert "nothing was measured" in out + err or "0 rounds" in out
+    assert "Traceback" not in err
+    assert with_mark(mark) == []
 
 
 def test_an_interrupt_shows_what_was_compared_and_leaves_nothing() -> None:

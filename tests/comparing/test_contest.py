@@ -106,6 +106,7 @@ def test_a_spent_budget_and_an_interrupt_leave_what_was_measured() -> None:
     spent = contest(equals, budget=0.0)
     assert spent.spent
     assert spent.taken
+    assert "the budget was spent: too short to tell anything, try" in "\n".join(lines(spent))
     stopped = contest(equals, stop_after=9)
     assert stopped.interrupted
     assert stopped.code is ExitCode.INTERRUPTED

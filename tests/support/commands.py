@@ -234,11 +234,16 @@ def started(words: Sequence[str | Path], **options: Any) -> Iterator[subprocess.
 def with_mark(mark: str) -> list[str]:
     """The command lines of the processes that have it in their environment, and do not end soon."""
     due = time.monotonic() + ENOUGH
-    while found := [path for path in Path("/proc").glob("[0-9]*") if _has(path, mark.encode())]:
+    while found := processes_with(mark):
         if time.monotonic() > due:
             return [(path / "cmdline").read_text() for path in found]
         time.sleep(0.01)  # what is no child of ours tells nobody that it has ended
     return []
+
+
+def processes_with(mark: str) -> list[Path]:
+    """Those that have it in their environment now, as folders of /proc."""
+    return [path for path in Path("/proc").glob("[0-9]*") if _has(path, mark.encode())]
 
 
 def _has(process: Path, mark: bytes) -> bool:
