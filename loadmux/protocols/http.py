@@ -8,8 +8,9 @@
 A request is `method` (GET), `path` (/), `headers`, `body` (any PAYLOAD), or just its path. Host
 comes from the target and Content-Length from the body unless `headers` say otherwise. A response is
 judged by `status` (one, or a list; any 2xx where it is not given), `headers` (those named must be
-there and be so: a text or `{regex: RE}`) and `body` (a text or PAYLOAD, `{regex: RE}`,
-`{length: SIZE}`; any where it is not given), or just its status. `save` keeps the body.
+there and be so: a text, or as a body) and `body` (a text or PAYLOAD, `{regex: RE}`,
+`{length: SIZE}`, `{starts_with: TEXT}` or `{contains: TEXT}`; any where it is not given), or just
+its status. `save` keeps the body.
 
 When a response is whole is said in `http_responses`. Where the server says that it will close (or
 speaks HTTP/1.0), the connection is closed after the response, and the next step connects anew. Each

@@ -5,11 +5,11 @@ a part of a message, and problems that say which part it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from loadmux.checking.bodies import HasLength, IsExactly, Matches
-from loadmux.checking.judging import Judgement
+from loadmux.checking.bodies import Contains, HasLength, IsExactly, Matches, StartsWith
+from loadmux.checking.judging import Judge, Judgement
 from loadmux.checking.verifying import Problem
 from loadmux.errors import Kind
 from loadmux.plugins.contracts import Spec
@@ -18,11 +18,15 @@ from loadmux.plugins.payloads import Payload, Regex
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One way to judge bytes: they are `payload`, match `regex`, or have `size`; all None: any."""
+    """One way to judge bytes: they are `payload`, match `regex`, or have `size`; all None: any.
+
+    `how` says what else they may do with the payload: start with it, or contain it.
+    """
 
     payload: Payload | None = None
     regex: Regex | None = None
     size: int | None = None
+    how: str = "equals"
 
     def payloads(self) -> tuple[Payload, ...]:
         if self.regex is not None:
@@ -43,22 +47,35 @@ class Wanted:
         if self.size is not None:
             return called(what, HasLength(self.size)(data))
         if self.payload is not None:
-            return called(what, IsExactly(parts[0])(data))
+            return called(what, COMPARED[self.how](parts[0])(data))
         return Judgement()
 
 
 ANY = Wanted()
+COMPARED: Mapping[str, Callable[[bytes], Judge]] = {
+    "equals": IsExactly,
+    "starts_with": StartsWith,
+    "contains": Contains,
+}
 
 
 def wanted(spec: Spec) -> Wanted:
-    """A text or PAYLOAD, `{regex: RE}` or `{length: SIZE}`."""
+    """A text or PAYLOAD, or one of `{regex: RE}`, `{length: SIZE}`, `{starts_with: PAYLOAD}` and
+    `{contains: PAYLOAD}`.
+    """
     if spec.kind == "mapping":
         entries = spec.entries()
         if set(entries) == {"regex"}:
             return Wanted(regex=entries["regex"].regex(replaced=True))
         if set(entries) == {"length"}:
             return Wanted(size=entries["length"].size())
-    return Wanted(payload=spec.text() if spec.kind in ("number", "boolean") else spec.payload())
+        if len(entries) == 1 and (how := next(iter(entries))) in COMPARED.keys() - {"equals"}:
+            return Wanted(payload=_payload(entries[how]), how=how)
+    return Wanted(payload=_payload(spec))
+
+
+def _payload(spec: Spec) -> Payload:
+    return spec.text() if spec.kind in ("number", "boolean") else spec.payload()
 
 
 def called(what: str, judgement: Judgement) -> Judgement:

@@ -79,6 +79,24 @@ def right(handler: Handler, steps: str) -> Driven:
     return driven
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ("{starts_with: he}", None, ""),
+        ("{contains: ll}", None, ""),
+        (
+            "{starts_with: hallo}",
+            "corrupt",
+            "the response's body (5 bytes) does not start with b'hallo'",
+        ),
+        ("{contains: lost}", "mismatch", "the response's body (5 bytes) does not contain b'lost'"),
+    ],
+)
+def test_a_part_of_a_body(body: str, kind: str | None, message: str) -> None:
+    kinds, said = told(saying(PAGE), GET.replace("body: hello", f"body: {body}"))
+    assert (kinds, said) == ({} if kind is None else {kind: 2}, message)
+
+
 # --- http ---------------------------------------------------------------------------------------
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"
