@@ -4,7 +4,8 @@ Every name is resolved, every unit converted (durations in seconds, sizes in byt
 a second) and every mistake already reported, so whoever reads these values never validates again.
 Sockets are numbered by their place in `Scenario.sockets`, groups laid flat (`group[0]`,
 `group[1]`). Values only: how a file is read stands in `loading`, how it is carried out in
-`running.compiling`.
+`running.compiling`. What its steps mean is in `stepvalues`, what they expect in `expected`, and
+where the servers are in `servers`.
 """
 
 from __future__ import annotations
