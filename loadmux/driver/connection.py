@@ -9,8 +9,8 @@ What makes it fast, and what must stay so:
 - `dirty` is one flag for all that needs care: not connected, bytes left over, a rule that is owed
   more, reading stopped. Whoever calls `exchange` looks at it, and at `ready`, first.
 
-How it begins and ends is in `connecting`, its bytes in `stream`, the replies that did not come as
-was likely in `awaiting`.
+How it begins and ends is in `connecting`, its bytes in `reading` and `sending`, what they come to
+in `stream`, the replies that did not come as was likely in `awaiting`.
 """
 
 from __future__ import annotations

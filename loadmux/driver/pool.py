@@ -118,7 +118,7 @@ class PooledUser(VirtualUser):
         self.iterating = False
         self.iteration += 1
         if self.control.pacing is not None and alive:
-            await self._rest(began + self.control.pacing)
+            await self.rest(began + self.control.pacing)
         return alive
 
     async def _park(self) -> None:

@@ -18,19 +18,18 @@ from time import perf_counter
 from typing import Protocol
 
 from loadmux.driver.awaiting import name_owed
-from loadmux.driver.client import Client, Setting
+from loadmux.driver.client import Setting
 from loadmux.driver.closing import close, drop
 from loadmux.driver.connection import Connection
-from loadmux.driver.control import ENDLESS, Control, Shift
-from loadmux.driver.loop import NEVER, Interrupted, Loop, next_turn, sleep_until, wait_io
+from loadmux.driver.control import Control
+from loadmux.driver.loop import Interrupted, Loop, sleep_until
+from loadmux.driver.resting import Resting
 from loadmux.errors import Evidence, Fault, Kind, ScriptFailed
 
 QUIET = 0.05
 """Seconds before a connection is given up: what a server sends unasked is mostly there by then."""
 BACKOFF_FIRST = 0.05
 BACKOFF_MOST = 1.0
-GIVE_WAY_EVERY = 32
-"""Steps that may end without a wait: a look at the clock for each of them would be felt."""
 
 
 class Operation(Protocol):
@@ -57,13 +56,11 @@ class Script(Setting):
     left_open: Sequence[int] = ()
 
 
-class VirtualUser(Client):
+class VirtualUser(Resting):
     """User `number` (from 0, unique over all workers) of a test.
 
-    `leaving` true lets the user go after the iteration in hand. `late` is by how many seconds the
-    iteration began after its intended start, until a step has counted it in; always 0 where there
-    is no schedule. `waited` is for how long (seconds) it has paused because a step said so. `shift`
-    ends what would go on.
+    `late` is by how many seconds the iteration began after its intended start, until a step has
+    counted it in; always 0 where there is no schedule.
     """
 
     __slots__ = (
@@ -74,30 +71,23 @@ class VirtualUser(Client):
         "failures",
         "interrupted",
         "late",
-        "leaving",
         "opened",
         "prepared",
-        "resting",
-        "shift",
         "spare",
         "started",
-        "streak",
         "variables",
-        "waited",
     )
 
     script: Script
 
     def __init__(self, loop: Loop, control: Control, script: Script, number: int) -> None:
         super().__init__(loop, control, script, number)
-        self.streak = self.failures = 0
-        self.leaving = self.departing = self.cut_short = False
+        self.failures = 0
+        self.departing = self.cut_short = False
         self.barriers = self.opened = 0
-        self.late = self.waited = 0.0
-        self.shift = ENDLESS
+        self.late = 0.0
         self.prepared = self.started = False
         self.interrupted = self.broken_off = False
-        self.resting = False
         self.variables: dict[str, bytes] | None = None
         self.spare: list[VirtualUser] | None = None
 
@@ -126,7 +116,7 @@ class VirtualUser(Client):
                 self.iterating = False
                 self.iteration += 1
                 if control.pacing is not None and alive:
-                    await self._rest(started + control.pacing)
+                    await self.rest(started + control.pacing)
             await self._leave(alive)
         except Interrupted:
             await self._break_off()
@@ -332,7 +322,7 @@ class VirtualUser(Client):
             pause = BACKOFF_FIRST * 2**self.failures
             if pause < BACKOFF_MOST:
                 self.failures += 1
-            await self._rest(perf_counter() + min(pause, BACKOFF_MOST))
+            await self.rest(perf_counter() + min(pause, BACKOFF_MOST))
         return True
 
     async def _begin_anew(self, first: Evidence | None) -> None:
@@ -346,49 +336,6 @@ class VirtualUser(Client):
     def _opening(self) -> bool:
         """Whether a connection failed in its `on_connect`, which would be tried again at once."""
         return any(one.opening for one in self.connections)
-
-    async def _rest(self, until: float) -> None:
-        """Sleep between iterations; `wake` ends it early when the run stops."""
-        self.resting = True
-        try:
-            while not (self.control.stopping or self.leaving) and perf_counter() < until:
-                self.set_deadline(until)
-                await wait_io(self)
-        finally:  # one that was interrupted here is not to be woken once it has ended
-            self.deadline = NEVER
-            self.resting = False
-
-    async def pause(self, seconds: float) -> None:
-        """Wait because a step says so."""
-        began, shift = perf_counter(), self.shift
-        if shift is ENDLESS:
-            await sleep_until(self, began + seconds)
-        else:
-            await self._doze(shift, began + seconds)
-        self.waited += perf_counter() - began
-
-    async def _doze(self, shift: Shift, until: float) -> None:
-        """Sleep, until the shift is over at the latest."""
-        shift.resting.add(self)
-        try:
-            while not shift.over and perf_counter() < until:
-                self.set_deadline(until)
-                await wait_io(self)
-        finally:
-            shift.resting.discard(self)
-            self.deadline = NEVER
-
-    async def give_way(self) -> None:
-        """Let the others have a turn now and then: called by steps that may end without waiting."""
-        self.streak += 1
-        if self.streak >= GIVE_WAY_EVERY or self.overtime():
-            self.streak = 0
-            await next_turn(self)
-
-    def wake(self) -> None:
-        """The run is stopping: do not sleep on between two iterations."""
-        if self.resting:
-            self.set_deadline(perf_counter())
 
     async def _part(self) -> None:
         """The last look for bytes that nobody asked for, after a short quiet; then close."""

@@ -11,15 +11,17 @@ from loadmux import __version__
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Evidence, Moment
 from loadmux.measuring.consequences import Consequences
+from loadmux.measuring.hanging import Overdue
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import FaultGroup, Stats
+from loadmux.measuring.unread import Unread
 from loadmux.measuring.verdict import ThresholdResult
 from loadmux.measuring.volume import Volume
 from loadmux.report import said
 from loadmux.report.jsonschema import PERCENTILES, SCHEMA_VERSION, WORDS
 from loadmux.report.limit import limit
-from loadmux.report.model import PhaseReport, Report, ScenarioReport, TargetReport
+from loadmux.report.model import Finding, PhaseReport, Report, ScenarioReport, TargetReport
 from loadmux.report.writing import write_text
 
 
@@ -64,39 +66,11 @@ def as_json(report: Report) -> dict[str, Any]:
             {"message": errors.text, "count": errors.count}
             for errors in stats.script_errors.values()
         ],
-        "hanging": [
-            {
-                "step": one.step,
-                "users": one.users,
-                "unserved": one.unserved,
-                "waited": one.waited,
-                "longest": one.right or None,
-                "owed": one.owed,
-            }
-            for one in stats.overdue()
-        ],
+        "hanging": [_hanging(one) for one in stats.overdue()],
         "unread": [
-            {
-                "target": url,
-                "stuck": 0 if one.drained else one.stuck,
-                "unaccepted": one.unaccepted,
-                "sent": one.sent,
-                "left": one.left,
-                "unknown": one.unknown,
-            }
-            for url, one in stats.unread.items()
-            if one.told(url) is not None
+            _unread(url, one) for url, one in stats.unread.items() if one.told(url) is not None
         ],
-        "findings": [
-            {
-                "kind": one.kind.value,
-                "target": one.target,
-                "url": one.url,
-                "text": one.text,
-                "fault": one.fault,
-            }
-            for one in report.findings
-        ],
+        "findings": [_finding(one) for one in report.findings],
         "generator": _generator(report, stats),
         "notes": list(report.notes),
     }
@@ -280,6 +254,38 @@ def _moment(moment: Moment) -> dict[str, Any]:
         "what": moment.what,
         "size": max(moment.size, len(moment.data)),
         "data": moment.data.hex(),
+    }
+
+
+def _hanging(one: Overdue) -> dict[str, Any]:
+    return {
+        "step": one.step,
+        "users": one.users,
+        "unserved": one.unserved,
+        "waited": one.waited,
+        "longest": one.right or None,
+        "owed": one.owed,
+    }
+
+
+def _unread(url: str, one: Unread) -> dict[str, Any]:
+    return {
+        "target": url,
+        "stuck": 0 if one.drained else one.stuck,
+        "unaccepted": one.unaccepted,
+        "sent": one.sent,
+        "left": one.left,
+        "unknown": one.unknown,
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    return {
+        "kind": one.kind.value,
+        "target": one.target,
+        "url": one.url,
+        "text": one.text,
+        "fault": one.fault,
     }
 
 
