@@ -78,7 +78,8 @@ def spent(contest: Contest) -> str:
         return "; the budget was spent"
     turns = sum(map(len, contest.taken.values())) or 1
     cells = len(contest.entrants) * len(contest.points) - len(contest.skipped) - len(contest.out)
-    needed = figures.time(contest.took / turns * cells * ENOUGH)
+    rounds = LOOKS[0] if contest.skipped else ENOUGH  # later rounds of claims are short
+    needed = figures.time(contest.took / turns * cells * rounds)
     return f"; the budget was spent: too short to tell anything, try --budget {needed} or longer"
 
 

@@ -16,7 +16,7 @@ from loadmux.report.html import style
 
 GAP, CAPTION = 16, 24
 ROW, HEAD, FOOT, LINE = 20, 22, 26, 14
-LETTER = 6.6
+LETTER = 6.2
 """Pixels that a letter takes at most, on average."""
 SAMPLE = 26
 NAMES, VALUES = 128, 74
