@@ -70,9 +70,12 @@ class AttentiveConnection(Attentive):
     def exchange(  # type: ignore[override]  # awaited alike
         self, plan: Plan, payload: bytes, clock: Clock = perf_counter
     ) -> Awaitable[None]:
-        if self._plain(plan.likely):
+        if plan.swift or self._plain(plan.likely):
             return super().exchange(plan, payload, clock)
         return self._exchange_sifted(plan, payload, clock())
+
+    def _fits(self, plan: Plan, data: bytes | None) -> bool:
+        return data is not None and self._plain(data) and plan.fits(data)
 
     def _plain(self, likely: bytes) -> bool:
         """Whether a reply may be compared as it comes, without the sieve."""
@@ -86,7 +89,7 @@ class AttentiveConnection(Attentive):
     async def _exchange_sifted(self, plan: Plan, payload: bytes, began: float) -> None:
         plan.sent(self, payload, 0)
         awaited = Awaited(self, plan.verifier(), began)
-        await self.tell(awaited, payload, plan.timeout)
+        await self.tell(awaited, payload, plan.timeout, bounded=plan.bounded)
         plan.over(awaited)
 
     async def check_surplus(self) -> None:

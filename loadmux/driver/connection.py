@@ -23,7 +23,7 @@ from typing import ClassVar
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.awaiting import Awaited, await_replies, cut_off
 from loadmux.driver.listening import Listener
-from loadmux.driver.loop import Interrupted
+from loadmux.driver.loop import NEVER, Interrupted
 from loadmux.driver.owntime import NOT_MEASURED
 from loadmux.driver.poller import READ, READABLE
 from loadmux.driver.stream import Stream
@@ -40,10 +40,11 @@ class Plan:
     `likely` is the reply if it comes in one piece, `size` one byte more than that: a read that gets
     it whole has emptied the socket. `record` takes the latency in seconds where it has come in one
     piece, and counts its bytes and those of the message; `recorder` takes any other. `timeout` is
-    the longest wait without progress. `context` is for the report of a wrong reply.
+    the longest wait without progress, or (`bounded`) the whole wait. `context` is for the report of
+    a wrong reply.
     """
 
-    __slots__ = ("context", "judge", "likely", "record", "recorder", "size", "timeout")
+    __slots__ = ("bounded", "context", "judge", "likely", "record", "recorder", "size", "timeout")
 
     # Not a dataclass: a templated step makes one each time, and __post_init__ is a call more.
     def __init__(
@@ -54,6 +55,7 @@ class Plan:
         record: Record,
         timeout: float,
         context: object = None,
+        bounded: bool = False,
     ) -> None:
         self.likely = likely
         self.judge = judge
@@ -61,12 +63,23 @@ class Plan:
         self.record = record
         self.timeout = timeout
         self.context = context
+        self.bounded = bounded
         self.size = len(likely) + 1
 
     def verifier(self) -> Verifier:
         verifier = self.judge()
         verifier.context = self.context
         return verifier
+
+    def awaited(self, connection: Connection, began: float, late: bool) -> Awaited:
+        """A reply that did not come in one piece; `late`: nothing has come in time."""
+        loop = connection.loop
+        if self.bounded and not late:
+            due = connection.task.deadline - loop.stood
+        else:
+            due = loop.limit(perf_counter(), 0.0 if late else self.timeout)
+        until = due if self.bounded else NEVER
+        return Awaited(connection, self.verifier(), began, due, until)
 
     def over(self, awaited: Awaited) -> None:
         """A reply that was not just the likely one is there, and right."""
@@ -130,7 +143,7 @@ class Connection(Stream):
                     plan.sent(self, payload, sent)
                     sent = 0
                     data = self._receive_failed(error)
-                if data == likely or (plan.swift and plan.fits(data)):
+                if data == likely or (plan.swift and self._fits(plan, data)):
                     self.ready &= ~READ
                     self.last = data  # type: ignore[assignment]  # what fits is no None
                     self.last_at = now = clock()
@@ -146,10 +159,13 @@ class Connection(Stream):
         if sent:
             plan.sent(self, payload, sent)
         self.want = 0
-        due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
-        awaited = Awaited(self, plan.verifier(), began, due)
+        awaited = plan.awaited(self, began, late)
         yield from await_replies(self.task, [awaited], plan.timeout)
         plan.over(awaited)
+
+    def _fits(self, plan: Plan, data: bytes | None) -> bool:
+        """`Plan.fits`, of a plan that is `swift`."""
+        return plan.fits(data)
 
     async def _exchange_in_parts(
         self, plan: Plan, payload: bytes, began: float, sent: int = 0, error: OSError | None = None
@@ -157,7 +173,7 @@ class Connection(Stream):
         """The same where the kernel took only `sent` bytes at first, or said `error`."""
         plan.sent(self, payload, sent)
         awaited = Awaited(self, plan.verifier(), began)
-        await self.tell(awaited, payload, plan.timeout, sent, error)
+        await self.tell(awaited, payload, plan.timeout, sent, error, plan.bounded)
         plan.over(awaited)
 
     async def tell(
@@ -167,12 +183,16 @@ class Connection(Stream):
         timeout: float,
         sent: int = 0,
         error: OSError | None = None,
+        bounded: bool = False,
     ) -> None:
-        """Send `payload` from offset `sent` on and await its reply. Raises Fault."""
+        """Send `payload` from offset `sent` on and await its reply, for `timeout` seconds at most
+        if `bounded`. Raises Fault.
+        """
         listener = Listener(self.task, timeout)
         await self.say(awaited, payload, timeout, listener, sent, error)
         if not awaited.over:
             awaited.due = self.loop.limit(perf_counter(), timeout)
+            awaited.until = awaited.due if bounded else NEVER
             await await_replies(self.task, [awaited], timeout)
 
     async def say(

@@ -108,8 +108,7 @@ class DatagramConnection(Connection):
         if failed is not None:
             self._receive_failed(failed)
         self.want = 0
-        due = self.loop.limit(clock(), 0.0 if late else plan.timeout)
-        awaited = Awaited(self, plan.verifier(), began, due)
+        awaited = plan.awaited(self, began, late)
         yield from await_replies(task, [awaited], plan.timeout)
         plan.over(awaited)
         self.drain()
@@ -119,7 +118,7 @@ class DatagramConnection(Connection):
     ) -> None:
         plan.sent(self, payload, 0)
         awaited = Awaited(self, plan.verifier(), began)
-        await self.tell(awaited, payload, plan.timeout, 0, error)
+        await self.tell(awaited, payload, plan.timeout, 0, error, plan.bounded)
         plan.over(awaited)
         self.drain()
 

@@ -14,6 +14,7 @@ from functools import lru_cache
 import h11
 
 from loadmux.checking.framing import Decoder, Frame, FrameError, too_large
+from loadmux.protocols.http_plainly import plainly
 
 Headers = Sequence[tuple[bytes, bytes]]
 MOST_HEADERS = 256 * 1024
@@ -76,6 +77,9 @@ class ResponseDecoder(Decoder):
 @lru_cache(maxsize=128)
 def parsed(data: bytes, method: bytes, max_size: int) -> Response | None:
     """The response that these bytes are, if they are just one."""
+    if method != b"HEAD" and len(data) <= max_size and (plain := plainly(data)) is not None:
+        status, reason, headers, body = plain
+        return Response(body, b"", status, b"1.1", reason, headers, True)
     try:
         found = ResponseParser(method, max_size).feed(data)
     except FrameError:

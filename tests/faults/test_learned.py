@@ -16,6 +16,7 @@ from driving import answering as chunkwise
 
 TIMES = 300
 HTTP = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n%s\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 def answering(replies: Callable[[int], bytes], end: bytes = b"\n") -> Callable[..., None]:
@@ -51,7 +52,84 @@ def driven(handler: Callable[..., None], text: str, poller: str | None = None) -
 
 
 LINE = "framing: line"
+HEADED = "framing: {length_prefix: {at: 4, bytes: 4, header: 10}}"
+FRAME = b"\0\0\0\0\0\0\0\5------hello"
+NOUGHT = "${iteration * 0}"
+"""A text that is made anew for each reply."""
 FORMS = {
+    "within": (r'send: "a\n", expect: hello, within: 1s', "", b"hello", b"hemlo", "corrupt"),
+    "within regex": (
+        r"send: {frame: a}, expect: {regex: 'hel+o'}, within: 1s",
+        LINE,
+        b"hello\n",
+        b"hallo\n",
+        "mismatch",
+    ),
+    "header": (
+        r'send: "a\n", expect: {frame: hello, header:'
+        f' {{join: [{{int: "{NOUGHT}", bytes: 4}}, {{length: 6}}]}}}}',
+        HEADED,
+        FRAME,
+        FRAME.replace(b"\0\0\0\0", b"\0\0\0\1", 1),
+        "corrupt",
+    ),
+    "body beside a header": (
+        r'send: "a\n", expect: {frame: any, header:'
+        ' {join: [{int: any, bytes: 4, save: n}, "\\0\\0\\0\\0", "------"]}}',
+        HEADED,
+        FRAME,
+        FRAME.replace(b"------", b"-----+"),
+        "corrupt",
+    ),
+    "templated save": (
+        f'send: "a\\n", expect: "hello{NOUGHT}", save: told',
+        "",
+        b"hello0",
+        b"hello1",
+        "corrupt",
+    ),
+    "templated frame save": (
+        f"send: {{frame: a}}, expect: {{frame: 'hello{NOUGHT}'}}, save: told",
+        LINE,
+        b"hello0\n",
+        b"hemlo0\n",
+        "corrupt",
+    ),
+    "list": (
+        f'send: "a\\n", expect: [{{until: ";"}}, "two{NOUGHT}"]',
+        "",
+        b"one;two0",
+        b"one;tvo0",
+        "corrupt",
+    ),
+    "ignore": (
+        r"send: {frame: '${iteration}'}, expect: {regex: 'hel+o'}",
+        f"{LINE}, ignore: [{{regex: 'PING .*'}}]",
+        b"hello\n",
+        b"hallo\n",
+        "mismatch",
+    ),
+    "resp": (
+        r'send: "a\n", expect: {resp: {regex: "hel+o' + NOUGHT + '"}}',
+        "",
+        b"$6\r\nhello0\r\n",
+        b"$6\r\nhallo0\r\n",
+        "mismatch",
+    ),
+    "http body of the moment": (
+        f"send: {{http: /}}, expect: {{http: {{body: 'hello{NOUGHT}'}}}}",
+        "",
+        (HTTP % b"").replace(b"5", b"6") + b"hello0",
+        (HTTP % b"").replace(b"5", b"6") + b"hemlo0",
+        "mismatch",
+    ),
+    "http body of the moment in chunks": (
+        f"send: {{http: /}}, expect: {{http: {{body: {{regex: '(?P<w>hel+o){NOUGHT}'}}}}}}",
+        "",
+        CHUNKED + b"2\r\nhe\r\n4\r\nllo0\r\n0\r\n\r\n",
+        CHUNKED + b"2\r\nhe\r\n4\r\nlmo0\r\n0\r\n\r\n",
+        "mismatch",
+    ),
     "length": (r'send: "a\n", expect: {length: 5}', "", b"hello", b"hell", "timeout"),
     "until": (r'send: "a\n", expect: {until: ";"}', "", b"hello;", b"hello:", "timeout"),
     "regex until": (

@@ -22,7 +22,7 @@ from loadmux.measuring.recorder import Recorder
 from loadmux.running.steps.learning import Learned
 from loadmux.running.steps.prepared import Prepared
 from loadmux.running.steps.replies import Reply
-from loadmux.running.steps.swift import Swift
+from loadmux.running.steps.swift import MOST, Swift
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Exchange(Prepared):
             return None
         sized = record.sized(len(payload), len(likely))
         return connection.exchange(
-            Plan(likely, judge, record, sized, self.timeout, self.context), payload
+            Plan(likely, judge, record, sized, self.timeout, self.context, self.bounded), payload
         )
 
     def _at_once(self, user: VirtualUser) -> Awaitable[None]:
@@ -125,18 +125,18 @@ class Exchange(Prepared):
     def _swiftly(
         self, user: VirtualUser, connection: Connection, payload: bytes
     ) -> Awaitable[None]:
-        endpoint = connection.endpoint
-        apart = endpoint.any_time or endpoint.unasked or connection.rule_verifier
-        if apart is not None or not payload:
+        if connection.rule_verifier is not None or not payload:
             return self._carefully(user, (payload,))
         reply, name = self.reply, connection.name
         match = reply.match(user, name, payload) if self.save is None else None
         if match is None:
-            judge = reply.judged(user, name, payload)[1]
+            likely, judge = reply.judged(user, name, payload)
+            if likely and len(likely) >= MOST:
+                return self._carefully(user, (payload,))
         else:
             judge = partial(_judged, reply, user, name, payload)
-        sent, save = len(payload), self.save
-        plan = Swift(user, judge, self.record, sent, self.timeout, self.context, match, save)
+        words = self.timeout, self.context, match, self.save, self.bounded
+        plan = Swift(user, judge, self.record, len(payload), *words)
         return connection.exchange(plan, payload)
 
     async def _connected(self, user: VirtualUser, connection: Connection) -> None:
@@ -154,7 +154,7 @@ class Exchange(Prepared):
             return connection.exchange(self._plan(payload, likely, judge), payload)
         if self.counting is not None and payload:
             return self._counted(user, connection, self.counting, payload)
-        if self.swift:
+        if self.swift and not likely:
             return self._swiftly(user, connection, payload)
         return self._carefully(user, (payload,))
 
@@ -167,10 +167,10 @@ class Exchange(Prepared):
             payload = self.message.bytes_for(user, connection.name)
             if not self.reply.answers_alike(payload):
                 return self._carefully(user, (payload,))
-        if not learned.likely:
-            return self._carefully(user, (payload,), learned)
         if self.swift and not learned.worth():
             return self._swiftly(user, connection, payload)
+        if not learned.likely:
+            return self._carefully(user, (payload,), learned)
         if not self.payload:
             self.record.volume.sent += len(payload)
         if learned.keeps:

@@ -82,6 +82,10 @@ class AnswerReply(Reply):
     constants: tuple[bytes, ...] | None
     renders: Sequence[Render]
 
+    @property
+    def swift(self) -> bool:
+        return True
+
     def known(self, payload: bytes) -> Judged | None:
         return None if self.constants is None else self._judged(payload, self.constants)
 

@@ -101,6 +101,10 @@ class FrameReply(Reply):
     answers: bool
 
     @property
+    def swift(self) -> bool:
+        return True
+
+    @property
     def entire(self) -> bool:
         return self.framing.certain
 

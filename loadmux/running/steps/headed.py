@@ -60,6 +60,10 @@ class HeadedReply(Reply):
     place: Place
     answers: bool
 
+    @property
+    def swift(self) -> bool:
+        return True
+
     def known(self, payload: bytes) -> Judged | None:
         if not (self.header.known and self.body.known):
             return None

@@ -42,7 +42,8 @@ def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
     if isinstance(other, Exchange) and other.plan is not None:
         plan = other.plan
         sized = record.sized(len(other.payload), len(plan.likely))
-        other.plan = Plan(plan.likely, plan.judge, record, sized, plan.timeout, plan.context)
+        words = plan.timeout, plan.context, plan.bounded
+        other.plan = Plan(plan.likely, plan.judge, record, sized, *words)
     if isinstance(other, Exchange) and other.learned is not None:
         other.learned = other.learned.recording(record)
     return other

@@ -48,10 +48,11 @@ class Learned(Plan):
         timeout: float,
         context: object,
         keeps: bool,
+        bounded: bool = False,
         original: Learned | None = None,
     ) -> None:
         record = recorder.sized(sent, len(likely))
-        super().__init__(likely, judge, recorder, record, timeout, context)
+        super().__init__(likely, judge, recorder, record, timeout, context, bounded)
         self._sent = sent
         self.keeps = keeps
         self._original = original
@@ -66,7 +67,7 @@ class Learned(Plan):
         first = self._original or self
         return Learned(
             *(first.likely, self.judge, recorder, self._sent),
-            *(self.timeout, self.context, self.keeps, first),
+            *(self.timeout, self.context, self.keeps, self.bounded, first),
         )
 
     def sent(self, connection: Connection, payload: bytes, count: int) -> None:
@@ -92,9 +93,10 @@ class Learned(Plan):
         """A right reply was judged."""
         verifier, connection = awaited.verifier, awaited.connection
         told = not (verifier.closes or verifier.aside or connection.endpoint.greeting)
-        if not (told and connection.connected and 0 < len(verifier.received) < SMALL):
-            return
         learner = self._original or self
+        if not (told and connection.connected and 0 < len(verifier.received) < SMALL):
+            learner._misses += 1
+            return
         learner.likely = bytes(verifier.received)
         learner.size = len(learner.likely) + 1
         learner.record = learner.recorder.sized(self._sent, len(learner.likely))

@@ -44,7 +44,7 @@ class Prepared(Careful):
         message = self.message
         whole = message is not None and not (message.pieces or message.urgent)
         keeps = self.save is not None or self.captures
-        alone = whole and len(self.sockets) == 1 and not self.bounded
+        alone = whole and len(self.sockets) == 1
         # One datagram is never two replies, even if it holds the bytes of both.
         alone = alone and not (self.datagrams and self.reply.several)
         self.swift = alone and self.reply.swift
@@ -85,7 +85,8 @@ class Prepared(Careful):
         if judge is None or (likely and not keeps) or (likely and len(likely) >= SMALL):
             return None
         sent, context = len(message.constant or b""), self.context
-        return Learned(likely or b"", judge, self.record, sent, self.timeout, context, keeps)
+        words = self.timeout, context, keeps, self.bounded
+        return Learned(likely or b"", judge, self.record, sent, *words)
 
     def awaited(self, user: VirtualUser, socket: str) -> bytes | None:
         """The reply that this step would await now, without a message of its own; None if none."""
@@ -98,4 +99,5 @@ class Prepared(Careful):
         sizes = len(payload), len(likely)
         if sizes != self.sizes:
             self.sizes, self.sized = sizes, self.record.sized(*sizes)
-        return Plan(likely, judge, self.record, self.sized, self.timeout, self.context)
+        words = self.timeout, self.context, self.bounded
+        return Plan(likely, judge, self.record, self.sized, *words)

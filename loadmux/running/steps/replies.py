@@ -74,6 +74,10 @@ class ExactReply(Reply):
     render: Render
 
     @property
+    def swift(self) -> bool:
+        return True
+
+    @property
     def entire(self) -> bool:
         return True
 

@@ -55,8 +55,9 @@ class Swift(Plan):
         context: object,
         match: Match | None,
         save: str | None,
+        bounded: bool,
     ) -> None:
-        super().__init__(UNKNOWN, judge, recorder, self._record, timeout, context)
+        super().__init__(UNKNOWN, judge, recorder, self._record, timeout, context, bounded)
         self.size = MOST
         self._sent, self._came = sent, 0
         self._match = match
@@ -73,7 +74,7 @@ class Swift(Plan):
                 self._user.set(name, value)
             return True
         verifier = self.judge()
-        if verifier.take(data) or not verifier.done or verifier.closes:
+        if verifier.take(data) or not verifier.done or verifier.closes or verifier.answer():
             return False
         if verifier.aside:
             self._user.passed_over(verifier.aside)
