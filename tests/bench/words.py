@@ -100,7 +100,7 @@ PYTHON = """from loadmux.scripting import User, scenario
 
 @scenario(target={"url": "%s", "reply": "echo"}, users=10)
 async def talk(user: User) -> None:
-    text = f"hello {user.iteration}"
+    text = f"hello {user.number} {user.iteration}"
     await user["main"].exchange(text, expect=text)
 """
 CASES["python"] = PYTHON

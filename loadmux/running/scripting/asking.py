@@ -1,7 +1,7 @@
 """The steps that a scenario's code asks for: read and compiled when first asked for, and kept.
 
-A look into a table is all that an exchange of plain texts costs from the second time on. What
-stands in its way is told by ValueError, with the words of the reader of steps.
+An exchange of plain texts is compiled once for all texts (`saying`). What stands in the way of a
+step is told by ValueError, with the words of the reader of steps.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
 from loadmux.running.compiling.endpoints import learned
+from loadmux.running.scripting.saying import SMALL_REPLY, Pattern
 from loadmux.running.steps import exchanging
 from loadmux.running.steps.intended import FromIntendedStart
 from loadmux.running.steps.messages import Render
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 WORDS = frozenset({"reply", "closed"})
 NOT_PLAIN = ("closed", "", b"")
-PLAIN = frozenset({"send", "expect", "name", "within"})
 TIMES = frozenset({"within", "gap"})
 SIDES: Mapping[str, Side] = {
     "half_close": "send",
@@ -41,7 +41,6 @@ SIDES: Mapping[str, Side] = {
     "resume_reading": "expect",
 }
 KEPT_OPERATIONS = 4096
-SMALL_REPLY = 2048
 SAMPLES = ({"send": b"x", "expect": b"x"}, {"send": b"x", "expect": "reply"}, {"send": b"x"})
 
 
@@ -64,7 +63,7 @@ class Compiler(Protocol):
     def transaction(self, name: str) -> StepStats: ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ready:
     """A compiled step. `saved` names the variable that takes the reply, where it may be large.
 
@@ -83,9 +82,7 @@ class Ready:
 class Library:
     """The steps that a scenario's code has asked for so far, shared by all users of a process.
 
-    `exchanges` has those that are a payload and a reply in plain texts or bytes, by sockets,
-    payload, reply, name and time-out: a look there is all that such an exchange costs. `told` is
-    put around each, where somebody wants to be told of it.
+    `told` is put around each, where somebody wants to be told of it.
     """
 
     def __init__(self, compiler: Compiler) -> None:
@@ -95,9 +92,9 @@ class Library:
             for name, feeder in compiler.scenario.feeders.items()
             for column in feeder.columns
         }
-        self.exchanges: dict[tuple[object, ...], Ready] = {}
         self._known: dict[tuple[object, ...], Ready] = {}
         self._plain: dict[tuple[object, ...], Exchange] = {}
+        self._patterns: dict[tuple[object, ...], tuple[Ready, Pattern]] = {}
         self._registry: Registry | None = None
         self.told: Callable[[Operation], Operation] | None = None
 
@@ -119,15 +116,46 @@ class Library:
             made = self._on_sockets(user, action, on, given)
         if len(self._known) >= KEPT_OPERATIONS:
             self._known.clear()
-            self.exchanges.clear()
         if self.told is not None:
             made = replace(made, operation=self.told(made.operation))
         self._known[key] = made
-        if PLAIN.issuperset(given) and isinstance(words.get("send"), str | bytes):
-            plain = (on, words["send"], words["expect"], words["name"], words["within"])
-            if isinstance(words["expect"], str | bytes):
-                self.exchanges[plain] = made
         return made
+
+    def saying(
+        self,
+        user: VirtualUser,
+        on: On,
+        send: str | bytes,
+        expect: str | bytes,
+        name: str | None,
+        within: float | str | None,
+    ) -> Ready | None:
+        """The operation for plain texts or bytes there and back; None where it is no short one.
+
+        Raises ValueError.
+        """
+        if expect in NOT_PLAIN:
+            return None
+        by_rule = expect == "reply"
+        words = {"name": name, "within": within, "pieces": None, "gap": None}
+        try:
+            found = self._patterns.get(key := (on, by_rule, name, within))
+        except TypeError:
+            return None
+        if found is None:
+            sample = "reply" if by_rule else b"x"
+            ready = self.ready(user, "exchange", on, send=b"x", expect=sample, **words)
+            step = None if ready.saved is not None else ready.operation
+            if len(self._patterns) >= KEPT_OPERATIONS:
+                self._patterns.clear()
+            found = self._patterns[key] = ready, Pattern(step, by_rule)
+        ready, pattern = found
+
+        def carefully() -> Operation:
+            return self.ready(user, "exchange", on, send=send, expect=expect, **words).operation
+
+        saying = pattern.saying(encoded(send), encoded(expect), carefully)
+        return None if saying is None else Ready(saying, ready.sockets, True, None, ready.alone)
 
     def _on_sockets(self, user: VirtualUser, action: str, on: On, words: dict[str, Any]) -> Ready:
         step = self._read(tuple(user.variables or ()), {action: listed(on), **words})

@@ -14,6 +14,9 @@ Reply = str | bytes | Mapping[str, Any] | Sequence[Any]
 """`"reply"`, `"closed"`, a text or bytes (exactly these), or a form such as `{"length": 4}`."""
 
 
+PLAIN = (str, bytes)
+
+
 class Sockets:
     """One socket of a user, or several: then a send goes out on each before a reply is awaited.
 
@@ -42,12 +45,11 @@ class Sockets:
         Those of `{"frame": ...}` are the frame's body.
         """
         iteration = self._iteration
-        if pieces is None and gap is None:
-            try:
-                ready = iteration.library.exchanges[self._names, payload, expect, name, within]
-            except (KeyError, TypeError):
-                pass
-            else:
+        plain = isinstance(payload, str | bytes) and isinstance(expect, str | bytes)
+        if plain and pieces is None and gap is None:
+            library, names = iteration.library, self._names
+            ready = library.saying(iteration.task, names, payload, expect, name, within)
+            if ready is not None:
                 iteration.unawaited += 1
                 return iteration.perform(ready)
         words = {"name": name, "within": within, "pieces": pieces, "gap": gap}

@@ -8,7 +8,7 @@ through `Careful`. All check the same bytes with the same verifiers.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,6 +52,21 @@ class Exchange(Prepared):
             return self._at_once(user)
         return self._carefully(user)
 
+    def said(
+        self,
+        connection: Connection,
+        payload: bytes,
+        likely: bytes,
+        judge: Callable[[], Verifier],
+        record: Recorder | None = None,
+    ) -> Awaitable[None]:
+        """The short way with these bytes there and back; `record`: what records it this once."""
+        if record is None:
+            return connection.exchange(self._plan(payload, likely, judge), payload)
+        sized = record.sized(len(payload), len(likely))
+        words = self.timeout, self.context, self.bounded
+        return connection.exchange(Plan(likely, judge, record, sized, *words), payload)
+
     def delayed(self, user: VirtualUser, record: Recorder) -> Awaitable[None] | None:
         """The short way of `run` where this once `record` is to record; None if there is none."""
         connection, plan, payload = user.connections[self.sockets[0]], self.plan, self.payload
@@ -72,10 +87,7 @@ class Exchange(Prepared):
                 return None
         else:
             return None
-        sized = record.sized(len(payload), len(likely))
-        return connection.exchange(
-            Plan(likely, judge, record, sized, self.timeout, self.context, self.bounded), payload
-        )
+        return self.said(connection, payload, likely, judge, record)
 
     def _at_once(self, user: VirtualUser) -> Awaitable[None]:
         """On several sockets, or in pieces."""
