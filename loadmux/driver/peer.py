@@ -206,6 +206,22 @@ class Peer:
         """Whether it is `dirty` only because its rule allows more than has come."""
         return not (self._needs_care or self.ready & TRY)
 
+    @property
+    def only_asked(self) -> bool:
+        """Whether it is `dirty` only because answers are owed."""
+        return not (
+            self.sock is None
+            or self.inbox
+            or self.eof
+            or self.lost is not None
+            or self.ending
+            or self.midway
+            or self.paused
+            or self.debt
+            or self.rule_verifier is not None
+            or self.writer is not None
+        )
+
     def arm(self, mask: int) -> None:
         """Tell a level-triggered poller what to report of this socket from now on."""
         if self.loop.poller.level:

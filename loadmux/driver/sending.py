@@ -42,6 +42,21 @@ class Sending(Reading):
         text = "the server had closed the connection before this was sent"
         raise self.fault(Kind.CLOSED, text) from None
 
+    async def send_on(
+        self, payload: bytes, sent: int, error: OSError | None, timeout: float
+    ) -> bool:
+        """Send a message of which the kernel took only `sent` bytes at first, or said `error`.
+
+        True when it has left. Raises Fault.
+        """
+        self.midway = True
+        if error is None or isinstance(error, BlockingIOError):
+            await self.send_rest(payload, sent, timeout)
+        else:
+            await self._not_sent(error, None)
+        self.sent(True)
+        return True
+
     async def send_rest(
         self, payload: bytes, sent: int, timeout: float, listener: Listener | None = None
     ) -> bool:

@@ -140,6 +140,15 @@ class Stream(Sending):
             for one in sent:
                 self._request(one, one.data, told)
 
+    def answered(self, data: bytes) -> Sent:
+        """The whole right reply to the oldest message without an answer has come in one read."""
+        self.last, self.last_at, self.verifier = data, 0.0, None
+        self.spoke = 0
+        self.inbox.clear()
+        sent = self.unanswered.pop(0)
+        self.update_dirty()
+        return sent
+
     def settle(self, verifier: Verifier) -> Sent | None:
         """A reply is complete and right: keep it, and what its rule may still bring.
 

@@ -6,6 +6,7 @@ fault, of the kind that the form itself would tell, and nothing learned from it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 from collections.abc import Callable, Iterator
@@ -53,7 +54,7 @@ def driven(handler: Callable[..., None], text: str, poller: str | None = None) -
 
 LINE = "framing: line"
 HEADED = "framing: {length_prefix: {at: 4, bytes: 4, header: 10}}"
-FRAME = b"\0\0\0\0\0\0\0\5------hello"
+FRAME = b"\0\0\0\0\0\0\0\5--hello"
 NOUGHT = "${iteration * 0}"
 """A text that is made anew for each reply."""
 FORMS = {
@@ -75,10 +76,10 @@ FORMS = {
     ),
     "body beside a header": (
         r'send: "a\n", expect: {frame: any, header:'
-        ' {join: [{int: any, bytes: 4, save: n}, "\\0\\0\\0\\0", "------"]}}',
+        ' {join: [{int: any, bytes: 4, save: n}, {length: 4}, "--"]}}',
         HEADED,
         FRAME,
-        FRAME.replace(b"------", b"-----+"),
+        FRAME.replace(b"--", b"-+"),
         "corrupt",
     ),
     "templated save": (
@@ -203,6 +204,63 @@ def test_one_wrong_reply_among_many_right_ones_is_one_fault(form: str) -> None:
     else:
         assert found.kinds == {kind: 1}
     assert found.stats.steps["ask"].right == 2 * TIMES - 1
+
+
+APART = {
+    "exact": ("hello", "", b"hello", b"hemlo"),
+    "until": ('{until: ";"}', "", b"hello;", b"hello:"),
+    "regex": ("{regex: 'hel+o'}", LINE, b"hello\n", b"hallo\n"),
+    "frame": ("{frame: 'hello${user}'}", LINE, b"hello0\n", b"hello1\n"),
+}
+
+
+@pytest.mark.parametrize("form", APART)
+def test_a_wrong_answer_to_what_was_sent_before_is_one_fault(form: str) -> None:
+    reply, options, right, wrong = APART[form]
+    text = talk(f'send: "a\\n"}}, {{name: told, expect: {reply}', options, TIMES + 20)
+    handler = answering(lying(right, wrong))
+    found = driven(handler, text.replace("2s", "300ms"))
+    assert list(found.kinds.values()) == [1], found.kinds
+    assert found.stats.steps["told"].right == TIMES + 19
+    assert found.faults[0].step == "told"
+
+
+def test_two_answers_that_come_at_once_are_each_given_to_its_own() -> None:
+    def handler(connection: socket.socket, number: int) -> None:
+        buffer = b""
+        while data := connection.recv(65536):
+            buffer += data
+            if buffer.count(b"\n") == 2:
+                connection.sendall(buffer.upper())
+                buffer = b""
+
+    steps = (
+        "send: {frame: a}}, {send: {frame: b}}, {name: one, expect: {frame: A}},"
+        " {name: two, expect: {frame: B}"
+    )
+    found = driven(handler, talk(steps, LINE, 30))
+    assert found.kinds == {}
+    assert found.stats.steps["one"].right == found.stats.steps["two"].right == 30
+
+
+@pytest.mark.parametrize("poller", POLLERS)
+def test_within_bounds_the_whole_wait_of_a_reply_that_drips(poller: str) -> None:
+    """Each piece comes in time, the last one does not."""
+
+    def drip(connection: socket.socket, number: int) -> None:
+        connection.settimeout(0.12)
+        with contextlib.suppress(OSError):
+            for piece in b"hello, world":
+                with contextlib.suppress(TimeoutError):
+                    if not connection.recv(100):
+                        return
+                connection.sendall(bytes([piece]))
+
+    step = "send: a, expect: 'hello, world', within: 400ms"
+    found = driven(drip, talk(step, iterations=1), poller)
+    assert found.kinds == {"timeout": 1}
+    found = driven(drip, talk(step.replace("400ms", "9s"), iterations=1), poller)
+    assert found.kinds == {}
 
 
 @pytest.mark.parametrize("poller", POLLERS)

@@ -21,6 +21,7 @@ from typing import TypeGuard
 
 from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
+from loadmux.driver.peer import Sent
 from loadmux.errors import Fault, Position
 from loadmux.language.expected import (
     Answer,
@@ -64,11 +65,15 @@ class Answers:
 
     def record(self, awaited: Awaited) -> None:
         """A reply was complete, and right."""
-        loop, sent = awaited.connection.loop, awaited.sent
+        sent = awaited.sent
         if sent is None:
             self._row(RECEIVE).samples.append(awaited.took)
         else:
-            self._row(EXCHANGE).record_since(sent.delay, loop.between(sent.at, awaited.ended))
+            self.answered(awaited.connection, sent, awaited.ended)
+
+    def answered(self, connection: Connection, sent: Sent, ended: float) -> None:
+        """The reply to this was complete, and right."""
+        self._row(EXCHANGE).record_since(sent.delay, connection.loop.between(sent.at, ended))
 
     def ended(self, connection: Connection, began: float) -> None:
         """The connection has ended as it should, in a wait that began at this time."""

@@ -113,7 +113,7 @@ class Careful:
         if isinstance(verifier, RuleVerifier):
             verifier.restart()
         else:
-            payload = _answered(connection, payload)
+            payload = answered(connection, payload)
             verifier = self.reply.judged(user, connection.name, payload)[1]()
         verifier.context = self.context
         return verifier
@@ -127,7 +127,7 @@ class Careful:
                 user.set(name, value)
 
 
-def _answered(connection: Connection, payload: bytes) -> bytes:
+def answered(connection: Connection, payload: bytes) -> bytes:
     """What a reply answers: the requests that are open, in the order in which they were sent."""
     if connection.endpoint.requests is None or not connection.unanswered:
         return payload

@@ -109,6 +109,10 @@ class FramesReply(Reply):
     captures: bool
 
     @property
+    def single(self) -> bool:
+        return False
+
+    @property
     def swift(self) -> bool:
         return True
 
@@ -153,6 +157,10 @@ class InTurnReply(Reply):
     items: Sequence[Choice]
     captures: bool
     requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
+
+    @property
+    def single(self) -> bool:
+        return False
 
     @property
     def swift(self) -> bool:
@@ -209,6 +217,10 @@ class OneOfReply(Reply):
     labels: Sequence[str]
     which: str | None
     names: Sequence[str]
+
+    @property
+    def single(self) -> bool:
+        return False
 
     @property
     def swift(self) -> bool:

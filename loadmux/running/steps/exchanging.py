@@ -14,11 +14,17 @@ from functools import partial
 
 from loadmux.checking.rules import Rule
 from loadmux.checking.verifying import Verifier
+from loadmux.driver import closing
+from loadmux.driver.answers import await_answer
+from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import SMALL, Connection, Plan
 from loadmux.driver.peer import TRY
 from loadmux.driver.several import PARTS_MOST, Talk, exchange_several
 from loadmux.driver.user import VirtualUser
+from loadmux.errors import Fault
 from loadmux.measuring.recorder import Recorder
+from loadmux.running.steps.answering import tell
+from loadmux.running.steps.careful import answered
 from loadmux.running.steps.learning import Learned
 from loadmux.running.steps.prepared import Prepared
 from loadmux.running.steps.replies import Reply
@@ -48,6 +54,11 @@ class Exchange(Prepared):
             if not (connection.dirty or connection.ready & TRY) and self.message is not None:
                 payload = self.message.bytes_for(user, connection.name)
                 return self._swiftly(user, connection, payload)
+        elif self.bare:
+            connection = user.connections[self.sockets[0]]
+            calm = connection.lean and connection.task is user and connection.only_asked
+            if calm and connection.unanswered:
+                return self._answered(user, connection)
         elif self.several:
             return self._at_once(user)
         return self._carefully(user)
@@ -150,6 +161,31 @@ class Exchange(Prepared):
         words = self.timeout, self.context, match, self.save, self.bounded
         plan = Swift(user, judge, self.record, len(payload), *words)
         return connection.exchange(plan, payload)
+
+    async def _answered(self, user: VirtualUser, connection: Connection) -> None:
+        """The reply to the oldest message that was sent before."""
+        answers = self.answers
+        assert answers is not None
+        connection.reads_for = connection.sends_for = answers.volume
+        payload = answered(connection, b"")
+        likely, judge = self.reply.judged(user, connection.name, payload)
+        words = self.timeout, self.context
+        if likely and len(likely) < SMALL:
+            plan = Plan(likely, judge, self.record, self.record, *words, self.bounded)
+        else:
+            plan = Swift(user, judge, self.record, 0, *words, None, None, self.bounded)
+        try:
+            found = await await_answer(connection, plan)
+            if connection.ending:
+                await closing.finish(user, connection)
+        except Fault as fault:
+            tell(answers, [connection], fault)
+            raise
+        if isinstance(found, Awaited):
+            answers.record(found)
+        else:
+            answers.answered(connection, *found)
+        await user.give_way()
 
     async def _connected(self, user: VirtualUser, connection: Connection) -> None:
         """The first exchange on a socket: connect, then as always."""

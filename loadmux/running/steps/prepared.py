@@ -25,11 +25,13 @@ from loadmux.running.steps.replies import RuleReplies, RuleReply
 @dataclass(slots=True)
 class Prepared(Careful):
     """`direct`, `swift`, `several` are the short ways that it may go; the last is that of several
-    sockets, or of pieces. `payload` is the message if it is constant, `parts` are its pieces,
-    `counting` is a rule after whose reply more may come.
+    sockets, or of pieces. `bare`: so is that of an answer to what was sent before. `payload` is the
+    message if it is constant, `parts` are its pieces, `counting` is a rule after whose reply more
+    may come.
     """
 
     direct: bool = field(init=False)
+    bare: bool = field(init=False)
     swift: bool = field(init=False)
     several: bool = field(init=False)
     parts: Sequence[bytes] = field(init=False, default=())
@@ -52,6 +54,8 @@ class Prepared(Careful):
         learns = alone or self.several
         if learns and message is not None and not message.rules and not self.reply.quick:
             self.learned = self._learning(message, keeps)
+        one = message is None and len(self.sockets) == 1 and not (keeps or self.datagrams)
+        self.bare = one and self.reply.single
         self.direct = alone and (not keeps or self.learned is not None)
         if self.direct and isinstance(self.reply, RuleReply) and self.reply.rule.name in WORDS:
             self.counting = self.reply.rule

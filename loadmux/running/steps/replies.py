@@ -51,6 +51,11 @@ class Reply:
         return False
 
     @property
+    def single(self) -> bool:
+        """Whether it answers just one message, and needs nothing but its bytes."""
+        return True
+
+    @property
     def quick(self) -> bool:
         """Whether `match` is as fast as a comparison with the last right reply."""
         return False
@@ -96,6 +101,10 @@ class RuleReply(Reply):
     rule: Rule
 
     @property
+    def single(self) -> bool:
+        return False
+
+    @property
     def entire(self) -> bool:
         return self.rule.name in EXACT_RULES
 
@@ -108,6 +117,10 @@ class RuleReplies(Reply):
     """Several sockets of one step, each with the rule of its own target; `rules` by their names."""
 
     rules: Mapping[str, Rule]
+
+    @property
+    def single(self) -> bool:
+        return False
 
     def known(self, payload: bytes) -> Judged | None:
         return None

@@ -7,7 +7,7 @@ another branch than the one that sends on it; that one is told what is owed (`dr
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
@@ -18,6 +18,7 @@ from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
 from loadmux.driver.listening import Listener
 from loadmux.driver.loop import Interrupted, next_turn, sleep_until
+from loadmux.driver.peer import TRY
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Fault, ScriptFailed
 from loadmux.measuring.recorder import Recorder
@@ -103,8 +104,16 @@ async def send(
     if connection.task is not user:
         return await _send_beside(user, connection, message, payload, timeout)
     await owe(user, connection, message, payload)
+    sending = deliver(user, connection, message, payload, timeout)
+    return await _heeding(user, connection, message, sending)
+
+
+async def _heeding(
+    user: VirtualUser, connection: Connection, message: Message, sending: Awaitable[bool]
+) -> bool:
+    """What `send` says of a sending that may fail."""
     try:
-        return await deliver(user, connection, message, payload, timeout)
+        return await sending
     except Fault:
         name, ended = connection.name, connection.eof or connection.lost is not None
         to_be_read = name in message.read and name not in message.rules
@@ -168,7 +177,41 @@ class Send:
     timeout: float
     record: Recorder
 
-    async def run(self, user: VirtualUser) -> None:
+    def run(self, user: VirtualUser) -> Awaitable[None]:
+        message = self.message
+        if len(self.sockets) == 1 and not (message.pieces or message.urgent or message.rules):
+            connection = user.connections[self.sockets[0]]
+            calm = connection.lean and connection.task is user and not connection.ready & TRY
+            if calm and (not connection.dirty or connection.only_asked):
+                return self._plainly(user, connection)
+        return self._carefully(user)
+
+    async def _plainly(self, user: VirtualUser, connection: Connection) -> None:
+        """As `send`, where nothing has come that would have to be looked at before."""
+        message = self.message
+        payload = message.bytes_for(user, connection.name)
+        began = perf_counter()
+        connection.sends_for = self.record.volume
+        if connection.name in message.read:
+            connection.asks(message.delay, payload)
+            connection.dirty = True
+        connection.spoke += len(payload)
+        connection.silent = False
+        connection.note("sent", payload)
+        error = None
+        try:
+            count = connection._send(payload) if payload else 0
+        except OSError as failed:
+            count, error = 0, failed
+        self.record.volume.sent += count
+        if count != len(payload):
+            rest = connection.send_on(payload, count, error, self.timeout)
+            if not await _heeding(user, connection, message, rest):
+                return
+        self.record(user.loop.since(began))
+        await user.give_way()
+
+    async def _carefully(self, user: VirtualUser) -> None:
         for connection in await opened(user, self.sockets, self.record.volume):
             payload = self.message.bytes_for(user, connection.name)
             began = perf_counter()
