@@ -186,7 +186,7 @@ class FirstOf:
                 continue
             found = judge(body)
             if found.problem is None:
-                return self._right(number, found)
+                return self.right(number, found)
         for judge in self.options:
             found = judge(body)
             if found.problem is None:
@@ -197,7 +197,8 @@ class FirstOf:
         text = f"{problems[number].message}; that is the nearest ({label}) of {len(problems)}"
         return Judgement(replace(problems[number], message=text))
 
-    def _right(self, number: int, found: Judgement) -> Judgement:
+    def right(self, number: int, found: Judgement) -> Judgement:
+        """What is said where the option of this number is the first one that is right."""
         if not self.names and self.which is None:
             return found
         captured = dict.fromkeys(self.names, b"") | dict(found.captured)

@@ -78,6 +78,10 @@ class OneWant:
         return any(one.fits(frame) for one in self.options)
 
     def judge(self, frame: Frame) -> Judgement:
+        for number, one in enumerate(self.options):
+            if one.fits(frame):
+                found = one.judge(frame)
+                return FirstOf((), self.labels, self.which, self.names).right(number, found)
         judges = [_of(one, frame) for one in self.options]
         return FirstOf(judges, self.labels, self.which, self.names)(frame.body)
 

@@ -164,6 +164,17 @@ class Framing:
         """A decoder for one frame."""
         raise NotImplementedError
 
+    def sole(self, data: bytes) -> bytes | None:
+        """The body of the frame that these bytes are, if they are just one and it ends nothing."""
+        decoder = self.decoder()
+        try:
+            frame = decoder.feed(data)
+        except FrameError:
+            return None
+        if frame is None or frame.rest or frame.last or decoder.gone or decoder.aside:
+            return None
+        return None if decoder.answer() else frame.body
+
     def answering(self, sent: bytes) -> Framing:
         """The framing of what answers these bytes; b"" where the step sends nothing."""
         return self

@@ -66,6 +66,11 @@ class Delimited(Framing):
             raise ValueError(f"the delimiter {self.delimiter!r} would end its frame early")
         return fitting(frame, self.max_size)
 
+    def sole(self, data: bytes) -> bytes | None:
+        end = len(data) - len(self.delimiter)
+        alone = data.find(self.delimiter) == end and len(data) <= self.max_size
+        return data[:end] if alone else None
+
     def decoder(self) -> Decoder:
         return DelimitedDecoder(self.delimiter, self.max_size)
 

@@ -61,7 +61,7 @@ def _body(data: bytes, at: int, measures: list[tuple[bytes, bytes]]) -> bytes | 
 
 def _joined(data: bytes, at: int) -> bytes | None:
     """What chunks hold that end with the data."""
-    parts = []
+    parts = list[bytes]()
     while (found := CHUNK(data, at)) is not None:
         begin = found.end()
         end = begin + int(found[1], 16)

@@ -57,6 +57,7 @@ from loadmux.running.steps.composed import (
 from loadmux.running.steps.framed import body_of, remembered
 from loadmux.running.steps.headed import prefixed
 from loadmux.running.steps.made import Made, fixed, of_all
+from loadmux.running.steps.matching import Layout, Piece
 from loadmux.running.steps.messages import Render
 
 
@@ -123,6 +124,25 @@ class Expecting:
                     [self.judge(inner)], lambda found: bodies.Named(found[0], name, value)
                 )
         raise AssertionError(body)
+
+    def layout(self, body: Reply) -> Layout | None:
+        """The parts of a body whose places hang on what was sent; None if some are elsewhere."""
+        if not isinstance(body, Parts):
+            return None
+        pieces = []
+        for part in body.parts:
+            inner, name = (part.reply, part.name) if isinstance(part, Saved) else (part, None)
+            match inner:
+                case Exactly(payload=payload):
+                    piece = Piece(self._render(payload), None, name, bytes)
+                case Length(size=size) | AnyNumber(bytes=int(size)):
+                    piece = Piece(None, size, name, value_of(inner))
+                case Anything() if part is body.parts[-1]:
+                    piece = Piece(None, None, name, bytes)
+                case _:
+                    return None
+            pieces.append(piece)
+        return Layout(pieces)
 
     def _part(self, part: Reply) -> Made[Part]:
         inner = part.reply if isinstance(part, Saved) else part
@@ -213,7 +233,8 @@ class Expecting:
                 return self._simple(reply)
             case Frame(body=body, framing=framing, answers=answers):
                 made = self.judge(body)
-                return JudgedFrame(framing, made, answers, matched(framing, made.constant))
+                fast, layout = matched(framing, made.constant), self.layout(body)
+                return JudgedFrame(framing, made, answers, fast, layout)
             case AnyOrder() | Skipping():
                 return self._frames(reply)
             case Listed(replies=several):

@@ -77,7 +77,8 @@ class Replies:
             case ByRule():
                 return headed.Asked(rule=self._rules.of(body, self._payloads.sockets[0]))
         made = self.expecting(()).judge(body)
-        return headed.Asked(judge=made.make, fixed=made.constant)
+        layout = self.expecting(()).layout(body)
+        return headed.Asked(judge=made.make, fixed=made.constant, layout=layout)
 
     def _answer(self, reply: Answer) -> replies.Reply:
         parts = reply.form.payloads()

@@ -14,7 +14,7 @@ from loadmux.checking.verifying import Exact, Verifier
 from loadmux.driver.peer import TRY
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.measuring.recorder import Recorder
-from loadmux.measuring.stats import StepStats
+from loadmux.measuring.rows import StepStats
 from loadmux.running.steps.exchanging import Exchange
 from loadmux.running.steps.intended import FromIntendedStart
 

@@ -45,8 +45,8 @@ class Sockets:
         Those of `{"frame": ...}` are the frame's body.
         """
         iteration = self._iteration
-        plain = isinstance(payload, str | bytes) and isinstance(expect, str | bytes)
-        if plain and pieces is None and gap is None:
+        whole = pieces is None and gap is None
+        if whole and isinstance(payload, str | bytes) and isinstance(expect, str | bytes):
             library, names = iteration.library, self._names
             ready = library.saying(iteration.task, names, payload, expect, name, within)
             if ready is not None:

@@ -22,6 +22,7 @@ from typing import TypeGuard
 from loadmux.driver.awaiting import Awaited
 from loadmux.driver.connection import Connection
 from loadmux.driver.peer import Sent
+from loadmux.driver.stream import Stream
 from loadmux.errors import Fault, Position
 from loadmux.language.expected import (
     Answer,
@@ -71,7 +72,7 @@ class Answers:
         else:
             self.answered(awaited.connection, sent, awaited.ended)
 
-    def answered(self, connection: Connection, sent: Sent, ended: float) -> None:
+    def answered(self, connection: Stream, sent: Sent, ended: float) -> None:
         """The reply to this was complete, and right."""
         self._row(EXCHANGE).record_since(sent.delay, connection.loop.between(sent.at, ended))
 

@@ -12,14 +12,16 @@ from functools import partial
 from loadmux.checking import frames
 from loadmux.checking.composed import Alternatives, InTurn, Item
 from loadmux.checking.framed import FrameVerifier
-from loadmux.checking.framing import Framing
+from loadmux.checking.framing import Framing, Talkative
 from loadmux.checking.judging import Judge
 from loadmux.checking.parts import Fast, HasParts
 from loadmux.checking.simple import Delimited, DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
+from loadmux.running.steps import matching
 from loadmux.running.steps.framed import body_of
 from loadmux.running.steps.made import Made
+from loadmux.running.steps.matching import Layout
 from loadmux.running.steps.replies import Judged, Reply
 from loadmux.running.steps.swift import Match
 
@@ -32,10 +34,15 @@ class JudgedFrame(Reply):
     made: Made[Judge]
     answers: bool
     matched: Match | None = None
+    layout: Layout | None = None
 
     @property
     def swift(self) -> bool:
         return True
+
+    @property
+    def matching(self) -> bool:
+        return not isinstance(self.framing, Talkative)
 
     def known(self, payload: bytes) -> Judged | None:
         judge = self.made.constant
@@ -52,7 +59,15 @@ class JudgedFrame(Reply):
         return self.matched is not None
 
     def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
-        return self.matched
+        if self.matched is not None:
+            return self.matched
+        framing, judge, sent = self.framing.answering(payload), self.made.constant, payload
+        if judge is None:
+            sent = body_of(self.framing, payload) if self.answers else payload
+            if self.layout is not None:
+                return matching.frame(framing, self.layout.now(user, socket, sent))
+            judge = self.made.make(user, socket, sent)
+        return matching.frame(framing, matching.by_judge(judge))
 
     def _verifiers(self, payload: bytes, judge: Judge) -> Callable[[], Verifier]:
         framing = self.framing.answering(payload)
@@ -122,6 +137,18 @@ class FramesReply(Reply):
             return None
         return self._judged(payload, self.wants.constant, skip)
 
+    @property
+    def matching(self) -> bool:
+        talks = isinstance(self.framing, Talkative)
+        return self.captures and not talks and len(self.wants.constant or ()) == 1
+
+    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        wants = self.wants.constant
+        if wants is None or len(wants) > 1:
+            return None
+        skip = None if self.skip is None or self.first else self.skip.make(user, socket, payload)
+        return matching.wanted(self.framing.answering(payload), wants[0], skip)
+
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
         now = user, socket, payload
         skip = None if self.skip is None else self.skip.make(*now)
@@ -132,7 +159,8 @@ class FramesReply(Reply):
     ) -> Judged:
         framing = self.framing.answering(payload)
         wholes = [one.whole for one in wants]
-        likely = b"".join(wholes) if all(wholes) and not self.captures else None
+        # Of several nobody knows which comes first.
+        likely = wholes[0] if len(wholes) == 1 and not self.captures else None
         return likely, lambda: frames.Frames(framing.decoder, wants, skip, self.first)
 
 

@@ -146,18 +146,25 @@ class Exchange(Prepared):
         return parts
 
     def _swiftly(
-        self, user: VirtualUser, connection: Connection, payload: bytes
+        self,
+        user: VirtualUser,
+        connection: Connection,
+        payload: bytes,
+        known: Callable[[], Verifier] | None = None,
     ) -> Awaitable[None]:
+        """`known` makes the verifier, where that was worked out already."""
         if connection.rule_verifier is not None or not payload:
             return self._carefully(user, (payload,))
         reply, name = self.reply, connection.name
         match = reply.match(user, name, payload) if self.save is None else None
-        if match is None:
+        if match is not None:
+            judge: Callable[[], Verifier] = partial(_judged, reply, user, name, payload)
+        elif known is not None:
+            judge = known
+        else:
             likely, judge = reply.judged(user, name, payload)
             if likely and len(likely) >= MOST:
                 return self._carefully(user, (payload,))
-        else:
-            judge = partial(_judged, reply, user, name, payload)
         words = self.timeout, self.context, match, self.save, self.bounded
         plan = Swift(user, judge, self.record, len(payload), *words)
         return connection.exchange(plan, payload)
@@ -195,6 +202,8 @@ class Exchange(Prepared):
     def _rendered(self, user: VirtualUser, connection: Connection) -> Awaitable[None]:
         assert self.message is not None
         payload = self.message.bytes_for(user, connection.name)
+        if self.matching:
+            return self._swiftly(user, connection, payload)
         likely, judge = self.reply.judged(user, connection.name, payload)
         if connection.rule_verifier is not None:
             likely = None  # what the rule still allows may come before it
@@ -203,7 +212,7 @@ class Exchange(Prepared):
         if self.counting is not None and payload:
             return self._counted(user, connection, self.counting, payload)
         if self.swift and not likely:
-            return self._swiftly(user, connection, payload)
+            return self._swiftly(user, connection, payload, judge)
         return self._carefully(user, (payload,))
 
     def _as_learned(

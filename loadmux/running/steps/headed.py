@@ -19,9 +19,11 @@ from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule
 from loadmux.driver.user import VirtualUser
 from loadmux.running.steps.framed import ANSWERS, body_of
+from loadmux.running.steps.matching import Layout, Quick, around, by_judge, exactly, headed
 from loadmux.running.steps.messages import Render
 from loadmux.running.steps.place import Place
 from loadmux.running.steps.replies import Judged, Reply
+from loadmux.running.steps.swift import Match
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,17 @@ class Asked:
     judge: Callable[[VirtualUser, str, bytes], Judge] | None = None
     rule: Rule | None = None
     fixed: Judge | None = None
+    layout: Layout | None = None
+
+    def quick(self, user: VirtualUser, socket: str, sent: bytes) -> Quick:
+        """What knows it when it is right."""
+        if self.layout is not None:
+            return self.layout.now(user, socket, sent)
+        if (exact := self.now(user, socket, sent)) is not None:
+            return exactly(exact)
+        judge = self.fixed or self.judged(user, socket, sent)
+        assert judge is not None
+        return by_judge(judge)
 
     @property
     def known(self) -> bool:
@@ -63,6 +76,29 @@ class HeadedReply(Reply):
     @property
     def swift(self) -> bool:
         return True
+
+    @property
+    def matching(self) -> bool:
+        exact = self.header.judge is None and self.body.judge is None
+        framing = self.framing
+        return isinstance(framing, LengthPrefixed) and not (framing.varint or exact)
+
+    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        framing = self.framing
+        if not (self.matching and isinstance(framing, LengthPrefixed)):
+            return None
+        sent = body_of(framing, payload) if self.answers else payload
+        header = self.header.now(user, socket, sent)
+        if header is None:
+            before = self.header.quick(user, socket, sent)
+        else:
+            try:
+                first, length, last = framing.parted(header)
+            except ValueError:
+                return None
+            before = around(first, len(length), last)
+        inside = self.body.quick(user, socket, sent)
+        return partial(headed, framing, framing.size, before, inside)
 
     def known(self, payload: bytes) -> Judged | None:
         if not (self.header.known and self.body.known):

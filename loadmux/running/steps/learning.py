@@ -65,10 +65,8 @@ class Learned(Plan):
     def recording(self, recorder: Recorder) -> Learned:
         """The same for one exchange that is recorded in another way."""
         first = self._original or self
-        return Learned(
-            *(first.likely, self.judge, recorder, self._sent),
-            *(self.timeout, self.context, self.keeps, self.bounded, first),
-        )
+        words = self.timeout, self.context, self.keeps, self.bounded
+        return Learned(first.likely, self.judge, recorder, self._sent, *words, original=first)
 
     def sent(self, connection: Connection, payload: bytes, count: int) -> None:
         counted = 0 if self._sent else len(payload)

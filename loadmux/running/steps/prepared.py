@@ -35,6 +35,7 @@ class Prepared(Careful):
     swift: bool = field(init=False)
     several: bool = field(init=False)
     parts: Sequence[bytes] = field(init=False, default=())
+    matching: bool = field(init=False)
     counting: Rule | None = field(init=False, default=None)
     plan: Plan | None = field(init=False, default=None)
     learned: Learned | None = field(init=False, default=None)
@@ -50,6 +51,7 @@ class Prepared(Careful):
         # One datagram is never two replies, even if it holds the bytes of both.
         alone = alone and not (self.datagrams and self.reply.several)
         self.swift = alone and self.reply.swift
+        self.matching = self.swift and self.reply.matching
         self.several = self._many(keeps)
         learns = alone or self.several
         if learns and message is not None and not message.rules and not self.reply.quick:

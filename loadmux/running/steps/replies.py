@@ -56,6 +56,11 @@ class Reply:
         return True
 
     @property
+    def matching(self) -> bool:
+        """Whether it is never known beforehand, but by `match` when it comes."""
+        return False
+
+    @property
     def quick(self) -> bool:
         """Whether `match` is as fast as a comparison with the last right reply."""
         return False

@@ -192,7 +192,7 @@ class Send:
         payload = message.bytes_for(user, connection.name)
         began = perf_counter()
         connection.sends_for = self.record.volume
-        if connection.name in message.read:
+        if connection.name in message.read and not message.oneway:
             connection.asks(message.delay, payload)
             connection.dirty = True
         connection.spoke += len(payload)
