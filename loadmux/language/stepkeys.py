@@ -86,7 +86,7 @@ ON_SOCKETS = (
         " owes is awaited for the time-out; then comes FIN, and what follows is read to the end.",
         "- {send: hello, expect: reply}\n- {close: main}", takes=("within", "pending")),
     _acts("reset", "Close with a RST. What came before is judged.",
-        "- {send: hello, expect: reply}\n- {reset: main}"),
+        "- {send: hello, expect: reply}\n- {reset: main}", takes=("within", "pending")),
     _acts("stop_reading", "Let the server's replies pile up in the kernel.",
         "- {stop_reading: main}\n"
         "- {send: {random: 64KiB}}\n"

@@ -75,7 +75,7 @@ SocketAction = Literal[
 class OnSockets:
     """An action on sockets that sends and expects nothing.
 
-    `pending` "drop": a close that does not judge what has come.
+    `pending` "drop": an end that does not judge what has come.
     """
 
     where: Position

@@ -273,7 +273,7 @@ def abort_accept(known: Known) -> Iterator[Variant]:
     crowd = AT_ONCE if not crowded(known, AT_ONCE + 2) else 1
     sockets = [known.named(FRESH), *(known.plain(one) for one in known.group(CLIENT, crowd))]
     places = range(1, 1 + crowd)
-    gone = [known.act("connect", *places), known.act("reset", *places)]
+    gone = [known.act("connect", *places), known.act("reset", *places, drop=True)]
     says = "Connections that were reset before they were accepted; then a fresh client."
     steps: list[Step] = [known.again(ROUNDS, gone), known.exchange(0, name=FRESH)]
     yield Variant("", known.scenario_of("abort/accept", says, steps, sockets), leaves=True)

@@ -112,7 +112,7 @@ class Known:
         return Exchange(PLACE, name, (place,), None, awaited)
 
     def act(self, action: SocketAction, *places: int, drop: bool = False) -> OnSockets:
-        """An action on sockets; `drop`: a close that does not judge what has come."""
+        """An action on sockets; `drop`: an end that does not judge what has come."""
         name = "dial" if action == "connect" else action.replace("_", " ")
         return OnSockets(PLACE, name, action, places, pending="drop" if drop else None)
 

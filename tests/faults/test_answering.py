@@ -261,3 +261,11 @@ def test_a_start_that_came_late_counts_in_the_answer_to_its_send() -> None:
     assert row.service.count == row.histogram.count
     assert row.service.low >= 0.03
     assert row.histogram.high >= row.service.low + 0.03
+
+
+@pytest.mark.parametrize(("pending", "kinds"), [("", {"surplus": 2}), (", pending: drop", {})])
+def test_the_rest_of_a_greeting_before_a_reset(pending: str, kinds: dict[str, int]) -> None:
+    text = f"steps: [{{expect: '220 '}}, {{reset: main{pending}}}]\n{LOAD}"
+    with Server(greeting) as server:
+        driven = drive(text.replace("iterations: 3", "iterations: 1"), server.url)
+    assert driven.kinds == kinds

@@ -131,7 +131,7 @@ def test_a_step_and_a_transaction_of_one_name_have_a_row_each() -> None:
         ("{transaction: '', do: [{send: x}]}", "must be one line of printable text"),
         ("{transaction: x, do: []}", "needs at least one step"),
         ("{transaction: x, within: 1s, do: [{send: x}]}", "'within' belongs to"),
-        ("{reset: main, pending: drop}", "'pending' belongs to a 'close'"),
+        ("{half_close: main, pending: drop}", "'pending' belongs to a 'close' or a 'reset'"),
         ("{close: main, pending: dorp}", "did you mean 'drop'?"),
     ],
 )

@@ -103,9 +103,9 @@ class Sockets:
         """End the sending side."""
         return self._do("half_close")
 
-    def reset(self) -> Coroutine[Any, Any, bytes]:
-        """Close with a RST."""
-        return self._do("reset")
+    def reset(self, *, pending: str | None = None) -> Coroutine[Any, Any, bytes]:
+        """Close with a RST; what has come is judged, unless `pending` is "drop"."""
+        return self._do("reset", pending=pending)
 
     def stop_reading(self) -> Coroutine[Any, Any, bytes]:
         """Let replies pile up in the kernel."""

@@ -81,6 +81,10 @@ class OnSockets:
         await user.give_way()
 
     async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
+        if self.drop and self.action == "reset":
+            for connection in connections:
+                connection.reset()
+            return
         if self.drop:
             await closing.drop(user, connections)
             return
