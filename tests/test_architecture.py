@@ -95,6 +95,21 @@ def test_no_two_modules_import_each_other() -> None:
         pytest.fail(" -> ".join(circle.args[1]))
 
 
+def test_no_two_folders_of_a_part_import_each_other() -> None:
+    """A module counts as its folder, where a part has folders."""
+    graph: dict[str, set[str]] = {}
+    for name, path in dotted().items():
+        graph.setdefault(folder(name), set()).update(map(folder, needed(path)))
+    try:
+        TopologicalSorter({name: to - {name} for name, to in graph.items()}).prepare()
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))
+
+
+def folder(name: str) -> str:
+    return ".".join(name.split(".")[:3])
+
+
 def test_the_package_has_few_names_at_its_top() -> None:
     names = {path.stem for path in (ROOT / "loadmux").iterdir() if path.name[:2] != "__"}
     assert len(names) <= 18, sorted(names)

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
+from collections.abc import Mapping, Sequence
 
-from loadmux.checking.framing import Framing, Session, Talkative, Unasked
-from loadmux.checking.tripping import tripped
-from loadmux.driver.endpoint import Endpoint, Greeting, UnaskedJudge
+from loadmux.checking.framing import Framing
+from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
@@ -24,6 +21,7 @@ from loadmux.language.scenario import Scenario, Socket, Tls
 from loadmux.language.servers import Target, Url
 from loadmux.language.stepvalues import Call, Exchange
 from loadmux.running.catalog import bundled
+from loadmux.running.conversing import conversation, requests
 from loadmux.running.steps.forms import authority
 
 OWN_CERTIFICATE = "tls-cert"
@@ -81,29 +79,13 @@ def _endpoint(
         tls,
         server_name,
         datagrams,
-        *_conversation(framing, authority(url)),
+        *conversation(framing, authority(url)),
         may_end=one.idle_close == "allowed",
         pace=None if datagrams else one.read,
-        requests=_requests(framing),
+        requests=requests(framing),
         framing=framing,
         learns=learns,
     )
-
-
-def learned(endpoint: Endpoint, framing: Framing) -> Endpoint:
-    """The same endpoint, now that this is known to be spoken there."""
-    _, unasked, begun = _conversation(framing, "")
-    requests = _requests(framing)
-    return replace(
-        endpoint, unasked=unasked, begun=begun, requests=requests, framing=framing, learns=False
-    )
-
-
-def _requests(framing: Framing | None) -> Callable[[bytes], tuple[list[bytes], bytes]] | None:
-    """What tells requests apart, where a protocol's framing does."""
-    if framing is None or type(framing).requests is Framing.requests:
-        return None
-    return framing.requests
 
 
 class Contexts:
@@ -131,35 +113,6 @@ def spoken_on(scenario: Scenario) -> Mapping[int, Framing]:
                 for place in step.sockets:
                     found.setdefault(place, reply.framing)
     return found
-
-
-def _conversation(
-    framing: Framing | None, where: str
-) -> tuple[Greeting | None, UnaskedJudge | None, Callable[[bytes], bool] | None]:
-    """How connections begin, and what becomes of what the server says unasked."""
-    if not isinstance(framing, Talkative):
-        return None, None, None
-    greeting = None
-    if isinstance(framing, Session):
-        greeting = partial(framing.greeting, authority=where)
-    return greeting, partial(_unasked, framing), partial(_begun, framing)
-
-
-def _unasked(framing: Talkative, data: bytes) -> Unasked:
-    """What the framing says of bytes; what it cannot read is no one's business."""
-    try:
-        return framing.unasked(data)
-    except Exception as error:
-        tripped(error)
-        return Unasked(b"", data)
-
-
-def _begun(framing: Talkative, rest: bytes) -> bool:
-    try:
-        return framing.begun(rest)
-    except Exception as error:
-        tripped(error)
-        return False
 
 
 def _source(every: Sequence[Socket], index: int) -> Sources | None:

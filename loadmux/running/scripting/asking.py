@@ -23,7 +23,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
-from loadmux.running.compiling.endpoints import learned
+from loadmux.running.conversing import learned
 from loadmux.running.scripting.saying import SMALL_REPLY, Pattern
 from loadmux.running.steps import exchanging
 from loadmux.running.steps.intended import FromIntendedStart
