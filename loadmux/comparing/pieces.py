@@ -71,7 +71,7 @@ def curves(
 
 
 def _columns(of: Sequence[Curve | Ranged]) -> int:
-    longest = max(len(one.name) for one in of) * LETTER + SAMPLE
+    longest = max(len(one.name) for one in of) * LETTER + SAMPLE + GAP
     return max(1, min(len(of), 4, int(WIDTH // longest)))
 
 
@@ -135,7 +135,7 @@ def _field(one: Field, left: float, top: float, width: float) -> Iterator[str]:
     if one.share is not None:
         yield (
             f'<rect class="field" x="{left:.1f}" y="{top}" width="{width - 2:.1f}"'
-            f' height="{ROW - 2}" rx="2" fill-opacity="{one.share * 0.6:.2f}">'
+            f' height="{ROW - 2}" rx="2" fill-opacity="{one.share * 0.5:.2f}">'
             f"<title>{escape(one.told)}</title></rect>"
         )
     kind = "x bad" if one.bad else "x name"

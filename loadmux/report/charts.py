@@ -1,8 +1,10 @@
 """Charts as SVG, drawn without a library: axes, curves in steps, bars; colours come from CSS.
 
 A chart is a text that stands in a page as it is. Its classes are those of `page.css`: `c0`... for
-the curves in a fixed order, so that a curve has the same colour in both colour schemes and in each
-chart. Every mark has a `<title>`, which browsers show when one points at it and readers read.
+the curves in a fixed order, the same in each chart. Their colours are told apart by whoever sees no
+red, no green or no blue, too (CIELAB distances of 22 and more in both schemes), and have a contrast
+of 3 with what is behind them. Every mark has a `<title>`, which browsers show when one points at it
+and readers read.
 """
 
 from __future__ import annotations

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
+import pytest
 from samples import measured, report
 
 from loadmux.comparing import capacity_page, capacity_text
 from loadmux.comparing.capacity import Axis, Capacity, Point
+from loadmux.comparing.objectives import GENERATOR, PORTS
 from loadmux.comparing.scaling import Law
 from loadmux.comparing.search import Answer
+from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import parse
 
 
@@ -67,3 +70,14 @@ def test_users_have_their_throughput_and_the_law() -> None:
     page = capacity_page.html(made)
     assert Figures(page).titles == ["latency over throughput", "throughput over users"]
     assert "coherency   0.0005 ± 0.0001" in page
+
+
+@pytest.mark.parametrize("limit", [GENERATOR, PORTS])
+def test_no_server_is_blamed_for_what_the_generator_could_not_offer(limit: str) -> None:
+    made = found("rate")
+    made.answer = Answer(None, 0.1, limit=limit)
+    assert made.code is ExitCode.INCONCLUSIVE
+    assert "not the server" in capacity_text.headline(made)
+    made.answer = Answer(None, 0.1, limit="p(99) < 5ms")
+    assert made.code is ExitCode.THRESHOLD
+    assert capacity_text.headline(made) == "not even 0.10/s keep p(99) < 5ms"
