@@ -97,7 +97,7 @@ def test_servers_at_a_single_point_have_a_row_each() -> None:
     picture = ElementTree.fromstring(contest_page.svg(found))
     texts = [one.text for one in picture.iter(f"{SVG}text")]
     assert texts.count("epoll") == 4
-    assert "a very long name …" in texts
+    assert any(one and one.startswith("a very long name") and one[-1] == "…" for one in texts)
     told = [one.text or "" for one in picture.iter(f"{SVG}title")]
     assert len([one for one in told if one.startswith("a very long name that has no room, ")]) == 4
 
