@@ -119,7 +119,7 @@ class ExactPrefixed(ExactFrame):
         try:
             found = framing.sizes(came)
         except FrameError:
-            found = 1, 0
+            found = 1, 0  # no length, so no size: any that cannot be the right frame's
         if found is None:
             return None
         head, size = found

@@ -87,6 +87,7 @@ def transcript(connection: Peer) -> list[Moment]:
         data = connection.payload
         moments.append(Moment(connection.began - began, "sent", data[:SHOWN], len(data)))
     if connection.last_at:
+        # Right ahead of the last reply: of those before `exchange` has kept nothing.
         moments.append(Moment(connection.last_at - began - 1e-9, "earlier exchanges left out"))
         data = connection.last
         moments.append(Moment(connection.last_at - began, "received", data[:SHOWN], len(data)))

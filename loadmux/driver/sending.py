@@ -31,6 +31,7 @@ class Sending(Reading):
         alert = isinstance(self.lost, ssl.SSLError)
         if self.lost is not None and (alert or isinstance(error, BrokenPipeError)):
             error = self.lost  # it says more
+        # EPIPE behind an end in order says no more than that end; else the error is how it ended.
         if not (isinstance(error, BrokenPipeError) and self.eof):
             self.eof, self.lost = False, error
         if listener is not None and await listener.heard_out():

@@ -22,11 +22,15 @@ from loadmux.driver.peer import Peer, peers
 from loadmux.errors import Kind
 
 STORM = 50
+"""Faults of a loop from which on each is searched for less."""
 ELSEWHERE = 20_000
 ELSEWHERE_IN_STORM = 500
+"""Sockets whose replies a wrong one is held against."""
 ELSEWHERE_BYTES = 4 * 1024 * 1024
+"""Bytes of these replies in all: each is searched for several times."""
 REMEMBERED_BYTES = 64 * 1024
 ANY_VALUE = 1 << 62
+"""As many replies as there are uuids: a flipped bit never made one."""
 
 Labelled = list[tuple[str, bytes]]
 
@@ -107,7 +111,7 @@ def owed_elsewhere(connection: Peer) -> Labelled:
     """
     loop, url = connection.loop, connection.endpoint.url
     others = [one for one in peers(loop) if one is not connection and one.endpoint.url == url]
-    others.sort(key=lambda one: one.user != connection.user)
+    others.sort(key=lambda one: one.user != connection.user)  # its own sockets first
     label = connection.label
     owed = [(whose, data) for whose, to, data in loop.failed if whose != label and to == url]
     owed += [(whose, data) for whose, to, data in loop.parted if whose != label and to == url]
