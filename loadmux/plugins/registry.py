@@ -63,16 +63,19 @@ class Registry:
 
     def __init__(self) -> None:
         self.used: dict[tuple[Group, str], Plugin] = {}
+        self._all: Any = None
         self._found: dict[Group, dict[str, list[metadata.EntryPoint]]] = {}
         self._loaded: dict[tuple[Group, str], Any] = {}
 
     def names(self, group: Group) -> Collection[str]:
         """The names of the plugins of a kind; nothing is imported."""
         if group not in self._found:
-            from importlib import metadata  # 30 ms of CPU, for those who name a plugin
+            if self._all is None:
+                from importlib import metadata  # 30 ms of CPU, for those who name a plugin
 
+                self._all = metadata.entry_points()
             found: dict[str, list[metadata.EntryPoint]] = {}
-            for entry in metadata.entry_points(group=f"loadmux.{group}"):
+            for entry in self._all.select(group=f"loadmux.{group}"):
                 found.setdefault(entry.name, []).append(entry)
             self._found[group] = dict(sorted(found.items()))
         return self._found[group].keys()

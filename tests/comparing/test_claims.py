@@ -54,7 +54,11 @@ def verdict(claim: Claim, contest: Contest) -> str:
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.text)
-def test_each_claim_is_shown_refuted_or_undecided(claim: Claim) -> None:
+def test_each_claim_is_shown_refuted_or_undecided(
+    claim: Claim, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each alone: all of them are judged for what is told of a contest, below."""
+    monkeypatch.setattr(claims, "CLAIMS", (claim,))
     more, less = so(claim, claim.bound * 1.2), so(claim, claim.bound / 1.2)
     good, bad = (more, less) if claim.more else (less, more)
     assert verdict(claim, measured(good)) == "shown"

@@ -6,10 +6,11 @@ import json
 import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from commands import ENOUGH, ROOT, Done
+from commands import ENOUGH, ROOT, Done, in_fork
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux only")
 
@@ -46,30 +47,28 @@ MAIN = "from loadmux.__main__ import main; main()"
 def run(
     folder: Path, *words: str, large: str = "x", bug: str = "", memory: int | None = None
 ) -> Done:
-    """A run in an interpreter of its own, with a bug, or with so much memory (bytes) at most."""
+    """A run in a process of its own, with a bug, or with so much memory (bytes) at most."""
     scenario, told = folder / "s.yaml", folder / "told.json"
     scenario.write_text(TALK.replace("LARGE", large))
 
-    def limit() -> None:
-        if memory is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    program = f"import sys; sys.path[0] = {str(ROOT)!r}\n{bug}\n{MAIN}"
+    arguments = ["-c", program, "run", str(scenario), "--json-file", str(told), *words]
+    done = in_fork(arguments, ROOT, {}) if memory is None else limited(arguments, memory)
+    found = json.loads(told.read_text()) if told.exists() else {}
+    return Done(done.code, done.out, done.err, found)
 
-    arguments = ["run", str(scenario), "--json-file", str(told), *words]
+
+def limited(words: Sequence[str], memory: int) -> Done:
+    """An interpreter, and what it starts, with so much memory each."""
     done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"import sys; sys.path[0] = {str(ROOT)!r}\n{bug}\n{MAIN}",
-            *arguments,
-        ],
+        [sys.executable, *words],
         capture_output=True,
         text=True,
         timeout=ENOUGH,
-        preexec_fn=limit,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory)),
         check=False,
     )
-    found = json.loads(told.read_text()) if told.exists() else {}
-    return Done(done.returncode, done.stdout, done.stderr, found)
+    return Done(done.returncode, done.stdout, done.stderr, {})
 
 
 @linux

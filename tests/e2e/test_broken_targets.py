@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 from broken_targets import BROKEN, write
 from commands import ROOT, Done, loadmux
+from once import once
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of loadmux whose folder of targets has broken ones, too."""
-    folder = tmp_path_factory.mktemp("house")
+    return once(tmp_path_factory, "house", copy)
+
+
+def copy(folder: Path) -> None:
     for name in ("loadmux", "targets", "scenarios"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.png"))
     for name, (text, _) in BROKEN.items():
         write(folder / "targets", name, text)
-    return folder
 
 
 def within(house: Path, *words: str) -> Done:

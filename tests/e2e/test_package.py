@@ -8,19 +8,22 @@ from pathlib import Path
 
 import pytest
 from commands import ROOT, loadmux
+from once import once
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder to put on PYTHONPATH that holds what the wheel installs, and nothing else."""
-    folder = tmp_path_factory.mktemp("wheel")
+    return once(tmp_path_factory, "wheel", install) / "site"
+
+
+def install(folder: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     wheel = [*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)]
     subprocess.run(wheel, check=True, stderr=subprocess.DEVNULL)
     (built,) = folder.glob("*.whl")
-    site = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
-    return site
+    site = str(folder / "site")
+    subprocess.run([*pip, "install", "--no-deps", "--target", site, str(built)], check=True)
 
 
 def test_it_claims_one_top_level_name(installed: Path) -> None:

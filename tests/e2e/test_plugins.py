@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from commands import ROOT, Done, loadmux
 from driving import Server, answering
+from once import once
 
 PLUGIN = ROOT / "tests" / "plugin"
 
@@ -32,13 +33,15 @@ load: {users: 3, iterations: 5}
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the installed plugin, and nothing else."""
-    folder = tmp_path_factory.mktemp("site")
+
+    def install(folder: Path) -> None:
+        source = tmp_path_factory.mktemp("source")
+        shutil.copytree(PLUGIN, source, dirs_exist_ok=True)
+        subprocess.run([*pip, "--target", str(folder), *alone, str(source)], check=True)
+
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
-    alone = ["--no-deps", "--no-build-isolation", "--no-index", "--target", str(folder)]
-    source = tmp_path_factory.mktemp("source")
-    shutil.copytree(PLUGIN, source, dirs_exist_ok=True)
-    subprocess.run([*pip, *alone, str(source)], check=True)
-    return folder
+    alone = ["--no-deps", "--no-build-isolation", "--no-index"]
+    return once(tmp_path_factory, "shouter", install)
 
 
 def with_plugins(*folders: Path) -> dict[str, str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from commands import ENOUGH, ROOT
+from commands import ROOT, in_fork
 from driving import Server, answering
 from real_servers import websocket_server
 from transports import Authority, TlsServer
@@ -41,15 +39,8 @@ def late(*scenarios: Path, options: Sequence[str] = (), code: int | None) -> set
     """The modules that were imported in the generator processes of a run that ended with `code`."""
     report = scenarios[0].with_name("late")
     program = WATCHED.replace("ROOT", repr(str(ROOT))).replace("FILE", repr(str(report)))
-    arguments = ["run", *map(str, scenarios), "--workers", "2", *options]
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True,
-        text=True,
-        timeout=ENOUGH,
-        check=False,
-    )
-    assert code is None or done.returncode == code, done.stdout + done.stderr
+    done = in_fork(["-c", program, "run", *scenarios, "--workers", "2", *options], ROOT, {})
+    assert code is None or done.code == code, done.out + done.err
     lines = report.read_text().splitlines()
     assert [line.split()[0] for line in lines] == ["late:"] * 2
     return {name for line in lines for name in line.split()[1:]}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import needs
 import pytest
@@ -16,6 +18,9 @@ from loadmux.language import manual, urls, yamltree
 from loadmux.language.schema import schema
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
 
 EXAMPLES = examples()
 
@@ -32,12 +37,16 @@ def test_each_example_passes(example: Example, runner: Runner) -> None:
     assert verdict.code == 0, verdict
 
 
+@cache
+def of_schema() -> Draft202012Validator:
+    return needs.validator(schema(models()))
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
 def test_the_schema_takes_each_example(example: Example) -> None:
     tree, errors = yamltree.parse("s.yaml", example.whole)
     assert not errors
-    validator = needs.validator(schema(models()))
-    assert not [error.message for error in validator.iter_errors(plain(tree))]
+    assert not [error.message for error in of_schema().iter_errors(plain(tree))]
 
 
 def test_every_key_of_the_loader_has_an_example() -> None:

@@ -67,6 +67,10 @@ def command(words: list[str], cwd: str, env: Mapping[str, str], streams: list[in
 
 
 def run(program: str) -> None:
+    """`loadmux`, `locust`, or a text as Python's `-c` has it, whose generators are fresh ones."""
+    if program == "-c":
+        exec(sys.argv.pop(1), {"__name__": "__main__"})
+        return
     if "gevent" in sys.modules:
         sys.modules["gevent"].reinit()
     else:

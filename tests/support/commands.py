@@ -44,7 +44,7 @@ def loadmux(*words: str | Path, cwd: Path = ROOT, env: dict[str, str] | None = N
     `env` is added to its environment; where that brings another loadmux, in a fresh interpreter.
     """
     if env is None or not brings_loadmux(env):
-        return in_fork([str(word) for word in words], cwd, env or {})
+        return in_fork(["loadmux", *words], cwd, env or {})
     done = subprocess.run(
         [*LOADMUX, *map(str, words)],
         capture_output=True,
@@ -141,14 +141,14 @@ class Forked:
 
 
 class Begun(Forked):
-    """`loadmux` in a fork, whose output is read here."""
+    """A program in a fork, whose output is read here."""
 
     def __init__(self, words: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> None:
         ends = [os.pipe(), os.pipe()]
         self.stdout, self.stderr = (os.fdopen(read, encoding="utf-8") for read, _ in ends)
         with open(os.devnull) as nothing:
             given = [nothing.fileno(), *(write for _, write in ends)]
-            super().__init__(["loadmux", *map(str, words)], cwd, env, given)
+            super().__init__([str(word) for word in words], cwd, env, given)
         for _, write in ends:
             os.close(write)
 
@@ -181,7 +181,7 @@ def begun(
     *words: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None
 ) -> Iterator[Begun]:
     """The command in a fork for the `with` block; killed with all its children after it."""
-    command = Begun(words, cwd, env or {})
+    command = Begun(["loadmux", *words], cwd, env or {})
     try:
         yield command
     finally:
@@ -191,8 +191,12 @@ def begun(
         command.stderr.close()
 
 
-def in_fork(words: Sequence[str], cwd: Path, env: Mapping[str, str]) -> Done:
-    """`loadmux` in a fork, to its end. Raises TimeoutExpired, and ends it then."""
+def in_fork(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> Done:
+    """A program in a fork, to its end. Raises TimeoutExpired, and ends it then.
+
+    The first word is `loadmux`, or `-c` for one whose text is the second: what that starts is not
+    forked.
+    """
     command = Begun(words, cwd, env)
     with command.stdout, command.stderr:
         out, err = command.communicate()
