@@ -87,6 +87,7 @@ def hear(worker: Worker, state: State, now: float) -> None:
     for said in worker.channel.take():
         worker.heard = now
         note(said, worker, state)
+    # A last word comes before the end of the channel, and was taken above.
     if worker.channel.gone and not worker.over:
         how, own = death(worker)
         worker.lost = f"{how} after {monotonic() - state.began:.1f} s"
@@ -124,7 +125,7 @@ def absorb(update: Update, worker: Worker, state: State) -> None:
         part = state.parts[number]
         worker.active[number] = measured.active
         part.stats.merge(measured.stats)
-        part.elapsed = max(part.elapsed, measured.elapsed)
+        part.elapsed = max(part.elapsed, measured.elapsed)  # each worker tells at its own time
         told = (worker.number, number), measured.elapsed
         state.timeline.add(*told, measured.stats, measured.active, part.kind_of)
         for hear in state.listeners:

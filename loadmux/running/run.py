@@ -90,7 +90,7 @@ def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
             settings.interrupts.measuring()
         yield
     finally:
-        for worker in workers:
+        for worker in workers:  # first all: each ends with its channel, and all at once
             worker.channel.close()
         for worker in workers:
             ended(worker.process)

@@ -72,7 +72,7 @@ class Channel:
                 self._leaving = self._leaving[self._sock.send(self._leaving) :]
         except BlockingIOError:
             return False
-        except OSError:
+        except OSError:  # nobody is there any more; that `gone` says so, `take` sees to
             self._waiting.clear()
             self._leaving = memoryview(b"")
         return True
@@ -115,7 +115,7 @@ class Channel:
             self.gone = True
         except BlockingIOError:
             return
-        except OSError:
+        except OSError:  # a reset: it ended without having read all that was said to it
             self.gone = True
 
     def _part(self) -> None:

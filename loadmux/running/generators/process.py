@@ -61,6 +61,8 @@ def serve(channel: Channel) -> None:
         go = channel.next()
         if not isinstance(go, Go):
             return
+        # What is built by now lives as long as the run: walking through it at each collection would
+        # stand the loop still, the longer the more users there are.
         gc.collect()
         gc.freeze()
         with Watch(worker.loop):
@@ -75,7 +77,7 @@ def serve(channel: Channel) -> None:
     except EOFError:
         return
     except Exception as error:
-        del reserve
+        del reserve  # to tell of an error takes memory, which may be what is short
         plugin = blamed(error, plugins)
         if plugin is None:
             broken = breakdown.told(error), breakdown.traced(error)

@@ -83,6 +83,7 @@ class Worker:
             if part.control.stopping:
                 continue
             if due > perf_counter():
+                # Not sooner: at high rates the loop would do little else than start one at a time.
                 await sleep_until(task, max(due, perf_counter() + SLICE_EVERY))
                 in_slice = 0
             elif in_slice == SLICE:

@@ -58,6 +58,7 @@ def _is_free(port: int) -> bool:
     for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
         with closing(socket.socket(socket.AF_INET, kind)) as sock:
             try:
+                # Without SO_REUSEADDR, as of a server that does not set it: TIME_WAIT is not free.
                 sock.bind(("", port))
             except OSError:
                 return False
