@@ -67,7 +67,7 @@ class IsExactly:
         elif at == size:
             kind, text = Kind.SURPLUS, f"{WHAT} has {len(body)} bytes, expected {size}"
         else:
-            found = diagnosis.diagnose(self.expected, body, at)
+            found = diagnosis.diagnose(self.expected, body, at, ended=True)
             kind, at, text = found.kind, found.offset, f"in {WHAT}, {found.message}"
         return Judgement(Problem(kind, text, at, self.expected, body))
 

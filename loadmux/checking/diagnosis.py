@@ -44,19 +44,22 @@ def diagnose(
     pending: bool = False,
     crowd: int = 0,
     alike: Alike | None = None,
+    ended: bool = False,
 ) -> Finding:
     """Judge `received`: right up to `wrong_at`, where `expected`, the whole reply, differs.
 
     `previous` is the last complete reply on this socket. An empty `expected` means that the reply
     is not known beforehand and has only grown too long. `later` are the replies that the next steps
     await on this socket, by the steps' names. `pending`: replies to other messages are under way.
-    `crowd` is how many sockets there are, where those of `owed_elsewhere` are not all.
+    `crowd` is how many sockets there are, where those of `owed_elsewhere` are not all. `ended`: no
+    more can come, as `received` is the whole body of a frame.
     """
     others = [(who, reply) for who, reply in owed_elsewhere if reply not in (expected, previous)]
     crowd = max(crowd, len({who for who, _ in others}))
     received, count = _in_place(received, wrong_at, later)
     pending = pending and not (count and count == len(later))
-    case = Case(expected, received, wrong_at, previous, others, later, pending, crowd, alike)
+    known = previous, others, later, pending, crowd, alike, ended
+    case = Case(expected, received, wrong_at, *known)
     if wrong_at >= len(expected):
         text = f"{len(received)} bytes came, and byte {wrong_at} is beyond the longest right reply"
         return case.found(Kind.MISMATCH, text)

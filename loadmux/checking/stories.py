@@ -92,6 +92,8 @@ class Case:
     pending: bool
     crowd: int
     alike: Alike | None
+    ended: bool = False
+    """Whether no more than `received` can come: it is the whole body of a frame."""
 
     def found(self, kind: Kind, message: str, belongs_to: str | None = None) -> Finding:
         return Finding(kind, self.at, message, belongs_to)
@@ -249,6 +251,8 @@ def _begins_as_other(case: Case) -> Finding | None:
 def _several_bytes_changed(case: Case) -> Finding | None:
     size = min(len(case.expected), len(case.received))
     missing = len(case.expected) - size
+    if missing and case.ended:
+        return None
     count, end = _changed(case, size)
     most = (size - case.at) // 2 if missing else size // 4
     if count > most and (count > 1 or size == 1):

@@ -48,6 +48,8 @@ class Frames(Conversation):
         self.secures = self.secures and self.lie != "stray"
         self.urgent = manner.scheme == "tcp" and not self.secures
         super().settle(manner)
+        # asyncio answers the end of TLS by its own, and drops what it was still to send
+        self.private = self.secures or manner.scheme == "tls"
 
     # --- the server's side ---
 
@@ -280,7 +282,8 @@ class Frames(Conversation):
             self._dropped,
             self._urgent,
         ]
-        return [*turns, self._halved] + [self._ended] * self.may_end
+        turns += [] if self.private else [self._halved]
+        return turns + [self._ended] * self.may_end
 
     def _close(self, steps: Steps, on: str) -> list[Step]:
         return [{"close": on}]

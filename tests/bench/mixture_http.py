@@ -77,7 +77,7 @@ class Http(Conversation):
 
     def called(self, told: Told) -> set[str]:
         if told.lie == "flip":
-            return {"corrupt", "mismatch", "timeout", "closed"}
+            return {"corrupt", "mismatch", "timeout", "closed", "truncated"}
         return {"closed", "truncated", "mismatch", "timeout"} if told.lie == "cut" else set()
 
     # --- the client's ---

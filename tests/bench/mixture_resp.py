@@ -87,7 +87,7 @@ class Resp(Conversation):
     def called(self, told: Told) -> set[str]:
         if told.lie == "flip":
             return {"corrupt", "mismatch", "timeout"}
-        return set()
+        return {"duplicate", "surplus", "mismatch"} if told.lie == "dup" else set()
 
     # --- the client's ---
 

@@ -27,6 +27,7 @@ EACH = ("echo", "upper")
 
 class Rules(Conversation):
     counted = False
+    sips = (500, 2048)
     lies = ("flip", "drop", "late", "dup", "junk", "close", "reset", "cut")
 
     def __init__(self, chance: random.Random, lie: str) -> None:

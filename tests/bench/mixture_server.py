@@ -195,6 +195,10 @@ class Server:
             lie = self.lie(answer)
             said = answer.data if lie is None else self.made(answer, lie)
             waiting += said
+            if answer.secured:
+                cast(
+                    asyncio.Transport, writer.transport
+                ).pause_reading()  # what comes now is TLS's, and no stream's
             if lie in ("close", "cut", "reset", "late") or answer.last or answer.secured:
                 await self._write(waiting, writer, number)
                 waiting = b""

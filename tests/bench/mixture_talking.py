@@ -18,6 +18,8 @@ class Conversation:
     schemes: Sequence[str] = ("tcp", "tcp", "tcp", "tls", "unix")
     lies: Sequence[str] = tuple(LIES)
     junk = b"JUNK"
+    sips: Sequence[int] = (3, 7, 2048)
+    """Bytes that a slow reader may take at a time."""
     counted = True
     """Whether its requests can be told apart."""
 

@@ -160,7 +160,7 @@ def options(chance: random.Random, talk: Conversation, manner: Manner, name: str
     if manner.scheme != "udp":
         if chance.random() < 0.2:
             made["read"] = {
-                "size": chance.choice((3, 7, 2048)),
+                "size": chance.choice(talk.sips),
                 "gap": chance.choice(("100us", "1ms")),
             }
         if chance.random() < 0.1:
@@ -191,6 +191,8 @@ def perform(mixture: Mixture, folder: Path) -> tuple[Record, commands.Done]:
             done = commands.run(scenario, "--quiet", *mixture.words, folder=folder)
         except subprocess.TimeoutExpired:
             done = commands.Done(HANGS, "", "it does not end", {})
+        except AssertionError as error:
+            done = commands.Done(HANGS, "", str(error), {})
     (folder / "server.log").write_text("\n".join(server.record.log))
     return server.record, done
 

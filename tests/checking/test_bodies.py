@@ -32,6 +32,7 @@ from loadmux.errors import Kind
         (IsCounted(Prefix(2), anything), b"\0\1x", b"\0\1xy", Kind.SURPLUS),
         (IsCounted(Prefix(2), anything), b"\0\1x", b"\0\2x", Kind.TRUNCATED),
         (IsCounted(Prefix(1), IsExactly(b"ab")), b"\2ab", b"\2aB", Kind.CORRUPT),
+        (IsExactly(b"w8.0.0 abcdefg z"), b"w8.0.0 abcdefg z", b"w9.1.1 az", Kind.MISMATCH),
         (FirstOf([IsExactly(b"aaaa"), IsExactly(b"bbbb")]), b"bbbb", b"bbXb", Kind.CORRUPT),
     ],
 )

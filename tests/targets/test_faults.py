@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -19,7 +21,7 @@ from target_process import (
     served,
 )
 
-from loadmux.running.servers.proc import cpu_seconds
+from loadmux.running.servers.proc import cpu_seconds, sockets, threads
 
 EVERY_WAY = pytest.mark.parametrize("case", CASES + VARIANTS, ids=str)
 ONE_OF_EACH_KIND = pytest.mark.parametrize(
@@ -204,3 +206,9 @@ def test_no_eof_sends_what_is_owed_and_does_not_close(case: Case) -> None:
 def test_without_a_number_the_first_reply_is_struck(case: Case) -> None:
     with lying(case, "flip") as (_, sock):
         assert ask(sock, b"aaa", 3) == b"a`a"
+
+
+def test_a_process_that_has_ended_has_neither_threads_nor_sockets() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert (threads(process.pid), sockets(process.pid)) == ([], set())

@@ -66,9 +66,17 @@ def family(roots: Collection[int]) -> list[Process]:
     return [found[pid] for pid in sorted(ours)]
 
 
-def threads(pid: int) -> Iterator[Path]:
+def threads(pid: int) -> list[Path]:
     """The folders of a process's threads; none where it has ended."""
-    return (PROC / str(pid) / "task").glob("*")
+    return _entries(pid, "task")
+
+
+def _entries(pid: int, folder: str) -> list[Path]:
+    """Not by glob(), which looks whether the folder is there first: by then it may have gone."""
+    with suppress(OSError):
+        path = PROC / str(pid) / folder
+        return [path / name for name in os.listdir(path)]
+    return []
 
 
 def thread_times(pid: int) -> dict[int, tuple[int, int]]:
@@ -119,7 +127,7 @@ def cpu_of(pids: Collection[int]) -> float:
 def sockets(pid: int) -> set[int]:
     """The inodes of the sockets that a process has open."""
     found = set()
-    for entry in (PROC / str(pid) / "fd").glob("*"):
+    for entry in _entries(pid, "fd"):
         with suppress(OSError):
             if match := _SOCKET.fullmatch(str(entry.readlink())):
                 found.add(int(match[1]))
