@@ -9,7 +9,6 @@ from typing import Any, get_args
 from loadmux.errors import Position, UsageError
 from loadmux.language import nodes
 from loadmux.language.grammar import Writing
-from loadmux.language.limits import OneThreshold, step_problem
 from loadmux.language.load import LOAD, load_in_force
 from loadmux.language.names import BUILT_INS
 from loadmux.language.nodes import suggestion
@@ -23,6 +22,7 @@ from loadmux.language.steplists import Steps
 from loadmux.language.steps import STEP
 from loadmux.language.stepvalues import Call, Performed, Step, flat
 from loadmux.language.targets import TARGET_FORMS, Found, Targets
+from loadmux.language.thresholds import OneThreshold, step_problem
 from loadmux.language.types import Choice, Duration, Integer, Items, Label, Words
 from loadmux.language.variables import Variables
 from loadmux.language.yamltree import MappingNode, Node

@@ -20,10 +20,10 @@ from loadmux import units
 from loadmux.errors import ScenarioErrors
 from loadmux.language import yamltree
 from loadmux.language.grammar import Schemas
-from loadmux.language.limits import OneThreshold
 from loadmux.language.loading import load
 from loadmux.language.scenario import Overrides
 from loadmux.language.schema import LEFT, schema
+from loadmux.language.thresholds import OneThreshold
 from loadmux.language.types import SpawnRate
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models

@@ -246,7 +246,7 @@ class Library:
 
     def _read(self, known: Collection[str], step: Mapping[str, object]) -> Step:
         # Here, not above: a generator process that runs no such code needs no YAML reader.
-        from loadmux.language.one import read_step
+        from loadmux.language.onestep import read_step
 
         assert self._registry is not None
         found = read_step(self.compiler.scenario, known, step, self._registry)
