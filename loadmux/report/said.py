@@ -1,7 +1,8 @@
 """What a server has said, for a person: its text, where it is text.
 
 Most servers say in words what they do not like, and one glance at them tells more than a dump. What
-is no text (bytes that are not UTF-8, or too many control characters) is left to the dump.
+is no text (bytes that are not UTF-8, too many control characters, nothing but white space) is left
+to the dump.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def as_text(data: bytes, cut: bool = False) -> str | None:
             return None
         text = data[: error.start].decode()
     controls = sum(not (one.isprintable() or one in LAYOUT) for one in text)
-    return None if not text or controls * CONTROLS_AMONG > len(text) else text
+    return None if not text.strip() or controls * CONTROLS_AMONG > len(text) else text
 
 
 def text_of(evidence: Evidence) -> str | None:

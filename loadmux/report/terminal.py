@@ -81,7 +81,7 @@ def _summary(page: Page, report: Report) -> None:
     planned = _planned(report.parts[0]) if len(report.parts) == 1 else ""
     page.field(
         "load",
-        f"{planned}{stats.started:,}{of} {'user' if stats.started == 1 else 'users'}, "
+        f"{planned}{stats.started:,}{of} {'user' if max(asked, stats.started) == 1 else 'users'}, "
         f"{figures.time(report.duration)}, "
         f"{figures.plural(stats.iterations, 'iteration')}",
     )
