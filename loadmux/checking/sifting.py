@@ -13,9 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadmux.checking.beginning import can_begin
-from loadmux.checking.bodies import HasLength, IsExactly, Matches
+from loadmux.checking.bodies import HasLength, IsExactly, Matches, fits
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing
-from loadmux.checking.headed import AnyJudge, judged
+from loadmux.checking.headed import AnyJudge, BothRight, judged
+from loadmux.checking.judging import Judge
 
 Taken = Callable[[int, Mapping[str, bytes]], None]
 """Told which judge has taken a frame, and what it gives a name to."""
@@ -37,11 +38,17 @@ def may_begin(judge: AnyJudge, begun: bytes) -> bool:
 def taken(frame: Frame, judges: Sequence[AnyJudge], tell: Taken) -> bool:
     """Whether a judge takes this frame; the first one that does is told of."""
     for which, judge in enumerate(judges):
+        if not (isinstance(judge, BothRight) or _may_be(judge, frame)):
+            continue  # what is wrong with it nobody asks
         found = judged(judge, frame)
         if found.problem is None:
             tell(which, found.captured)
             return True
     return False
+
+
+def _may_be(judge: Judge, frame: Frame) -> bool:
+    return fits(judge, frame.body) or (frame.other is not None and fits(judge, frame.other))
 
 
 @dataclass(slots=True)

@@ -72,10 +72,14 @@ class Rate:
 
     def due(self, number: int) -> float:
         """When start `number` (from 0) is; inf if there is no such start."""
-        if number >= self.count:
-            return inf
+        return inf if number >= self.count else self.at(number)
+
+    def at(self, number: int) -> float:
+        """The same of a start that there is."""
         if number == 0:
             return 0.0
+        if self.first == self.last:
+            return min(number / self.first, self.seconds)
         # The root of first·t + slope·t²/2 = number in the form that does not cancel out.
         square = self.first**2 + 2 * number * (self.last - self.first) / self.seconds
         return min(2 * number / (self.first + sqrt(max(square, 0.0))), self.seconds)

@@ -370,6 +370,8 @@ class Pool:
 
     def _abandon(self, until: float) -> None:
         """Drop what was due before `until`."""
+        if len(self._schedules) == 1 and self._schedules[0].due >= until:
+            return
         count = sum(schedule.abandon(until) for schedule in self._schedules)
         stats = self.control.stats
         stats.dropped += count

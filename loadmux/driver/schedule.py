@@ -89,7 +89,7 @@ class Schedule:
             if number in hole:
                 number = hole[-1] + self._step
         self._number = number
-        self.due = self._begin + self._rate.due(number) if number < self._end else inf
+        self.due = self._begin + self._rate.at(number) if number < self._end else inf
 
 
 def common(one: range, other: range) -> range:

@@ -46,13 +46,23 @@ CASES = {
     "header id": "- {send: {frame: hello,"
     " header: {join: [{int: '${iteration}', bytes: 4}, ------]}},"
     " expect: {frame: hello, header: {join: [{int: '${iteration}', bytes: 4}, {length: 6}]}}}",
+    "within": '- {send: "n ${iteration}", expect: "n ${iteration}", within: 1s}',
+    "two steps": '- {send: "n ${iteration}"}\n  - {expect: "n ${iteration}"}',
+    "save text": '- {send: "n ${iteration}", expect: "n ${iteration}", save: told}',
+    "list": '- {send: "n ${iteration};two", expect: [{until: ";"}, two]}',
+    "one of": "- {send: {frame: '${iteration}'},"
+    " expect: {one_of: [{frame: no}, {regex: '[0-9]+'}]}}",
+    "parts": "- {send: {frame: 'ab${iteration}'},"
+    " expect: {frame: {join: [{length: 2}, '${iteration}']}}}",
+    "ignore text": "- {send: {frame: '${iteration}'}, expect: {frame: '${iteration}'}}",
     "check": "- {send: {frame: hello}, expect: {frame: hello}}",
     "lines_until": "- {send: {frame: 250 hello}, expect: {frame: 250 hello}}",
 }
 SOCKETS = {
     "on_connect": "sockets: {main: {on_connect: [{send: login, expect: login}]}}\n",
     "ignore": LINE % ", ignore: [{regex: 'PING .*'}]",
-    "join": LINE % "",
+    **dict.fromkeys(("join", "one of", "parts"), LINE % ""),
+    "ignore text": LINE % ", ignore: [{regex: 'PING .*'}]",
     "header": "sockets: {main: {framing: {length_prefix: {at: 1, varint: true}}}}\n",
     "header id": "sockets: {main: {framing: {length_prefix: {at: 4, bytes: 4, header: 10}}}}\n",
     "check": "sockets: {main: {framing: {length_prefix: {bytes: 2}, check: crc32}}}\n",
