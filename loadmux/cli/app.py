@@ -209,8 +209,9 @@ def probe(
 ) -> None:
     """Try every way in which a socket server goes wrong, from one exchange that works.
 
-    The exchange is the first of FILE that sends and expects, or --send and --expect. CASE is an id
-    that --list prints, or how one begins. What fails is written as a scenario that repeats it.
+    The exchange is the first of FILE that sends and expects, or --send and --expect; FILE may be
+    what `loadmux trace` has printed. CASE is an id that --list prints, or how one begins. What
+    fails is written as a scenario that repeats it.
     """
     from loadmux.cli.probing import list_cases, probe_words
 

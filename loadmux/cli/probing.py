@@ -52,9 +52,10 @@ UNTRUSTED = (
     " CA: 'tls: {ca: FILE}'"
 )
 UNANSWERED = (
-    "probe: the server answered nothing within 1 s when '{}' was sent; send a whole request (its"
-    " line end is \\n or \\r\\n), or say with --expect what must come"
+    "probe: the server {} when '{}' was sent; send a whole request (its line end is \\n or \\r\\n),"
+    " or say with --expect what must come"
 )
+ENDED = ", expect: closed}"
 
 
 def list_cases() -> None:
@@ -142,8 +143,9 @@ def text_of(server: object, send: str, expect: str | None) -> str:
         print(UNTRUSTED, file=sys.stderr, flush=True)
     if expect is None:
         text = written(asked, [unescaped(send)])
-        if "# nothing came" in text:
-            raise UsageError(UNANSWERED.format(send))
+        if (silent := "# nothing came" in text) or ENDED in text:
+            how = "answered nothing within 1 s" if silent else "closed the connection"
+            raise UsageError(UNANSWERED.format(how, send))
         return text
     step = {"send": payload(send), "expect": payload(expect)}
     return flow({"target": server, **asked.sockets(), "steps": [step]}) + "\n"

@@ -29,6 +29,7 @@ from loadmux.probing.cases import (
     Case,
     Unsupported,
     Variant,
+    crowded,
     level_of,
 )
 from loadmux.probing.known import Known, pick
@@ -41,6 +42,8 @@ from loadmux.running.interrupts import Interrupts
 from loadmux.running.seeds import draw_seed
 
 TRIES = 3
+BESIDE, ALONE = 8, 2
+"""Users at once, where a failure is not repeated in so many tries alone."""
 SUSPECTS = 3
 """So many of the failing variants are tried again."""
 ALONE_WITHIN = 20.0
@@ -51,6 +54,12 @@ LONGER = 3
 WARM_UP = 3
 CROWDED = ("reset", "refused", "unreachable")
 """What a short accept queue may do to many at once, and to none of them alone."""
+LOOK = "; 'loadmux trace' shows all that the server says"
+REMEDIES = dict.fromkeys(
+    (Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT),
+    "; start the server, or name it with --target URL or --command WORDS",
+)
+"""What to do where the exchange itself fails."""
 FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
 INTERLEAVE = "interleave"
 LEAVES = "abort/close"
@@ -239,7 +248,8 @@ class Battery:
     def _not_known(self, fault: Evidence) -> None:
         died = self.bench.died()
         text = died.text if died is not None else fault.message
-        self.over = f"the exchange does not work, so nothing was judged: {text}"
+        remedy = "" if died is not None else REMEDIES.get(fault.kind, LOOK)
+        self.over = f"the exchange does not work, so nothing was judged: {text}{remedy}"
         kind = str(fault.kind) if died is None else died.kind
         detail = text if died is not None else f"{fault.step}: {text}"
         control = CaseResult("control", "must", Found.FAIL, 1, 1, "", kind, detail)
@@ -413,7 +423,7 @@ class Battery:
     def _bystander(self) -> Bystander | None:
         if not self.known.lasts or self.bench.width(2) < 2:
             return None
-        bystander = Bystander(self.known, self.bench.urls, self.known.seed, self.bench.numbers(1))
+        bystander = self.bench.bystander(self.known)
         bystander.begin()
         return bystander
 
@@ -516,13 +526,14 @@ class Battery:
             folded(variants, failing) if case.offsets else "",
             first.kind,
             first.text,
-            self._small(case, self._written(first)),
+            self._small(case, self._written(first, beside=len(variants) > 1)),
             first.failed,
             first.tried,
             evidence=tuple(evidence_of(first)),
         )
 
-    def _written(self, suspect: Suspect) -> str:
+    def _written(self, suspect: Suspect, beside: bool) -> str:
+        """The file of a failure. `beside`: others were tried at once."""
         if self.settings.failures is None:
             return ""
         watch = isinstance(suspect.fault, Trouble) and suspect.fault.kind in FINDINGS
@@ -530,7 +541,23 @@ class Battery:
         scenario = suspect.variant.scenario
         if isinstance(suspect.fault, Trouble) and not watch:
             scenario = self.known.among_others(scenario)
+        elif beside and not self.over and not isinstance(suspect.fault, Trouble):
+            scenario = self._repeated(suspect.variant)
         return files.write(self.settings.failures, scenario, self.bench.target, told, watch)
+
+    def _repeated(self, variant: Variant) -> Scenario:
+        """The scenario if it fails alone, too; what needs others beside has as many users."""
+        for users in (1, BESIDE):
+            load = replace(variant.scenario.load, users=users * variant.scenario.load.users)
+            made = replace(variant.scenario, load=load)
+            for _ in range(ALONE):
+                (tried,) = self._runs([replace(variant, scenario=made)])
+                self._recover()
+                if tried.fault is not None:
+                    return made
+            if crowded(self.known, BESIDE * len(made.sockets)) or self.over:
+                break
+        return variant.scenario
 
     def _small(self, case: Case, path: str) -> str:
         """The file of what chance has drawn, made as small as it can be, if it can."""

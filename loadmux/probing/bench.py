@@ -16,7 +16,7 @@ from loadmux.errors import Evidence, Fault, Kind, TargetFailed
 from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
-from loadmux.probing.trying import LATE, Tap, Try, run_at_once
+from loadmux.probing.trying import LATE, Drawn, Tap, Try, run_at_once
 from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.generators.channel import pair
 from loadmux.running.generators.said import Job, Share
@@ -33,6 +33,8 @@ RECOVERS_WITHIN = 5.0
 ASK_EVERY = 0.2
 DIES_WITHIN = 0.1
 SLICE = 0.05
+RECONNECTS = 16
+"""Connections at most that a bystander opens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Bench:
     process: ServerProcess | None = None
     urls: Mapping[str, Url] = field(default_factory=dict)
     standing: set[Kind] = field(default_factory=set)
-    users: int = 0
+    drawn: Drawn = field(default_factory=Drawn)
     idle_limit: float = float("inf")
     _stack: ExitStack = field(default_factory=ExitStack)
     _watched: Watched | None = None
@@ -162,16 +164,24 @@ class Bench:
 
     def _judged(self, some: Sequence[Scenario], number: int, tap: Tap | None) -> list[Try]:
         """Run them at once; again those of whom nothing is known, as we stood still meanwhile."""
-        found = run_at_once(some, self.urls, self.seed, tap, number)
+        found = run_at_once(some, self.urls, self.seed, tap, number, self.drawn)
         for place, one in enumerate(found):
             if one.unjudged:
-                (found[place],) = run_at_once([some[place]], self.urls, self.seed, tap, number)
+                alone = [some[place]]
+                (found[place],) = run_at_once(alone, self.urls, self.seed, tap, number, self.drawn)
         return found
 
     def numbers(self, count: int) -> int:
         """The first of so many numbers of users that no other has: they draw other names."""
-        self.users += count
-        return self.users - count
+        self.drawn.users += count
+        return self.drawn.users - count
+
+    def bystander(self, known: Known) -> Bystander:
+        """One more client, with numbers of its own."""
+        number = self.numbers(1)
+        made = Bystander(known, self.urls, self.seed, number, self.drawn.connections)
+        self.drawn.connections += RECONNECTS
+        return made
 
     def width(self, sockets: int) -> int:
         """How many scenarios with so many sockets may run at once."""
@@ -206,7 +216,7 @@ class Bench:
         """Whether the server ends connections that are idle for so long when nothing happens."""
         age = bystander.age
         if age < self.idle_limit:
-            calm = Bystander(known, self.urls, self.seed, self.numbers(1))
+            calm = self.bystander(known)
             calm.begin()
             pause(age)
             if calm.disturbed() is not None:
@@ -264,15 +274,19 @@ class Bench:
 class Bystander:
     """A connection of its own loop that is idle while a case is tried: old when it is asked.
 
-    `number` is that of its user. `age`: for how many seconds it was idle when it was asked last.
+    `number` is that of its user, `opened` of its first connection. `age`: for how many seconds it
+    was idle when it was asked last.
     """
 
-    def __init__(self, known: Known, urls: Mapping[str, Url], seed: int, number: int = 0) -> None:
+    def __init__(
+        self, known: Known, urls: Mapping[str, Url], seed: int, number: int = 0, opened: int = 0
+    ) -> None:
         step = known.exchange(0, name=BYSTANDER)
         scenario = known.scenario_of(BYSTANDER, "", [step], [known.named(BYSTANDER)])
         self._ours, self._theirs = pair()
         share = Share(known.reread(scenario), urls, range(number, number + 1), number)
         self._worker = Worker(Job((share,), seed, None), self._theirs)
+        self._worker.loop.opened = opened
         self._user = self._worker.parts[0].users[0]
         self._worker.parts[0].control.persistent = True
         self._idle = self._asked = False

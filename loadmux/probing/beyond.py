@@ -36,8 +36,11 @@ def emfile(bench: Bench, known: Known) -> Told:
     if sys.platform != "linux" or bench.process is None:
         return Told(False, "needs a server that loadmux has started, on Linux")
     pid = bench.process.process.pid
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = len(os.listdir(f"/proc/{pid}/fd"))
+    try:
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        used = len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError as error:  # its user is another one
+        return Told(False, f"needs a server whose limits may be set: {error.strerror}")
     with ExitStack() as stack:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + SPARE, limits[1]))
         try:

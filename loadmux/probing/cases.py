@@ -483,7 +483,15 @@ def ends_idle(fault: Evidence) -> bool:
 
 def unless_idle(tried: Try) -> Evidence | None:
     """The first fault, but for that."""
-    return next((one for one in tried.faults if not ends_idle(one)), None)
+    return next((one for one in tried.faults if not ends_so(one, tried)), None)
+
+
+def ends_so(fault: Evidence, tried: Try) -> bool:
+    """The same; of several that were ended so, one may have crossed its end with a request, which
+    is reset then.
+    """
+    crossed = fault.kind is Kind.RESET and any(map(ends_idle, tried.faults))
+    return ends_idle(replace(fault, kind=Kind.CLOSED) if crossed else fault)
 
 
 def fd_1024(known: Known) -> Iterator[Variant]:
@@ -507,7 +515,7 @@ def refuses_in_order(tried: Try) -> Evidence | None:
     few leaves: select() knows no more than 1,024.
     """
     for fault in tried.faults:
-        early = fault.step != SECOND or ends_idle(fault)  # or in its `on_connect`
+        early = fault.step != SECOND or ends_so(fault, tried)  # or in its `on_connect`
         waits = fault.kind in LATE and tried.right.get(FIRST, 0) >= SELECT_SERVES
         if not early or waits:
             return fault

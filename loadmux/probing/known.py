@@ -52,6 +52,7 @@ LIMIT = 60.0
 WRITTEN_OUT = 16
 BUSY_FOR = 4.0
 """Seconds of work that a case may make for a server."""
+TRACED = "probe what a trace of it shows: 'loadmux trace FILE | loadmux probe -'"
 ENDS = (Closed, WasReset, Silence)
 
 
@@ -323,6 +324,8 @@ def pick(scenario: Scenario) -> Known:
                 return made(scenario, step, reply, ahead, steps[place + 1 : place + 3])
             break
         ahead.append(step)
+    if any(isinstance(one, Call) for one in steps):
+        raise UsageError(f"{scenario.path}: probe cannot look into code; {TRACED}")
     raise UsageError(
         f"{scenario.path}: probe needs a step that sends and expects: the first of 'steps' that"
         " sends must have an 'expect', or give --send TEXT --expect TEXT"
@@ -377,7 +380,9 @@ def kept(step: Step, place: int) -> Iterator[Step]:
     """What of a step prepares the connection of a socket. Raises UsageError."""
     match step:
         case Call(name=name):
-            raise UsageError(f"probe cannot repeat the code of step {name!r} on each connection")
+            raise UsageError(
+                f"probe cannot repeat the code of step {name!r} on each connection; {TRACED}"
+            )
         case OnSockets(action="start_tls") | Exchange() | Performed() if place in step.sockets:
             yield step
         case Set():

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
-from importlib.resources import files
 from typing import Any
 from xml.etree import ElementTree as Xml
 
@@ -22,6 +21,7 @@ Reports = Sequence[ProbeReport]
 PLAIN = figures.plain_for("utf-8")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
+body { margin: 0; background: var(--page); }
 td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: 600; }
 td.warn { color: var(--warn); } td.unsupported, td.info { color: var(--soft); }
 """
@@ -59,6 +59,11 @@ def ids(reports: Reports) -> list[str]:
 
 def result_of(report: ProbeReport, case: str) -> CaseResult | None:
     return next((one for one in report.cases if one.id == case), None)
+
+
+def plain_lines(lines: Sequence[str]) -> str:
+    """Lines of a text, each safe to show."""
+    return "\n".join(map(PLAIN, lines))
 
 
 def said(result: CaseResult) -> str:
@@ -100,7 +105,7 @@ def _test_case(suite: Xml.Element, one: CaseResult) -> None:
     if one.verdict is Found.FAIL:
         failure = Xml.SubElement(case, "failure", message=text, type=one.fault)
         again = [f"again: loadmux run {one.file}"] if one.file else []
-        failure.text = PLAIN("\n".join([text, *again, *one.evidence]))
+        failure.text = plain_lines([text, *again, *one.evidence])
     elif one.verdict is Found.UNSUPPORTED:
         Xml.SubElement(case, "skipped", message=text)
     elif text:
@@ -143,7 +148,7 @@ def markdown(reports: Reports) -> str:
         told = [one for one in report.cases if one.verdict in (Found.FAIL, Found.WARN)]
         lines += ["", f"**{_cell(report.server)}**: {_cell(report.reason)}"] if told else []
         lines += [f"- `{one.id}` {_cell(said(one))}" for one in told]
-    return PLAIN("\n".join(lines)) + "\n"
+    return plain_lines(lines) + "\n"
 
 
 def _cell(text: str) -> str:
@@ -157,11 +162,12 @@ def html(reports: Reports) -> str:
 
 def _page(reports: Reports) -> Iterator[str]:
     code = code_of(reports)
-    style = files("loadmux.report").joinpath("page.css").read_text("utf-8") + STYLE
+    from loadmux.report.html import style
+
     yield '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">'
     yield f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield f"<title>{code.name}: loadmux probe</title>\n<style>\n{style}</style>\n</head>"
+    yield f"<title>{code.name}: loadmux probe</title>\n<style>\n{style()}{STYLE}</style>\n</head>"
     yield '<body>\n<main class="page">'
     kind = code.name.lower()
     yield f'<h1><span class="badge {kind}">{code.name}</span> loadmux probe</h1>'
@@ -199,8 +205,8 @@ def _details(report: ProbeReport) -> Iterator[str]:
     if told:
         yield f"<h2>{_text(report.server)}</h2>"
     for one in told:
-        again = f"again: loadmux run {one.file}\n\n" if one.file else ""
-        text = _text("\n".join([said(one), "", again + "\n".join(one.evidence)]))
+        again = [f"again: loadmux run {one.file}", ""] if one.file else []
+        text = escape(plain_lines([said(one), "", *again, *one.evidence]))
         opened = " open" if one.verdict is Found.FAIL else ""
         yield f"<details{opened}><summary>{_text(one.id)}: {one.verdict}</summary>"
         yield f"<pre>{text}</pre></details>"

@@ -76,14 +76,24 @@ class Tap:
         """Nothing of it is kept."""
 
 
+@dataclass
+class Drawn:
+    """What no two clients of a server have alike: the next free numbers of a user, a connection."""
+
+    users: int = 0
+    connections: int = 0
+
+
 def run_at_once(
     scenarios: Sequence[Scenario],
     urls: Mapping[str, Url],
     seed: int,
     tap: Tap | None = None,
     first: int = 0,
+    drawn: Drawn | None = None,
 ) -> list[Try]:
-    """Run them all at once, each to its end; their users are numbered from `first` on.
+    """Run them all at once, each to its end; their users are numbered from `first` on, their
+    connections as `drawn` says.
 
     Raises DriverFault.
     """
@@ -95,12 +105,15 @@ def run_at_once(
     with ours, theirs:
         worker = Worker(Job(tuple(shares), seed, None), theirs)
         worker.loop.tap = tap
+        drawn = drawn or Drawn()
+        worker.loop.opened = drawn.connections
         for part in worker.parts:
             part.control.persistent = True  # a server that is gone for one is no end for the others
         try:
             final = worker.run()
         finally:
             worker.loop.close()
+            drawn.connections = worker.loop.opened
         found = [Stats() for _ in scenarios]
         for update in (*(one for one in ours.take() if isinstance(one, Update)), final.update):
             for number, measured in update.parts.items():

@@ -109,11 +109,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mark = metafunc.definition.get_closest_marker(MARK)
     if mark is None:
         return
+    from loadmux.errors import LoadmuxError
     from loadmux.testing.probes import wanted_cases
 
     if CASE not in metafunc.fixturenames:
         metafunc.fixturenames.append(CASE)
-    names = wanted_cases(**mark.kwargs)
+    try:
+        names = wanted_cases(**mark.kwargs)
+    except LoadmuxError as error:
+        pytest.fail(f"{MARK}: {error}", pytrace=False)
     metafunc.parametrize(CASE, names, ids=names, indirect=True)
 
 

@@ -113,7 +113,7 @@ class Careful:
         if isinstance(verifier, RuleVerifier):
             verifier.restart()
         else:
-            payload = answered(connection, payload)
+            payload = answered(connection, payload, self.reply.asks)
             verifier = self.reply.judged(user, connection.name, payload)[1]()
         verifier.context = self.context
         return verifier
@@ -127,9 +127,13 @@ class Careful:
                 user.set(name, value)
 
 
-def answered(connection: Connection, payload: bytes) -> bytes:
-    """What a reply answers: the requests that are open, in the order in which they were sent."""
+def answered(connection: Connection, payload: bytes, count: int) -> bytes:
+    """What a reply answers: the first `count` requests that are open, in the order in which they
+    were sent.
+    """
     if connection.endpoint.requests is None or not connection.unanswered:
         return payload
     asked = connection.unanswered
-    return payload if payload.startswith(asked[0].data) else b"".join(one.data for one in asked)
+    if payload.startswith(asked[0].data):
+        return payload
+    return b"".join(one.data for one in asked[:count])

@@ -198,6 +198,10 @@ class InTurnReply(Reply):
     def several(self) -> bool:
         return len(self.items) > 1 or self.items[0].reply.several
 
+    @property
+    def asks(self) -> int:
+        return self._answers
+
     def known(self, payload: bytes) -> Judged | None:
         payloads = self._payloads(payload)
         found = [one.reply.known(p) for one, p in zip(self.items, payloads, strict=True)]
@@ -249,6 +253,10 @@ class OneOfReply(Reply):
     @property
     def single(self) -> bool:
         return False
+
+    @property
+    def asks(self) -> int:
+        return max(one.reply.asks for one in self.options)
 
     @property
     def swift(self) -> bool:

@@ -174,7 +174,7 @@ class Exchange(Prepared):
         answers = self.answers
         assert answers is not None
         connection.reads_for = connection.sends_for = answers.volume
-        payload = answered(connection, b"")
+        payload = answered(connection, b"", self.reply.asks)
         likely, judge = self.reply.judged(user, connection.name, payload)
         words = self.timeout, self.context
         if likely and len(likely) < SMALL:

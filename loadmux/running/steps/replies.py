@@ -61,6 +61,11 @@ class Reply:
         return False
 
     @property
+    def asks(self) -> int:
+        """How many requests it answers, where the protocol tells them apart."""
+        return 1
+
+    @property
     def quick(self) -> bool:
         """Whether `match` is as fast as a comparison with the last right reply."""
         return False
