@@ -31,7 +31,7 @@ def test_junit_has_a_test_case_for_each_case() -> None:
     assert failure is not None
     assert failure.get("type") == "truncated"
     assert "17 of 40 fail at 3-19" in (failure.text or "")
-    assert "again: loadmux run f/split-3.yaml" in (failure.text or "")
+    assert (failure.text or "").splitlines()[1:] == ["again: loadmux run f/split-3.yaml", "> 0  41"]
     assert root.find(".//testcase[@name='coalesced/2']/skipped") is not None
     warned = root.find(".//testcase[@name='half-close']/system-out")
     assert warned is not None
@@ -44,10 +44,12 @@ def test_a_page_has_a_grid_and_takes_nothing_for_markup() -> None:
     assert '<td class="warn"' in page
     assert "&lt;half&gt; is missing" in page
     assert "<half>" not in page
+    assert "--good: " in page
+    assert "(flaky: 2 of 3 times)\n\nagain: loadmux run f/split-3.yaml\n\n&gt; 0  41</pre>" in page
 
 
 def test_markdown_and_the_grid_have_a_column_for_each_server() -> None:
-    assert "| split | fail |  |" in markdown([BAD, GOOD])
+    assert "\n| split | fail |  |\n" in markdown([BAD, GOOD])
     assert "(flaky: 2 of 3 times)" in markdown([BAD])
     assert grid([BAD, GOOD])[-1].split() == ["half-close", "warn", "-"]
 
