@@ -247,8 +247,9 @@ class Watched:
         signs.busy = signs.busy and is_busy(first, before)
         return Signs() if given_up() else signs
 
-    def _look(self) -> Look:
-        family = proc.family(self.roots)  # which takes a while
+    def _look(self, family: Collection[proc.Process] | None = None) -> Look:
+        if family is None:
+            family = proc.family(self.roots)  # which takes a while
         at, threads = monotonic(), dict[int, tuple[int, int]]()
         for one in family:
             threads |= proc.thread_times(one.pid)
@@ -256,7 +257,7 @@ class Watched:
 
     def _signs(self, before: Look) -> tuple[Signs, Look]:
         family = proc.family(self.roots)
-        look = self._look()
+        look = self._look(family)
         busy = may_spin(before, look)
         zombies = {one.pid for one in family if one.state == proc.ZOMBIE}
         ends = ports.ends(self.url)
