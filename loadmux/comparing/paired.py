@@ -18,6 +18,7 @@ import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -65,16 +66,21 @@ def ready() -> None:
 
 def ratio(ours: Mapping[int, float], other: Mapping[int, float]) -> Ratio | None:
     """Of two series by their blocks; None where they have too few in common."""
-    import numpy as np
-    from scipy import stats
-
     both = [one for one in ours if one in other and ours[one] > 0 and other[one] > 0]
     if len(both) < LEAST:
         return None
-    logs = np.array([math.log(ours[one] / other[one]) for one in both])
+    return _ratio(tuple(math.log(ours[one] / other[one]) for one in both))
+
+
+@cache  # each is asked for by the table, by every picture, and at the next look
+def _ratio(of: tuple[float, ...]) -> Ratio:
+    import numpy as np
+    from scipy import stats
+
+    logs = np.array(of)
     value = float(np.exp(stats.trim_mean(logs, TRIMMED)))
     if not logs.std():
-        return Ratio(value, value, value, len(both), bool(logs[0]))
+        return Ratio(value, value, value, len(logs), bool(logs[0]))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = stats.bootstrap(
@@ -83,11 +89,11 @@ def ratio(ours: Mapping[int, float], other: Mapping[int, float]) -> Ratio | None
             confidence_level=CONFIDENCE,
             n_resamples=RESAMPLES,
             method="percentile",
-            random_state=np.random.default_rng(len(both)),
+            random_state=np.random.default_rng(len(logs)),
         ).confidence_interval
         sure = _sure(logs)
     low, high = float(np.exp(found.low)), float(np.exp(found.high))
-    return Ratio(value, low, high, len(both), sure and not low <= 1 <= high)
+    return Ratio(value, low, high, len(logs), sure and not low <= 1 <= high)
 
 
 def _sure(logs: Any) -> bool:
