@@ -124,7 +124,7 @@ def _contest(told: Any) -> Contest:
         if not (entrant < len(entrants) and point < len(points)):
             raise ValueError
         found.taken.setdefault((entrant, point), {})[number] = Figures(**one)
-    for one in told["latencies"]:
+    for one in told.get("latencies", ()):
         entrant, point = one.pop("entrant"), one.pop("point")
         counts = Counter({int(bucket): int(count) for bucket, count in one.pop("counts")})
         found.latencies[entrant, point] = Histogram(counts, **one)
