@@ -33,7 +33,7 @@ def server_for(scenario: str, folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_passes(name: str, tmp_path: Path) -> None:
     with server_for(name, tmp_path) as url:
-        words = ("--target", url, "-u", "4", "-t", "1s", "--workers", "2")
+        words = ("--target", url, "-u", "4", "-t", "1s", "--workers", "2", "--iterations", "20")
         done = run(name, *words, folder=tmp_path)
     assert done.code == 0, done.out + done.err
     assert done.told["exchanges"]["count"] > 20

@@ -34,7 +34,7 @@ def test_init_writes_a_scenario_that_runs_and_is_never_overwritten(tmp_path: Pat
     assert again.err == "loadmux: init: scenario.yaml is there already; name another file\n"
     assert path.read_text() == written
 
-    done = run(path, "-t", "500ms", folder=tmp_path)
+    done = run(path, "-t", "500ms", "--iterations", "20", folder=tmp_path)
     assert done.code == 0, done.out + done.err
 
 

@@ -16,6 +16,7 @@ from locusting import (
     headless,
     locustfile,
     on,
+    paced,
     process,
     rows,
 )
@@ -87,7 +88,7 @@ def test_a_taken_port_of_the_page_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_exit_code_for_errors_is_locusts_option(tmp_path: Path) -> None:
-    locustfile(tmp_path)
+    locustfile(tmp_path, paced(tmp_path))
     words = ("-u", "2", "-r", "2", "-t", "2s", "--fault", "flip:5")
     done = headless(tmp_path, *words, "--exit-code-on-error", "7")
     assert done.code == 7, done.text

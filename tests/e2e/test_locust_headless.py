@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from driving import Server, answering
-from locusting import LOCUST, WEB, Ended, eventually, forked, headless, locustfile, process
+from locusting import LOCUST, WEB, Ended, eventually, forked, headless, locustfile, paced, process
 from target_process import EXPECTED
 
 SHORT = ("-u", "10", "-r", "10", "-t", "1s")
@@ -33,7 +33,7 @@ def scenario(folder: Path, text: str) -> Path:
 
 
 def test_three_lines_pass(workers: list[str], folder: Path) -> None:
-    locustfile(folder)
+    locustfile(folder, paced(folder))
     done = headless(folder, "-u", "50", "-r", "50", "-t", "2s", *workers)
     assert done.code == 0, done.text
     assert "Traceback" not in done.text, done.text
@@ -49,7 +49,7 @@ STEPS = ["exchange first #1", "exchange second #2", "exchange first #3", "exchan
 
 
 def test_a_target_that_lies_fails(folder: Path) -> None:
-    locustfile(folder)
+    locustfile(folder, paced(folder))
     done = headless(folder, *SHORT, "--fault", "flip:20", *forked())
     assert done.code == 1, done.text
     assert "corrupt: bytes of the reply were changed" in done.err
@@ -91,7 +91,7 @@ def test_the_environment_chooses_as_options_do(program: list[str], folder: Path)
 
 def test_two_runs_at_once_do_not_meet(folder: Path) -> None:
     """Each has workers of its own, and users on them, though nobody chose a port."""
-    locustfile(folder)
+    locustfile(folder, paced(folder))
     words = [*LOCUST, "--headless", "-u", "6", "-r", "6", "-t", "4s", "--processes", "2"]
     with process(words, folder, "one") as one, process(words, folder, "two") as two:
         runs = [Ended(each.wait(), each.out, each.err) for each in (one, two)]
@@ -176,7 +176,7 @@ def test_a_bundled_target_that_could_not_hold_all_is_not_blamed(folder: Path) ->
 
 
 def test_an_interrupt_prints_what_was_measured(workers: list[str], folder: Path) -> None:
-    locustfile(folder)
+    locustfile(folder, paced(folder))
     words = [*LOCUST, "--headless", "--only-summary", "-u", "10", "-r", "10", *workers]
     with process(words, folder) as running:
         running.says("All users spawned")

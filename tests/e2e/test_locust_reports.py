@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 import needs
 import pytest
 from collector import Collector, key
-from locusting import WEB, forked, headless, locustfile
+from locusting import WEB, forked, headless, locustfile, paced
 
 SHORT = ("-u", "4", "-r", "4", "-t", "2s")
 
@@ -23,7 +23,7 @@ def workers(request: pytest.FixtureRequest) -> list[str]:
 def test_reports_are_written_printed_and_sent(
     workers: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    locustfile(tmp_path)
+    locustfile(tmp_path, paced(tmp_path))
     if find_spec("opentelemetry") is None:
         _made(tmp_path, *workers)
         needs.missing("opentelemetry is not installed (pip install 'loadmux[otel]')")
@@ -57,7 +57,7 @@ def _made(folder: Path, *options: str) -> Path:
 
 
 def test_a_fault_is_in_the_report(tmp_path: Path) -> None:
-    locustfile(tmp_path)
+    locustfile(tmp_path, paced(tmp_path))
     made = tmp_path / "made.xml"
     locusts = tmp_path / "new" / "locusts.html"
     reports = ("--report", f"junit={made}", "--html", locusts)

@@ -49,7 +49,7 @@ def test_the_model_case_passes(model: str, tmp_path: Path) -> None:
     untimed = tmp_path / "parts.yaml"  # how long replies take says as much of this machine
     untimed.write_text(text.replace(', "p(99) < 250ms"', ""))
     assert untimed.read_text() != text
-    done = run(untimed, "--target", model, "-t", "500ms", folder=tmp_path)
+    done = run(untimed, "--target", model, "--iterations", "3", folder=tmp_path)
     assert done.code == 0, done.out + done.err
     assert done.told["exchanges"]["count"] > 100
 
@@ -58,7 +58,8 @@ def test_the_model_case_passes(model: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", STREAMS)
 def test_scenarios_pass_on_every_model(model: str, scenario: str, tmp_path: Path) -> None:
     users = "1" if needs.model(model).at_once == 1 else "4"
-    done = run(scenario, "--target", model, "-u", users, "-t", "300ms", folder=tmp_path)
+    words = ("--target", model, "-u", users, "--iterations", "5")
+    done = run(scenario, *words, folder=tmp_path)
     if scenario == "stagger" and users == "1":
         assert done.code == 2  # six sockets at once are five more than it serves
     else:

@@ -45,7 +45,8 @@ def passed(done: Done, exchanges: int) -> None:
 @pytest.mark.parametrize("name", ["redis", "http", "memcached", "websocket"])
 def test_the_shipped_scenario_passes(name: str, tmp_path: Path) -> None:
     with server_for(name, tmp_path) as url:
-        done = run(name, "--target", url, "-t", "1s", "--workers", "2", folder=tmp_path)
+        words = ("--target", url, "-t", "1s", "--iterations", "20", "--workers", "2")
+        done = run(name, *words, folder=tmp_path)
     assert done.code == 0, done.out + done.err
     assert done.told["exchanges"]["count"] > 100
     assert done.told["faults"] == []

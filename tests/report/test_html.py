@@ -135,7 +135,7 @@ def test_a_run_over_time_has_its_curves_in_both_colour_schemes(tmp_path: Path) -
 SCENARIO = """
 target: {bundled: epoll, reply: echo}
 steps: [{name: ask, send: hello, expect: hello}]
-load: {users: 2, run_time: 1s}
+load: {users: 2, run_time: 1s, pacing: 10ms}
 thresholds: [p(99) < 10s]
 """
 

@@ -100,7 +100,7 @@ def test_a_file_that_vanishes_is_told_at_the_end_only(tmp_path: Path) -> None:
 SCENARIO = """
 target: {bundled: epoll, reply: echo}
 steps: [{name: ask, send: hello, expect: hello}, {name: tell, send: hello, expect: hello}]
-load: {users: 3, run_time: 2s}
+load: {users: 3, run_time: 2s, pacing: 10ms}
 """
 
 

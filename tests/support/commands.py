@@ -258,8 +258,8 @@ def _has(process: Path, mark: bytes) -> bool:
 
 @contextlib.contextmanager
 def target(model: str, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A bundled target server and the URL where it listens."""
-    with started([*LOADMUX, "serve", model, *words], cwd=ROOT) as process:
+    """A bundled target server and the URL where it listens; `loadmux serve` becomes the same."""
+    with started([sys.executable, ROOT / "targets" / f"{model}_server.py", *words]) as process:
         assert process.stdout is not None
         word, url = process.stdout.readline().split()
         assert word == "listening"

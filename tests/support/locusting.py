@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from commands import Forked
+from commands import ROOT, Forked
 
 PATIENCE = 30.0
 """Seconds in which what must come has come, on any machine."""
@@ -77,6 +77,15 @@ def locustfile(folder: Path, scenario: str | Path = "parts", more: str = "") -> 
     """The locustfile of three lines, and what a test adds to it."""
     path = folder / "locustfile.py"
     path.write_text(THREE_LINES.format(scenario=str(scenario)) + more)
+    return path
+
+
+def paced(folder: Path) -> Path:
+    """The scenario `parts` with users that rest: one that does not takes all of a core."""
+    path, whole = folder / "paced.yaml", "run_time: 10s}"
+    text = (ROOT / "scenarios" / "parts.yaml").read_text()
+    assert whole in text
+    path.write_text(text.replace(whole, "run_time: 10s, pacing: 50ms}"))
     return path
 
 
