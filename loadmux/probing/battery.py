@@ -453,10 +453,15 @@ class Battery:
             self.over = "not tried: the server does not answer any more"
 
     def _confirmed(self, found: list[Suspect]) -> list[Suspect]:
-        """Those whose every reply was judged wrong: some of them again, several times at once."""
+        """Those whose every reply was judged wrong: some of them again, several times, at once but
+        where a crowd may have made the fault.
+        """
         chosen = spread(found, SUSPECTS)
         longer = [slower(one.variant, LONGER) for one in chosen for _ in range(TRIES)]
-        tries, _ = self._round(longer)
+        if any(one.kind in CROWDED for one in chosen):
+            tries = [tried for one in longer for tried in self._round([one])[0]]
+        else:
+            tries, _ = self._round(longer)
         for number, suspect in enumerate(chosen):
             again = tries[number * TRIES : (number + 1) * TRIES]
             faults = [one.fault for one in again if one.fault is not None]

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from probing_servers import CHUNKS, LINES, SERVER
+from probing_servers import CHUNKS, FULL, LINES, NAMED, SERVER
 
 from loadmux.errors import UsageError
 from loadmux.language.loading import load
@@ -18,11 +18,16 @@ from loadmux.probing.outcome import Found
 
 
 def scenario(folder: Path, read: str) -> Scenario:
+    return known(folder, SERVER.format(read=read))
+
+
+def known(folder: Path, server: str, **keys: object) -> Scenario:
     path = folder / "server.py"
-    path.write_text(SERVER.format(read=read))
+    path.write_text(server)
     command = [sys.executable, str(path), "{port}"]
-    keys = {"target": {"command": command}, "steps": [{"send": "hello\n", "expect": "<hello>\n"}]}
-    return load(folder / "known.yaml", text=json.dumps(keys))
+    step = {"send": "hello\n", "expect": "<hello>\n"}
+    text = json.dumps({"target": {"command": command}, "steps": [step], **keys})
+    return load(folder / "known.yaml", text=text)
 
 
 def verdicts(report: ProbeReport) -> dict[str, str]:
@@ -48,6 +53,18 @@ def test_a_server_that_takes_a_chunk_for_a_message_fails_where_it_is_cut(tmp_pat
     assert report.code is ExitCode.FAIL
     replayed = load(split.file)
     assert replayed.steps[0].name == "cut after 1"
+
+
+def test_a_reset_that_a_crowd_has_made_is_no_fault(tmp_path: Path) -> None:
+    report = probe(known(tmp_path, FULL), Settings(("interleave",), seed=1))
+    assert report.code is ExitCode.PASS, report.as_dict()
+
+
+def test_no_two_connections_of_a_battery_have_one_number(tmp_path: Path) -> None:
+    login = {"send": "client ${connection}\n", "expect": "welcome\n"}
+    found = known(tmp_path, NAMED, sockets={"main": {"on_connect": [login]}})
+    report = probe(found, Settings(("split", "abort/close")))
+    assert report.code is ExitCode.PASS, report.as_dict()
 
 
 def test_a_constant_reply_that_a_rule_makes_is_judged_by_the_rule() -> None:
