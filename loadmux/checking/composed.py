@@ -15,6 +15,9 @@ from typing import NamedTuple
 
 from loadmux.checking.verifying import Problem, Verifier
 
+COMPARED = 4096
+"""Bytes of a reply by which its likeness to what came is judged."""
+
 
 class Item(NamedTuple):
     """Makes a verifier; `save` names what it keeps of a right reply."""
@@ -237,8 +240,14 @@ class Alternatives(Verifier):
         self._alive = [one for one in self._alive if self._options[one].wrong_at is None]
         if not self._alive:
             every = range(len(self._options))
-            self._nearest = max(every, key=lambda one: (self._options[one].wrong_at or 0, -one))
+            self._nearest = max(every, key=lambda one: (*self._likeness(one), -one))
             self.wrong_at = self._options[self._nearest].wrong_at
+
+    def _likeness(self, number: int) -> tuple[int, int]:
+        """How many bytes are right from the first one on, and how many in all that are known."""
+        option = self._options[number]
+        pairs = zip(option.expected()[:COMPARED], self.received[:COMPARED], strict=False)
+        return option.wrong_at or 0, sum(right == came for right, came in pairs)
 
     @property
     def _told(self) -> Verifier:

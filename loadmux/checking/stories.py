@@ -154,7 +154,10 @@ def _likelier_than_a_flip(case: Case, matches: Owed) -> bool:
 def _one_differs(case: Case) -> bool:
     """Whether no more than one byte differs, of as many as there should be."""
     size = len(case.expected)
-    return len(case.received) == size and _changed(case, size)[0] == 1
+    whole = len(case.received) == size
+    if case.pending and size < EVIDENCE:  # what follows is the reply to the next message
+        whole = len(case.received) > size
+    return whole and _changed(case, size)[0] == 1
 
 
 def _with_other_values(case: Case) -> Finding | None:
@@ -368,7 +371,8 @@ def _in_front(case: Case, size: int) -> Finding | None:
     owners = [who for who, reply in case.others if reply.startswith(front)]
     if size >= EVIDENCE and owners:
         return case.found(Kind.CROSSTALK, owned(owners, "the beginning of "), owners[0])
-    return _came_before(case, size) if case.pending else None
+    told = case.pending and len(case.expected) >= EVIDENCE
+    return _came_before(case, size) if told else None
 
 
 def _missing(case: Case, size: int) -> Finding:

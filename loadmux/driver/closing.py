@@ -48,6 +48,7 @@ class Leaving:
 
     __slots__ = (
         "after",
+        "amid",
         "connection",
         "due",
         "extra",
@@ -72,14 +73,17 @@ class Leaving:
         judged: bool = True,
         after: bool = False,
         strict: bool = False,
+        amid: bool = False,
     ) -> None:
         """`judged`: what has come is; `after`: also what comes after our FIN.
 
         `strict`: that the connection is lost already is a fault, unless a message on it was given
-        up: then it is the server's answer to half a message.
+        up: then it is the server's answer to half a message. `amid`: what lies here a step may have
+        been about to take, so it is no surplus.
         """
         self.connection = connection
         self.judged = judged
+        self.amid = amid
         self.after = after
         self.strict = strict and not connection.midway
         self.extra: list[bytes] = []
@@ -162,11 +166,12 @@ class Leaving:
     def _judge_unasked(self, data: bytes) -> None:
         """Bytes (or a datagram) that came while no reply was under way."""
         connection, rule = self.connection, self.connection.rule_verifier
+        awaited = bool(connection.unanswered) or self.amid
         if connection.datagrams:
             if rule is not None and not rule.done:
                 rule.take(data)
                 self.wrong = rule if rule.wrong_at is not None else None
-            elif rule is not None or not connection.unanswered:
+            elif rule is not None or not awaited:
                 self.extra.append(data)
             return
         if connection.endpoint.unasked is not None:
@@ -182,7 +187,7 @@ class Leaving:
             if rule.wrong_at is not None:
                 self.wrong = rule
                 return
-        unasked = data and not (connection.unanswered and rule is None)
+        unasked = data and not (awaited and rule is None)
         if unasked and sum(map(len, self.extra)) < KEPT:
             self.extra.append(data)
 
@@ -322,7 +327,8 @@ async def drop(
         if not connection.connected:
             continue
         beside = first is None or (connection.name != first.socket and connection.verifier is None)
-        leaving.append(Leaving(connection, judged=found is not None and beside))
+        judged, amid = found is not None and beside, connection.endpoint.listens
+        leaving.append(Leaving(connection, judged=judged, amid=amid))
         leaving[-1].wait(0.0, LINGER_MOST)
     await _depart(task, leaving, LINGER_MOST, found or _ignored)
 

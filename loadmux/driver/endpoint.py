@@ -74,7 +74,8 @@ class Endpoint:
     nothing is owed. `pace` is how a slow reader reads. `requests` tells apart the messages that are
     answered one by one in what is sent, where the protocol says so (`Framing.requests`). `framing`
     is the socket's, for those who explain a fault. `learns`: what is spoken will be known when the
-    scenario's code asks for a reply, see `learn`.
+    scenario's code asks for a reply, see `learn`. `listens`: some step takes what comes without a
+    message of its own.
     """
 
     family: int
@@ -97,6 +98,7 @@ class Endpoint:
     requests: Callable[[bytes], tuple[list[bytes], bytes]] | None = None
     framing: Framing | None = None
     learns: bool = False
+    listens: bool = False
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:

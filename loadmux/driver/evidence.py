@@ -115,6 +115,8 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
         elif _doubled(came, problem.expected, known.previous):
             kind = Kind.DUPLICATE
             text = f"the previous reply ({len(known.previous)} bytes) came again"
+        elif not known.pending and _behind(came, problem):
+            text += "; the right one came behind it"
         elif len(owners) == 1 and len(problem.received) >= diagnosis.EVIDENCE:
             kind, owner = Kind.CROSSTALK, owners[0]
             text = f"{text}; {diagnosis.owned(owners)}"
@@ -130,6 +132,12 @@ def _doubled(came: bytes, expected: bytes, previous: bytes) -> bool:
     """Whether the right reply came as well, behind the previous one."""
     again = len(previous) >= diagnosis.EVIDENCE and came.startswith(previous)
     return again and bool(expected) and came.find(expected, len(previous)) >= 0
+
+
+def _behind(came: bytes, problem: Problem) -> bool:
+    """Whether the right reply came as well, behind what was taken for it."""
+    right = problem.expected or b""
+    return len(right) >= diagnosis.EVIDENCE and came.find(right, len(problem.received)) > 0
 
 
 def surplus(connection: Peer, extra: bytes, elsewhere: Labelled) -> Fault:

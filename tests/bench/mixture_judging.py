@@ -76,7 +76,7 @@ def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
     called = mixture.talk.called(told) or CALLED[told.lie]
     if told.lie in ENDS:
         called = called | ENDS[told.lie]
-    if "-" in group["step"] or (told.lie in BEHIND and mixture.manner.mode != "whole"):
+    if "-" in group["step"] or (told.lie in BEHIND and not mixture.at_once):
         called = called | AMID.get(told.lie, set())
     if told.lie == "drop" and told.answer.last:
         called = {"closed"}

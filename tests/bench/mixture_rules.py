@@ -115,7 +115,8 @@ class Rules(Conversation):
         return sends, [{"name": f"{one['name']}-r", "on": on, "expect": "reply"} for one in sends]
 
     def turn(self, steps: Steps, on: str) -> list[Step]:
-        kind = self.chance.choice(("close", "owed", "reset", "half", "piled", "silent"))
+        owed = "close" if self.lie else "owed"  # what nobody awaits may be lost
+        kind = self.chance.choice(("close", owed, "reset", "half", "piled", "silent"))
         if kind == "owed":
             return [self.send(steps, on), {"close": on}]
         if kind == "reset":

@@ -78,6 +78,12 @@ class Mixture:
     iterations: int | None
 
     @property
+    def at_once(self) -> bool:
+        """Whether what the server says is read at once."""
+        slow = any("read" in one for one in self.document["sockets"].values())
+        return self.manner.mode == "whole" and not slow
+
+    @property
     def again(self) -> str:
         lie = f" --lie {self.lie}" if self.lie else ""
         return f"python tests/bench/mixtures.py --kind {self.kind} --seed {self.seed} --runs 1{lie}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 
+import needs
 import pytest
 from driving import POLLERS, Server, answering, drive, scenario_for
 
@@ -150,6 +151,44 @@ def test_what_it_has_sent_is_answered_before_it_ends(poller: str, steps: str, he
     assert driven.kinds == {}
     assert driven.stats.iterations == 10
     assert driven.stats.steps["heard"].right == heard
+
+
+@pollers
+def test_all_that_one_send_asks_for_is_taken_before_it_ends(poller: str) -> None:
+    """The requests of one send, as frames and as HTTP; the others have ended by then."""
+    needs.package("h11")
+    sent = r"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    text = f"""
+    sockets: {{main: {{}}, frames: {{framing: line}}}}
+    steps:
+      - together:
+        - [{{wait: 1ms}}]
+        - background:
+          - {{on: frames, send: {{join: [{{frame: a}}, {{frame: b}}]}}}}
+          - {{on: frames, expect: {{frame: a}}}}
+          - {{on: frames, expect: {{frame: b}}}}
+        - background:
+          - {{on: main, send: "{sent}{sent}{sent}"}}
+          - {{on: main, expect: {{http: 200}}}}
+          - {{on: main, expect: [{{http: 200}}, {{http: 200}}]}}
+    load: {{users: 2, iterations: 5}}
+    timeout: 500ms
+    """
+    reply = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+    def serve(connection: socket.socket, number: int) -> None:
+        heard = b""
+        while chunk := connection.recv(65536):
+            heard += chunk
+            said = chunk if b"a\n" in chunk else heard.count(b"GET") * reply
+            heard = b""
+            for at in range(0, len(said), 20):
+                connection.sendall(said[at : at + 20])
+
+    with Server(serve) as server:
+        driven = drive(text, server.url, poller)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 10
 
 
 def test_it_does_not_stay_for_a_push_behind_its_reply() -> None:

@@ -239,6 +239,37 @@ def test_a_later_reply_in_place_of_a_lost_one() -> None:
     assert fault.message == "the reply that step 'two' awaits came in its place"
 
 
+def test_a_flipped_bit_in_a_reply_as_short_as_ok() -> None:
+    lie: Lie = lambda said: [b"nk"]  # noqa: E731
+    steps = 'steps: [{name: talk, send: "hello ${user} at ${iteration}\\n", expect: reply}]\n'
+    told = Told(lie, lambda message: b"ok", len(HELLO))
+    with Server(told.serve) as server:
+        scenario = scenario_for(steps + LOAD, server.url, "ok")
+        url = scenario.servers[""].url
+        assert url is not None
+        driven = drive_scenario(scenario, {"": url}, numbers=range(1))
+    assert driven.kinds == {"corrupt": 1}, driven.faults[0].message
+
+
+@pytest.mark.parametrize("head", ["# udp\n", "sockets: {main: {framing: line}}\n"])
+def test_the_nearest_of_several(head: str) -> None:
+    body, end = ('{frame: "%s"}', "") if "line" in head else ('"%s\\n"', "\n")
+    forms = ", ".join(body % one for one in ("nope", "hello 0 at ${iteration}", "hello"))
+    steps = f"steps: [{{name: talk, send: {body % 'hello 0 at ${iteration}'},"
+    text = f"{head}{steps} expect: {{one_of: [{forms}]}}}}]\n{LOAD}"
+    fault = first_fault(text, lambda said: [b"iello 0 at 2\n"], echo, len(HELLO))
+    assert (fault.kind, fault.offset) == ("corrupt", 0), fault.message
+    assert fault.expected == b"hello 0 at 2" + end.encode()
+
+
+def test_a_frame_ahead_of_the_right_one() -> None:
+    text = LINES.replace('"${sent}"}}', '"${sent}", skip: {frame: TICK}}}')
+    assert "skip" in text
+    fault = first_fault(text + LOAD, lambda said: [b"JUNK\n", said[2]], echo, len(HELLO))
+    assert (fault.kind, fault.offset) == ("mismatch", 0), fault.message
+    assert fault.message.endswith("the right one came behind it")
+
+
 # --- other sockets of the same user ---------------------------------------------------------------
 
 PAIR = """

@@ -250,3 +250,26 @@ def test_a_lost_message_is_missed_by_the_subscriber() -> None:
     assert driven.kinds == {"timeout": 1}
     (fault,) = driven.faults
     assert (fault.step, fault.user, fault.iteration, fault.socket) == ("heard", 3, 1, "subscriber")
+
+
+def test_replies_that_a_broken_off_iteration_would_have_taken_are_nobodys_fault() -> None:
+    """Three messages in one send; the first reply is wrong on one of the sockets."""
+    text = """
+    sockets: {a: {framing: line}, b: {framing: line}}
+    before: [{connect: a}, {connect: b}]
+    steps:
+      - {on: all, send: {join: [{frame: x}, {frame: y}, {frame: z}]}}
+      - {on: all, expect: {frame: x}}
+      - {on: all, expect: {frame: y}}
+      - {on: all, expect: {frame: z}}
+    load: {users: 1, iterations: 2}
+    timeout: 500ms
+    """
+
+    def serve(connection: socket.socket, number: int) -> None:
+        while chunk := connection.recv(65536):
+            connection.sendall(chunk.replace(b"x", b"X") if number == 0 else chunk)
+
+    with Server(serve) as server:
+        driven = drive(text, server.url)
+    assert driven.kinds == {"corrupt": 1}

@@ -37,6 +37,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
     contexts = Contexts()
     spoken = spoken_on(scenario)
     learns = any(isinstance(step, Call) for step in scenario.every_step)
+    listening = listening_on(scenario)
     return [
         _endpoint(
             one,
@@ -47,6 +48,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
             contexts,
             spoken.get(index),
             learns and index not in spoken,
+            learns or index in listening,
         )
         for index, one in enumerate(scenario.sockets)
     ]
@@ -61,6 +63,7 @@ def _endpoint(
     contexts: Contexts,
     framing: Framing | None,
     learns: bool,
+    listens: bool,
 ) -> Endpoint:
     family, address = found
     datagrams = url.scheme == "udp"
@@ -85,6 +88,7 @@ def _endpoint(
         requests=requests(framing),
         framing=framing,
         learns=learns,
+        listens=listens,
     )
 
 
@@ -100,6 +104,12 @@ class Contexts:
         if options not in self._made:
             self._made[options] = context(options)
         return self._made[options], options.server_name or url.host or None
+
+
+def listening_on(scenario: Scenario) -> set[int]:
+    """The places of the sockets on which a step does nothing but expect."""
+    exchanges = [step for step in scenario.every_step if isinstance(step, Exchange)]
+    return {place for step in exchanges if step.send is None for place in step.sockets}
 
 
 def spoken_on(scenario: Scenario) -> Mapping[int, Framing]:
