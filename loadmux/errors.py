@@ -116,6 +116,7 @@ class Kind(StrEnum):
     LEAKED_DESCRIPTORS = "leaked_descriptors"
     MEMORY_GROWTH = "memory_growth"
     NOT_READ = "not_read"
+    NOT_ACCEPTED = "not_accepted"
     ZOMBIES = "zombies"
 
 

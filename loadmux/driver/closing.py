@@ -351,6 +351,13 @@ def reset(connection: Connection) -> None:
         raise faults[0]
 
 
+def abandon(connection: Connection) -> None:
+    """Close at once, and judge nothing: the kernel answers what comes then by a RST."""
+    connection.unanswered.clear()
+    connection.tls = None
+    connection.abandon()
+
+
 def _ignored(connection: Connection, fault: Fault) -> None:
     pass
 

@@ -207,7 +207,8 @@ def misdelivered(connection: Peer, expected: bytes) -> Peer | None:
     if not expected:
         return None
     for other in islice(peers(connection.loop), ELSEWHERE_IN_STORM):
-        if other is connection or other.unanswered or other.verifier is not None:
+        asked = other.unanswered or other.verifier is not None or other.spoke
+        if other is connection or asked:
             continue
         if other.endpoint.url != connection.endpoint.url:
             continue

@@ -196,9 +196,12 @@ MODIFIERS = (
             "- {name: answer, expect: two halves of one message}  # timed from the second",)),
     Modifier("save", NewName("the name"), "Keeps the reply's bytes for `${NAME}`."),
     Modifier("do", DO, "The steps that are repeated, or that are one transaction."),
-    Modifier("pending", Choice(("drop",)), "`drop`: what has come and no step has asked for is not"
-        " judged, and what is owed is not awaited: a client that does not wait.",
-        examples=("- {send: hello}\n- {close: main, pending: drop}",)),
+    Modifier("pending", Choice(("drop", "abandon")), "`drop`: what has come and no step has asked"
+        " for is not judged, and what is owed is not awaited: a client that does not wait."
+        " `abandon`: close(2) at once, as of a client that was killed. What the server still sends"
+        " is answered by a RST, so that its next write fails (EPIPE).",
+        examples=("- {send: hello}\n- {close: main, pending: drop}",
+            "- {send: hello}\n- {close: main, pending: abandon}")),
     Modifier("on", ON, "Which sockets; with several, the send goes out on every one before the"
         " first reply is awaited. By default `main`, or the only one.", attribute="sockets",
         examples=("sockets: {a: , b: , crowd: {count: 2}}\n"

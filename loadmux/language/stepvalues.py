@@ -75,7 +75,8 @@ SocketAction = Literal[
 class OnSockets:
     """An action on sockets that sends and expects nothing.
 
-    `pending` "drop": an end that does not judge what has come.
+    `pending` "drop": an end that does not judge what has come; "abandon": a close that does not read
+    what comes, either.
     """
 
     where: Position
@@ -83,7 +84,7 @@ class OnSockets:
     action: SocketAction
     sockets: tuple[int, ...]
     within: float | None = None
-    pending: Literal["drop"] | None = None
+    pending: Literal["drop", "abandon"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

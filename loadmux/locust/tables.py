@@ -40,6 +40,7 @@ MEANINGS = {
     Kind.LEAKED_DESCRIPTORS: "the server keeps descriptors of connections that have ended",
     Kind.MEMORY_GROWTH: "the server's memory grows",
     Kind.NOT_READ: "the server has not read what was sent",
+    Kind.NOT_ACCEPTED: "the server leaves connections in its listener's queue",
     Kind.ZOMBIES: "the server leaves children that have ended unreaped",
 }
 

@@ -60,8 +60,10 @@ REMEDIES = dict.fromkeys(
     "; start the server, or name it with --target URL or --command WORDS",
 )
 """What to do where the exchange itself fails."""
-FINDINGS = ("spinning", "leaked_descriptors", "memory_growth", "not_read", "zombies")
-INTERLEAVE = "interleave"
+FINDINGS = (
+    *("spinning", "leaked_descriptors", "memory_growth", "not_read", "not_accepted", "zombies"),
+)
+INTERLEAVE, TOGETHER = "interleave", "at-once"
 LEAVES = "abort/close"
 SHRUNK_WITHIN = 45.0
 """Seconds in which what chance has drawn is made smaller."""
@@ -91,12 +93,15 @@ class Settings:
 
 @dataclass
 class Suspect:
-    """A variant that has failed: `failed` of `tried` times, first by `fault`."""
+    """A variant that has failed: `failed` of `tried` times, first by `fault`; `beside`: only while
+    others did alike.
+    """
 
     variant: Variant
     fault: Evidence | Trouble
     failed: int = 1
     tried: int = 1
+    beside: bool = False
 
     @property
     def kind(self) -> str:
@@ -106,7 +111,8 @@ class Suspect:
     def text(self) -> str:
         if isinstance(self.fault, Trouble):
             return self.fault.text
-        return f"{self.fault.step}: {self.fault.message}"
+        shared = "; alone it is served: connections share something" if self.beside else ""
+        return f"{self.fault.step}: {self.fault.message}{shared}"
 
     @property
     def late(self) -> bool:
@@ -191,12 +197,17 @@ class Battery:
                 return
             self._add(replace(result, seconds=perf_counter() - began))
             if result.verdict in (Found.FAIL, Found.WARN):
-                self._avoid(case.id)
+                self._avoid(result)
         self._control_again()
 
-    def _avoid(self, case: str) -> None:
-        """What fails once is not tried in other cases, too."""
+    def _avoid(self, result: CaseResult) -> None:
+        """What fails once is not tried in other cases, too, and what /proc shows is told once."""
+        case = result.id
         coalesced = case.startswith("coalesced")
+        self.bench.apart = self.bench.apart or case == TOGETHER
+        if result.fault in FINDINGS:
+            self.bench.standing.add(Kind(result.fault))
+            self.notes.append(f"{result.fault} is told once: no case after {case} looks at it")
         self.known = replace(
             self.known,
             failing=self.known.failing | {case},
@@ -415,10 +426,13 @@ class Battery:
         bystander = self._bystander()
         self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
         tries = self._runs(variants)
+        stalled = (one.sent for one, of in zip(tries, variants, strict=True) if of.stalls)
+        self.bench.owed = sum(stalled) * len(self.known.came) // max(1, len(self.known.sent))
         late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
         timeout = max(one.scenario.timeout for one in variants)
         known = replace(self.known, timeout=max(timeout, self.known.timeout))
-        return tries, self.bench.aftermath(known, bystander, at_work=late)
+        busy = self.bench.rests(known) if any(one.rests for one in variants) else None
+        return tries, self.bench.aftermath(known, bystander, at_work=late) or busy
 
     def _bystander(self) -> Bystander | None:
         if not self.known.lasts or self.bench.width(2) < 2:
@@ -474,7 +488,20 @@ class Battery:
         confirmed = [one for one in chosen if one.failed]
         if not confirmed:
             return []
+        first = confirmed[0]
+        if (len(found) > 1 or first.late) and not self.over:
+            self._apart(first)
+            if first.beside and first.late:  # so many copies at once were a lot of work
+                return []
         return [*confirmed, *(one for one in found if one not in chosen)]
+
+    def _apart(self, suspect: Suspect) -> None:
+        """Whether it fails by itself, too."""
+        longer = slower(suspect.variant, LONGER)
+        alone = [self._runs([longer])[0].fault for _ in range(TRIES)]
+        suspect.beside = not any(alone)
+        if any(alone):
+            self._recover()
 
     def _each_alone(self, variants: Sequence[Variant], first: Trouble) -> list[Suspect]:
         """The server, or somebody beside, was harmed: by which of them?"""
@@ -634,7 +661,8 @@ def folded(variants: Sequence[Variant], failing: Sequence[Variant]) -> str:
     places = [variants.index(one) for one in failing]
     runs: list[list[int]] = []
     for place in places:
-        if runs and place == runs[-1][-1] + 1:
+        number = variants[place].label.isdecimal()
+        if number and runs and place == runs[-1][-1] + 1:
             runs[-1].append(place)
         else:
             runs.append([place])

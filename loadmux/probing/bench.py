@@ -5,8 +5,9 @@ A server that is not ours is asked until it answers again; where it does not, th
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from time import monotonic, perf_counter
 
@@ -17,6 +18,7 @@ from loadmux.language.scenario import Scenario
 from loadmux.language.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Drawn, Tap, Try, run_at_once
+from loadmux.report.figures import plural
 from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.generators.channel import pair
 from loadmux.running.generators.said import Job, Share
@@ -26,15 +28,20 @@ from loadmux.running.servers.bundled import TargetProcess
 from loadmux.running.servers.description import describe
 from loadmux.running.servers.processes import ServerProcess
 from loadmux.running.servers.starting import servers_of
-from loadmux.running.servers.watching import Watched, local, pause
+from loadmux.running.servers.watching import PERSISTS, Watched, local, pause
 
 POOL = 64
 RECOVERS_WITHIN = 5.0
 ASK_EVERY = 0.2
 DIES_WITHIN = 0.1
+SILENT = 2
 SLICE = 0.05
 RECONNECTS = 16
 """Connections at most that a bystander opens."""
+SPARE, TAKEN = 4 << 20, 4 << 20
+"""A server may grow by so many bytes under a client that reads nothing, and under one that was owed
+no more than so many replies by as much as it likes: that was a garbage collector.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,8 @@ class Bench:
     """A server while `running` lasts. `capacity`: how many clients it serves at once, if few.
 
     `standing`: what /proc shows whatever a client does. `idle_limit`: seconds after which it is
-    known to end connections that say nothing.
+    known to end connections that say nothing. `owed`: bytes of replies that nobody has read.
+    `apart`: it is known to mix up clients, who therefore come one after the other.
     """
 
     scenario: Scenario
@@ -67,6 +75,8 @@ class Bench:
     standing: set[Kind] = field(default_factory=set)
     drawn: Drawn = field(default_factory=Drawn)
     idle_limit: float = float("inf")
+    owed: int = 0
+    apart: bool = False
     _stack: ExitStack = field(default_factory=ExitStack)
     _watched: Watched | None = None
 
@@ -129,7 +139,7 @@ class Bench:
 
     def _watch(self) -> None:
         roots = local(self.url) if self.process is None else [self.process.process.pid]
-        self._watched = Watched("", self.url, roots) if roots else None
+        self._watched = Watched("", self.url, roots, spare=SPARE) if roots else None
         if self._watched is not None:
             self._watched.begin()
 
@@ -185,6 +195,8 @@ class Bench:
 
     def width(self, sockets: int) -> int:
         """How many scenarios with so many sockets may run at once."""
+        if self.apart:
+            return 1
         most = 256 if self.capacity is None else self.capacity
         return max(1, most // max(1, sockets))
 
@@ -201,6 +213,9 @@ class Bench:
         """
         pause(0.0)
         trouble = self.died() or self._fresh(known)
+        if trouble is not None and (waiting := self.queued()):
+            text = f"{trouble.text}; {plural(waiting, 'connection')} in its listener's queue"
+            trouble = replace(trouble, text=f"{text}: it accepts nobody")
         if trouble is None and bystander is not None:
             trouble = bystander.disturbed()
         if bystander is not None:
@@ -250,6 +265,8 @@ class Bench:
         for one in self._watched.findings(lambda: False, at_work):
             if one.kind in self.standing:
                 continue
+            if one.kind is Kind.MEMORY_GROWTH and self.owed < TAKEN:
+                continue
             if one.kind is Kind.ZOMBIES:
                 self._watched.begin()  # told once
             return Trouble(one.kind, f"afterwards {one.text}")
@@ -261,6 +278,26 @@ class Bench:
             return set()
         return {one.kind for one in self._watched.findings(lambda: False, False)}
 
+    def queued(self) -> int:
+        """How many connections wait to be accepted."""
+        return 0 if self._watched is None else self._watched.queued()
+
+    def rests(self, known: Known) -> Trouble | None:
+        """Whether no core is busy while clients are connected that say nothing, or but a byte."""
+        few = self.capacity is not None and self.capacity < SILENT + 2
+        if self._watched is None or Kind.SPINNING in self.standing or few:
+            return None
+        with ExitStack() as stack:
+            for number in range(SILENT):
+                with suppress(OSError):
+                    sock = stack.enter_context(dialled(self.url, known.timeout))
+                    if number and len(known.sent) > 1 and not known.socket.on_connect:
+                        sock.sendall(known.sent[:1])
+            if not self._watched.spins():
+                return None
+        text = f"a core was busy for {PERSISTS:g} s while all who were connected said nothing"
+        return Trouble(Kind.SPINNING, text)
+
     def recovers(self, known: Known) -> bool:
         """Whether a server that is not ours answers, or does so soon."""
         due = monotonic() + RECOVERS_WITHIN
@@ -269,6 +306,16 @@ class Bench:
                 return False
             pause(ASK_EVERY)
         return True
+
+
+def dialled(url: Url, timeout: float) -> socket.socket:
+    """A connection on which nothing was said. Raises OSError."""
+    if url.scheme == "unix":
+        sock = socket.socket(socket.AF_UNIX)
+        sock.settimeout(timeout)
+        sock.connect(url.path)
+        return sock
+    return socket.create_connection((url.host, url.port), timeout)
 
 
 class Bystander:

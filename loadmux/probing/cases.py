@@ -13,7 +13,7 @@ from random import Random
 
 from loadmux.errors import Evidence, Kind
 from loadmux.language.expected import ByRule, Closed, Exactly
-from loadmux.language.scenario import Pace, Scenario
+from loadmux.language.scenario import Pace, Scenario, Socket
 from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
 from loadmux.probing.bench import Bench
@@ -39,13 +39,19 @@ COMING = 4.0
 """Seconds in which they come, one after the other."""
 AFTER_EACH = 0.002
 SELECT_SERVES = 900
+SLOWLY = "reads slowly"
 FIRST, SECOND, OLDEST = "first", "second", "oldest"
 SMALL_WINDOW = 4096
-READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.002, 4 << 20
-"""A slow reader reads so much at a time, so often, and so much in all: more than the kernel holds.
+READ, READ_GAP, READ_IN_ALL = 1 << 16, 0.002, 1 << 20
+"""A slow reader reads so much at a time, so often, and so much in all: more than the kernel holds
+for a client with a small window.
 """
-STALLED = 32 << 20
-"""Bytes of replies at most that nobody reads."""
+STALLED, STALLED_FOR = 32 << 20, 12.0
+"""Bytes of replies at most that nobody reads, and seconds of work for them."""
+FULL = 1 << 19
+"""Bytes of replies at most until the client of one is gone."""
+OFTEN, GONE_OFTEN, EACH = 100, 10, 20
+"""How often: clients leave half-way, or before their reply; one of a crowd asks."""
 BLOCK = RECORD = 1 << 14
 PIECES = 6
 ONE_BY_ONE = 50_000
@@ -68,7 +74,8 @@ def first_fault(tried: Try) -> Evidence | None:
 class Variant:
     """One scenario of a case; `label` tells it from the others. `judge` says which fault counts.
 
-    `leaves`: its clients go away before they were answered. `stalls`: one does not read.
+    `leaves`: its clients go away before they were answered. `stalls`: one does not read. `rests`:
+    the server is looked at while nobody says anything.
     """
 
     label: str
@@ -76,6 +83,7 @@ class Variant:
     judge: Callable[[Try], Evidence | None] = first_fault
     leaves: bool = False
     stalls: bool = False
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +149,16 @@ def crowded(known: Known, clients: int) -> bool:
     return known.capacity is not None and known.capacity < clients
 
 
-def woven(known: Known, label: str, says: str, steps: Sequence[Step], leaves: bool) -> Variant:
+def woven(
+    known: Known,
+    label: str,
+    says: str,
+    steps: Sequence[Step],
+    leaves: bool,
+    client: Socket | None = None,
+) -> Variant:
     """Steps of the client 0; a bystander is served before and after, a fresh client after."""
-    sockets = [known.named(CLIENT), known.named(FRESH), known.named(BYSTANDER)]
+    sockets = [client or known.named(CLIENT), known.named(FRESH), known.named(BYSTANDER)]
     fresh = known.exchange(1, name=FRESH)
     if crowded(known, 3):
         scenario = known.scenario_of(label, says, [*steps, fresh], sockets[:2])
@@ -176,6 +191,15 @@ def head(known: Known, size: int) -> Step:
 def control(known: Known) -> Iterable[Variant]:
     says = "The exchange as it is."
     return [Variant("control", known.scenario_of("control", says, [known.exchange(0)]))]
+
+
+def at_once(known: Known) -> Iterator[Variant]:
+    beside(known)
+    clients = CROWD if known.capacity is None else min(CROWD, known.capacity)
+    step: Step = known.exchange(0, name="at once")
+    steps = [known.again(EACH if known.lasts else 1, [step])]
+    says = f"{clients} clients at once, each as it would be alone."
+    yield Variant("", known.scenario_of("at-once", says, steps, users=clients))
 
 
 def split(known: Known) -> Iterator[Variant]:
@@ -244,6 +268,11 @@ def abort(how: str) -> Callable[[Known], Iterator[Variant]]:
             says = f"The client is gone after {at} bytes ({how}); others are served."
             steps = [head(known, at), leave]
             yield known_leaves(known, f"abort/{how}/{at}", str(at), says, steps)
+        quick = known.gone(0) if how == "close" else known.act("reset", 0)
+        goes: list[Step] = [head(known, len(known.sent) // 2), quick, known.wait(AFTER_EACH)]
+        says = f"{OFTEN} clients are gone half-way ({how}); others are served."
+        many = known_leaves(known, f"abort/{how}/many", "many", says, [known.again(OFTEN, goes)])
+        yield replace(many, judge=unless_crowded)
         if known.tls:
             yield from leaves_handshake(known, how)
 
@@ -262,9 +291,23 @@ def leaves_handshake(known: Known, how: str) -> Iterator[Variant]:
         yield Variant(at.replace(" ", "-"), scenario, leaves=True)
 
 
-def known_leaves(known: Known, label: str, short: str, says: str, steps: Sequence[Step]) -> Variant:
+def unless_crowded(tried: Try) -> Evidence | None:
+    """The first fault, but for a short accept queue's."""
+    mine = (*LATE, Kind.REFUSED, Kind.UNREACHABLE, Kind.RESET)
+    faults = (one for one in tried.faults if one.socket != CLIENT or one.kind not in mine)
+    return next(faults, None)
+
+
+def known_leaves(
+    known: Known,
+    label: str,
+    short: str,
+    says: str,
+    steps: Sequence[Step],
+    client: Socket | None = None,
+) -> Variant:
     """`woven`, of a client that leaves before it was answered."""
-    made = woven(known, label, says, steps, leaves=True)
+    made = woven(known, label, says, steps, True, client)
     return Variant(short, made.scenario, leaves=True)
 
 
@@ -280,6 +323,7 @@ def abort_accept(known: Known) -> Iterator[Variant]:
 
 
 def abort_reply(known: Known) -> Iterator[Variant]:
+    known = known.alone
     count = burst(known, 1 << 16)
     steps: list[Step] = [
         known.act("stop_reading", 0),
@@ -288,7 +332,30 @@ def abort_reply(known: Known) -> Iterator[Variant]:
         known.act("reset", 0),
     ]
     says = "The client resets the connection when the reply has begun; others are served."
-    yield known_leaves(known.alone, "abort/reply", "", says, steps)
+    yield known_leaves(known, "abort/reply/begun", "begun", says, steps)
+    several = known.several(min(SEVERAL, count))
+    steps = [known.again(GONE_OFTEN, [known.send(0, several, name="request"), known.gone(0)])]
+    says = "The client is gone when the reply is written: the next write fails; others are served."
+    yield known_leaves(known, "abort/reply/gone", "gone", says, steps)
+    if count > 1:
+        says = "The client reads nothing, and is gone when its replies can go on no more."
+        steps = [known.act("stop_reading", 0), filled(known), known.gone(0)]
+        yield known_leaves(known, "abort/reply/full", "full", says, steps, small(known))
+
+
+def small(known: Known) -> Socket:
+    """A client for whose replies the kernel has little room."""
+    return known.named(CLIENT, receive_buffer=SMALL_WINDOW)
+
+
+def filled(known: Known, replies: int = FULL, seconds: float = 0.0) -> Step:
+    """Requests until no more are taken, or so many bytes of replies are owed; not more than take
+    so many seconds: by default of the time in which others must be served.
+    """
+    seconds = seconds or known.timeout / 4
+    block = known.several(max(1, BLOCK // max(1, len(known.sent))))
+    most = known.volume(replies, seconds) * len(known.sent)
+    return known.fill(0, block, most, max(0.5, round(10 * known.took, 1)))
 
 
 # --- ends ---------------------------------------------------------------------------------------
@@ -329,14 +396,10 @@ def fin_pending(known: Known) -> Iterator[Variant]:
     says = "The request's last byte and the FIN come at once."
     if len(known.sent) > 1 and "split" not in known.failing:
         yield Variant("last-byte", known.scenario_of("fin-pending/last-byte", says, steps))
-    steps = [
-        known.act("stop_reading", 0),
-        known.send(0, known.several(burst(known, 1 << 16)), name="requests"),
-        known.wait(known.pause),
-        known.act("close", 0, drop=True),
-    ]
+    fill = filled(known) if count > 1 else known.send(0, name="request")
+    steps = [known.act("stop_reading", 0), fill, known.act("close", 0, drop=True)]
     says = "The client closes while the server still sends; others are served."
-    yield known_leaves(known, "fin-pending/close", "close", says, steps)
+    yield known_leaves(known, "fin-pending/close", "close", says, steps, small(known))
 
 
 def reuse(known: Known) -> Iterator[Variant]:
@@ -360,9 +423,11 @@ def beside(known: Known, clients: int = 2) -> None:
         raise Unsupported(f"the server serves {told} at once")
 
 
-def served_beside(known: Known, place: int, times: int, seconds: float) -> list[Step]:
-    """Another client is served again and again, over so many seconds."""
-    steps: list[Step] = [known.exchange(place, name="others")]
+def served_beside(
+    known: Known, place: int, times: int, seconds: float, meanwhile: str
+) -> list[Step]:
+    """Another client is served again and again, over so many seconds; what one does meanwhile."""
+    steps: list[Step] = [known.exchange(place, name=f"others, while one {meanwhile}")]
     if not known.lasts:
         steps.append(known.act("close", place))
     return [known.again(times, [*steps, known.wait(round(seconds / times, 3))])]
@@ -379,7 +444,7 @@ def slow_writer(known: Known) -> Iterator[Variant]:
     steps: list[Step] = []
     for first, last in pairwise(cuts):
         if first:
-            others = served_beside(known, 1, 1, known.pause)
+            others = served_beside(known, 1, 1, known.pause, "sends slowly")
             steps += [known.wait(known.pause), *others]
         steps.append(known.send(0, Data(known.sent[first:last]), name=f"up to byte {last}"))
     sockets = [known.named(CLIENT), known.named(FRESH)]
@@ -406,14 +471,14 @@ def slow_reader(known: Known) -> Iterator[Variant]:
         takes = known.expect(0, Exactly(Repeated(known.reply.payload, blocks * block)), "replies")
     if count == 1:
         branch: list[Step] = [known.send(0, name="request"), *answers(known, 1)]
-        steps: list[Step] = [known.at_once(branch, served_beside(known, 1, 4, 0.4))]
+        steps: list[Step] = [known.at_once(branch, served_beside(known, 1, 4, 0.4, SLOWLY))]
     elif isinstance(known.reply, ByRule):
-        steps = [known.at_once([asks, takes], served_beside(known, 1, 10, 2.0))]
+        steps = [known.at_once([asks, takes], served_beside(known, 1, 10, 2.0, SLOWLY))]
     else:
         full = round(0.1 + min(3.0, count / max(known.rate, 1.0)), 2)
         late: list[Step] = [known.act("stop_reading", 0), known.wait(full)]
         late += [known.act("resume_reading", 0)]
-        others = served_beside(known, 1, 10, max(2.0, full))
+        others = served_beside(known, 1, 10, max(2.0, full), SLOWLY)
         steps = [known.at_once([*late, takes], [asks], others)]
     says = f"{blocks * block} replies are read slowly: each comes whole, others are served."
     made = known.scenario_of("slow-reader", says, steps, sockets)
@@ -423,14 +488,11 @@ def slow_reader(known: Known) -> Iterator[Variant]:
 def stalled_reader(known: Known) -> Iterator[Variant]:
     beside(known)
     pipelined(known)
-    sockets = [known.named(CLIENT, receive_buffer=SMALL_WINDOW), known.named(FRESH)]
-    block = known.several(max(1, BLOCK // max(1, len(known.sent))))
-    most = known.volume(STALLED) * len(known.sent)
-    within = max(0.5, round(10 * known.took, 1))
+    sockets = [small(known), known.named(FRESH)]
     steps: list[Step] = [
         known.act("stop_reading", 0),
-        known.fill(0, block, most, within),
-        *served_beside(known, 1, 5, 0.5),
+        filled(known, STALLED, STALLED_FOR),
+        *served_beside(known, 1, 5, 0.5, "does not read"),
         known.act("resume_reading", 0),
         known.act("close", 0, drop=True),
     ]
@@ -447,7 +509,7 @@ def idle(known: Known) -> Iterator[Variant]:
         beside(known, CROWD + 1)
     says = f"{CROWD} connections say nothing; another client is served."
     made = known.scenario_of("idle/few", says, [dial, known.exchange(CROWD, name=FRESH)], few)
-    yield Variant("few", made)
+    yield Variant("few", made, rests=True)
     if known.tls:
         silent = [*map(known.plain, few[:CROWD]), few[CROWD]]
         says = f"{CROWD} connections do not begin their TLS handshake; another client is served."
@@ -563,7 +625,7 @@ def zero_window(known: Known) -> Iterator[Variant]:
     pipelined(known)
     known = known.alone
     count = min(2000, known.volume(1 << 17))
-    socket = known.named(CLIENT, receive_buffer=SMALL_WINDOW)
+    socket = small(known)
     steps: list[Step] = [
         known.act("stop_reading", 0),
         known.send(0, known.several(count), name="requests"),
@@ -592,6 +654,7 @@ HALF_CLOSED = ("half-close", "fin-pending")
 CUT = ("split", "bytewise", "coalesced/2")
 CASES = (
     Case("control", "must", "the exchange as it is, before and after everything", control),
+    Case("at-once", "must", "twelve clients at once, each as it would be alone", at_once),
     Case("split", "must", "the request cut in two, after each of its bytes", split, True),
     Case("bytewise", "must", "the request one byte at a time", bytewise),
     Case("coalesced/2", "must", "two requests in one segment", coalesced(2)),
@@ -615,10 +678,17 @@ CASES = (
     Case("idle", "must", "500 idle connections beside; the oldest is served", idle),
     Case("fd-1024", "must", "1,100 connections are served, or refused in order", fd_1024),
     Case("flood", "must", "2,000 connects at once; then a fresh client", flood),
-    Case("interleave", "must", "clients that do all this, drawn from a seed", interleaved, True),
     Case("half-close", "should", "FIN after the request: all of the reply, then FIN", half_close),
     Case("fin-pending", "should", "FIN with the last byte, and while replies go out", fin_pending),
     Case("reuse", "should", "ten requests on a connection, then idle, then one", reuse),
+    Case(
+        "interleave",
+        "must",
+        "clients that do all this, drawn from a seed",
+        interleaved,
+        True,
+        ("at-once",),
+    ),
     Case("urgent", "info", "an urgent byte before the exchange", urgent),
     Case("emfile", "info", "a server that has no descriptor left", nothing, tell=emfile),
     Case("same-port", "info", "a client that comes again from its port", nothing, tell=same_port),

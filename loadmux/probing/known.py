@@ -117,6 +117,10 @@ class Known:
         name = "dial" if action == "connect" else action.replace("_", " ")
         return OnSockets(PLACE, name, action, places, pending="drop" if drop else None)
 
+    def gone(self, place: int) -> OnSockets:
+        """A close as of a client that was killed."""
+        return OnSockets(PLACE, "gone", "close", (place,), pending="abandon")
+
     def fill(self, place: int, payload: Payload, most: int, within: float) -> Exchange:
         """Send until the socket takes nothing for `within` seconds, or has taken `most` bytes."""
         send = Send(payload, until="full", at_most=most)
@@ -144,12 +148,12 @@ class Known:
             says,
         )
 
-    def volume(self, size: int) -> int:
-        """How many requests are answered by so many bytes, of as many as take a few seconds."""
+    def volume(self, size: int, seconds: float = BUSY_FOR) -> int:
+        """How many requests are answered by so many bytes, of as many as take so many seconds."""
         wanted = -(-size // max(1, len(self.came)))
         if not self.rate:
             return min(wanted, 100)
-        return max(2, min(wanted, int(self.rate * BUSY_FOR)))
+        return max(2, min(wanted, int(self.rate * seconds)))
 
     def wait(self, seconds: float) -> Wait:
         """Nothing is done for so many seconds."""

@@ -28,7 +28,7 @@ class Try:
     time of a connect or an exchange in seconds.
 
     `unjudged`: the generator stood still meanwhile, so nothing is known. `right` counts what was
-    right, by step, `connects` the connections.
+    right, by step, `connects` the connections, `sent` the bytes that went out.
     """
 
     faults: tuple[Evidence, ...]
@@ -36,6 +36,7 @@ class Try:
     unjudged: bool = False
     right: Mapping[str, int] = field(default_factory=dict)
     connects: int = 0
+    sent: int = 0
 
     @property
     def fault(self) -> Evidence | None:
@@ -136,6 +137,6 @@ def tried(stats: Stats, scenario: Scenario) -> Try:
         row.fold()
     took = max(row.longest for row in (stats.connects, *stats.steps.values()))
     right = {row.of: row.right for row in stats.steps.values()}
-    return Try(
-        tuple(faults), took, bool(stats.unjudged and not faults), right, stats.connects.count
-    )
+    sent = sum(row.volume.sent for row in stats.steps.values())
+    unjudged = bool(stats.unjudged and not faults)
+    return Try(tuple(faults), took, unjudged, right, stats.connects.count, sent)

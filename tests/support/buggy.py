@@ -24,6 +24,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+import buggy_others
+
 if TYPE_CHECKING:
     from loadmux.probing import ProbeReport
 
@@ -353,7 +355,6 @@ class LeakOnReset(Polling):
             return
         except OSError:
             if not self.mended:
-                self.left.append(socket.socket())
                 self.left.append(one.dup())
         super().read(one)
 
@@ -624,6 +625,7 @@ BUGS: dict[str, Serve] = {
     "end-drops-reply": end_drops_reply,
     "never-drains": never_drains,
     "drops-the-idle": drops_the_idle,
+    **buggy_others.BUGS,
 }
 
 
@@ -650,12 +652,13 @@ FOUND = {
     "end-drops-reply": ("half-close", ""),
     "drops-the-idle": ("reuse", ""),
     "urgent-is-error": ("urgent", "reset"),
+    "send-kills": ("abort/reply", "died"),
+    "leak-on-reset": ("abort/reset", "leaked_descriptors"),
+    **buggy_others.FOUND,
 }
 """The case that is for a bug, and the kind of its fault where there is but one that it can be."""
 
-PRESSED = ("slow-reader", "stalled-reader")
-SHORT, LONG = "hello\n", "x" * 1000 + "\n"
-"""A long line where the kernel's buffers must be full before the bug shows."""
+LINE_SENT = "hello\n"
 
 
 def probed(bug: str, case: str, *words: str) -> ProbeReport:
@@ -663,8 +666,7 @@ def probed(bug: str, case: str, *words: str) -> ProbeReport:
     from loadmux.language.loading import load
     from loadmux.probing import Settings, probe
 
-    line = LONG if FOUND[bug][0] in PRESSED else SHORT
-    steps = [{"send": line, "expect": line.upper()}]
+    steps = [{"send": LINE_SENT, "expect": LINE_SENT.upper()}]
     target = {"command": [sys.executable, __file__, bug, "{port}", *words]}
     scenario = load("known.yaml", text=json.dumps({"target": target, "steps": steps}))
     return probe(scenario, Settings((case,) if case else (), strict=True))

@@ -16,6 +16,7 @@ import time
 
 MODES = {
     "leak": "leaked_descriptors",
+    "shut": "leaked_descriptors",
     "spin": "spinning",
     "spin idle": "spinning",
     "hoard": "memory_growth",
@@ -65,7 +66,9 @@ def serve(connection: socket.socket, mode: str) -> None:
         for child in kept:
             assert isinstance(child, subprocess.Popen)
             child.wait()
-    if mode == "leak":
+    if mode == "shut":
+        connection.shutdown(socket.SHUT_RDWR)
+    if mode in ("leak", "shut"):
         kept.append(connection)
     else:
         connection.close()

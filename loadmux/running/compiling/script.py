@@ -201,8 +201,7 @@ class _Compiler:
                 connects = action == "connect"
                 record = self._record(name, "connect") if connects else unrecorded()
                 timeout = step.within or self.scenario.timeout
-                drop = step.pending == "drop"
-                return connecting.OnSockets(name, action, sockets, timeout, record, drop)
+                return connecting.OnSockets(name, action, sockets, timeout, record, step.pending)
             case Wait(name=name, time=time):
                 talk = any(one.unasked is not None for one in self.endpoints)
                 wait = waiting.AttentiveWait if talk else waiting.Wait

@@ -96,7 +96,9 @@ class Sockets:
         return self._do("start_tls", name=name, within=within)
 
     def close(self, *, pending: str | None = None) -> Coroutine[Any, Any, bytes]:
-        """Close in order; bytes that nobody asked for are a fault, unless `pending` is "drop"."""
+        """Close in order; bytes that nobody asked for are a fault, unless `pending` is "drop", or
+        "abandon": close(2) at once.
+        """
         return self._do("close", pending=pending)
 
     def half_close(self) -> Coroutine[Any, Any, bytes]:

@@ -37,7 +37,8 @@ class Listener(NamedTuple):
 class End(NamedTuple):
     """A socket of a server: its state is that of /proc/net, "" for a Unix one that listens.
 
-    `unread`: bytes that have come and that the server has not read.
+    `unread`: bytes that have come and that the server has not read; connections that wait to be
+    accepted, if it listens.
     """
 
     address: str
@@ -86,6 +87,11 @@ def _of_port(url: Url) -> Iterator[End]:
             if int(port, 16) == url.port:
                 unread = int(fields[4].partition(":")[2], 16)
                 yield End(_address(address), int(fields[9]), fields[3], unread)
+
+
+def tcp_inodes() -> set[int]:
+    """Of all TCP sockets of this machine that listen, or are an end of a connection."""
+    return {int(fields[9]) for table in ("tcp", "tcp6") for fields in _rows(table)}
 
 
 def _of_path(path: str) -> Iterator[End]:

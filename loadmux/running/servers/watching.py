@@ -3,7 +3,7 @@
 Each is looked at before its first client and after its last. What is suspicious then is looked at
 again and again for two seconds, and only what never changed in all that time is a *finding*: a
 garbage collector, a worker that reaps late or closes slowly, a compiler of hot code is none.
-Descriptors are counted only where they are ends of our own connections: a pool of others is not.
+Descriptors are counted only where they were ends of our own connections: a pool of others is not.
 """
 
 from __future__ import annotations
@@ -46,22 +46,33 @@ def pause(seconds: float) -> None:
 
 @dataclass
 class Signs:
-    """What looks wrong at one moment: a core that is busy, sockets, bytes, processes."""
+    """What looks wrong at one moment: a core that is busy, sockets, bytes, processes; `dead` are
+    sockets of connections that are no more, `queued` is how many wait at each listener.
+    """
 
     busy: bool = False
     leaked: frozenset[int] = frozenset()
     unread: Mapping[int, int] = field(default_factory=dict)
     zombies: frozenset[int] = frozenset()
+    dead: frozenset[int] = frozenset()
+    queued: Mapping[int, int] = field(default_factory=dict)
 
     def still(self, now: Signs) -> Signs:
         """What has not changed."""
         unread = {one: left for one, left in self.unread.items() if now.unread.get(one) == left}
+        queued = {one: some for one, some in self.queued.items() if now.queued.get(one, 0) >= some}
         return Signs(
-            self.busy and now.busy, self.leaked & now.leaked, unread, self.zombies & now.zombies
+            self.busy and now.busy,
+            self.leaked & now.leaked,
+            unread,
+            self.zombies & now.zombies,
+            self.dead & now.dead,
+            queued,
         )
 
     def __bool__(self) -> bool:
-        return bool(self.busy or self.leaked or self.unread or self.zombies)
+        wrong = self.leaked or self.unread or self.zombies or self.dead or self.queued
+        return bool(self.busy or wrong)
 
 
 class Look(NamedTuple):
@@ -140,7 +151,7 @@ class Watched:
 
     `rule` is its reply rule, `fail` whether findings count as faults. `connections` is how many
     there are at most, `unread` the most bytes that one of them may have lying about because its
-    client does not read; None where every client does.
+    client does not read; None where every client does. It may grow by `spare` bytes in any case.
     """
 
     name: str
@@ -150,8 +161,10 @@ class Watched:
     fail: bool = False
     connections: int = 0
     unread: int | None = None
+    spare: int = SPARE_MEMORY
     _memory: Mapping[int, int] = field(default_factory=dict)
     _zombies: frozenset[int] = frozenset()
+    _sockets: frozenset[int] = frozenset()
     _strangers: int = 0
     _calm: Calm = field(default_factory=Calm)
 
@@ -160,6 +173,7 @@ class Watched:
         family = proc.family(self.roots)
         self._memory = {one.pid: proc.peak_memory(one.pid) for one in family}
         self._zombies = frozenset(one.pid for one in family if one.state == proc.ZOMBIE)
+        self._sockets = sockets_of(family)
         self._strangers = self._served()
         self._calm.begin(self._look())
 
@@ -191,12 +205,18 @@ class Watched:
         elif self._calm.spun and not self._strangers:
             text = f"a core was busy for {PERSISTS:g} s in which nothing was owed to anybody"
             yield self._found(Kind.SPINNING, text)
-        if signs.leaked:
-            sockets = plural(len(signs.leaked), "socket")
+        if signs.leaked or signs.dead:
+            sockets = plural(len(signs.leaked | signs.dead), "socket")
             text = f"{sockets} of clients that had gone {PERSISTS:g} s before still open"
+            how = [f"{len(signs.leaked)} in CLOSE_WAIT"] if signs.leaked and self._tcp else []
+            how += [f"{len(signs.dead)} reset or shut down, and never closed"] if signs.dead else []
             yield self._found(
-                Kind.LEAKED_DESCRIPTORS, f"{text} (CLOSE_WAIT)" if self._tcp else text
+                Kind.LEAKED_DESCRIPTORS, f"{text} ({', '.join(how)})" if how else text
             )
+        if signs.queued:
+            count = plural(sum(signs.queued.values()), "connection")
+            text = f"{count} waited in the listener's queue for {PERSISTS:g} s"
+            yield self._found(Kind.NOT_ACCEPTED, f"{text}, and none was accepted")
         if signs.unread:
             left = sum(signs.unread.values())
             text = f"{size(left)} left unread in {plural(len(signs.unread), 'socket')}"
@@ -215,6 +235,28 @@ class Watched:
     def _found(self, kind: Kind, text: str) -> Finding:
         return Finding(kind, self.name, str(self.url), text, self.fail)
 
+    def spins(self) -> bool:
+        """Whether a core is busy from now on for PERSISTS seconds; its first pause ends that."""
+        first = before = self._look()
+        due = first.at + PERSISTS
+        pause(QUIET)
+        while may_spin(before, now := self._look()):
+            if now.at >= due:
+                return is_busy(first, now)
+            before = now
+            pause(LOOK_EVERY)
+        return False
+
+    def queued(self) -> int:
+        """How many connections wait to be accepted."""
+        return sum(self._queued(ports.ends(self.url)).values())
+
+    def _queued(self, ends: Collection[ports.End]) -> Mapping[int, int]:
+        if not self._tcp:
+            return {}
+        awaits = ports.LISTENING["tcp"]
+        return {one.inode: one.unread for one in ends if one.state == awaits and one.unread}
+
     @property
     def _tcp(self) -> bool:
         return self.url.scheme in ("tcp", "tls")
@@ -222,7 +264,7 @@ class Watched:
     @property
     def _allowed(self) -> int:
         each = SPARE_A_CONNECTION + 2 * (self.unread or 0)
-        return SPARE_MEMORY + self.connections * each
+        return self.spare + self.connections * each
 
     def _served(self) -> int:
         """Connections that are not ours: a server that others use, too, may well be busy."""
@@ -261,11 +303,14 @@ class Watched:
         busy = may_spin(before, look)
         zombies = {one.pid for one in family if one.state == proc.ZOMBIE}
         ends = ports.ends(self.url)
+        alone = self._served() <= self._strangers == 0
         return Signs(
-            busy and self._served() <= self._strangers == 0,
+            busy and alone,
             frozenset(one.inode for one in ends if self._is_left(one)) & self._open(family, ends),
             {one.inode: one.unread for one in ends if one.unread and self.rule == "sink"},
             frozenset(zombies - self._zombies),
+            self._dead(family, ends),
+            self._queued(ends) if alone else {},
         ), look
 
     def _is_left(self, end: ports.End) -> bool:
@@ -278,9 +323,26 @@ class Watched:
         self, family: Collection[proc.Process], ends: Collection[ports.End]
     ) -> frozenset[int]:
         """The sockets that the processes have; asked only where one of these is suspicious."""
-        if not any(map(self._is_left, ends)):
+        return sockets_of(family) if any(map(self._is_left, ends)) else frozenset()
+
+    def _dead(
+        self, family: Collection[proc.Process], ends: Collection[ports.End]
+    ) -> frozenset[int]:
+        """Sockets that are no end of a connection any more, of those that came since `begin`: after
+        a RST, or when both sides have said FIN, the kernel has forgotten all but the descriptor.
+        """
+        if not self._tcp:
             return frozenset()
-        return frozenset(inode for one in family for inode in proc.sockets(one.pid))
+        new = sockets_of(family) - self._sockets - {one.inode for one in ends}
+        if not new:
+            return new
+        streams = {inode for one in family for inode in proc.tcp_sockets(one.pid)}
+        return (new & streams) - ports.tcp_inodes()
+
+
+def sockets_of(family: Collection[proc.Process]) -> frozenset[int]:
+    """The inodes of all sockets that these processes have open."""
+    return frozenset(inode for one in family for inode in proc.sockets(one.pid))
 
 
 def _some(what: Collection[object]) -> str:

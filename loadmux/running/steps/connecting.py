@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from loadmux.driver import closing, duplex
 from loadmux.driver.connection import Connection
@@ -47,7 +48,7 @@ async def opened(
 class OnSockets:
     """connect, half_close, close, reset, stop_reading, resume_reading.
 
-    `drop`: a close that judges nothing.
+    `pending`: a close that judges nothing ("drop"), or does not even read it ("abandon").
     """
 
     name: str
@@ -55,7 +56,7 @@ class OnSockets:
     sockets: tuple[int, ...]
     timeout: float
     record: Recorder
-    drop: bool = False
+    pending: Literal["drop", "abandon"] | None = None
 
     async def run(self, user: VirtualUser) -> None:
         connections = [user.connections[index] for index in self.sockets]
@@ -81,11 +82,15 @@ class OnSockets:
         await user.give_way()
 
     async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
-        if self.drop and self.action == "reset":
+        if self.pending is not None and self.action == "reset":
             for connection in connections:
                 connection.reset()
             return
-        if self.drop:
+        if self.pending == "abandon":
+            for connection in connections:
+                closing.abandon(connection)
+            return
+        if self.pending == "drop":
             await closing.drop(user, connections)
             return
         if self.action == "close":
