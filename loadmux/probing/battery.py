@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import median
 from time import perf_counter
 
 from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
@@ -227,7 +228,7 @@ class Battery:
 
     def _control(self) -> bool:
         """Whether the exchange works; learns its bytes, its time, and what the server can do."""
-        case, took = CASES[0], 0.0
+        case, took = CASES[0], list[float]()
         restless = Kind.SPINNING in self.bench.look()
         for _ in range(WARM_UP):
             tap = Tap()
@@ -235,9 +236,9 @@ class Battery:
             if tried.fault is not None:
                 self._not_known(tried.fault)
                 return False
-            took = max(took, tried.took)
+            took.append(tried.took)
             self.known = replace(self.known, sent=tap.sent, came=tap.came)
-        self.known = replace(self.known, took=took)
+        self.known = replace(self.known, took=median(took))
         self._by_rule()
         self._deadlines()
         self._one_shot()
@@ -491,7 +492,9 @@ class Battery:
         first = confirmed[0]
         if (len(found) > 1 or first.late) and not self.over:
             self._apart(first)
-            if first.beside and first.late:  # so many copies at once were a lot of work
+            if (
+                first.beside and first.late and first.variant.leaves
+            ):  # so many copies at once were a lot of work
                 return []
         return [*confirmed, *(one for one in found if one not in chosen)]
 

@@ -522,6 +522,9 @@ class AlwaysWrites(Epolled):
     def interest(self, fd: int) -> None:
         if self.mended:
             super().interest(fd)
+            return
+        reads = 0 if self.unsent[fd] else select.EPOLLIN
+        self.epoll.modify(fd, select.EPOLLOUT | reads)
 
 
 class AcceptsOnce(Epolled):

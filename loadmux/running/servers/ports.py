@@ -91,7 +91,7 @@ def _of_port(url: Url) -> Iterator[End]:
 
 def tcp_inodes() -> set[int]:
     """Of all TCP sockets of this machine that listen, or are an end of a connection."""
-    return {int(fields[9]) for table in ("tcp", "tcp6") for fields in _rows(table)}
+    return {int(fields[9]) for table in ("tcp", "tcp6") for fields in _rows(table, ":")}
 
 
 def _of_path(path: str) -> Iterator[End]:
