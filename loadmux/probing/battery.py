@@ -238,9 +238,9 @@ class Battery:
                 return False
             took.append(tried.took)
             self.known = replace(self.known, sent=tap.sent, came=tap.came)
-        self.known = replace(self.known, took=median(took))
+        self.known = replace(self.known, took=max(took))
         self._by_rule()
-        self._deadlines()
+        self._deadlines(median(took))
         self._one_shot()
         self._capacity()
         self._rate()
@@ -277,8 +277,9 @@ class Battery:
             rule = ruled.scenario.servers[""].rule
             self.notes.append(f"replies are judged by the target's rule {rule!r}")
 
-    def _deadlines(self) -> None:
-        timeout = round(max(SHORTEST, PATIENCE * self.known.took), 1)
+    def _deadlines(self, usual: float) -> None:
+        """By the time that the exchange usually takes; pauses are as long as the longest one."""
+        timeout = round(max(SHORTEST, PATIENCE * usual), 1)
         self.known = replace(self.known, timeout=timeout)
 
     def _one_shot(self) -> None:
@@ -492,10 +493,8 @@ class Battery:
         first = confirmed[0]
         if (len(found) > 1 or first.late) and not self.over:
             self._apart(first)
-            if (
-                first.beside and first.late and first.variant.leaves
-            ):  # so many copies at once were a lot of work
-                return []
+            if first.beside and first.late and first.variant.leaves:
+                return []  # so many copies at once were a lot of work
         return [*confirmed, *(one for one in found if one not in chosen)]
 
     def _apart(self, suspect: Suspect) -> None:
