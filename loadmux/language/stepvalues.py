@@ -75,8 +75,8 @@ SocketAction = Literal[
 class OnSockets:
     """An action on sockets that sends and expects nothing.
 
-    `pending` "drop": an end that does not judge what has come; "abandon": a close that does not read
-    what comes, either.
+    `pending` "drop": an end that does not judge what has come; "abandon": a close that does not
+    read what comes, either.
     """
 
     where: Position
