@@ -225,6 +225,10 @@ class Talkative(Framing):
         """Whether these bytes are the beginning of what may come unasked."""
         return False
 
+    def awaited_from(self, data: bytes) -> int:
+        """Where in these bytes begins what may answer a message: `unasked` is not asked of it."""
+        return len(data)
+
 
 class Session(Talkative):
     """A framing of connections with a handshake, and a server that may speak unasked."""

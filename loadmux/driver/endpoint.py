@@ -21,7 +21,7 @@ from loadmux.driver.sources import Sources
 from loadmux.errors import DriverFault
 
 Greeting = Callable[[Random], tuple[bytes, Verifier]]
-UnaskedJudge = Callable[[bytes], tuple[bytes, bytes, str, int]]
+UnaskedJudge = Callable[[bytes, bool], tuple[bytes, bytes, str, int]]
 
 LOCAL_LIMITS = {
     errno.EMFILE: "this process may open no more descriptors (limit {limit}): raise it with"
@@ -67,7 +67,8 @@ class Endpoint:
 
     `tls` makes it a TLS connection to `server_name`. `datagrams`: UDP, which other code drives.
     `greeting` makes what a new connection begins with: bytes to send, and the verifier of their
-    answer. `unasked` judges what comes between replies: what to send for it, what is left of it,
+    answer. `unasked` judges what comes between replies (and whether any is awaited): what to send
+    for it, what is left of it,
     why the server has ended the conversation (empty: it has not), and how many messages are to be
     counted; `begun` whether what is left is the beginning of more. `any_time` is what the scenario
     says of frames that come unasked. `may_end`: the server may end the connection in order while

@@ -90,7 +90,7 @@ class Stream(Sending):
     def unexplained(self, data: bytes) -> bytes:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
         if self.endpoint.unasked is not None:
-            answer, data, ended, aside = self.endpoint.unasked(data)
+            answer, data, ended, aside = self.endpoint.unasked(data, bool(self.unanswered))
             self.answer(answer)
             if aside:
                 self.task.passed_over(aside)

@@ -254,8 +254,26 @@ class WebSocket(Session):
             return Unasked(answer, rest)
         return Unasked(answer, rest)
 
+    def begun(self, rest: bytes) -> bool:
+        head = rest[:1] in CONTROL
+        return head and (len(rest) < HEAD or len(rest) < HEAD + rest[1])
+
+    def awaited_from(self, data: bytes) -> int:
+        at = 0
+        while data[at : at + 1] in CONTROL and len(data) > at + 1:
+            if data[at : at + 1] == PONG:
+                return at
+            at += HEAD + data[at + 1]
+        return len(data)
+
 
 # --- what steps send and expect -----------------------------------------------------------------
+
+
+CONTROL = tuple(bytes([0x80 | one]) for one in (Opcode.CLOSE, Opcode.PING, Opcode.PONG))
+"""How a control frame begins; it has no fragments, and its length is one byte (RFC 6455, 5.5)."""
+PONG = CONTROL[-1]
+HEAD = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,10 +43,15 @@ def conversation(
     return greeting, partial(_unasked, framing), partial(_begun, framing)
 
 
-def _unasked(framing: Talkative, data: bytes) -> Unasked:
-    """What the framing says of bytes; what it cannot read is no one's business."""
+def _unasked(framing: Talkative, data: bytes, awaited: bool) -> Unasked:
+    """What the framing says of bytes; what it cannot read is no one's business.
+
+    Where a reply is `awaited`, what may be one is left to who awaits it.
+    """
     try:
-        return framing.unasked(data)
+        end = framing.awaited_from(data) if awaited else len(data)
+        found = framing.unasked(data[:end])
+        return found._replace(rest=found.rest + data[end:])
     except Exception as error:
         tripped(error)
         return Unasked(b"", data)

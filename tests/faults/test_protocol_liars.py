@@ -11,7 +11,7 @@ from collections.abc import Callable
 import needs
 import pytest
 from driving import Driven, Handler, Server, answering, drive, reset
-from websocket_frames import served
+from websocket_frames import accepted, served
 
 LOAD = "load: {users: 1, iterations: 2}\ntimeout: 300ms\n"
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -494,3 +494,47 @@ def test_masks_and_keys_come_from_the_seed() -> None:
     right(handler, TALK)
     assert said == first
     assert len(set(first)) == 3
+
+
+def websocket_server(answer: Callable[[bytes], bytes]) -> Handler:
+    """Shakes hands, and says to each read what `answer` makes of it."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.sendall(accepted(connection.recv(65536)))
+        while data := connection.recv(65536):
+            connection.sendall(answer(data))
+
+    return handler
+
+
+def test_a_pong_that_came_before_it_was_awaited() -> None:
+    needs.package("wsproto")
+    text = """
+    sockets: {main: {framing: websocket}}
+    steps:
+      - {send: {websocket: {ping: hi}}}
+      - {wait: 20ms}
+      - {send: {websocket: hello}}
+      - {expect: {websocket: {pong: hi}}}
+      - {expect: {websocket: hello}}
+    load: {users: 1, iterations: 2}
+    timeout: 500ms
+    """
+
+    def answer(data: bytes) -> bytes:
+        return served("pong", b"hi") if data[0] & 15 == 9 else served("text", b"hello")
+
+    with Server(websocket_server(answer)) as server:
+        assert drive(text, server.url).kinds == {}
+
+
+def test_half_a_ping_when_the_client_closes() -> None:
+    needs.package("wsproto")
+    text = """
+    sockets: {main: {framing: websocket}}
+    steps: [{send: {websocket: hello}, expect: {websocket: hello}}, {close: main}]
+    load: {users: 1, iterations: 2}
+    timeout: 500ms
+    """
+    with Server(websocket_server(lambda data: served("text", b"hello") + b"\x89\x05h")) as server:
+        assert drive(text, server.url).kinds == {}
