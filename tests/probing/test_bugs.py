@@ -19,6 +19,10 @@ QUICK = (
     "answers-the-end",
     "full-buffer-kills",
     "urgent-is-error",
+    "two-writes",
+    "leak-on-reset",
+    "hangs-up",
+    "mixed-writes",
 )
 
 

@@ -161,7 +161,7 @@ def mixed_writes(listener: socket.socket, mended: bool) -> None:
         with contextlib.suppress(OSError):
             connection.sendall(line[:2])
             if not mended:
-                time.sleep(0.002)
+                time.sleep(0.02)
             connection.sendall(line[2:])
 
     def serve(connection: socket.socket) -> None:
