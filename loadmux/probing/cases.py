@@ -536,7 +536,7 @@ def idle(known: Known) -> Iterator[Variant]:
     known = known.waiting(MANY)
     size = MANY if known.capacity is None else min(MANY, known.capacity - 4)
     pause = (known.wait(AFTER_EACH),)
-    crowd = [replace(one, on_connect=pause) for one in known.group("idle", size)]
+    crowd = [replace(known.bare(one), on_connect=pause) for one in known.group("idle", size)]
     sockets = [known.named(OLDEST), known.named(FRESH), *crowd]
     many = range(2, 2 + size)
     steps: list[Step] = [

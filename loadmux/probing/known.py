@@ -232,8 +232,8 @@ class Known:
         return [self.named(f"{name}[{number}]") for number in range(count)]
 
     def bare(self, socket: Socket) -> Socket:
-        """A socket on whose connections nothing is said first."""
-        return replace(socket, on_connect=())
+        """A socket on whose connections nothing is said first, and TLS does not begin later."""
+        return replace(socket, on_connect=(), tls=socket.tls if self.tls else None)
 
     def plain(self, socket: Socket) -> Socket:
         """The same, on whose connections TLS does not begin."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from commands import ROOT
 from probing_servers import SECURE
 
@@ -13,7 +15,9 @@ from loadmux.language.loading import load
 from loadmux.language.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
+from loadmux.probing.cases import CASES as EVERY
 from loadmux.probing.handshaking import hellos
+from loadmux.probing.known import pick
 
 CASES = (
     *("split", "coalesced/2", "abort/close", "abort/reset", "abort/accept", "idle/few"),
@@ -60,6 +64,25 @@ def test_a_handshake_in_accept_is_found(tmp_path: Path) -> None:
     found = report.cases[1]
     assert str(found.verdict) == "fail", report.as_dict()
     assert load(found.file).sockets[0].tls is not None
+
+
+STARTTLS = """
+target: tcp://127.0.0.1:1
+sockets:
+  main:
+    framing: line
+    tls: {verify: false}
+    on_connect: [{send: "STARTTLS\\n", expect: "220\\n"}, {start_tls: main}]
+steps: [{send: "NOOP\\n", expect: "250\\n"}]
+"""
+
+
+@pytest.mark.parametrize("case", ["abort/accept", "idle", "flood"])
+def test_crowds_say_nothing_where_tls_begins_later(case: str) -> None:
+    known = replace(pick(load("x.yaml", text=STARTTLS)), sent=b"NOOP\n", came=b"250\n", took=0.01)
+    (made,) = (one.make for one in EVERY if one.id == case)
+    for variant in made(known):
+        assert known.reread(variant.scenario).steps
 
 
 def secure(folder: Path) -> Scenario:
