@@ -151,7 +151,8 @@ class Branch(VirtualUser):
         if not self.shift.unasked:
             return
         idle = [one for one, _ in self.taken if one.want and one.verifier is not None]
-        if idle and not any(one.unanswered or one.midway or one.heard for one in idle):
+        begun = [one for one in idle if one.unanswered or one.midway or one.heard or one.opening]
+        if idle and not begun:
             self.loop.throw(self, Interrupted())
             for one in idle:
                 one.want, one.verifier, one.owed = 0, None, None

@@ -269,9 +269,13 @@ class VirtualUser(Resting):
 
         `opening` stays set after a fault, until what came of it is over. Raises Fault.
         """
-        place = self.connections.index(connection)
+        place, shift = self.connections.index(connection), self.shift
         connection.opening = True
-        await walk(self, self.script.on_connect[place])
+        shift.held += 1  # a branch in the background ends after the step in hand, this with it
+        try:
+            await walk(self, self.script.on_connect[place])
+        finally:
+            shift.held -= 1
         connection.opening = False
         if not connection.connected:
             text = "the connection ended with what 'on_connect' did on it"

@@ -254,3 +254,34 @@ load: {users: 2, iterations: 15}
         driven = drive(text, server.url, rule="echo")
     assert driven.kinds == {}
     assert driven.stats.iterations == 30
+
+
+@pytest.mark.parametrize("late", [0.0, 0.03])
+def test_what_comes_first_on_a_connection_is_carried_out_before_the_background_ends(
+    late: float,
+) -> None:
+    """The other branch has ended before the greeting comes: it is no surplus of a later step."""
+
+    def greet(connection: socket.socket, number: int) -> None:
+        threading.Event().wait(late * (number % 2))
+        connection.sendall(b"WELCOME\n")
+        while data := connection.recv(1000):
+            connection.sendall(data)
+
+    text = """
+sockets:
+  main: {framing: line, on_connect: [{expect: {frame: WELCOME}}]}
+  other: {framing: line, on_connect: [{expect: {frame: WELCOME}}]}
+steps:
+  - {on: main, send: {frame: first}, expect: {frame: first}}
+  - together:
+      - [{on: main, send: {frame: ask}, expect: {frame: ask}}]
+      - background: [{on: other, send: {frame: beat}, expect: {frame: beat}}, {wait: 1ms}]
+  - {on: other, send: {frame: last}, expect: {frame: last}}
+  - {close: [main, other]}
+load: {users: 1, iterations: 8}
+"""
+    with Server(greet) as server:
+        driven = drive(text, server.url)
+    assert driven.kinds == {}
+    assert driven.stats.iterations == 8
