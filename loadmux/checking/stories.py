@@ -254,7 +254,7 @@ def _begins_as_other(case: Case) -> Finding | None:
 def _several_bytes_changed(case: Case) -> Finding | None:
     size = min(len(case.expected), len(case.received))
     missing = len(case.expected) - size
-    if missing and case.ended:
+    if case.ended and len(case.received) != len(case.expected):
         return None
     count, end = _changed(case, size)
     most = (size - case.at) // 2 if missing else size // 4

@@ -112,9 +112,10 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
         owners = list({who for who, reply in known.elsewhere if reply == came})
         if came == known.previous:
             kind, text = Kind.MISMATCH, f"{text}; it is equal to the previous reply"
-        elif _doubled(came, problem.expected, known.previous):
+        elif size := _doubled(came, problem.expected, known.previous):
             kind = Kind.DUPLICATE
-            text = f"the previous reply ({len(known.previous)} bytes) came again"
+            part = "" if size == len(known.previous) else f"the last {size} bytes of "
+            text = f"{part}the previous reply ({len(known.previous)} bytes) came again"
         elif not known.pending and _behind(came, problem):
             text += "; the right one came behind it"
         elif len(owners) == 1 and len(problem.received) >= diagnosis.EVIDENCE:
@@ -128,10 +129,12 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
     return found
 
 
-def _doubled(came: bytes, expected: bytes, previous: bytes) -> bool:
-    """Whether the right reply came as well, behind the previous one."""
-    again = len(previous) >= diagnosis.EVIDENCE and came.startswith(previous)
-    return again and bool(expected) and came.find(expected, len(previous)) >= 0
+def _doubled(came: bytes, expected: bytes, previous: bytes) -> int:
+    """How many bytes of the previous reply's end came again, if the right one is behind them."""
+    at = previous.rfind(came[: diagnosis.EVIDENCE]) if len(came) >= diagnosis.EVIDENCE else -1
+    again = previous[at:] if at >= 0 else b""
+    found = again and came.startswith(again) and came.find(expected, len(again)) >= 0
+    return len(again) if found and expected else 0
 
 
 def _behind(came: bytes, problem: Problem) -> bool:

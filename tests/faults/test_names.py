@@ -262,6 +262,19 @@ def test_the_nearest_of_several(head: str) -> None:
     assert fault.expected == b"hello 0 at 2" + end.encode()
 
 
+def test_the_last_of_several_replies_comes_again_ahead_of_a_judged_frame() -> None:
+    text = """
+sockets: {main: {framing: line}}
+steps:
+  - repeat: 2
+    do: [{name: first, send: "one\\ntwo\\n", expect: [{frame: one}, {frame: two}]}]
+  - {name: talk, send: {frame: three 3}, expect: {frame: {join: [three, any]}}}
+"""
+    lie: Lie = lambda said: [said[1][4:], said[2]]  # noqa: E731
+    fault = first_fault(text + LOAD, lie, echo, 8)
+    assert fault.kind == "duplicate", fault.message
+
+
 def test_a_frame_ahead_of_the_right_one() -> None:
     text = LINES.replace('"${sent}"}}', '"${sent}", skip: {frame: TICK}}}')
     assert "skip" in text
