@@ -267,10 +267,10 @@ def test_the_last_of_several_replies_comes_again_ahead_of_a_judged_frame() -> No
 sockets: {main: {framing: line}}
 steps:
   - repeat: 2
-    do: [{name: first, send: "one\\ntwo\\n", expect: [{frame: one}, {frame: two}]}]
+    do: [{name: first, send: "a\\nsixty\\n", expect: [{frame: a}, {frame: sixty}]}]
   - {name: talk, send: {frame: three 3}, expect: {frame: {join: [three, any]}}}
 """
-    lie: Lie = lambda said: [said[1][4:], said[2]]  # noqa: E731
+    lie: Lie = lambda said: [said[1][2:], said[2]]  # noqa: E731
     fault = first_fault(text + LOAD, lie, echo, 8)
     assert fault.kind == "duplicate", fault.message
 
