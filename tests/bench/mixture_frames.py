@@ -71,7 +71,11 @@ class Frames(Conversation):
             noise = int(rest.split(b" ")[0])
             made = [self._aside(b"NOISE %d" % one) for one in range(noise)] + made
         for word, of in ((b"PUSH", "ignore"), (b"PING", "answer")):
-            if self.unasked in (of, "both") and command != b"t" and chance.random() < self.often:
+            if (
+                self.unasked in (of, "both")
+                and command not in (b"t", b"b")
+                and chance.random() < self.often
+            ):
                 aside = self._aside(b"%s %d" % (word, chance.randrange(1000)))
                 made.insert(chance.randint(0, len(made)), aside)
         if command == b"b":  # nothing may come behind the last word

@@ -61,7 +61,7 @@ class Rules(Conversation):
         """What a wrong chunk is called depends on what stands around it."""
         any_wrong = {"corrupt", "mismatch", "truncated", "surplus", "duplicate", "reordered"}
         if told.lie == "flip":
-            return {"corrupt", "mismatch"}
+            return {"corrupt", "mismatch", "reordered"}
         if told.lie in ("drop", "late"):
             return {"timeout", "truncated", *any_wrong}
         if told.lie in ("dup", "junk"):
