@@ -23,16 +23,9 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.bench import Bench, Bystander, Trouble
 from loadmux.probing.beyond import Told
-from loadmux.probing.cases import (
-    CASES,
-    CROWD,
-    FLOOD,
-    Case,
-    Unsupported,
-    Variant,
-    crowded,
-    level_of,
-)
+from loadmux.probing.cases import CASES, level_of
+from loadmux.probing.cases.crowds import FLOOD
+from loadmux.probing.cases.variants import CROWD, Case, Unsupported, Variant, crowded
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.smallest import smallest

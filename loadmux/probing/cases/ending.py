@@ -1,0 +1,73 @@
+"""Ends in order: a FIN with, or behind, what is still to be answered; and a connection's reuse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from loadmux.language.expected import Closed
+from loadmux.language.stepvalues import Step
+from loadmux.probing.cases.cutting import SEVERAL
+from loadmux.probing.cases.leaving import filled, known_leaves, small, unless_unread
+from loadmux.probing.cases.variants import Variant, again, answers
+from loadmux.probing.known import Known
+
+IDLE = 1.0
+"""Seconds in which nothing is said."""
+HALVES = 8
+"""How often clients say FIN."""
+
+
+def the_end(known: Known, place: int) -> list[Step]:
+    """The server ends the connection; that of some replies is awaited with them."""
+    return [] if known.parts else [known.expect(place, Closed(), "the end")]
+
+
+def half_close(known: Known) -> Iterator[Variant]:
+    known = known.alone
+    steps: list[Step] = [
+        known.send(0, name="request"),
+        known.act("half_close", 0),
+        *answers(known, 1),
+        *the_end(known, 0),
+    ]
+    if not known.parts:
+        steps = [known.again(HALVES, steps)]  # a server that is quick meets the FIN after its reply
+    says = "FIN after the request: the reply comes whole, then the end."
+    yield Variant("", known.scenario_of("half-close", says, steps))
+
+
+def fin_pending(known: Known) -> Iterator[Variant]:
+    known = known.alone
+    count = 1 if known.closes or not known.pipelining else SEVERAL
+    steps: list[Step] = [
+        known.send(0, known.several(count), name="requests" if count > 1 else "request"),
+        known.act("half_close", 0),
+        *answers(known, count),
+        *the_end(known, 0),
+    ]
+    says = f"{count} requests and a FIN at once: each is answered, then comes the end."
+    if count > 1:
+        yield Variant("requests", known.scenario_of("fin-pending/requests", says, steps))
+    pieces = (len(known.sent) - 1, 1)
+    steps[0] = known.send(0, name="request, its last byte late", pieces=pieces, gap=known.pause)
+    steps[2:] = [*answers(known, 1), *the_end(known, 0)]
+    says = "The request's last byte and the FIN come at once."
+    if len(known.sent) > 1 and "split" not in known.failing:
+        yield Variant("last-byte", known.scenario_of("fin-pending/last-byte", says, steps))
+    fill = filled(known) if count > 1 else known.send(0, name="request")
+    steps = [known.act("stop_reading", 0), fill, known.act("close", 0, drop=True)]
+    says = "The client closes while the server still sends; others are served."
+    closes = known_leaves(known, "fin-pending/close", "close", says, steps, small(known))
+    yield replace(closes, judge=unless_unread)
+
+
+def reuse(known: Known) -> Iterator[Variant]:
+    again(known)
+    steps: list[Step] = [
+        known.again(10, [known.exchange(0, name="one after the other")]),
+        known.wait(IDLE),
+        known.exchange(0, name="after a while"),
+    ]
+    says = "Ten requests on a connection, one after the other; then idle; then one more."
+    yield Variant("", known.scenario_of("reuse", says, steps))

@@ -1,0 +1,148 @@
+"""Clients that go before they were answered: others are served, and nothing is left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from loadmux.errors import Evidence, Kind
+from loadmux.language.scenario import Socket
+from loadmux.language.stepvalues import Step
+from loadmux.plugins.payloads import Data
+from loadmux.probing.cases.cutting import SEVERAL
+from loadmux.probing.cases.variants import (
+    Unsupported,
+    Variant,
+    burst,
+    crowded,
+    head,
+    offsets,
+    woven,
+)
+from loadmux.probing.handshaking import hellos
+from loadmux.probing.known import CLIENT, FRESH, Known
+from loadmux.probing.trying import LATE, Try
+
+AT_ONCE = 20
+ROUNDS = 5
+AFTER_EACH = 0.002
+OTHERS = "others"
+SMALL_WINDOW = 4096
+FULL = 1 << 19
+"""Bytes of replies at most until the client of one is gone."""
+OFTEN, GONE_OFTEN = 100, 10
+"""How often clients leave half-way, or before their reply."""
+BLOCK = 1 << 14
+
+
+def abort(how: str) -> Callable[[Known], Iterator[Variant]]:
+    def make(known: Known) -> Iterator[Variant]:
+        if how == "reset" and known.scheme == "unix":
+            raise Unsupported("a Unix socket has no reset; abort/close is what its server sees")
+        for at in [*offsets(known, least=0), len(known.sent)]:
+            leave = known.act("close", 0, drop=True) if how == "close" else known.act("reset", 0)
+            says = f"The client is gone after {at} bytes ({how}); others are served."
+            steps = [head(known, at), leave]
+            yield known_leaves(known, f"abort/{how}/{at}", str(at), says, steps)
+        quick = known.gone(0) if how == "close" else known.act("reset", 0)
+        goes: list[Step] = [head(known, len(known.sent) // 2), quick, known.wait(AFTER_EACH)]
+        says = f"{OFTEN} clients are gone half-way ({how}); others are served."
+        many = known_leaves(known, f"abort/{how}/many", "many", says, [known.again(OFTEN, goes)])
+        yield replace(many, judge=unless_crowded)
+        if known.tls:
+            yield from leaves_handshake(known, how)
+
+    return make
+
+
+def leaves_handshake(known: Known, how: str) -> Iterator[Variant]:
+    """The client is gone in the middle of the TLS handshake."""
+    leave = known.act("close", 0, drop=True) if how == "close" else known.act("reset", 0)
+    for at, data in hellos().items():
+        says = f"The client is gone after the {at} of its TLS handshake ({how}); others are served."
+        steps: list[Step] = [known.send(0, Data(data), name=at), leave]
+        made = woven(known, f"abort/{how}/{at.replace(' ', '-')}", says, steps, leaves=True)
+        first, *others = made.scenario.sockets
+        scenario = replace(made.scenario, sockets=(known.plain(first), *others))
+        yield Variant(at.replace(" ", "-"), scenario, leaves=True)
+
+
+def unless_crowded(tried: Try) -> Evidence | None:
+    """The first fault, but for a short accept queue's."""
+    mine = (*LATE, Kind.REFUSED, Kind.UNREACHABLE, Kind.RESET)
+    faults = (one for one in tried.faults if one.socket != CLIENT or one.kind not in mine)
+    return next(faults, None)
+
+
+def unless_unread(tried: Try) -> Evidence | None:
+    """The first fault, but for replies that the client has left lying about: nobody asks for them,
+    and as all are alike, they are taken for those that others await.
+    """
+    unread = (Kind.SURPLUS, Kind.CROSSTALK, Kind.DUPLICATE)
+    found = next((one for one in tried.faults if one.kind not in unread), None)
+    if found is None and tried.faults:
+        for step, times in tried.right.items():
+            if step.startswith(OTHERS) and not times:
+                return Evidence(Kind.TIMEOUT, "nobody was served", step=step, socket=FRESH)
+    return found
+
+
+def known_leaves(
+    known: Known,
+    label: str,
+    short: str,
+    says: str,
+    steps: Sequence[Step],
+    client: Socket | None = None,
+) -> Variant:
+    """`woven`, of a client that leaves before it was answered."""
+    made = woven(known, label, says, steps, True, client)
+    return Variant(short, made.scenario, leaves=True)
+
+
+def abort_accept(known: Known) -> Iterator[Variant]:
+    known = known.waiting(ROUNDS * AT_ONCE)
+    crowd = AT_ONCE if not crowded(known, AT_ONCE + 2) else 1
+    sockets = [known.named(FRESH), *(known.plain(one) for one in known.group(CLIENT, crowd))]
+    places = range(1, 1 + crowd)
+    gone = [known.act("connect", *places), known.act("reset", *places, drop=True)]
+    says = "Connections that were reset before they were accepted; then a fresh client."
+    steps: list[Step] = [known.again(ROUNDS, gone), known.exchange(0, name=FRESH)]
+    yield Variant("", known.scenario_of("abort/accept", says, steps, sockets), leaves=True)
+
+
+def abort_reply(known: Known) -> Iterator[Variant]:
+    known = known.alone
+    count = burst(known, 1 << 16)
+    steps: list[Step] = [
+        known.act("stop_reading", 0),
+        known.send(0, known.several(count), name="requests" if count > 1 else "request"),
+        known.wait(known.pause),
+        known.act("reset", 0),
+    ]
+    says = "The client resets the connection when the reply has begun; others are served."
+    yield known_leaves(known, "abort/reply/begun", "begun", says, steps)
+    several = known.several(min(SEVERAL, count))
+    steps = [known.again(GONE_OFTEN, [known.send(0, several, name="request"), known.gone(0)])]
+    says = "The client is gone when the reply is written: the next write fails; others are served."
+    yield known_leaves(known, "abort/reply/gone", "gone", says, steps)
+    if count > 1:
+        says = "The client reads nothing, and is gone when its replies can go on no more."
+        steps = [known.act("stop_reading", 0), filled(known), known.gone(0)]
+        full = known_leaves(known, "abort/reply/full", "full", says, steps, small(known))
+        yield replace(full, judge=unless_unread)
+
+
+def small(known: Known) -> Socket:
+    """A client for whose replies the kernel has little room."""
+    return known.named(CLIENT, receive_buffer=SMALL_WINDOW)
+
+
+def filled(known: Known, replies: int = FULL, seconds: float = 0.0) -> Step:
+    """Requests until no more are taken, or so many bytes of replies are owed; not more than take
+    so many seconds: by default of the time in which others must be served.
+    """
+    seconds = seconds or known.timeout / 4
+    block = known.several(max(1, BLOCK // max(1, len(known.sent))))
+    most = known.volume(replies, seconds) * len(known.sent)
+    return known.fill(0, block, most, max(0.5, round(10 * known.took, 1)))
