@@ -7,20 +7,18 @@ longer deadline, too. Deadlines grow with the time that the known exchange takes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
 
 from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
-from loadmux.language.expected import Length
 from loadmux.language.loading import load
-from loadmux.language.nodes import suggestion
 from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import Step
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
+from loadmux.probing.acquainting import LEAVES, Acquaintance
 from loadmux.probing.bench import Bench, Bystander, Trouble
 from loadmux.probing.beyond import Told
 from loadmux.probing.cases import CASES, level_of
@@ -28,11 +26,12 @@ from loadmux.probing.cases.crowds import FLOOD
 from loadmux.probing.cases.variants import CROWD, Case, Unsupported, Variant, crowded
 from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
+from loadmux.probing.selecting import DEFAULTS, Settings, selected
 from loadmux.probing.smallest import smallest
+from loadmux.probing.suspects import Suspect, evidence_of, folded, slower, spread
 from loadmux.probing.trying import LATE, Tap, Try
 from loadmux.report.figures import plural
 from loadmux.running.generators.process import raise_descriptor_limit
-from loadmux.running.interrupts import Interrupts
 from loadmux.running.seeds import draw_seed
 
 TRIES = 3
@@ -42,8 +41,6 @@ SUSPECTS = 3
 """So many of the failing variants are tried again."""
 ALONE_WITHIN = 20.0
 """Seconds in which each variant of a case that harms the server is tried alone."""
-SHORTEST = 1.5
-PATIENCE = 40
 LONGER = 3
 WARM_UP = 3
 CROWDED = ("reset", "refused", "unreachable")
@@ -58,93 +55,11 @@ FINDINGS = (
     *("spinning", "leaked_descriptors", "memory_growth", "not_read", "not_accepted", "zombies"),
 )
 INTERLEAVE, TOGETHER = "interleave", "at-once"
-LEAVES = "abort/close"
 SHRUNK_WITHIN = 45.0
 """Seconds in which what chance has drawn is made smaller."""
-RATED = 1 << 14
-MOST_RATED, RATED_FOR = 1 << 20, 0.1
-"""Bytes of requests by which a server's pace is measured: more, until it takes so many seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What is tried, and how it is judged. `cases` and `skip` are ids or how they begin.
-
-    `strict`: what a server should do it must. `failures` is the folder for failing scenarios, None
-    writes none. `begun` is told of each case.
-    """
-
-    cases: Sequence[str] = ()
-    skip: Sequence[str] = ()
-    strict: bool = False
-    pipelining: bool = True
-    seed: int | None = None
-    failures: Path | None = None
-    interrupts: Interrupts | None = None
-    begun: Callable[[Case], None] = lambda case: None
-    ended: Callable[[CaseResult], object] = lambda result: None
-
-
-@dataclass
-class Suspect:
-    """A variant that has failed: `failed` of `tried` times, first by `fault`; `beside`: only while
-    others did alike.
-    """
-
-    variant: Variant
-    fault: Evidence | Trouble
-    failed: int = 1
-    tried: int = 1
-    beside: bool = False
-
-    @property
-    def kind(self) -> str:
-        return str(self.fault.kind)
-
-    @property
-    def text(self) -> str:
-        if isinstance(self.fault, Trouble):
-            return self.fault.text
-        shared = "; alone it is served: connections share something" if self.beside else ""
-        return f"{self.fault.step}: {self.fault.message}{shared}"
-
-    @property
-    def late(self) -> bool:
-        """Whether by time alone."""
-        if isinstance(self.fault, Trouble):
-            return self.fault.late
-        return self.fault.kind in LATE
-
-
-def selected(settings: Settings) -> list[tuple[Case, Collection[str]]]:
-    """The cases that are asked for, each with the labels of its variants (none: all).
-
-    Raises UsageError for a word that is no case.
-    """
-    for word in (*settings.cases, *settings.skip):
-        if not any(begins(case.id, word) or begins(word, case.id) for case in CASES):
-            names = [case.id for case in CASES]
-            raise UsageError(f"no case is called {word!r}{suggestion(word, names, 'there are')}")
-    found: list[tuple[Case, Collection[str]]] = []
-    for case in CASES:
-        whole = not settings.cases or any(begins(case.id, one) for one in settings.cases)
-        labels = {
-            one.removeprefix(f"{case.id}/")
-            for one in settings.cases
-            if one != case.id and begins(one, case.id) and one not in {c.id for c in CASES}
-        }
-        skipped = any(begins(case.id, one) for one in settings.skip)
-        if (whole or labels) and not skipped and case.id != "control":
-            found.append((case, () if whole else labels))
-    return found
-
-
-def begins(name: str, word: str) -> bool:
-    """Whether `word` is how an id begins, up to a slash."""
-    return name == word or name.startswith(f"{word.rstrip('/')}/")
-
-
-def probe(scenario: Scenario, settings: Settings = Settings()) -> ProbeReport:
+def probe(scenario: Scenario, settings: Settings = DEFAULTS) -> ProbeReport:
     """Probe the target of a scenario. Raises UsageError, TargetFailed before anything was tried."""
     wanted = selected(settings)
     seed = settings.seed if settings.seed is not None else scenario.seed
@@ -232,12 +147,10 @@ class Battery:
             took.append(tried.took)
             self.known = replace(self.known, sent=tap.sent, came=tap.came)
         self.known = replace(self.known, took=max(took))
-        self._by_rule()
-        self._deadlines(median(took))
-        self._one_shot()
-        self._capacity()
-        self._rate()
-        self._standing(restless)
+        learned = Acquaintance(self.bench, self.known, self._runs)
+        learned.learn(median(took), restless)
+        self.known, self.left = learned.known, learned.left
+        self.notes += learned.notes
         self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
         return True
 
@@ -259,99 +172,6 @@ class Battery:
         detail = text if died is not None else f"{fault.step}: {text}"
         control = CaseResult("control", "must", Found.FAIL, 1, 1, "", kind, detail)
         self._add(control)
-
-    def _by_rule(self) -> None:
-        """Judge by the target's own rule where it makes this reply: by the rule it is known what a
-        server that answers whatever it has read makes of a request that comes in parts.
-        """
-        ruled = self.known.by_rule()
-        if ruled is not None:
-            self.known = ruled
-            rule = ruled.scenario.servers[""].rule
-            self.notes.append(f"replies are judged by the target's rule {rule!r}")
-
-    def _deadlines(self, usual: float) -> None:
-        """By the time that the exchange usually takes; pauses are as long as the longest one."""
-        timeout = round(max(SHORTEST, PATIENCE * usual), 1)
-        self.known = replace(self.known, timeout=timeout)
-
-    def _one_shot(self) -> None:
-        """Whether a connection carries more than one request."""
-        if self.known.closes:
-            self.known = replace(self.known, lasts=False)
-            return
-        once: list[Step] = [self.known.exchange(0), self.known.exchange(0, name="once more")]
-        scenario = self.known.scenario_of("again", "", once)
-        (tried,) = self._runs([Variant("", scenario)])
-        fault = tried.fault
-        ended = fault is not None and fault.kind is Kind.CLOSED and not fault.said_size
-        self.known = replace(self.known, lasts=fault is None and tried.connects < 2)
-        parts = fault is None and tried.connects > 1
-        if ended or parts:
-            self.known = replace(self.known, closes=True, parts=parts)
-            self.notes.append("the server ends a connection after its reply")
-
-    def _standing(self, restless: bool) -> None:
-        """What /proc shows after any client at all is the affair of one case. `restless`: the
-        server was busy before the first client came, and means to be.
-        """
-        self.bench.standing = self.bench.look()
-        self.left = set(self.bench.standing)
-        if restless:
-            self.bench.standing.add(Kind.SPINNING)
-            self.left.discard(Kind.SPINNING)
-            self.notes.append("the server is busy when nobody asks anything: its CPU is not judged")
-        if self.left:
-            kinds = ", ".join(sorted(self.left))
-            self.notes.append(f"{kinds} after each client that leaves: see {LEAVES}")
-
-    def _capacity(self) -> None:
-        """How many clients the server takes at once, if that is few."""
-        if self.bench.capacity is None:
-            count = CROWD
-            while count > 1 and not self._takes(count):
-                count //= 2
-            if count < CROWD:
-                self.bench.capacity = count
-                self.notes.append(f"the server serves {plural(count, 'client')} at once")
-            declared = False
-        else:
-            declared = True
-        self.known = replace(self.known, capacity=self.bench.capacity, declared=declared)
-
-    def _rate(self) -> None:
-        """How fast it answers many requests that come in one; on what a case can count."""
-        if self.known.closes or not self.known.pipelining:
-            return
-        size = RATED
-        while (took := self._burst(many := max(2, size // len(self.known.sent)))) is not None:
-            self.known = replace(self.known, rate=many / max(took, 0.0001))
-            if took > RATED_FOR or size >= MOST_RATED:
-                return
-            size *= 8
-
-    def _burst(self, many: int) -> float | None:
-        """Seconds until so many requests in one are answered; None where they are not, alike."""
-        known = self.known.alone
-        all_of_it = known.expect(0, Length(many * len(known.came)))
-        steps: list[Step] = [known.send(0, known.several(many)), all_of_it]
-        try:
-            scenario = known.reread(known.scenario_of("rate", "", steps))
-        except ScenarioErrors:
-            return None
-        (tried,) = self._runs([Variant("", scenario)])
-        return tried.took if tried.fault is None else None
-
-    def _takes(self, count: int) -> bool:
-        sockets = self.known.group("crowd", count)
-        first = self.known.act("connect", *range(count - 1))
-        served = [self.known.exchange(place) for place in range(count - 1)]
-        steps: list[Step] = [first]
-        steps += served if self.known.lasts else []
-        steps.append(self.known.exchange(count - 1))
-        scenario = self.known.scenario_of("crowd", "", steps, sockets)
-        (tried,) = self._runs([Variant("", scenario)])
-        return tried.fault is None
 
     # --- a case ---------------------------------------------------------------------------------
 
@@ -636,46 +456,6 @@ class Battery:
         passed = sum(one.verdict is Found.PASS for one in self.results)
         text = f"{plural(passed, 'case')} passed"
         return ExitCode.PASS, f"{text}; warned: {', '.join(warned)}" if warned else text
-
-
-def spread(found: Sequence[Suspect], most: int) -> list[Suspect]:
-    """So many at most, the first and the last among them."""
-    if len(found) <= most:
-        return list(found)
-    return [found[(len(found) - 1) * place // (most - 1)] for place in range(most)]
-
-
-def slower(variant: Variant, times: int) -> Variant:
-    """The same with longer deadlines."""
-    longer = replace(variant.scenario, timeout=times * variant.scenario.timeout)
-    return replace(variant, scenario=longer)
-
-
-def folded(variants: Sequence[Variant], failing: Sequence[Variant]) -> str:
-    """The labels of those that failed, neighbours joined: `3-19, 22`."""
-    places = [variants.index(one) for one in failing]
-    runs: list[list[int]] = []
-    for place in places:
-        number = variants[place].label.isdecimal()
-        if number and runs and place == runs[-1][-1] + 1:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    return ", ".join(_run(variants[one[0]].label, variants[one[-1]].label) for one in runs)
-
-
-def _run(first: str, last: str) -> str:
-    return first if first == last else f"{first}-{last}"
-
-
-def evidence_of(suspect: Suspect) -> Iterator[str]:
-    """What is known of a fault, line by line."""
-    if isinstance(suspect.fault, Trouble):
-        yield from suspect.fault.lines
-        return
-    from loadmux.report.faults import evidence_as_text
-
-    yield from evidence_as_text(suspect.fault)
 
 
 __all__ = ["Battery", "Settings", "TargetFailed", "probe", "selected"]
