@@ -106,6 +106,10 @@ class Endpoint:
         port = 0 if isinstance(self.address, str) else self.address[1]
         object.__setattr__(self, "may_meet_itself", port in ephemeral_ports())
 
+    def listen(self) -> None:
+        """From now on a step may take what comes here without a message of its own."""
+        object.__setattr__(self, "listens", True)
+
     def learn(self, other: Endpoint) -> None:
         """From now on what is spoken here is what is spoken on the `other`."""
         for name in ("unasked", "begun", "requests", "framing", "learns"):

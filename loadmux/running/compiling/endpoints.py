@@ -48,7 +48,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
             contexts,
             spoken.get(index),
             learns and index not in spoken,
-            learns or index in listening,
+            index in listening,
         )
         for index, one in enumerate(scenario.sockets)
     ]

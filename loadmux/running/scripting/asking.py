@@ -272,8 +272,12 @@ class Library:
 
 
 def learn(user: VirtualUser, step: Exchange) -> None:
-    """What a protocol's reply says is spoken on the step's sockets, of which nothing said it."""
+    """What a step of the code says of its sockets, of which no file said it: that somebody listens
+    there without a message of his own, and by a protocol's reply what is spoken.
+    """
     assert step.expect is not None
+    for place in step.sockets if step.send is None else ():
+        user.connections[place].endpoint.listen()
     framings = [one.framing for one in every(step.expect.reply) if isinstance(one, Answer)]
     for place in step.sockets if framings else ():
         endpoint = user.connections[place].endpoint
