@@ -170,8 +170,8 @@ def test_what_is_known_beforehand_takes_the_fast_path(
     assert (None if found.plan is None else found.plan.likely) == likely
 
 
-def test_what_bounds_does_not() -> None:
-    assert not compiled("{send: a, expect: {frame: a}, within: 1s}").direct
+def test_what_bounds_goes_out_at_once_as_well() -> None:
+    assert compiled("{send: a, expect: {frame: a}, within: 1s}").direct
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,6 @@ QUICK = (
     "full-buffer-kills",
     "urgent-is-error",
     "two-writes",
-    "leak-on-reset",
     "hangs-up",
     "mixed-writes",
 )

@@ -653,7 +653,7 @@ FOUND = {
     "drops-the-idle": ("reuse", ""),
     "urgent-is-error": ("urgent", "reset"),
     "send-kills": ("abort/reply", "died"),
-    "leak-on-reset": ("abort/reset/3", "leaked_descriptors"),
+    "leak-on-reset": ("abort/reset/many", "leaked_descriptors"),
     **buggy_others.FOUND,
 }
 """The case that is for a bug, and the kind of its fault where there is but one that it can be."""

@@ -115,5 +115,6 @@ def test_selectors_over_select_refuse_what_select_cannot_watch() -> None:
             assert served(socks[0])
             told = "selectors: refused a client: select() cannot watch descriptor 1024\n"
             assert target.stderr == told
+        target.assert_holds(before)
         with target.connect() as fresh:
             assert served(fresh)
