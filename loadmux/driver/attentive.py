@@ -98,8 +98,8 @@ class AttentiveConnection(Attentive):
         await super().check_surplus()
 
     @property
-    def _needs_care(self) -> bool:
-        return self._sieve.busy or super()._needs_care
+    def _is_unusual(self) -> bool:
+        return self._sieve.busy or super()._is_unusual
 
     def _keep(self, data: bytes | None, size: int) -> None:
         if data is None:

@@ -185,10 +185,12 @@ class Peer:
         self.moments.append(Moment(at, what, data[:SHOWN], len(data)))
 
     def update_dirty(self) -> None:
-        self.dirty = self.rule_verifier is not None or self._needs_care
+        ruled = self.rule_verifier is not None
+        self.dirty = ruled or bool(self.unanswered) or self._is_unusual
 
     @property
-    def _needs_care(self) -> bool:
+    def _is_unusual(self) -> bool:
+        """Whether more lies here, or is under way, than messages and their answers."""
         return bool(
             self.sock is None
             or self.inbox
@@ -197,30 +199,18 @@ class Peer:
             or self.ending
             or self.midway
             or self.paused
-            or self.unanswered
             or self.debt
         )
 
     @property
     def only_ruled(self) -> bool:
         """Whether it is `dirty` only because its rule allows more than has come."""
-        return not (self._needs_care or self.ready & TRY)
+        return not (self.unanswered or self._is_unusual or self.ready & TRY)
 
     @property
     def only_asked(self) -> bool:
         """Whether it is `dirty` only because answers are owed."""
-        return not (
-            self.sock is None
-            or self.inbox
-            or self.eof
-            or self.lost is not None
-            or self.ending
-            or self.midway
-            or self.paused
-            or self.debt
-            or self.rule_verifier is not None
-            or self.writer is not None
-        )
+        return not (self._is_unusual or self.rule_verifier is not None or self.writer is not None)
 
     def arm(self, mask: int) -> None:
         """Tell a level-triggered poller what to report of this socket from now on."""
