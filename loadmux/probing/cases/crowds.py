@@ -8,10 +8,15 @@ from random import Random
 
 from loadmux.errors import Evidence, Kind
 from loadmux.language.stepvalues import Step
-from loadmux.probing.cases.ending import IDLE
-from loadmux.probing.cases.leaving import AFTER_EACH
-from loadmux.probing.cases.slowness import PATIENT
-from loadmux.probing.cases.variants import CROWD, Variant, beside, crowded
+from loadmux.probing.cases.variants import (
+    AFTER_EACH,
+    CROWD,
+    IDLE,
+    PATIENT,
+    Variant,
+    beside,
+    crowded,
+)
 from loadmux.probing.interleaving import drawn
 from loadmux.probing.known import CLIENT, FRESH, Known
 from loadmux.probing.trying import LATE, Try

@@ -6,10 +6,18 @@ from collections.abc import Callable, Iterable, Iterator
 
 from loadmux.language.expected import ByRule
 from loadmux.language.stepvalues import Step
-from loadmux.probing.cases.variants import CROWD, MOST, Variant, answers, beside, offsets, pipelined
+from loadmux.probing.cases.variants import (
+    CROWD,
+    MOST,
+    SEVERAL,
+    Variant,
+    answers,
+    beside,
+    offsets,
+    pipelined,
+)
 from loadmux.probing.known import Known
 
-SEVERAL = 16
 EACH = 20
 """How often one of a crowd asks."""
 RECORD = 1 << 14

@@ -7,13 +7,10 @@ from dataclasses import replace
 
 from loadmux.language.expected import Closed
 from loadmux.language.stepvalues import Step
-from loadmux.probing.cases.cutting import SEVERAL
 from loadmux.probing.cases.leaving import filled, known_leaves, small, unless_unread
-from loadmux.probing.cases.variants import Variant, again, answers
+from loadmux.probing.cases.variants import IDLE, SEVERAL, Variant, again, answers
 from loadmux.probing.known import Known
 
-IDLE = 1.0
-"""Seconds in which nothing is said."""
 HALVES = 8
 """How often clients say FIN."""
 

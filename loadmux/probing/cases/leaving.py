@@ -9,8 +9,10 @@ from loadmux.errors import Evidence, Kind
 from loadmux.language.scenario import Socket
 from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data
-from loadmux.probing.cases.cutting import SEVERAL
 from loadmux.probing.cases.variants import (
+    AFTER_EACH,
+    OTHERS,
+    SEVERAL,
     Unsupported,
     Variant,
     burst,
@@ -25,8 +27,6 @@ from loadmux.probing.trying import LATE, Try
 
 AT_ONCE = 20
 ROUNDS = 5
-AFTER_EACH = 0.002
-OTHERS = "others"
 SMALL_WINDOW = 4096
 FULL = 1 << 19
 """Bytes of replies at most until the client of one is gone."""

@@ -10,9 +10,17 @@ from loadmux.language.expected import ByRule, Exactly
 from loadmux.language.scenario import Pace
 from loadmux.language.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
-from loadmux.probing.cases.ending import IDLE
-from loadmux.probing.cases.leaving import BLOCK, OTHERS, SMALL_WINDOW, filled, small, unless_unread
-from loadmux.probing.cases.variants import Variant, answers, beside, offsets, pipelined
+from loadmux.probing.cases.leaving import BLOCK, SMALL_WINDOW, filled, small, unless_unread
+from loadmux.probing.cases.variants import (
+    IDLE,
+    OTHERS,
+    PATIENT,
+    Variant,
+    answers,
+    beside,
+    offsets,
+    pipelined,
+)
 from loadmux.probing.known import BUSY_FOR, CLIENT, FRESH, Known
 
 SLOWLY = "reads slowly"
@@ -25,7 +33,6 @@ STALLED, STALLED_FOR = 32 << 20, 12.0
 PIECES = 6
 ONE_BY_ONE = 50_000
 """Replies at most that are judged each by itself."""
-PATIENT = 15.0
 
 
 def served_beside(

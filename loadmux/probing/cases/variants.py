@@ -25,6 +25,12 @@ CROWD = 12
 """Clients that are served at once, where a server serves several."""
 MOST = 64
 """Offsets that are tried of a long request."""
+SEVERAL = 16
+IDLE = 1.0
+"""Seconds in which nothing is said."""
+AFTER_EACH = 0.002
+OTHERS = "others"
+PATIENT = 15.0
 ENDS = 8
 MARKS = (b"\r\n", b"\n", b"\0", b" ")
 
