@@ -29,6 +29,9 @@ LAYERS = [
 ]
 """A part may import from itself and those before it; of its own layer from nobody else."""
 
+LANGUAGE = [{"text", "meaning"}, {"sources"}, {"grammar"}, {"messages"}, {"steps"}, {"keys"}]
+"""The folders of the language, likewise; `describing` and what stands beside them know them all."""
+
 MAY_EXIT = {"cli", "__main__"}
 
 
@@ -107,6 +110,22 @@ def test_no_two_folders_of_a_part_import_each_other() -> None:
         TopologicalSorter({name: to - {name} for name, to in graph.items()}).prepare()
     except CycleError as circle:
         pytest.fail(" -> ".join(circle.args[1]))
+
+
+def test_the_folders_of_the_language_import_one_way() -> None:
+    below = set[str]()
+    for names in LANGUAGE:
+        for name in sorted(names):
+            paths = modules(f"loadmux/language/{name}")
+            used = {path: languages(path) - below - {name} for path in paths}
+            assert used
+            assert not {path: others for path, others in used.items() if others}
+        below |= names
+
+
+def languages(path: Path) -> set[str]:
+    """The folders and modules of the language that a file imports from."""
+    return {name.split(".")[2] for name in needed(path) if name.startswith("loadmux.language.")}
 
 
 def folder(name: str) -> str:
@@ -188,7 +207,7 @@ def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
 def test_a_plain_scenario_is_checked_without_tls_statistics_and_plugins() -> None:
     code = (
         "import sys, loadmux.cli.reading as reading\n"
-        "from loadmux.language.scenario import Overrides\n"
+        "from loadmux.language.meaning.scenario import Overrides\n"
         "assert reading.check_files(['parts'], Overrides(), False)\n"
         "unneeded = {'ssl', 'importlib.metadata', 'loadmux.measuring.stats'}\n"
         "assert not unneeded & set(sys.modules), unneeded & set(sys.modules)\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 from loadmux.cli.printing import STREAM
 from loadmux.cli.reading import write_new
 from loadmux.errors import UsageError
-from loadmux.language.options import checked_command
-from loadmux.language.urls import parse_url
+from loadmux.language.grammar.options import checked_command
+from loadmux.language.meaning.urls import parse_url
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.probing import Probe, written
 

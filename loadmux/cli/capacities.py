@@ -18,8 +18,8 @@ from loadmux.comparing.bench import Bench
 from loadmux.comparing.capacity import Axis, Capacity, Point, find
 from loadmux.comparing.search import Plan, Trial
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.stepvalues import Barrier
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.stepvalues import Barrier
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report import figures

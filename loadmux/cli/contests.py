@@ -21,8 +21,8 @@ from loadmux.comparing.gauge import Measuring, kept
 from loadmux.comparing.rounds import compete, settled
 from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.stepvalues import Barrier
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.stepvalues import Barrier
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.report.baseline import machine

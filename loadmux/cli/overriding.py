@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from loadmux.language.scenario import Overrides
+    from loadmux.language.meaning.scenario import Overrides
 
 Words = Sequence[str] | None
 
@@ -18,7 +18,7 @@ def overrides_of(
     target: Words, reply: Words, command: Words, var: Words, **others: Any
 ) -> Overrides:
     """The options that may be given several times, and `others` as `Overrides` names them."""
-    from loadmux.language.scenario import Overrides
+    from loadmux.language.meaning.scenario import Overrides
 
     return Overrides(
         tuple(target or ()),

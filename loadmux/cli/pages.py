@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from loadmux.cli.printing import deliver
-from loadmux.language import manual
+from loadmux.language.describing import manual
 
 FOLDER = Path(__file__).parents[1] / "manual"
 CASES = "probe-cases"

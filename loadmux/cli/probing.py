@@ -15,14 +15,14 @@ from loadmux.cli.asking import unescaped
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
+from loadmux.language.describing.suggesting import as_text
+from loadmux.language.grammar.options import checked_command
 from loadmux.language.loading import Bundle, load
-from loadmux.language.nodes import suggestion
-from loadmux.language.options import checked_command
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.servers import PORT
-from loadmux.language.suggesting import as_text
-from loadmux.language.urls import parse_url
-from loadmux.language.yamltext import flow
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.servers import PORT
+from loadmux.language.meaning.urls import parse_url
+from loadmux.language.text.nodes import suggestion
+from loadmux.language.text.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing.battery import Settings, probe
 from loadmux.probing.cases import CASES

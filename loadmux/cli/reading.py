@@ -12,7 +12,7 @@ from pathlib import Path
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import check_read_once, scenarios_of, sources_of
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 from loadmux.running.catalog import models
 
 
@@ -24,7 +24,7 @@ def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool
         try:
             (scenario,) = scenarios_of(sources_of([name]), overrides)
             if shown:
-                from loadmux.language.printing import dump
+                from loadmux.language.describing.printing import dump
 
                 separator = "---\n" if name != files[0] else ""
                 deliver(partial(print, f"{separator}# {scenario.path}\n{dump(scenario)}", end=""))
@@ -57,7 +57,7 @@ def write_new(path: Path, text: str) -> None:
 
 
 def print_schema() -> None:
-    from loadmux.language.schema import schema
+    from loadmux.language.describing.schema import schema
 
     text = json.dumps(schema(models()), indent=2)
     deliver(partial(print, text))

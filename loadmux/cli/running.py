@@ -15,7 +15,7 @@ from loadmux.cli.delivery import Wanted, put_out
 from loadmux.cli.printing import STREAM
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report.aside import Aside
 from loadmux.report.live import live_view

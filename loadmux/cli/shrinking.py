@@ -10,7 +10,7 @@ from loadmux import units
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import scenarios_of, sources_of
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing.smallest import Shrinking
 from loadmux.probing.written import FIRST_WORDS

@@ -9,7 +9,7 @@ from pathlib import Path
 from loadmux.cli.printing import STREAM
 from loadmux.errors import UsageError
 from loadmux.language.loading import Bundle, load_all, piped
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.running.catalog import find, models
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadmux.cli.sources import scenarios_of, sources_of
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.running.interrupts import Interrupts

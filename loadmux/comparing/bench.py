@@ -14,9 +14,9 @@ from types import TracebackType
 from typing import Self
 
 from loadmux.driver.pacer import Pacer, Rate, Users
-from loadmux.language.scenario import Load, Phase, Scenario
-from loadmux.language.servers import Target, Url
-from loadmux.language.stepvalues import Barrier
+from loadmux.language.meaning.scenario import Load, Phase, Scenario
+from loadmux.language.meaning.servers import Target, Url
+from loadmux.language.meaning.stepvalues import Barrier
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import Progress, Report
 from loadmux.running.run import run

@@ -17,7 +17,7 @@ from loadmux.comparing.objectives import GENERATOR, PORTS, ended_by, outcome
 from loadmux.comparing.scaling import Law, fit
 from loadmux.comparing.search import Answer, Outcome, Plan, Search, Trial
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report.model import Report

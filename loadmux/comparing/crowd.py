@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from loadmux.errors import UsageError
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 
 WITHIN = 5.0
 SPARE = 256

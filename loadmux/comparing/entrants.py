@@ -12,9 +12,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from loadmux.errors import UsageError
-from loadmux.language.nodes import suggestion
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.servers import PORT
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.servers import PORT
+from loadmux.language.text.nodes import suggestion
 
 _NAMED = re.compile(r"([\w .-]{1,40})=(.+)", re.DOTALL)
 _OPTION = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(?:=(.*))?", re.DOTALL)

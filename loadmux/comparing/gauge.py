@@ -13,8 +13,8 @@ from loadmux.comparing.cores import Pinning
 from loadmux.comparing.entrants import Entrant
 from loadmux.comparing.objectives import ended_by
 from loadmux.errors import Broken, TargetFailed, UsageError
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Target
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Target
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.servers.bundled import TargetProcess
 from loadmux.running.settings import Settings

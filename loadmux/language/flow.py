@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
 from loadmux.checking.simple import UntilClose
-from loadmux.language.expected import Closed, Frame, Listed, WasReset
-from loadmux.language.nodes import Mistakes
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import (
+from loadmux.language.meaning.expected import Closed, Frame, Listed, WasReset
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import (
     Call,
     Exchange,
     For,
@@ -26,6 +25,7 @@ from loadmux.language.stepvalues import (
     Transaction,
     flat,
 )
+from loadmux.language.text.nodes import Mistakes
 
 OUT_OF_BAND = "'urgent' sends beside the stream, which TLS cannot; this socket speaks TLS by now"
 TWICE = "TLS has begun on this socket already; 'close' it first, and it connects anew"

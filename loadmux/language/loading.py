@@ -20,18 +20,20 @@ from typing import BinaryIO
 
 from loadmux.checking.rules import RULES
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
-from loadmux.language import flow, options, pyfile, transports, yamltree
-from loadmux.language.feeders import shortage
-from loadmux.language.file import File
-from loadmux.language.files import Bundle, Files
-from loadmux.language.nodes import Mistakes, kind_of
-from loadmux.language.options import Options
-from loadmux.language.payloads import PAYLOAD
-from loadmux.language.reading import Reading
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.shares import shared
-from loadmux.language.stepvalues import Barrier
-from loadmux.language.yamltree import MappingNode, Node, ScalarNode
+from loadmux.language import flow, pyfile, transports
+from loadmux.language.grammar import options
+from loadmux.language.grammar.options import Options
+from loadmux.language.grammar.reading import Reading
+from loadmux.language.keys.file import File
+from loadmux.language.meaning.feeders import shortage
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.shares import shared
+from loadmux.language.meaning.stepvalues import Barrier
+from loadmux.language.messages.payloads import PAYLOAD
+from loadmux.language.sources.files import Bundle, Files
+from loadmux.language.text import yamltree
+from loadmux.language.text.nodes import Mistakes, kind_of
+from loadmux.language.text.yamltree import MappingNode, Node, ScalarNode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.plugins.registry import Registry, RuleNames
 

@@ -10,17 +10,18 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from loadmux.errors import Position
-from loadmux.language import options, transports
-from loadmux.language.files import Files
-from loadmux.language.nodes import Mistakes
-from loadmux.language.payloads import PAYLOAD
-from loadmux.language.reading import Reading
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.steplists import Steps
-from loadmux.language.steps import STEP
-from loadmux.language.stepvalues import Step
-from loadmux.language.values import node_of
-from loadmux.language.yamltree import ListNode
+from loadmux.language import transports
+from loadmux.language.grammar import options
+from loadmux.language.grammar.reading import Reading
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.stepvalues import Step
+from loadmux.language.messages.payloads import PAYLOAD
+from loadmux.language.sources.files import Files
+from loadmux.language.steps.step import STEP
+from loadmux.language.steps.steplists import Steps
+from loadmux.language.text.nodes import Mistakes
+from loadmux.language.text.values import node_of
+from loadmux.language.text.yamltree import ListNode
 from loadmux.plugins.registry import Registry, RuleNames
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, ScriptFailed
-from loadmux.language import usercode
-from loadmux.language.file import SCENARIO
-from loadmux.language.hints import meant
-from loadmux.language.load import LOAD
-from loadmux.language.nodes import Mistakes
-from loadmux.language.usercode import MARK, Definition
-from loadmux.language.values import node_of
-from loadmux.language.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
+from loadmux.language.keys.file import SCENARIO
+from loadmux.language.keys.load import LOAD
+from loadmux.language.sources import usercode
+from loadmux.language.sources.usercode import MARK, Definition
+from loadmux.language.text.hints import meant
+from loadmux.language.text.nodes import Mistakes
+from loadmux.language.text.values import node_of
+from loadmux.language.text.yamltree import Entry, FunctionNode, ListNode, MappingNode, Node
 
 KEYS, LOAD_KEYS = SCENARIO.keys, LOAD.keys
 EVERY_KEY = (*KEYS, *LOAD_KEYS)

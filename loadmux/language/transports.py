@@ -12,11 +12,11 @@ from loadmux.checking.framing import Session
 from loadmux.checking.rules import RULES
 from loadmux.checking.simple import LARGEST_DATAGRAM, UntilClose
 from loadmux.errors import Position
-from loadmux.language.contents import size_of
-from loadmux.language.expected import ByRule, Closed, Frame, WasReset, every
-from loadmux.language.nodes import Mistakes
-from loadmux.language.scenario import Scenario, Tls, group_of
-from loadmux.language.stepvalues import Call, Exchange, OnSockets, Performed, Send, Step
+from loadmux.language.meaning.contents import size_of
+from loadmux.language.meaning.expected import ByRule, Closed, Frame, WasReset, every
+from loadmux.language.meaning.scenario import Scenario, Tls, group_of
+from loadmux.language.meaning.stepvalues import Call, Exchange, OnSockets, Performed, Send, Step
+from loadmux.language.text.nodes import Mistakes
 from loadmux.units import quoted
 
 UNFIT = {

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language import usercode
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.stepvalues import Call, Function
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.stepvalues import Call, Function
+from loadmux.language.sources import usercode
 from loadmux.running.catalog import find, models
 
 LARGEST = 2**20

@@ -14,7 +14,7 @@ from loadmux.driver.control import Control
 from loadmux.driver.crowd import Crowd, Division
 from loadmux.driver.loop import Loop, Task
 from loadmux.driver.schedule import Stage
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.stats import Stats
 
 Measured = list[tuple[int, Stats]]

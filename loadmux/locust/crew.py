@@ -20,7 +20,7 @@ from loadmux.driver.loop import Loop
 from loadmux.driver.pool import PooledUser
 from loadmux.driver.user import Script, VirtualUser
 from loadmux.errors import ScriptFailed
-from loadmux.language.stepvalues import Barrier, Call
+from loadmux.language.meaning.stepvalues import Barrier, Call
 from loadmux.locust.conducting import Conducting, Measured
 from loadmux.locust.job import Share
 from loadmux.locust.numbering import Asking, Ledger, Number, room

@@ -26,7 +26,7 @@ from loadmux.driver.crowd import Division
 from loadmux.driver.loop import IDLE_WAIT, Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.watch import Watch
-from loadmux.language import usercode
+from loadmux.language.sources import usercode
 from loadmux.locust.conducting import Conducting
 from loadmux.locust.crew import CalledUser, Crew, Parked, ParkedUser
 from loadmux.locust.job import Job

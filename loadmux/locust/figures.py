@@ -15,7 +15,7 @@ from typing import Any
 import gevent
 from locust.runners import STATE_RUNNING
 
-from loadmux.language import usercode
+from loadmux.language.sources import usercode
 from loadmux.locust import tables, wire
 from loadmux.locust.engine import Engine
 from loadmux.locust.exporting import Exporter

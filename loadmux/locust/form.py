@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 from loadmux.locust.described import Described
 from loadmux.locust.here import Here
 from loadmux.locust.preparation import located

@@ -14,9 +14,9 @@ from typing import Any
 
 from loadmux import __version__
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
-from loadmux.language.urls import parse_url
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.urls import parse_url
 from loadmux.locust import wire
 from loadmux.locust.carrying import Code, relocated
 

@@ -15,7 +15,7 @@ from locust.argument_parser import LocustArgumentParser
 
 from loadmux.errors import LoadmuxError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Load, Overrides
+from loadmux.language.meaning.scenario import Load, Overrides
 from loadmux.locust.admitting import family
 from loadmux.locust.described import Described
 from loadmux.locust.options import Offered

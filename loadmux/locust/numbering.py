@@ -20,7 +20,7 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 
 Number = tuple[int, int]
 """A user's number, and how many users had it before."""

@@ -18,10 +18,10 @@ from typing import Any
 
 from loadmux.driver.poller import check_poller
 from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language.feeders import shortage
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.urls import parse_url
+from loadmux.language.meaning.feeders import shortage
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.urls import parse_url
 from loadmux.locust import wire
 from loadmux.locust.carrying import gathered
 from loadmux.locust.described import Described

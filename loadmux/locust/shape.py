@@ -10,7 +10,7 @@ from __future__ import annotations
 from locust import LoadTestShape
 
 from loadmux.driver.pacer import Users
-from loadmux.language.scenario import Load, Phase
+from loadmux.language.meaning.scenario import Load, Phase
 
 HALF_A_LOOK = 0.5
 AHEAD = 2.0

@@ -14,7 +14,7 @@ from typing import Any
 
 from loadmux.driver.pacer import Rate
 from loadmux.driver.standstill import Standstill
-from loadmux.language.scenario import Load
+from loadmux.language.meaning.scenario import Load
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
 from loadmux.measuring.verdict import Verdict, combined

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from loadmux.errors import Kind, ScenarioErrors
-from loadmux.language.expected import Length
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import Length
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.probing.bench import Bench
 from loadmux.probing.cases.variants import CROWD, Variant
 from loadmux.probing.known import Known

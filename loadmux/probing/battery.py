@@ -15,7 +15,7 @@ from time import perf_counter
 
 from loadmux.errors import Evidence, Kind, ScenarioErrors, TargetFailed, UsageError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.acquainting import LEAVES, Acquaintance

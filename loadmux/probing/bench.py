@@ -14,8 +14,8 @@ from time import monotonic, perf_counter
 from loadmux.driver.loop import wait_io
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Evidence, Fault, Kind, TargetFailed
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Target, Url
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
 from loadmux.probing.trying import LATE, Drawn, Tap, Try, run_at_once
 from loadmux.report.figures import plural

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from itertools import chain
 from typing import NamedTuple
 
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.probing.bench import Bench
 from loadmux.probing.known import Known
 from loadmux.running.servers import proc

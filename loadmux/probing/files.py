@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from loadmux.errors import UsageError
-from loadmux.language.printing import dump
-from loadmux.language.scenario import Feeder, Scenario
-from loadmux.language.servers import Command, Target
+from loadmux.language.describing.printing import dump
+from loadmux.language.meaning.scenario import Feeder, Scenario
+from loadmux.language.meaning.servers import Command, Target
 from loadmux.report.figures import plain_for
 
 LINE = 96

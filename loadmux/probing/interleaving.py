@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from loadmux.language.expected import ByRule, Closed
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import ByRule, Closed
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.known import Known
 

@@ -14,13 +14,12 @@ from pathlib import Path
 
 from loadmux.checking import rules
 from loadmux.errors import Position, UsageError
-from loadmux.language.connecting import moved
-from loadmux.language.expected import ByRule, Closed, Exactly, Reply, Silence, WasReset
-from loadmux.language.file import IMPLIED
+from loadmux.language.describing.printing import dump
+from loadmux.language.keys.file import IMPLIED
 from loadmux.language.loading import load
-from loadmux.language.printing import dump
-from loadmux.language.scenario import Load, Scenario, Socket, Tls
-from loadmux.language.stepvalues import (
+from loadmux.language.meaning.expected import ByRule, Closed, Exactly, Reply, Silence, WasReset
+from loadmux.language.meaning.scenario import Load, Scenario, Socket, Tls
+from loadmux.language.meaning.stepvalues import (
     Barrier,
     Call,
     Exchange,
@@ -40,6 +39,7 @@ from loadmux.language.stepvalues import (
     Wait,
     flat,
 )
+from loadmux.language.steps.connecting import moved
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Repeated, Text
 from loadmux.plugins.registry import Registry

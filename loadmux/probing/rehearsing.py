@@ -18,7 +18,7 @@ from typing import Self
 
 from loadmux.driver.loop import Task, sleep_until
 from loadmux.errors import Evidence, TargetFailed
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.stats import Stats
 from loadmux.probing.shrinking import Seen
 from loadmux.running.generators.channel import Channel, pair

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loadmux.errors import UsageError
-from loadmux.language.nodes import suggestion
+from loadmux.language.text.nodes import suggestion
 from loadmux.probing.cases import CASES
 from loadmux.probing.cases.variants import Case
 from loadmux.probing.outcome import CaseResult

@@ -24,7 +24,7 @@ from math import ceil
 from typing import Literal
 
 from loadmux.errors import Kind
-from loadmux.language import yamltext
+from loadmux.language.text import yamltext
 from loadmux.probing.reducing import Known, Way, gentle, prepared, ways
 from loadmux.probing.trees import Tree, tidy
 

@@ -10,9 +10,9 @@ from time import monotonic
 from typing import Any
 
 from loadmux.errors import ScenarioErrors, TargetFailed, UsageError
+from loadmux.language.describing.printing import values
 from loadmux.language.loading import load
-from loadmux.language.printing import values
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.probing.rehearsing import Rehearsal
 from loadmux.probing.shrinking import Hunt, Seen, Trial
 from loadmux.probing.trees import Tree, plain

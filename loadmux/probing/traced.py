@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from loadmux.errors import UsageError
-from loadmux.language.suggesting import constant, suggested
-from loadmux.language.yamltext import flow
+from loadmux.language.describing.suggesting import constant, suggested
+from loadmux.language.text.yamltext import flow
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _TARGET = re.compile(r"target(?: [\w.-]+)?  (?:tcp|tls|udp|unix)://\S.*")

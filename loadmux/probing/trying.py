@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from loadmux.driver.peer import Peer
 from loadmux.errors import Evidence, Kind
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.generators.channel import pair
 from loadmux.running.generators.said import Job, Share, Update

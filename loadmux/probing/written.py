@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from loadmux.language import printing
+from loadmux.language.describing import printing
 from loadmux.probing import payloads
 from loadmux.probing.reducing import most_users, renamed
 from loadmux.probing.shrinking import Hunt

@@ -22,7 +22,7 @@ from typing import Any, cast
 
 from loadmux import __version__
 from loadmux.errors import UsageError
-from loadmux.language.nodes import suggestion
+from loadmux.language.text.nodes import suggestion
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.thresholds import CONNECT, Metric, Operator, Threshold

@@ -14,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from loadmux import __version__
-from loadmux.language.printing import dump
+from loadmux.language.describing.printing import dump
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.rows import StepStats

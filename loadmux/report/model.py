@@ -15,7 +15,7 @@ from typing import Protocol
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Kind
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.cpu import Cpu
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline

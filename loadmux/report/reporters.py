@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from loadmux.errors import UsageError
-from loadmux.language.nodes import suggestion
+from loadmux.language.text.nodes import suggestion
 from loadmux.plugins.contracts import Plugin, told
 from loadmux.plugins.registry import PluginError, Registry
 from loadmux.report.model import Listener, Report

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.cpu import Cpu, Times
 from loadmux.running.servers import proc
 

@@ -21,9 +21,9 @@ from typing import Any
 import yaml
 
 from loadmux.errors import UsageError
-from loadmux.language import usercode
 from loadmux.language.loading import Bundle, load_all
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
+from loadmux.language.sources import usercode
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import terminal
 from loadmux.report.model import Progress, Report

@@ -10,7 +10,7 @@ from loadmux.driver.endpoint import bind
 from loadmux.driver.poller import check_poller
 from loadmux.driver.sources import sources
 from loadmux.errors import DriverFault, UsageError
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.running.servers.starting import connections
 from loadmux.running.settings import Settings
 

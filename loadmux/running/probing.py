@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from loadmux.errors import TargetFailed
+from loadmux.language.describing.suggesting import constant, suggested, varied
 from loadmux.language.loading import load
-from loadmux.language.suggesting import constant, suggested, varied
-from loadmux.language.yamltext import flow
+from loadmux.language.text.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.tracing.trace import watched

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from loadmux.errors import Evidence, Kind
-from loadmux.language.scenario import Scenario, Socket
+from loadmux.language.meaning.scenario import Scenario, Socket
 from loadmux.measuring.stats import FaultGroup, Stats
 
 ALIKE = 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 
 
 def command(files: Sequence[str], given: Overrides, more: Sequence[str], seed: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from loadmux.driver.pacer import Rate
-from loadmux.language.scenario import Phase
+from loadmux.language.meaning.scenario import Phase
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Outcome, Stood, combined, judge
 from loadmux.report import figures, standstills

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
-from loadmux.language.scenario import Load, Scenario
-from loadmux.language.servers import Url
-from loadmux.language.shares import labels
+from loadmux.language.meaning.scenario import Load, Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.shares import labels
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.servers.watching import leaves_work, local, record, watched
 from loadmux.running.state import Part

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadmux.checking import rules
-from loadmux.language.expected import ByRule
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Target
-from loadmux.language.stepvalues import Call, Exchange
+from loadmux.language.meaning.expected import ByRule
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Target
+from loadmux.language.meaning.stepvalues import Call, Exchange
 
 
 def weak_rule_notes(scenario: Scenario) -> Iterator[str]:

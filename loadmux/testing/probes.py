@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from loadmux.errors import UsageError
+from loadmux.language.grammar.options import checked_command
 from loadmux.language.loading import load
-from loadmux.language.options import checked_command
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing.battery import Settings, probe, selected
 from loadmux.probing.outcome import CaseResult

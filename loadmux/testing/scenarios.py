@@ -11,7 +11,7 @@ from typing import Any
 
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.plugins.contracts import Framer, Group, Plugin, Step
 from loadmux.plugins.registry import Registry, unfit
 

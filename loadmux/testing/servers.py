@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from loadmux.language.servers import Command, Target
+from loadmux.language.meaning.servers import Command, Target
 from loadmux.running.servers.bundled import TargetProcess
 from loadmux.running.servers.commands import CommandProcess
 

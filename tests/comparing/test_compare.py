@@ -16,7 +16,7 @@ import pytest
 from commands import ENOUGH, LOADMUX, ROOT, loadmux, processes_with, started, with_mark
 
 from loadmux.comparing.crowd import Crowd
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 
 
 def test_a_sweep_with_one_that_is_wrong_and_one_that_has_no_room(tmp_path: Path) -> None:

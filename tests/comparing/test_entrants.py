@@ -6,7 +6,7 @@ import pytest
 
 from loadmux.comparing.entrants import Entrant, entrant, entrants
 from loadmux.errors import UsageError
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 
 MODELS = ("epoll", "poll")
 

@@ -15,7 +15,7 @@ from loadmux.driver.control import Control
 from loadmux.driver.loop import IDLE_WAIT, Loop, Task, sleep_until
 from loadmux.driver.poller import POLLERS, Poller
 from loadmux.driver.user import VirtualUser
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.script import compile_scenario
 

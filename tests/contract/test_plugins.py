@@ -21,7 +21,8 @@ from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.rules import Rule, rule
 from loadmux.checking.simple import Delimited, Fixed, UntilClose
 from loadmux.checking.simple import line as line_framing
-from loadmux.language import framings, payloadforms, replies, stepkeys
+from loadmux.language.messages import framings, payloadforms, replies
+from loadmux.language.steps import stepkeys
 from loadmux.plugins.registry import BUILT_IN
 from loadmux.protocols import resp
 from loadmux.protocols.resp_values import Resp

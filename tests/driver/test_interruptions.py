@@ -28,9 +28,9 @@ from loadmux.driver.loop import Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.user import VirtualUser
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.servers import Url
-from loadmux.language.urls import parse_url
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.urls import parse_url
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.script import compile_scenario
 

@@ -12,8 +12,8 @@ from examples import running
 from language import LANGUAGE, words
 from loader_cases import values
 
-from loadmux.language.printing import dump
-from loadmux.language.schema import schema
+from loadmux.language.describing.printing import dump
+from loadmux.language.describing.schema import schema
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models
 

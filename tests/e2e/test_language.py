@@ -12,7 +12,7 @@ import pytest
 from commands import ROOT, loadmux, run
 from loader_cases import mistakes, values
 
-from loadmux.language.schema import schema
+from loadmux.language.describing.schema import schema
 from loadmux.running.catalog import models
 
 

@@ -14,8 +14,10 @@ from examples import Example, Runner, examples, running
 from language import LANGUAGE, words
 from loader_cases import plain
 
-from loadmux.language import manual, urls, yamltree
-from loadmux.language.schema import schema
+from loadmux.language.describing import manual
+from loadmux.language.describing.schema import schema
+from loadmux.language.meaning import urls
+from loadmux.language.text import yamltree
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models
 

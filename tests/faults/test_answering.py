@@ -9,7 +9,7 @@ from driving import POLLERS, Driven, Server, answering, drive
 from transports import UdpServer
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.verdict import Outcome, judge
 

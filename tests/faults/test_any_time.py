@@ -11,7 +11,7 @@ from commands import run
 from driving import POLLERS, Driven, Server, drive, scenario_for
 from locusting import headless, locustfile
 
-from loadmux.language.printing import dump
+from loadmux.language.describing.printing import dump
 
 IGNORE = "ignore: [{regex: 'TICK \\d+'}, still here]"
 ASK = "{name: ask, send: {frame: 'ASK ${iteration}'}, expect: {frame: 'TOLD ${iteration}'}}"

@@ -10,7 +10,7 @@ from commands import run
 from driving import Driven, Server, drive, scenario_for
 from locusting import headless, locustfile
 
-from loadmux.language.printing import dump
+from loadmux.language.describing.printing import dump
 
 FRAMING = "framing: {length_prefix: {at: 1, varint: true}, check: crc16_modbus, order: little}"
 UNASKED = (

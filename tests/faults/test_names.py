@@ -170,7 +170,7 @@ def test_whose_row_of_a_feeder_it_is(tmp_path: pytest.TempPathFactory) -> None:
     from pathlib import Path
 
     from loadmux.language.loading import load
-    from loadmux.language.scenario import Overrides
+    from loadmux.language.meaning.scenario import Overrides
 
     folder = Path(str(tmp_path))
     (folder / "names.csv").write_text("name\nalice\nbobby\n")

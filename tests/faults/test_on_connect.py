@@ -15,7 +15,7 @@ from driving import POLLERS, Driven, Server, drive, scenario_for
 from guarded import Guarded
 from locusting import headless, locustfile
 
-from loadmux.language.printing import dump
+from loadmux.language.describing.printing import dump
 
 LOGIN = r'on_connect: [{name: login, send: "LOGIN\n", expect: "OK\n"}]'
 ASK = r'{name: ask, send: "ask ${iteration}\n", expect: "told\n"}'

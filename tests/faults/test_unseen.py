@@ -16,7 +16,7 @@ from driving import POLLERS, Driven, Handler, Server, answering, drive, drive_sc
 from transports import UdpServer, server_of
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides
+from loadmux.language.meaning.scenario import Overrides
 
 pollers = pytest.mark.parametrize("poller", POLLERS)
 everywhere = pytest.mark.parametrize(

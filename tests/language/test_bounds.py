@@ -7,9 +7,9 @@ import pytest
 from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.errors import ScenarioErrors
-from loadmux.language.expected import Answer, Frame
 from loadmux.language.loading import load
-from loadmux.language.stepvalues import Exchange
+from loadmux.language.meaning.expected import Answer, Frame
+from loadmux.language.meaning.stepvalues import Exchange
 from loadmux.plugins.payloads import Framed
 
 MIB = 2**20

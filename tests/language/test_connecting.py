@@ -6,8 +6,8 @@ import pytest
 
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import OnSockets
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import OnSockets
 
 ALONE = "the steps of 'on_connect' are for the socket 'main' alone"
 GOES_ON = "'on_connect' prepares a connection that goes on;"

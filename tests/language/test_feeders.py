@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadmux.errors import Position, ScenarioErrors, UsageError
-from loadmux.language import csvfile, files
-from loadmux.language.feeders import picker
 from loadmux.language.loading import bundle, load
-from loadmux.language.scenario import Feeder, Overrides, Pick, WhenShort
+from loadmux.language.meaning.feeders import picker
+from loadmux.language.meaning.scenario import Feeder, Overrides, Pick, WhenShort
+from loadmux.language.sources import csvfile, files
 
 HEAD = "target: tcp://127.0.0.1:9\n"
 USE = "steps: [{send: '${account.login}'}]\n"

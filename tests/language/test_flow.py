@@ -6,7 +6,7 @@ import pytest
 
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 
 HEAD = "target: tcp://127.0.0.1:1\nsockets: [a, b]\nsteps:\n"
 MISTAKE = "this sends on a socket that was half-closed before"

@@ -9,11 +9,11 @@ import pytest
 from loadmux.checking.framing import Framing
 from loadmux.checking.prefixed import LengthPrefixed
 from loadmux.checking.simple import Delimited, Fixed, UntilClose, line
-from loadmux.language.expected import ByRule, Exactly, Frame, Length, Reply, Until
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
-from loadmux.language.stepvalues import Exchange
+from loadmux.language.meaning.expected import ByRule, Exactly, Frame, Length, Reply, Until
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.stepvalues import Exchange
 from loadmux.measuring.stats import Stats
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Random, Regex, Text

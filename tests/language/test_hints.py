@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import hints
-from loadmux.language.file import SCENARIO
-from loadmux.language.load import LOAD
+from loadmux.language.keys.file import SCENARIO
+from loadmux.language.keys.load import LOAD
+from loadmux.language.keys.sockets import OPTIONS
 from loadmux.language.loading import load
-from loadmux.language.replies import REPLY
-from loadmux.language.sockets import OPTIONS
-from loadmux.language.stepkeys import KEYS
+from loadmux.language.messages.replies import REPLY
+from loadmux.language.steps.stepkeys import KEYS
+from loadmux.language.text import hints
 
 HEAD = "target: tcp://127.0.0.1:9\n"
 STEPS = "steps: [{send: a}]\n"

@@ -9,8 +9,8 @@ from commands import loadmux, run
 
 from loadmux.errors import ScenarioErrors, UsageError
 from loadmux.language.loading import bundle, load
-from loadmux.language.scenario import Overrides
-from loadmux.language.stepvalues import Exchange, Repeat
+from loadmux.language.meaning.scenario import Overrides
+from loadmux.language.meaning.stepvalues import Exchange, Repeat
 
 TARGET = "target: {bundled: epoll, reply: echo}\n"
 

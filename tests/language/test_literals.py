@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from loadmux.errors import ScenarioErrors
+from loadmux.language.describing.printing import dump
 from loadmux.language.loading import load
-from loadmux.language.printing import dump
 
 HEAD = "target: tcp://127.0.0.1:9\nvariables: {x: a}\n"
 STEPS = "steps: [{send: a}]\n"

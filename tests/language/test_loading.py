@@ -10,8 +10,8 @@ import pytest
 
 from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import Position, ScenarioErrors, UsageError
-from loadmux.language import yamltree
-from loadmux.language.expected import (
+from loadmux.language.loading import RULES, load
+from loadmux.language.meaning.expected import (
     ByRule,
     Closed,
     Exactly,
@@ -21,10 +21,9 @@ from loadmux.language.expected import (
     Until,
     WasReset,
 )
-from loadmux.language.loading import RULES, load
-from loadmux.language.scenario import Load, Overrides, Phase, Scenario, Socket
-from loadmux.language.servers import Target, Url
-from loadmux.language.stepvalues import (
+from loadmux.language.meaning.scenario import Load, Overrides, Phase, Scenario, Socket
+from loadmux.language.meaning.servers import Target, Url
+from loadmux.language.meaning.stepvalues import (
     Distribution,
     Exchange,
     Expect,
@@ -40,7 +39,8 @@ from loadmux.language.stepvalues import (
     Uniform,
     Wait,
 )
-from loadmux.language.yamlscalars import resolve
+from loadmux.language.text import yamltree
+from loadmux.language.text.yamlscalars import resolve
 from loadmux.measuring.thresholds import Threshold
 from loadmux.plugins.formulas import Variable
 from loadmux.plugins.payloads import Data, Joined, Payload, Random, Repeated, Text

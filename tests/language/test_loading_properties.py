@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from loadmux.errors import ScenarioErrors, UsageError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.running.catalog import models
 
 VOCABULARY = """

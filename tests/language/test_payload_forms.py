@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from loadmux.checking.checksums import NAMES, checksum, width
 from loadmux.errors import ScenarioErrors
-from loadmux.language import formulas as reading
+from loadmux.language.grammar import formulas as reading
 from loadmux.language.loading import load
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Variable

@@ -14,10 +14,10 @@ from loader_cases import plain
 from scenario_values import scenarios
 
 from loadmux.errors import Position, ScenarioErrors
-from loadmux.language import yamltext, yamltree
+from loadmux.language.describing.printing import dump
 from loadmux.language.loading import load
-from loadmux.language.printing import dump
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.text import yamltext, yamltree
 
 ROOT = Path(__file__).resolve().parents[2]
 NOWHERE = Position("", 1, 1)

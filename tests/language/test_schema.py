@@ -18,13 +18,13 @@ from scenario_values import scenarios
 
 from loadmux import units
 from loadmux.errors import ScenarioErrors
-from loadmux.language import yamltree
-from loadmux.language.grammar import Schemas
+from loadmux.language.describing.schema import LEFT, schema
+from loadmux.language.grammar.contract import Schemas
+from loadmux.language.grammar.types import SpawnRate
+from loadmux.language.keys.thresholds import OneThreshold
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides
-from loadmux.language.schema import LEFT, schema
-from loadmux.language.thresholds import OneThreshold
-from loadmux.language.types import SpawnRate
+from loadmux.language.meaning.scenario import Overrides
+from loadmux.language.text import yamltree
 from loadmux.measuring import thresholds
 from loadmux.running.catalog import models
 

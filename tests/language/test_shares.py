@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import ScenarioErrors, UsageError
 from loadmux.language.loading import Bundle, load, load_all
-from loadmux.language.scenario import Overrides, Phase, Scenario
-from loadmux.language.shares import labels, split
+from loadmux.language.meaning.scenario import Overrides, Phase, Scenario
+from loadmux.language.meaning.shares import labels, split
 
 BODY = "target: tcp://127.0.0.1:9\nsteps: [{name: talk, send: x}]\n"
 

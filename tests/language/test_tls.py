@@ -11,8 +11,8 @@ from transports import Authority
 
 from loadmux.errors import ScenarioErrors
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario, Tls
-from loadmux.language.servers import Target, Url
+from loadmux.language.meaning.scenario import Scenario, Tls
+from loadmux.language.meaning.servers import Target, Url
 from loadmux.running.compiling.endpoints import endpoints, trusting
 
 URL = Url("tls", "localhost", 9)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from loader_cases import plain
 
 from loadmux.errors import ScenarioErrors
-from loadmux.language import yamltree
 from loadmux.language.loading import load
-from loadmux.language.yamltree import ListNode, MappingNode, Node
+from loadmux.language.text import yamltree
+from loadmux.language.text.yamltree import ListNode, MappingNode, Node
 
 
 def told(text: str) -> str:

@@ -11,7 +11,7 @@ from probing_servers import CHUNKS, FULL, LINES, NAMED, SERVER
 
 from loadmux.errors import UsageError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
 from loadmux.probing.outcome import Found

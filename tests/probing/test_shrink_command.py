@@ -10,7 +10,7 @@ from commands import begun, loadmux
 from driving import Server
 
 from loadmux.language.loading import load
-from loadmux.language.stepvalues import Exchange
+from loadmux.language.meaning.stepvalues import Exchange
 
 STEPS = """\
 sockets: [a, b]

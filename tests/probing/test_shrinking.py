@@ -9,8 +9,8 @@ from functools import cache
 import pytest
 
 from loadmux.errors import ScenarioErrors
+from loadmux.language.describing.printing import values
 from loadmux.language.loading import load
-from loadmux.language.printing import values
 from loadmux.probing import payloads
 from loadmux.probing.reducing import gentle
 from loadmux.probing.shrinking import Hunt, Seen, Trial, decided

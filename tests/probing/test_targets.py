@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
 from loadmux.running.catalog import models

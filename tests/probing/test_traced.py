@@ -6,7 +6,7 @@ import pytest
 
 from loadmux.errors import UsageError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.probing.known import pick
 from loadmux.probing.traced import data_of, is_trace, scenario_text
 from loadmux.report.wire import lines

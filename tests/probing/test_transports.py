@@ -12,7 +12,7 @@ from commands import ROOT
 from probing_servers import SECURE
 
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import ProbeReport, Settings, probe
 from loadmux.probing.cases import CASES as EVERY

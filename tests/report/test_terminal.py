@@ -27,7 +27,7 @@ from samples import (
 
 from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.language.scenario import Load, Phase
+from loadmux.language.meaning.scenario import Load, Phase
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold
 from loadmux.measuring.verdict import Outcome

@@ -17,7 +17,7 @@ from own_server import SERVER
 from target_process import Case, TargetProcess
 
 from loadmux.cli.asking import unescaped
-from loadmux.language.suggesting import varied
+from loadmux.language.describing.suggesting import varied
 
 
 def written(url: str, folder: Path, *texts: str) -> str:

@@ -17,8 +17,8 @@ import kqueue_emulation
 
 from loadmux.errors import Evidence
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.servers import Url
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.generators.channel import pair
 from loadmux.running.generators.said import Job, Share, Update

@@ -19,11 +19,11 @@ from driving import drive_scenario
 from own_server import SERVER
 from transports import StartTlsServer
 
-from loadmux.language import usercode
+from loadmux.language.describing.manual import about
 from loadmux.language.loading import load
-from loadmux.language.manual import about
-from loadmux.language.scenario import Overrides, Scenario
-from loadmux.language.servers import Command, Target, Url
+from loadmux.language.meaning.scenario import Overrides, Scenario
+from loadmux.language.meaning.servers import Command, Target, Url
+from loadmux.language.sources import usercode
 from loadmux.measuring.verdict import Outcome, Verdict, judge
 from loadmux.running.catalog import bundled, models
 from loadmux.running.servers.bundled import TargetProcess

@@ -6,23 +6,12 @@ from collections.abc import Iterator
 from typing import Any, get_args
 
 from loadmux.checking.rules import RULES
-from loadmux.language import (
-    actions,
-    framings,
-    payloadforms,
-    payloads,
-    prefixes,
-    replyforms,
-    sockets,
-    stepkeys,
-    steplists,
-    targets,
-    tls,
-    variables,
-)
-from loadmux.language.file import SCENARIO
-from loadmux.language.load import LOAD, PHASE
-from loadmux.language.scenario import OnError, Pick, WhenShort
+from loadmux.language.keys import sockets, targets, tls, variables
+from loadmux.language.keys.file import SCENARIO
+from loadmux.language.keys.load import LOAD, PHASE
+from loadmux.language.meaning.scenario import OnError, Pick, WhenShort
+from loadmux.language.messages import framings, payloadforms, payloads, prefixes, replyforms
+from loadmux.language.steps import actions, stepkeys, steplists
 
 FRAMINGS = tuple(form.name for form in framings.FORMS)
 LANGUAGE = {

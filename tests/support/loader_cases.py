@@ -8,8 +8,8 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
-from loadmux.language import yamltree
-from loadmux.language.yamltree import ListNode, MappingNode, Node
+from loadmux.language.text import yamltree
+from loadmux.language.text.yamltree import ListNode, MappingNode, Node
 
 HERE = Path(__file__).resolve().parents[1] / "language"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import needs
 from commands import program, started
 
-from loadmux.language.servers import Command
+from loadmux.language.meaning.servers import Command
 from loadmux.running.servers.commands import CommandProcess
 
 NGINX = """

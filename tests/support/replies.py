@@ -10,7 +10,7 @@ import needs
 from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import Verifier
 from loadmux.language.loading import load
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.endpoints import spoken_on
 from loadmux.running.compiling.script import compile_scenario

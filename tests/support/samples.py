@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loadmux.driver.pacer import Rate
 from loadmux.errors import Evidence, Kind, Moment
-from loadmux.language.scenario import Load, Phase, Scenario, Socket
+from loadmux.language.meaning.scenario import Load, Phase, Scenario, Socket
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from language import FRAMINGS
 
 from loadmux.checking.rules import RULES
-from loadmux.language.stepvalues import SocketAction
+from loadmux.language.meaning.stepvalues import SocketAction
 
 Values = dict[str, Any]
 

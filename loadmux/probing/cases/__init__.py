@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.beyond import emfile, same_port
 from loadmux.probing.cases.crowds import fd_1024, flood, idle, interleaved

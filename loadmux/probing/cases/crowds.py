@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 
 from loadmux.errors import Evidence, Kind
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.probing.cases.variants import (
     AFTER_EACH,
     CROWD,

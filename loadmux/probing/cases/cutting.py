@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from loadmux.language.expected import ByRule
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import ByRule
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.probing.cases.variants import (
     CROWD,
     MOST,

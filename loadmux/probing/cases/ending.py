@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from loadmux.language.expected import Closed
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import Closed
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.probing.cases.leaving import filled, known_leaves, small, unless_unread
 from loadmux.probing.cases.variants import IDLE, SEVERAL, Variant, again, answers
 from loadmux.probing.known import Known

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind
-from loadmux.language.scenario import Socket
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.scenario import Socket
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.cases.variants import (
     AFTER_EACH,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from loadmux.language.expected import ByRule, Exactly
-from loadmux.language.scenario import Pace
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import ByRule, Exactly
+from loadmux.language.meaning.scenario import Pace
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
 from loadmux.probing.cases.leaving import BLOCK, SMALL_WINDOW, filled, small, unless_unread
 from loadmux.probing.cases.variants import (

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from random import Random
 
 from loadmux.errors import Evidence
-from loadmux.language.expected import ByRule
-from loadmux.language.scenario import Scenario, Socket
-from loadmux.language.stepvalues import Step
+from loadmux.language.meaning.expected import ByRule
+from loadmux.language.meaning.scenario import Scenario, Socket
+from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.bench import Bench
 from loadmux.probing.beyond import Told

@@ -7,8 +7,8 @@ from typing import Any
 
 from loadmux.checking.framing import Framing
 from loadmux.driver.endpoint import AnyTime, Endpoint
-from loadmux.language.expected import Frame
-from loadmux.language.scenario import Socket, Unasked, group_of
+from loadmux.language.meaning.expected import Frame
+from loadmux.language.meaning.scenario import Socket, Unasked, group_of
 from loadmux.measuring.rows import IGNORED
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.payloads import Payloads

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from loadmux.checking.recognition import Owner
-from loadmux.language.feeders import picker
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.feeders import picker
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.running.steps.messages import Render
 
 OWNERS_MOST = 10_000

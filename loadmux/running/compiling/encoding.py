@@ -15,7 +15,7 @@ from time import time
 
 from loadmux import units
 from loadmux.driver.user import VirtualUser
-from loadmux.language import contents
+from loadmux.language.meaning import contents
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, decimal
 from loadmux.plugins.payloads import Coded, Number, Payload, Picked, Text, Varint

@@ -16,10 +16,10 @@ from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.sources import Sources, sources
 from loadmux.driver.tls import BadFile, client_context
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.expected import Answer, every
-from loadmux.language.scenario import Scenario, Socket, Tls
-from loadmux.language.servers import Target, Url
-from loadmux.language.stepvalues import Call, Exchange
+from loadmux.language.meaning.expected import Answer, every
+from loadmux.language.meaning.scenario import Scenario, Socket, Tls
+from loadmux.language.meaning.servers import Target, Url
+from loadmux.language.meaning.stepvalues import Call, Exchange
 from loadmux.running.catalog import bundled
 from loadmux.running.conversing import conversation, requests
 from loadmux.running.steps.forms import authority

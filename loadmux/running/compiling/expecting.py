@@ -18,7 +18,7 @@ from loadmux.checking.headed import BothRight, HeaderIs
 from loadmux.checking.judging import Judge
 from loadmux.checking.parts import CountedIn, HasParts, Measure, Part, UntilIn, has_parts, varint_in
 from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
-from loadmux.language.expected import (
+from loadmux.language.meaning.expected import (
     Answer,
     AnyNumber,
     AnyOrder,

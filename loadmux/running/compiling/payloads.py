@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.plugins import formulas
 from loadmux.plugins.formulas import Formula, Variable
 from loadmux.plugins.payloads import (

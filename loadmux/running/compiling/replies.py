@@ -9,8 +9,17 @@ from __future__ import annotations
 from functools import partial
 
 from loadmux.checking import rules, verifying
-from loadmux.language.expected import Answer, Body, ByRule, Exactly, Frame, Length, Reply, Until
-from loadmux.language.scenario import Scenario
+from loadmux.language.meaning.expected import (
+    Answer,
+    Body,
+    ByRule,
+    Exactly,
+    Frame,
+    Length,
+    Reply,
+    Until,
+)
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.running.compiling.expecting import Expecting
 from loadmux.running.compiling.payloads import Payloads
 from loadmux.running.compiling.ruling import Rules

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from loadmux.checking import chunks, datagrams, rules
 from loadmux.driver.endpoint import Endpoint
-from loadmux.language.expected import ByRule
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Target
+from loadmux.language.meaning.expected import ByRule
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Target
 
 
 class Rules:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from loadmux.driver.endpoint import Endpoint
 from loadmux.driver.user import Operation, Script, VirtualUser
 from loadmux.errors import Kind, UsageError
-from loadmux.language import usercode
-from loadmux.language.expected import Closed, Silence, WasReset, groups_of
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
-from loadmux.language.stepvalues import (
+from loadmux.language.meaning.expected import Closed, Silence, WasReset, groups_of
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.stepvalues import (
     Barrier,
     Call,
     Distribution,
@@ -37,6 +36,7 @@ from loadmux.language.stepvalues import (
     Uniform,
     Wait,
 )
+from loadmux.language.sources import usercode
 from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import Stats

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import partial
 
 from loadmux.checking.recognition import Context, Shape
-from loadmux.language.expected import Answer, ByRule, Exactly, Frame, Saved, Skipping
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import Exchange
+from loadmux.language.meaning.expected import Answer, ByRule, Exactly, Frame, Saved, Skipping
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import Exchange
 from loadmux.plugins.payloads import Framed
 from loadmux.running.compiling.recognizing import Shapes
 from loadmux.running.compiling.ruling import Rules

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from loadmux.language.expected import ByRule, groups_of
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import Call, Exchange, Expect, For, Performed, Set, Step
+from loadmux.language.meaning.expected import ByRule, groups_of
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import Call, Exchange, Expect, For, Performed, Set, Step
 from loadmux.running.compiling.ruling import Rules
 
 

@@ -11,7 +11,7 @@ from loadmux.driver.loop import Loop, Task, next_turn
 from loadmux.driver.pool import Pool, PooledUser
 from loadmux.driver.schedule import Stage
 from loadmux.driver.user import VirtualUser
-from loadmux.language.stepvalues import Barrier, Call
+from loadmux.language.meaning.stepvalues import Barrier, Call
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.script import compile_scenario
 from loadmux.running.generators.barriers import Blocked

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from loadmux.driver.standstill import Standstill
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
 
 STOP = "stop"

@@ -17,10 +17,10 @@ from loadmux.driver.branch import Side
 from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.peer import peers
 from loadmux.driver.user import Operation, VirtualUser
-from loadmux.language import usercode
-from loadmux.language.expected import Answer, ByRule, Exactly, Length, Until, every
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import Exchange, Expect, OnSockets, Send, Step
+from loadmux.language.meaning.expected import Answer, ByRule, Exactly, Length, Until, every
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import Exchange, Expect, OnSockets, Send, Step
+from loadmux.language.sources import usercode
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
 from loadmux.running.conversing import learned

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import ScriptFailed
-from loadmux.language import usercode
+from loadmux.language.sources import usercode
 from loadmux.running.scripting.asking import Library
 from loadmux.running.scripting.iteration import Iteration
 from loadmux.running.scripting.user import User

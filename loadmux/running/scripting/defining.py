@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, Unpack
 
-from loadmux.language import usercode
+from loadmux.language.sources import usercode
 
 
 class Keywords(TypedDict, total=False):

@@ -20,7 +20,7 @@ from loadmux.driver.duplex import SOON
 from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault, Evidence, Fault, Kind, ScriptFailed
-from loadmux.language import usercode
+from loadmux.language.sources import usercode
 from loadmux.running.scripting.asking import Library, Ready
 
 ASYNCIO = "asyncio does not run here; use user.sleep, user.together and the user's sockets"

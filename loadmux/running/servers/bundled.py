@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.servers import Target, Url
-from loadmux.language.urls import parse_url
+from loadmux.language.meaning.servers import Target, Url
+from loadmux.language.meaning.urls import parse_url
 from loadmux.running.catalog import SUFFIX, bundled, models
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.processes import (

@@ -20,7 +20,7 @@ from time import monotonic
 from typing import ClassVar, NoReturn
 
 from loadmux.errors import TargetFailed
-from loadmux.language.servers import PORT, Command, Url
+from loadmux.language.meaning.servers import PORT, Command, Url
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.ports import LOCAL, connects, free_port, listeners
 from loadmux.running.servers.proc import members

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loadmux.errors import UsageError
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 
 LOCAL = "127.0.0.1"
 PORTS = range(15000, 32000)

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import IO, ClassVar, Self
 
 from loadmux.errors import TargetFailed
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.running.interrupts import HURRY, Interrupts, blocked, unblock
 
 ENDED_WITHIN = 3.0

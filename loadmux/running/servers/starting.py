@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Target
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Target
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.bundled import TargetProcess
 from loadmux.running.servers.commands import CommandProcess

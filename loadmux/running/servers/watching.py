@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 from loadmux.driver.system import original
 from loadmux.errors import Evidence, Kind
-from loadmux.language.contents import size_of
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
-from loadmux.language.stepvalues import Exchange, OnSockets
+from loadmux.language.meaning.contents import size_of
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
+from loadmux.language.meaning.stepvalues import Exchange, OnSockets
 from loadmux.measuring.stats import Stats
 from loadmux.report.figures import plural, size
 from loadmux.report.model import Finding

@@ -24,7 +24,7 @@ from loadmux.driver.connection import Connection
 from loadmux.driver.peer import Sent
 from loadmux.driver.stream import Stream
 from loadmux.errors import Fault, Position
-from loadmux.language.expected import (
+from loadmux.language.meaning.expected import (
     Answer,
     AnyOrder,
     ByRule,
@@ -35,8 +35,8 @@ from loadmux.language.expected import (
     WasReset,
     every,
 )
-from loadmux.language.scenario import Scenario
-from loadmux.language.stepvalues import (
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.stepvalues import (
     Call,
     Exchange,
     For,

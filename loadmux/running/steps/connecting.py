@@ -13,7 +13,7 @@ from typing import Literal
 from loadmux.driver import closing, duplex
 from loadmux.driver.connection import Connection
 from loadmux.driver.user import VirtualUser
-from loadmux.language.stepvalues import SocketAction
+from loadmux.language.meaning.stepvalues import SocketAction
 from loadmux.measuring.recorder import Recorder
 from loadmux.measuring.volume import Volume
 

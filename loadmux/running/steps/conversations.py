@@ -15,8 +15,16 @@ from itertools import chain
 
 from loadmux.checking.framing import Framing
 from loadmux.driver.user import Operation, VirtualUser, walk
-from loadmux.language.expected import Answer, AnyOrder, Listed, Reply, every
-from loadmux.language.stepvalues import Exchange, For, Repeat, Step, Together, Transaction, flat
+from loadmux.language.meaning.expected import Answer, AnyOrder, Listed, Reply, every
+from loadmux.language.meaning.stepvalues import (
+    Exchange,
+    For,
+    Repeat,
+    Step,
+    Together,
+    Transaction,
+    flat,
+)
 from loadmux.plugins.payloads import Data, Framed, Joined, Payload, Spoken, Text
 
 

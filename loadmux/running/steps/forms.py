@@ -17,7 +17,7 @@ from loadmux.checking.framing import Framing
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import DriverFault
-from loadmux.language.servers import Url
+from loadmux.language.meaning.servers import Url
 from loadmux.plugins.contracts import Incoming
 from loadmux.plugins.payloads import Outgoing, Surroundings
 from loadmux.running.steps.messages import Render

@@ -27,7 +27,7 @@ from loadmux.checking.rules import WORDS, Rule
 from loadmux.checking.simple import UntilClose
 from loadmux.checking.upper_sb import SUFFIX
 from loadmux.driver.user import VirtualUser
-from loadmux.language import contents
+from loadmux.language.meaning import contents
 from loadmux.plugins.payloads import Framed, Payload
 from loadmux.running.steps.messages import Render
 from loadmux.running.steps.place import Place

@@ -12,8 +12,8 @@ from dataclasses import replace
 from time import perf_counter
 
 from loadmux.errors import DriverFault, Evidence
-from loadmux.language.file import IMPLIED
-from loadmux.language.scenario import Load, Scenario
+from loadmux.language.keys.file import IMPLIED
+from loadmux.language.meaning.scenario import Load, Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.verdict import Outcome, Verdict, judge

@@ -16,8 +16,8 @@ from loadmux.driver.connection import Connection
 from loadmux.driver.peer import Peer
 from loadmux.driver.user import Operation
 from loadmux.errors import Evidence, Fault
-from loadmux.language.scenario import Scenario
-from loadmux.language.suggesting import suggested
+from loadmux.language.describing.suggesting import suggested
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.report import figures, wire
 from loadmux.report.faults import evidence_as_text
 from loadmux.running.steps.ending import End

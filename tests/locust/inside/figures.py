@@ -22,8 +22,8 @@ from samples import fault, measured
 from loadmux.driver.poller import Epoll, available, make_poller
 from loadmux.driver.system import original
 from loadmux.errors import Kind, UsageError
-from loadmux.language.scenario import Scenario
-from loadmux.language.servers import Url
+from loadmux.language.meaning.scenario import Scenario
+from loadmux.language.meaning.servers import Url
 from loadmux.locust import tables, wire
 from loadmux.locust.engine import Engine
 from loadmux.locust.exporting import requests

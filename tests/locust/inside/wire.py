@@ -20,7 +20,7 @@ from samples import fault, measured, wrong_byte
 
 from loadmux.errors import Kind, UsageError
 from loadmux.language.loading import load
-from loadmux.language.scenario import Overrides, Scenario
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.locust import wire
 from loadmux.locust.wire import Tag, Unreadable
 from loadmux.measuring.stats import Stats

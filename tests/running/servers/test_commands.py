@@ -15,7 +15,7 @@ from target_process import eventually
 
 import loadmux
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.servers import Command
+from loadmux.language.meaning.servers import Command
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.servers.commands import CommandProcess
 from loadmux.running.servers.ports import free_port

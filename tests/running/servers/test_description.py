@@ -10,7 +10,7 @@ from broken_targets import BROKEN, FOREVER, HELD, HOLDS, write
 from target_process import TARGETS
 
 from loadmux.errors import TargetFailed, UsageError
-from loadmux.language.servers import Target
+from loadmux.language.meaning.servers import Target
 from loadmux.running.catalog import models
 from loadmux.running.servers import bundled, description
 from loadmux.running.servers.bundled import TargetProcess

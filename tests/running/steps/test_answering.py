@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from driving import scenario_for
 
-from loadmux.language.stepvalues import For, Repeat
+from loadmux.language.meaning.stepvalues import For, Repeat
 from loadmux.measuring.stats import Stats
 from loadmux.running.steps.answering import kinds, left_open
 

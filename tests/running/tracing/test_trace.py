@@ -9,9 +9,9 @@ from commands import loadmux as command_line
 from driving import Server, answering, scenario_for
 
 from loadmux.checking.framing import Framing
+from loadmux.language.describing.suggesting import suggested
 from loadmux.language.loading import load
-from loadmux.language.scenario import Scenario
-from loadmux.language.suggesting import suggested
+from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.running.catalog import models
 from loadmux.running.tracing.trace import trace

@@ -1,0 +1,1 @@
+"""The scenario language: `loading` is the door, `meaning` what comes out of it."""

@@ -1,0 +1,1 @@
+"""The language told back: its schema, its reference, and scenarios in its words."""

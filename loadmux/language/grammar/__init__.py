@@ -1,0 +1,1 @@
+"""What a word of the language is declared with, and read through."""

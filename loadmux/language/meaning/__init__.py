@@ -1,0 +1,1 @@
+"""What a scenario file means, as frozen values; nothing here knows how it is written."""

@@ -1,0 +1,1 @@
+"""What is sent and what is expected: payloads, replies, and where a message ends."""

@@ -1,0 +1,1 @@
+"""The steps of a scenario: their keys, how each is read, and what it comes to."""

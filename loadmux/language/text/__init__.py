@@ -1,0 +1,1 @@
+"""Text with places: YAML and Python values as one tree, messages about its nodes, YAML again."""
