@@ -339,8 +339,8 @@ class Bystander:
         share = Share(known.reread(scenario), urls, range(number, number + 1), number)
         self._worker = Worker(Job((share,), seed, None), self._theirs)
         self._worker.loop.opened = opened
-        self._user = self._worker.parts[0].users[0]
-        self._worker.parts[0].control.persistent = True
+        self._user = self._worker.portions[0].users[0]
+        self._worker.portions[0].control.persistent = True
         self._idle = self._asked = False
         self._since, self.age = monotonic(), 0.0
         self._fault: Fault | None = None

@@ -167,7 +167,7 @@ async def _watch(
     task: Task, worker: Worker, ours: Channel, part: Part, over: Callable[[], bool]
 ) -> None:
     """End the run when it is over, nobody wants it any more, or its server is gone."""
-    (share,) = worker.parts
+    (share,) = worker.portions
     while not share.done:
         now = perf_counter()
         if share.control.aborted:

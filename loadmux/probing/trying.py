@@ -108,7 +108,7 @@ def run_at_once(
         worker.loop.tap = tap
         drawn = drawn or Drawn()
         worker.loop.opened = drawn.connections
-        for part in worker.parts:
+        for part in worker.portions:
             part.control.persistent = True  # a server that is gone for one is no end for the others
         try:
             final = worker.run()

@@ -12,7 +12,7 @@ from time import monotonic, perf_counter, time
 from loadmux.report.model import Progress
 from loadmux.running.generators.barriers import Blocked, Open
 from loadmux.running.generators.channel import wait
-from loadmux.running.generators.outside import LISTEN_FOR, Worker, death
+from loadmux.running.generators.outside import LISTEN_FOR, GeneratorProcess, death
 from loadmux.running.generators.said import STOP, Failed, Final, Go, Update
 from loadmux.running.interrupts import HURRY, Interrupts
 from loadmux.running.ownclock import OwnClock
@@ -67,7 +67,7 @@ def conduct(state: State, interrupts: Interrupts, show: Callable[[Progress], Non
             leave_behind(running)
 
 
-def open_barriers(workers: list[Worker], state: State) -> None:
+def open_barriers(workers: list[GeneratorProcess], state: State) -> None:
     """Open, for each scenario, the barrier at which all that still run wait, if there is one.
 
     None where time is up for good: who leaves then was interrupted, the others are about to be.
@@ -82,7 +82,7 @@ def open_barriers(workers: list[Worker], state: State) -> None:
                 worker.channel.put(Open(name, number))
 
 
-def hear(worker: Worker, state: State, now: float) -> None:
+def hear(worker: GeneratorProcess, state: State, now: float) -> None:
     """Take what a worker has said by `now` (own seconds); its end without a last word is a loss."""
     for said in worker.channel.take():
         worker.heard = now
@@ -97,7 +97,7 @@ def hear(worker: Worker, state: State, now: float) -> None:
             state.failed = state.failed or f"generator process {worker.number} {worker.lost}"
 
 
-def note(said: object, worker: Worker, state: State) -> None:
+def note(said: object, worker: GeneratorProcess, state: State) -> None:
     match said:
         case Blocked(part=part):
             state.parts[part].barriers.hear(worker.number, said)
@@ -116,7 +116,7 @@ def note(said: object, worker: Worker, state: State) -> None:
                 absorb(update, worker, state)
 
 
-def absorb(update: Update, worker: Worker, state: State) -> None:
+def absorb(update: Update, worker: GeneratorProcess, state: State) -> None:
     worker.health = update.health
     rows = (row for one in update.parts.values() for row in one.stats.steps.values())
     worker.owing = update.health.owed or any(row.count for row in rows)
@@ -136,13 +136,15 @@ def absorb(update: Update, worker: Worker, state: State) -> None:
             part.phase_stats(measured.phase).merge(measured.stats)
 
 
-def look_for_silence(running: list[Worker], now: float) -> None:
+def look_for_silence(running: list[GeneratorProcess], now: float) -> None:
     for worker in running:
         if now - worker.heard > SILENT_AFTER:
             worker.silent = max(worker.silent, now - worker.heard)
 
 
-def give_up(running: list[Worker], state: State, stopping: float | None, now: float) -> None:
+def give_up(
+    running: list[GeneratorProcess], state: State, stopping: float | None, now: float
+) -> None:
     """End workers that are past their time and have fallen silent, or are long past it.
 
     `stopping` and `now` are own seconds: in those in which this process stood still itself, nobody
@@ -158,7 +160,7 @@ def give_up(running: list[Worker], state: State, stopping: float | None, now: fl
             worker.process.kill()
 
 
-def leave_behind(running: list[Worker]) -> None:
+def leave_behind(running: list[GeneratorProcess]) -> None:
     """End at once who does not end in order though the run was interrupted twice."""
     for worker in running:
         if not worker.over:

@@ -7,11 +7,13 @@ from time import monotonic
 
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import Progress
-from loadmux.running.generators.outside import Worker
+from loadmux.running.generators.outside import GeneratorProcess
 from loadmux.running.state import Part, State, beginnings
 
 
-def show_progress(workers: list[Worker], state: State, show: Callable[[Progress], None]) -> None:
+def show_progress(
+    workers: list[GeneratorProcess], state: State, show: Callable[[Progress], None]
+) -> None:
     now = monotonic()
     span = now - state.shown
     recent = state.interval.total

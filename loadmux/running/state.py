@@ -16,7 +16,7 @@ from loadmux.report.model import Finding, Listener
 from loadmux.running import breakdown
 from loadmux.running.cores import Cores
 from loadmux.running.generators.barriers import Coordinator
-from loadmux.running.generators.outside import Worker
+from loadmux.running.generators.outside import GeneratorProcess
 from loadmux.running.servers.processes import ServerProcess
 from loadmux.running.servers.watching import Watched
 
@@ -70,7 +70,7 @@ class State:
     """
 
     parts: list[Part]
-    workers: list[Worker] = field(default_factory=list)
+    workers: list[GeneratorProcess] = field(default_factory=list)
     interrupted: bool = False
     aborted: bool = False
     failed: str | None = None

@@ -43,10 +43,10 @@ def open_up() -> None:
         attend(theirs)
     theirs.close()
 
-    def spawn(number: int, users: int) -> outside.Worker:
+    def spawn(number: int, users: int) -> outside.GeneratorProcess:
         near, far = pair()
         with far:
-            return outside.Worker(number, users, Nursed(born(ours, far.fileno())), near)
+            return outside.GeneratorProcess(number, users, Nursed(born(ours, far.fileno())), near)
 
     setattr(run, "spawn", spawn)  # noqa: B010 (it is not exported)
 

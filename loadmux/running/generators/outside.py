@@ -41,7 +41,7 @@ CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.
 
 
 @dataclass(slots=True)
-class Worker:
+class GeneratorProcess:
     """One generator process, seen from the other side.
 
     `rows` has the rows of each scenario, without samples. `heard` is when it last said something,
@@ -88,7 +88,7 @@ class Worker:
         )
 
 
-def spawn(number: int, users: int) -> Worker:
+def spawn(number: int, users: int) -> GeneratorProcess:
     ours, theirs = pair()
     with theirs:
         process = subprocess.Popen(
@@ -96,10 +96,10 @@ def spawn(number: int, users: int) -> Worker:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
-    return Worker(number, users, process, ours)
+    return GeneratorProcess(number, users, process, ours)
 
 
-def await_ready(workers: Sequence[Worker]) -> None:
+def await_ready(workers: Sequence[GeneratorProcess]) -> None:
     """Until all are ready; their `rows` are known then.
 
     Raises UsageError with the reason of one that cannot begin, Broken or DriverFault where there is
@@ -119,7 +119,7 @@ def await_ready(workers: Sequence[Worker]) -> None:
                 raise DriverFault(f"generator process {worker.number} did not start")
 
 
-def is_ready(worker: Worker) -> bool:
+def is_ready(worker: GeneratorProcess) -> bool:
     """Take its first word, if it has come. Raises UsageError with its reason not to begin."""
     for said in worker.channel.take():
         if isinstance(said, Failed):
@@ -132,7 +132,7 @@ def is_ready(worker: Worker) -> bool:
     return False
 
 
-def death(worker: Worker) -> tuple[str, bool]:
+def death(worker: GeneratorProcess) -> tuple[str, bool]:
     """How a worker ended without a last word, in words; and whether that was its own fault."""
     code = ended(worker.process)
     return how_it_ended(code), code == ExitCode.BROKEN or -code in CRASHES

@@ -56,7 +56,7 @@ def serve(channel: Channel) -> None:
         job = received(channel)
         plugins = tuple(one for share in job.shares for one in share.scenario.plugins)
         worker = Worker(job, channel)
-        rows = tuple(part.stats.take() for part in worker.parts)
+        rows = tuple(portion.stats.take() for portion in worker.portions)
         channel.put(Ready(worker.loop.poller.name, rows))
         go = channel.next()
         if not isinstance(go, Go):

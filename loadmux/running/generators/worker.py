@@ -17,7 +17,7 @@ from loadmux.driver.loop import Loop, Task, next_turn, sleep_until
 from loadmux.driver.poller import make_poller
 from loadmux.running.generators.barriers import Blocked, Open
 from loadmux.running.generators.channel import Channel
-from loadmux.running.generators.part import SPAWN_RATE, Part
+from loadmux.running.generators.portion import SPAWN_RATE, Portion
 from loadmux.running.generators.said import STOP, Final, Health, Job, Update
 
 TICK = 0.1
@@ -42,15 +42,15 @@ class Worker:
         self.loop = Loop(make_poller(job.poller))
         self.loop.worker, self.loop.workers = job.worker, job.workers
         rate = SPAWN_RATE / len(job.shares)
-        self.parts = [
-            Part(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))
+        self.portions = [
+            Portion(share, job.seed, self.loop, rate, self.tell, partial(self._announce, number))
             for number, share in enumerate(job.shares)
         ]
         self.reached: set[str] = set()
         self.unreachable: dict[str, str] = {}
-        for part in self.parts:
-            part.control.reached = self.reached
-            part.control.unreachable = self.unreachable
+        for portion in self.portions:
+            portion.control.reached = self.reached
+            portion.control.unreachable = self.unreachable
         self.cpu_before = 0.0
         self.stopped = self.listening = False
 
@@ -59,15 +59,15 @@ class Worker:
         self.cpu_before = process_time()
         self.loop.epoch = perf_counter()
         self.loop.began = self.loop.epoch if began is None else began
-        for part in self.parts:
-            part.begin(self.loop.epoch)
+        for portion in self.portions:
+            portion.begin(self.loop.epoch)
         spawner, ticker = Task(self.loop), Task(self.loop)
         self.loop.spawn(spawner, self._spawn(spawner))
         self.loop.spawn(ticker, self._tick(ticker))
         self.loop.run()
-        for part in self.parts:
-            part.count_abandoned()
-        aborted = any(part.control.aborted for part in self.parts)
+        for portion in self.portions:
+            portion.count_abandoned()
+        aborted = any(portion.control.aborted for portion in self.portions)
         reached = frozenset(self.reached | self.loop.answered)
         return Final(self.update(), reached, self.unreachable, aborted)
 
@@ -78,9 +78,9 @@ class Worker:
         is sent again by the kernel after a second.
         """
         in_slice = 0
-        for due, _, part, user in merge(*(part.schedule() for part in self.parts)):
+        for due, _, portion, user in merge(*(portion.schedule() for portion in self.portions)):
             due += self.loop.epoch + self.loop.stood
-            if part.control.stopping:
+            if portion.control.stopping:
                 continue
             if due > perf_counter():
                 # Not sooner: at high rates the loop would do little else than start one at a time.
@@ -89,26 +89,26 @@ class Worker:
             elif in_slice == SLICE:
                 await sleep_until(task, perf_counter() + SLICE_EVERY)
                 in_slice = 0
-            if not part.control.stopping:
+            if not portion.control.stopping:
                 in_slice += 1
-                part.spawn(user)
+                portion.spawn(user)
 
     async def _tick(self, task: Task) -> None:
         """Tell what was measured, hear what to do, and end each scenario when its time is up."""
         due = self.loop.epoch + UPDATE_EVERY
-        while not all(part.done for part in self.parts):
+        while not all(portion.done for portion in self.portions):
             all_told = self.channel.flush()
             now = perf_counter()
-            ends = [part.end for part in self.parts if part.end > now]
+            ends = [portion.end for portion in self.portions if portion.end > now]
             await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), due, *ends]))
             now = perf_counter()
             self.loop.look_for_suspension()
-            over = self._told_to_stop() or any(part.control.aborted for part in self.parts)
-            for part in self.parts:
+            over = self._told_to_stop() or any(portion.control.aborted for portion in self.portions)
+            for portion in self.portions:
                 if over:
-                    part.cut_short(now)
-                if part.look_at(now):
-                    await part.interrupt(task)
+                    portion.cut_short(now)
+                if portion.look_at(now):
+                    await portion.interrupt(task)
             if now >= due:
                 await self._tell_in_portions(task)
                 due = now + UPDATE_EVERY - (now - self.loop.epoch) % UPDATE_EVERY
@@ -117,9 +117,9 @@ class Worker:
     async def _tell_in_portions(self, task: Task) -> None:
         """Tell what was measured; after each portion whoever is ready has a turn."""
         health = self.health()
-        for number, part in enumerate(self.parts):
-            for portion in part.stats.portions(ROWS_AT_ONCE):
-                parts = {number: part.measured(perf_counter(), portion)}
+        for number, portion in enumerate(self.portions):
+            for rows in portion.stats.portions(ROWS_AT_ONCE):
+                parts = {number: portion.measured(perf_counter(), rows)}
                 self.channel.put(Update(parts, health, self.loop.standstills.take()))
                 await next_turn(task)
 
@@ -128,14 +128,14 @@ class Worker:
         if not self.stopped:
             for said in self.channel.take():
                 if isinstance(said, Open):
-                    self.parts[said.part].open(said.name)
+                    self.portions[said.part].open(said.name)
                 elif said == STOP:
                     self.stopped = True
             self.stopped = self.stopped or self.channel.gone
         return self.stopped
 
     def _announce(self, number: int, said: Blocked) -> None:
-        """Tell who waits at a part's barriers, and hear the answer sooner than `_tick` would."""
+        """Tell who waits at a portion's barriers, and hear the answer sooner than `_tick` would."""
         self.channel.put(replace(said, part=number))
         if said.waits and not self.listening:
             listener = Task(self.loop)
@@ -143,7 +143,7 @@ class Worker:
             self.loop.spawn(listener, self._listen(listener))
 
     async def _listen(self, task: Task) -> None:
-        while any(part.standstill for part in self.parts) and not self.stopped:
+        while any(portion.standstill for portion in self.portions) and not self.stopped:
             await sleep_until(task, perf_counter() + LISTEN_EVERY)
             self.channel.flush()
             self._told_to_stop()
@@ -155,7 +155,7 @@ class Worker:
     def update(self) -> Update:
         """All that was measured since the last time, at once."""
         now = perf_counter()
-        parts = {n: part.measured(now, part.stats.take()) for n, part in enumerate(self.parts)}
+        parts = {n: one.measured(now, one.stats.take()) for n, one in enumerate(self.portions)}
         return Update(parts, self.health(), self.loop.standstills.take())
 
     def health(self) -> Health:

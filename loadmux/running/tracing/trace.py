@@ -77,7 +77,7 @@ def _run(part: Part, tracer: Tracer, seed: int, poller: str | None) -> Verdict:
         failed, unreachable = None, None
         try:
             final = worker.run()
-            worker.parts[0].stats.merge(final.update.parts[0].stats)
+            worker.portions[0].stats.merge(final.update.parts[0].stats)
             unreachable = next(iter(final.unreachable.values()), None)
         except DriverFault as fault:
             failed = str(fault)
@@ -105,7 +105,7 @@ def known(evidence: Evidence) -> tuple[str, str, str]:
 
 def _measured(worker: Worker, ours: Channel) -> Stats:
     """All that the worker has told, and what it still holds."""
-    stats = worker.parts[0].stats.take()
+    stats = worker.portions[0].stats.take()
     for update in ours.take():
         if isinstance(update, Update):
             stats.merge(update.parts[0].stats)
@@ -115,7 +115,7 @@ def _measured(worker: Worker, ours: Channel) -> Stats:
 def _attach(worker: Worker, tracer: Tracer) -> None:
     """Have the worker's only user tell of all that it does."""
     worker.loop.tap = tracer
-    (user,) = worker.parts[0].users
+    (user,) = worker.portions[0].users
     script = user.script
     before, main, after = (
         traced(one, tracer) for one in (script.before, script.steps, script.after)

@@ -21,8 +21,8 @@ SPAWN_RATE = 10_000
 """Users a second, of all scenarios together, where no rate is asked for."""
 
 
-class Part:
-    """One scenario's share of the users, and what they measure.
+class Portion:
+    """One scenario's portion of the users, and what they measure.
 
     Users of a closed load without phases are started at their rate by `schedule` and `spawn`;
     where there are phases the users are a `pool`, and `conduct` walks through them. `spawn_rate`
@@ -107,7 +107,7 @@ class Part:
         at_once = self.load.spawn_rate is None and not self.control.stopping
         return self.control.active + (len(self.users) - self.spawned if at_once else 0)
 
-    def schedule(self) -> Iterator[tuple[float, int, Part, VirtualUser]]:
+    def schedule(self) -> Iterator[tuple[float, int, Portion, VirtualUser]]:
         """When to start each user, in seconds from the beginning, in this order.
 
         Scenarios without a spawn rate share SPAWN_RATE, for users are numbered over all of them.
@@ -179,7 +179,7 @@ class Part:
             self.stats.interrupted += abandoned
 
     def measured(self, now: float, stats: Stats) -> Measured:
-        """What `stats` hold of this part, `now`."""
+        """What `stats` hold of this portion, `now`."""
         epoch = self.loop.epoch
         elapsed = self.control.ended - epoch if self.over else now - epoch
         return Measured(stats, self.control.active, elapsed, self.phase)
