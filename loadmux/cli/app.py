@@ -16,7 +16,18 @@ import typer
 
 from loadmux import __version__
 from loadmux.cli import experiments
-from loadmux.cli.options import Command, Fault, File, Files, Poller, Reply, Seed, Target, Var
+from loadmux.cli.options import (
+    EXIT_CODES,
+    Command,
+    Fault,
+    File,
+    Files,
+    Poller,
+    Reply,
+    Seed,
+    Target,
+    Var,
+)
 from loadmux.cli.overriding import overrides_of
 from loadmux.running.interrupts import Interrupts
 
@@ -30,14 +41,6 @@ app = typer.Typer(
 FIRST = Path("scenario.yaml")
 INVALID = 2
 
-EXIT_CODES = (
-    "Exit codes: 0 pass; 1 fail; 2 invalid, nothing was sent; 3 inconclusive; 4 target not started"
-    " or not reached; 70 loadmux itself broke; 99 a threshold crossed; 130 interrupted."
-)
-SHRINK_CODES = (
-    "Exit codes: 0 a scenario that fails was written; 2 invalid; 3 FILE does not fail; 4 target not"
-    " started or not reached; 130 interrupted, and the smallest so far was written."
-)
 WEB_HELP = """\
 Usage: loadmux web [SCENARIO...] [OPTIONS]
 
@@ -165,93 +168,7 @@ def trace(
     raise typer.Exit(trace_file(file, overrides, fault, poller, not no_check, context.obj))
 
 
-@app.command(epilog=EXIT_CODES)
-def probe(
-    context: typer.Context,
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE|URL [CASE...]", help="A scenario, or where a server listens; which cases."
-        ),
-    ] = None,
-    target: Target = None,
-    command: Command = None,
-    reply: Reply = None,
-    send: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What is sent (\\r, \\n, \\xNN).")
-    ] = None,
-    expect: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="The whole right reply, written as --send.")
-    ] = None,
-    listed: Annotated[bool, typer.Option("--list", help="List the cases.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="What a server should do, it must.")
-    ] = False,
-    skip: Annotated[
-        list[str] | None, typer.Option(metavar="CASE", help="Not this one. Repeatable.")
-    ] = None,
-    no_pipelining: Annotated[
-        bool, typer.Option("--no-pipelining", help="A request must be answered before the next.")
-    ] = False,
-    seed: Seed = None,
-    var: Var = None,
-    failures: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where what fails is written, as scenarios.")
-    ] = Path("probe-failures"),
-    json_file: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Write all as JSON; - to standard output, alone."),
-    ] = None,
-    report: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME[=FILE]", help="Also as junit, html, markdown. Repeatable."),
-    ] = None,
-) -> None:
-    """Try every way in which a socket server goes wrong, from one exchange that works.
-
-    The exchange is the first of FILE that sends and expects, or --send and --expect; FILE may be
-    what `loadmux trace` has printed. CASE is an id that --list prints, or how one begins. What
-    fails is written as a scenario that repeats it.
-    """
-    from loadmux.cli.probing import list_cases, probe_words
-
-    if listed:
-        list_cases()
-        return
-    overrides = overrides_of(target, reply, command, var, seed=seed)
-    ways = (tuple(skip or ()), strict, not no_pipelining)
-    found, puts = words or [], (json_file, tuple(report or ()))
-    raise typer.Exit(
-        probe_words(found, overrides, (send, expect), ways, failures, puts, context.obj)
-    )
-
-
-@app.command(epilog=SHRINK_CODES)
-def shrink(
-    context: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A scenario that fails.")],
-    target: Target = None,
-    command: Command = None,
-    reply: Reply = None,
-    fault: Fault = None,
-    seed: Seed = None,
-    var: Var = None,
-    budget: Annotated[
-        str, typer.Option(metavar="DURATION", help="The longest that it may take.")
-    ] = "60s",
-    tries: Annotated[
-        int, typer.Option(min=1, help="So often must a smaller one fail to be kept.")
-    ] = 3,
-    output: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Instead of NAME-shrunk.yaml; - prints it only."),
-    ] = None,
-) -> None:
-    """Make a scenario that fails as small as it can be and still fail in the same way."""
-    from loadmux.cli.shrinking import shrink_file
-
-    overrides = overrides_of(target, reply, command, var, seed=seed)
-    raise typer.Exit(shrink_file(file, overrides, fault, (budget, tries, output), context.obj))
+experiments.add_to(app)
 
 
 @app.command()
@@ -371,9 +288,6 @@ def targets() -> None:
     from loadmux.cli.serving import list_targets
 
     list_targets()
-
-
-experiments.add_to(app)
 
 
 def version(wanted: bool) -> None:

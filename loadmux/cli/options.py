@@ -6,6 +6,11 @@ from typing import Annotated
 
 import typer
 
+EXIT_CODES = (
+    "Exit codes: 0 pass; 1 fail; 2 invalid, nothing was sent; 3 inconclusive; 4 target not started"
+    " or not reached; 70 loadmux itself broke; 99 a threshold crossed; 130 interrupted."
+)
+
 Files = Annotated[
     list[str],
     typer.Argument(

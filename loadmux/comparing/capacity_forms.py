@@ -16,7 +16,7 @@ from loadmux.comparing import capacity_page, capacity_text, gathering, rows
 from loadmux.comparing.capacity import Capacity, Point
 from loadmux.errors import UsageError
 from loadmux.measuring.verdict import ExitCode, Outcome, Verdict, judge
-from loadmux.report.markdown import SIGNS, fenced, table, text
+from loadmux.report.markdown import fenced, head, table
 from loadmux.report.model import Report
 from loadmux.report.reporters import Render
 
@@ -38,12 +38,7 @@ def markdown(found: Capacity) -> str:
 
 def _markdown(found: Capacity) -> Iterator[str]:
     word = "capacity" if found.code is ExitCode.PASS else found.code.name
-    yield f"### {SIGNS.get(found.code, '❌')} loadmux: {word}"
-    yield ""
-    yield text(capacity_text.headline(found))
-    for line in capacity_text.why(found):
-        yield ""
-        yield text(line)
+    yield from head(found.code, word, capacity_text.headline(found), *capacity_text.why(found))
     loads = capacity_text.by_load(found.points)
     if loads:
         shown = [capacity_text.cells(found.axis, one, found.points) for one in loads]

@@ -17,7 +17,7 @@ from loadmux.comparing.standings import Row as Standing
 from loadmux.comparing.standings import standings
 from loadmux.errors import UsageError
 from loadmux.measuring.verdict import Verdict
-from loadmux.report.markdown import SIGNS, fenced, table, text
+from loadmux.report.markdown import fenced, head, table, text
 from loadmux.report.model import Report
 from loadmux.report.reporters import Render
 
@@ -60,12 +60,8 @@ def markdown(contest: Contest) -> str:
 
 def _markdown(contest: Contest) -> Iterator[str]:
     word = "interrupted" if contest.interrupted else "compared"
-    yield f"### {SIGNS.get(contest.code, '❌')} loadmux: {word}"
-    yield ""
-    yield text(contest_text.headline(contest))
-    for line in contest_text.about(contest):
-        yield ""
-        yield text(line)
+    about = contest_text.headline(contest), *contest_text.about(contest)
+    yield from head(contest.code, word, *about)
     told = [
         (text(one), verdict, text(why)) for one, verdict, why in contest_text.claim_rows(contest)
     ]

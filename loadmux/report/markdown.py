@@ -33,9 +33,7 @@ def render(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     code = report.verdict.code
     word, _ = terminal.WORDS[code]
-    yield f"### {SIGNS.get(code, '❌')} loadmux: {word}"
-    yield ""
-    yield text(report.verdict.reason)
+    yield from head(code, word, report.verdict.reason)
     for part in report.parts:
         yield ""
         yield from _scenario(part)
@@ -50,6 +48,14 @@ def _lines(report: Report) -> Iterator[str]:
         yield f"> {text(note)}"
     yield ""
     yield f"Repeat: {_code(report.command)}"
+
+
+def head(code: ExitCode, word: str, *said: str) -> Iterator[str]:
+    """How a report begins: its outcome as a title, and a paragraph for each thing said of it."""
+    yield f"### {SIGNS.get(code, '❌')} loadmux: {word}"
+    for one in said:
+        yield ""
+        yield text(one)
 
 
 def _scenario(part: ScenarioReport) -> Iterator[str]:
