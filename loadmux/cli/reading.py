@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -57,6 +56,8 @@ def write_new(path: Path, text: str) -> None:
 
 
 def print_schema() -> None:
+    import json
+
     from loadmux.language.describing.schema import schema
 
     text = json.dumps(schema(models()), indent=2)

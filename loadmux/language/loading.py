@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from loadmux.checking.rules import RULES
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
-from loadmux.language import flow, pyfile, transports
+from loadmux.language import flow, transports
 from loadmux.language.grammar import options
 from loadmux.language.grammar.options import Options
 from loadmux.language.grammar.reading import Reading
@@ -38,6 +38,8 @@ from loadmux.measuring.thresholds import Threshold
 from loadmux.plugins.registry import Registry, RuleNames
 
 __all__ = ["RULES", "Bundle", "bundle", "load", "load_all", "piped"]
+
+Parse = Callable[[str, str], tuple[Node | None, list[ScenarioError]]]
 
 LARGEST_FILE = 2**24
 PIPED = "<stdin>"
@@ -137,8 +139,14 @@ def _draft(
 ) -> _Draft:
     """`registry` is the scenario's own: what it has loaded is what the scenario needs."""
     with _no_collection():
-        parse = partial(pyfile.read, function=function) if path.endswith(".py") else yamltree.parse
+        parse = _read_python(function) if path.endswith(".py") else yamltree.parse
         return _read_draft(path, text, checked, files, registry, parse)
+
+
+def _read_python(function: str | None) -> Parse:
+    from loadmux.language import pyfile  # with what runs an author's code; YAML does without
+
+    return partial(pyfile.read, function=function)
 
 
 @contextmanager
@@ -159,7 +167,7 @@ def _read_draft(
     checked: Options,
     files: Files,
     registry: Registry,
-    parse: Callable[[str, str], tuple[Node | None, list[ScenarioError]]],
+    parse: Parse,
 ) -> _Draft:
     mistakes = Mistakes()
     try:

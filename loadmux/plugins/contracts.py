@@ -28,15 +28,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from random import Random
 from types import TracebackType
-from typing import ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from loadmux.checking.framing import Frame, Framing
 from loadmux.checking.judging import RIGHT, Judgement
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Fault, Kind, LoadmuxError
 from loadmux.plugins.payloads import Outgoing, Payload, Regex, Text
+
+if TYPE_CHECKING:
+    from random import Random
 
 Group = Literal["framers", "steps", "rules", "reporters"]
 GROUPS: dict[Group, str] = {

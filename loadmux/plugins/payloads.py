@@ -8,12 +8,14 @@ import re
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from random import Random as Chance
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadmux.checking import checksums, varints
 from loadmux.checking.framing import Framing
 from loadmux.plugins.formulas import Formula, Variable
+
+if TYPE_CHECKING:
+    from random import Random as Chance
 
 ALPHABETS = {
     "digits": string.digits,

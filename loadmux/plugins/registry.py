@@ -10,7 +10,6 @@ protocols come this way too. A `Registry` remembers what it has loaded; there is
 from __future__ import annotations
 
 import inspect
-import pickle
 import re
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
@@ -250,6 +249,8 @@ def _unfit_rule(name: str, found: object) -> str:
     if not isinstance(made, RuleVerifier):
         wanted = "loadmux.checking.verifying.RuleVerifier"
         return f"its 'verifier' made {_kind(made)[8:]}, not a {wanted}"
+    import pickle
+
     try:
         pickle.dumps(found)
     except Exception as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -67,6 +66,8 @@ class Count(Integer):
 
 def source(text: str) -> str:
     """An IP address, or a CIDR block of them, to bind from. Raises ValueError."""
+    import ipaddress
+
     try:
         if "/" not in text:
             return str(ipaddress.ip_address(text))

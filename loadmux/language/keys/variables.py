@@ -14,7 +14,6 @@ from loadmux.language.grammar.reading import Reading
 from loadmux.language.grammar.shapes import Fields, Key, Keys, Relation
 from loadmux.language.grammar.types import Choice, Constant, Words
 from loadmux.language.meaning.scenario import Feeder, Pick, WhenShort
-from loadmux.language.sources import csvfile
 from loadmux.language.text.hints import nearest
 from loadmux.language.text.nodes import escaped, kind_of
 from loadmux.language.text.yamltree import Entry, ListNode, MappingNode, Node
@@ -127,6 +126,8 @@ def _feeder(r: Reading, entry: Entry) -> Feeder | None:
     found: Mapping[str, Any] | None = FEEDER.read(r, node, "a feeder")
     if found is None:
         return None
+    from loadmux.language.sources import csvfile
+
     try:
         columns = csvfile.parse(found["file"], r.files.read(found["file"]))
     except ValueError as error:

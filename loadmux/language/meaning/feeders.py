@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from hashlib import blake2b
-from random import Random
 
 from loadmux.errors import UsageError
 from loadmux.language.meaning.scenario import Feeder
@@ -39,6 +37,8 @@ def picker(feeder: Feeder, seed: int) -> Row:
     """
     rows = feeder.rows
     if feeder.pick == "random":
+        from hashlib import blake2b
+
         stem = f"{seed}/{feeder.name}/"
 
         def drawn(number: int) -> int:
@@ -62,6 +62,8 @@ def _shuffled(rows: int, seed: str) -> array[int]:
     Fisher and Yates's shuffle, by `Random.random`: the one method whose values for a seed are
     promised to be the same in every version of Python; machines may differ in theirs.
     """
+    from random import Random
+
     order, chance = array("Q", range(rows)), Random(seed)
     for last in range(rows - 1, 0, -1):
         other = int(chance.random() * (last + 1))

@@ -8,9 +8,7 @@ A schema knows the names of plugins, not their values.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Collection, Mapping, Sequence
-from random import Random
 from typing import Any, NoReturn, TypeVar
 
 from loadmux.checking.events import Events
@@ -33,8 +31,6 @@ from loadmux.plugins.registry import BUILT_IN, PluginError, Registry
 from loadmux.units import quoted
 
 T = TypeVar("T")
-
-SOMEWHERE = Surroundings("localhost", Random(0))
 
 
 class NodeSpec(Spec):
@@ -238,7 +234,7 @@ def _encodes(r: Reading, form: Entry, outgoing: Outgoing) -> bool:
     try:
         parts = [constant(part) for part in outgoing.payloads()]
         known = [part for part in parts if part is not None]
-        if len(known) == len(parts) and not outgoing.encode(known, SOMEWHERE):
+        if len(known) == len(parts) and not outgoing.encode(known, _somewhere()):
             r.add(form.value.where, "there is nothing to send")
             return False
     except ValueError as error:
@@ -296,7 +292,16 @@ def _read(
     return found
 
 
+def _somewhere() -> Surroundings:
+    """Where something is sent only to see what it is."""
+    from random import Random
+
+    return Surroundings("localhost", Random(0))
+
+
 def _unfit(found: object, wanted: type) -> str:
+    import pickle
+
     if not isinstance(found, wanted):
         return f"it returned {type(found).__name__!r}, not a {wanted.__name__!r}"
     try:

@@ -18,7 +18,6 @@ from loadmux.language.meaning.stepvalues import Exponential, Fixed, Function, No
 from loadmux.language.messages.numbers import written_text
 from loadmux.language.messages.payloadforms import PLAIN, bounded
 from loadmux.language.messages.payloads import PAYLOAD, AnyPayload
-from loadmux.language.sources import usercode
 from loadmux.language.steps import connecting
 from loadmux.language.text import nodes
 from loadmux.language.text.nodes import kind_of, suggestion
@@ -323,6 +322,8 @@ class Called(Type):
             if text is not None:
                 r.add(node.where, f"{quoted(text)} names no function; {FUNCTION_FORM}")
             return None
+        from loadmux.language.sources import usercode
+
         function = Function(folder, match[1], match[2])
         try:
             with usercode.borrowed(folder):
@@ -342,6 +343,8 @@ class Called(Type):
 
 def _given(r: Reading, node: FunctionNode, folder: str) -> Function:
     """A function itself, of which the other processes need the name."""
+    from loadmux.language.sources import usercode
+
     module = str(getattr(node.function, "__module__", ""))
     try:
         usercode.check(node.function, node.text)
