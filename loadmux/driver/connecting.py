@@ -65,8 +65,7 @@ class Connecting(Peer):
         loopback its kernel would hold 2.5 MB for it, as it reckons with ten segments of 64 KiB.
         """
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
-        stream = self.socket_type == socket.SOCK_STREAM and self.endpoint.family != socket.AF_UNIX
-        if stream and size <= SMALL_BUFFER:
+        if size <= SMALL_BUFFER and self.streams_over_tcp:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, ETHERNET)
 
     def _dial(self) -> tuple[socket.socket, int]:

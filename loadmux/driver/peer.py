@@ -169,6 +169,11 @@ class Peer:
         return self.sock is not None
 
     @property
+    def streams_over_tcp(self) -> bool:
+        """Whether bytes go out in TCP's segments."""
+        return self.socket_type == socket.SOCK_STREAM and self.endpoint.family != socket.AF_UNIX
+
+    @property
     def heard(self) -> Verifier | None:
         """Of the reply that is awaited, once some of it has come."""
         return self.verifier if self.verifier is not None and self.verifier.received else None

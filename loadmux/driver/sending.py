@@ -16,6 +16,9 @@ from loadmux.driver.reading import LARGE, Reading
 from loadmux.driver.uptake import Uptake
 from loadmux.errors import Kind
 
+HOLDS: int | None = getattr(socket, "TCP_CORK", None) or getattr(socket, "TCP_NOPUSH", None)
+"""The option of Linux, or that of BSD and macOS."""
+
 
 class Sending(Reading):
     """See the module."""
@@ -132,6 +135,16 @@ class Sending(Reading):
         with contextlib.suppress(OSError):
             self.debt = self.debt[self._send(self.debt) :]
         self.dirty = self.dirty or bool(self.debt)
+
+    def hold(self, on: bool) -> None:
+        """Whether the kernel holds back what fills no segment, for 200 ms at most: tcp(7).
+
+        Other transports have no segments. That the connection is lost, the next send will find.
+        """
+        assert self.sock is not None
+        if HOLDS is not None and self.streams_over_tcp:
+            with contextlib.suppress(OSError):
+                self.sock.setsockopt(socket.IPPROTO_TCP, HOLDS, on)
 
     async def half_close(self, timeout: float) -> None:
         """Shut the sending side down (FIN; over TLS close_notify before it).

@@ -43,6 +43,7 @@ BUILT_IN: dict[Group, frozenset[str]] = {
             *("resume_reading", "wait", "repeat", "for", "set", "together", "barrier", "call"),
             *("include", "transaction", "pending", "background", "start_tls", "until", "at_most"),
             *("name", "on", "within", "pieces", "gap", "save", "do", "weight", "oneway"),
+            *("cork", "uncork"),
         )
     ),
     "rules": frozenset(RULES),

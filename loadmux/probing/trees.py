@@ -17,9 +17,9 @@ Path = tuple[str | int, ...]
 LISTS = ("before", "steps", "after")
 ON_SOCKETS = (
     *("connect", "start_tls", "half_close", "close", "reset"),
-    *("stop_reading", "resume_reading"),
+    *("stop_reading", "resume_reading", "cork", "uncork"),
 )
-OPENS = {"send", "half_close", "stop_reading"}
+OPENS = {"send", "half_close", "stop_reading", "cork"}
 """What a later step on the same socket answers or undoes: one without the other is another tale."""
 _TEXT = re.compile(r"(?<!\$)\$\{([^}]*)\}")
 _NAME = re.compile(r"[A-Za-z_]\w*")

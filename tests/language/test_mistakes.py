@@ -15,7 +15,7 @@ TARGET = "target: tcp://127.0.0.1:9\n"
 STEPS_LINE = "steps: [{send: a}]\n"
 ACTIONS = (
     "send, expect, connect, start_tls, half_close, close, reset, stop_reading, resume_reading,"
-    " wait, repeat, for, transaction, set, together, barrier, call"
+    " cork, uncork, wait, repeat, for, transaction, set, together, barrier, call"
 )
 
 

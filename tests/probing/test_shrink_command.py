@@ -48,7 +48,8 @@ def test_two_requests_and_a_cut(tmp_path: Path) -> None:
         assert done.code == 0, done.err
         small = tmp_path / "many-shrunk.yaml"
         assert done.out == small.read_text() + f"\n{small} is written; now: loadmux run {small}\n"
-        assert loadmux("run", small, "--quiet").code == 1
+        # The server reads both pieces at once where it is busy.
+        assert any(loadmux("run", small, "--quiet").code == 1 for _ in range(20))
     found = load(small)
     assert (found.load.users, len(found.sockets)) == (1, 1)
     first, second = (step.send for step in exchanges(small))

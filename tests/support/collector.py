@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -24,6 +24,7 @@ class Collector(ThreadingHTTPServer):
         self.messages: list[Any] = []
         self.headers: list[Mapping[str, str]] = []
         self.status = 200
+        self._came = threading.Condition()
         self._thread = threading.Thread(target=self.serve_forever, args=(0.05,))
 
     @property
@@ -38,6 +39,18 @@ class Collector(ThreadingHTTPServer):
         self.shutdown()
         self._thread.join()
         self.server_close()
+
+    def keep(self, message: Any, headers: Mapping[str, str]) -> None:
+        """A message has come."""
+        with self._came:
+            self.messages.append(message)
+            self.headers.append(headers)
+            self._came.notify_all()
+
+    def until(self, seen: Callable[[], bool]) -> None:
+        """Wait until the messages that have come show it."""
+        with self._came:
+            assert self._came.wait_for(seen, 30)
 
     def points(self, number: int = -1) -> dict[Key, Any]:
         """The points of a message, the last one."""
@@ -57,8 +70,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers["Content-Encoding"] == "gzip":
             body = gzip.decompress(body)
         if self.server.status == 200 and self.path == "/v1/metrics":
-            self.server.messages.append(self.server.decoding.FromString(body))
-            self.server.headers.append(dict(self.headers))
+            self.server.keep(self.server.decoding.FromString(body), dict(self.headers))
         self.send_response(self.server.status)
         self.send_header("Content-Length", "0")
         self.end_headers()

@@ -67,7 +67,15 @@ class Exchange:
 
 
 SocketAction = Literal[
-    "connect", "start_tls", "half_close", "close", "reset", "stop_reading", "resume_reading"
+    "connect",
+    "start_tls",
+    "half_close",
+    "close",
+    "reset",
+    "stop_reading",
+    "resume_reading",
+    "cork",
+    "uncork",
 ]
 
 

@@ -9,7 +9,10 @@ from loadmux.language.grammar.reading import Reading
 from loadmux.language.meaning.stepvalues import Exchange, OnSockets, Performed, Step, flat
 from loadmux.units import quoted
 
-SIDES = {"half_close": "send", "stop_reading": "expect", "resume_reading": "expect"}
+SIDES = {
+    **dict.fromkeys(("half_close", "cork", "uncork"), "send"),
+    **dict.fromkeys(("stop_reading", "resume_reading"), "expect"),
+}
 SHARED = {"send", "expect"}
 """A connection has one writer and one reader."""
 

@@ -94,6 +94,20 @@ ON_SOCKETS = (
         "- {resume_reading: main}\n"
         "- {expect: reply}"),
     _acts("resume_reading", "Read again, after `stop_reading`."),
+    _acts("cork", "Hold back what is sent from now on (TCP_CORK, see tcp(7)): it leaves in full"
+        " segments, with the FIN of a `half_close`, at `uncork`, or after 200 ms. So what several"
+        " steps send reaches the server at once. Only TCP does that; others pass it over.",
+        "- {cork: main}\n"
+        "- {send: hello}\n"
+        "- {half_close: main}  # in the same segment\n"
+        "- {expect: hello}\n"
+        "- {expect: closed}"),
+    _acts("uncork", "Send what `cork` has held back, and hold back no more.",
+        "- {cork: main}\n"
+        "- {send: the first half}\n"
+        "- {send: ', and the other'}\n"
+        "- {uncork: main}  # both leave at once\n"
+        "- {expect: reply}"),
 )
 OTHERS = (
     Action("wait", actions.Time(), "Wait, without doing anything.", cls=Wait,

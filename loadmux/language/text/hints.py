@@ -45,6 +45,8 @@ expect: check, checks, response, receive, recv, read, match, reply, expected, va
 connect: open, dial
 close: disconnect, hangup, shutdown
 half_close: shutdown, shut_down, eof
+cork: tcp_cork, nopush, tcp_nopush, hold, buffer
+uncork: flush, un_cork, push
 on: socket, sockets, connection, via
 for: foreach, for_each, each, in
 together: parallel, concurrent, concurrently, fork, all
@@ -112,7 +114,7 @@ for _line in _WORDS.strip().splitlines():
 _IN_LOAD = "users spawn_rate run_time iterations rate max_users phases pacing graceful_stop"
 _IN_STEP = (
     "send expect connect half_close close reset wait repeat for set together barrier call on pieces"
-    " gap save within stop_reading resume_reading"
+    " gap save within stop_reading resume_reading cork uncork"
 )
 _IN_SOCKET = "framing tls nodelay receive_buffer send_buffer source linger count to"
 _AT_TOP = "target variables sockets before steps after load thresholds timeout on_error seed weight"

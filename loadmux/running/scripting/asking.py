@@ -37,6 +37,8 @@ NOT_PLAIN = ("closed", "", b"")
 TIMES = frozenset({"within", "gap"})
 SIDES: Mapping[str, Side] = {
     "half_close": "send",
+    "cork": "send",
+    "uncork": "send",
     "stop_reading": "expect",
     "resume_reading": "expect",
 }

@@ -117,6 +117,14 @@ class Sockets:
         """Take them again."""
         return self._do("resume_reading")
 
+    def cork(self) -> Coroutine[Any, Any, bytes]:
+        """Hold back what is sent, until `uncork`, the end of the sending side, or for 200 ms."""
+        return self._do("cork")
+
+    def uncork(self) -> Coroutine[Any, Any, bytes]:
+        """Send what was held back."""
+        return self._do("uncork")
+
     def _do(self, action: str, **words: Any) -> Coroutine[Any, Any, bytes]:
         iteration = self._iteration
         ready = iteration.library.ready(iteration.task, action, self._names, **words)

@@ -46,7 +46,7 @@ async def opened(
 
 @dataclass(slots=True)
 class OnSockets:
-    """connect, half_close, close, reset, stop_reading, resume_reading.
+    """connect, half_close, close, reset, stop_reading, resume_reading, cork, uncork.
 
     `pending`: a close that judges nothing ("drop"), or does not even read it ("abandon").
     """
@@ -66,7 +66,12 @@ class OnSockets:
             return
         for connection in connections:
             if connection.task is not user:  # another branch reads it, and this one only sends
-                await duplex.Speaker(user, connection).half_close(self.timeout)
+                speaker = duplex.Speaker(user, connection)
+                if self.action == "half_close":
+                    await speaker.half_close(self.timeout)
+                else:
+                    await speaker.begin()
+                    connection.hold(self.action == "cork")
                 continue
             if not connection.connected:
                 took = await user.connect(connection, self.timeout)
@@ -79,6 +84,8 @@ class OnSockets:
             elif self.action == "resume_reading":
                 connection.paused = False
                 connection.update_dirty()
+            elif self.action in ("cork", "uncork"):
+                connection.hold(self.action == "cork")
         await user.give_way()
 
     async def _end(self, user: VirtualUser, connections: Sequence[Connection]) -> None:
