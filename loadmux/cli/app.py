@@ -121,7 +121,7 @@ def run_command(
     ] = None,
 ) -> None:
     """Run scenarios against their targets and judge the targets."""
-    from loadmux.cli.running import run_files
+    from loadmux.running.generators.nursery import Nursery
 
     overrides = overrides_of(
         target,
@@ -136,10 +136,13 @@ def run_command(
         thresholds=tuple(threshold or ()),
         rate=rate,
     )
-    obj: Interrupts = context.obj
     ways = (workers, poller, watch)
     compared = (repeat, save_baseline, baseline, max_regression or ())
-    code = run_files(files, overrides, fault, ways, quiet, json_file, report or (), compared, obj)
+    puts = quiet, json_file, report or ()
+    with Nursery(context.obj) as nursery:  # it gets ready while this process imports and reads
+        from loadmux.cli.running import run_files
+
+        code = run_files(files, overrides, fault, ways, puts, compared, nursery)
     raise typer.Exit(code)
 
 

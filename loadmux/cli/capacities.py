@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from loadmux.language.meaning.stepvalues import Barrier
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.thresholds import Threshold
 from loadmux.report import figures
+from loadmux.running.generators.nursery import Nursery
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
@@ -72,8 +74,10 @@ def find_capacity(
     out = wanted_of(*puts, capacity_forms.FORMS)
     if wanted.axis == "rate" and any(isinstance(one, Barrier) for one in scenario.every_step):
         raise UsageError("capacity: a 'barrier' needs a fixed number of users; search --users")
-    settings = Settings(workers, None, repeat_command, interrupts)
-    with Bench(scenario, settings) as bench:
+    with ExitStack() as stack:
+        nursery = stack.enter_context(Nursery(interrupts))
+        settings = Settings(workers, None, repeat_command, interrupts, nursery=nursery)
+        bench = stack.enter_context(Bench(scenario, settings))
         tell = no_word if out.quiet else partial(tell_trial, wanted.axis)
         found = find(bench, wanted.axis, objectives, plan, budget, tell)
     found.command = command_line()

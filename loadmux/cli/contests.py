@@ -27,6 +27,7 @@ from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report import figures
 from loadmux.report.baseline import machine
 from loadmux.running.catalog import models, scenarios
+from loadmux.running.generators.nursery import Nursery
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.settings import Settings
 
@@ -137,13 +138,14 @@ def competed(
     budget, points = seconds("--budget", wanted.budget), contest.points
     crowd.allow(max(point.idle for point in points))
     before = cores.Cores.look()
-    settings = Settings(wanted.workers, None, repeat_command, interrupts)
     contest.machine = machine()
     pinning = cores.pinned() if wanted.pin else None
     contest.pinned = "" if pinning is None else str(pinning)
     tell = no_word if quiet else partial(tell_turn, contest.axis)
-    measuring = Measuring(load, settings, contest.seconds, pinning)
-    compete(contest, measuring, budget, lambda: interrupts.count > 0, tell, done, planned)
+    with Nursery(interrupts) as nursery:
+        settings = Settings(wanted.workers, None, repeat_command, interrupts, nursery=nursery)
+        measuring = Measuring(load, settings, contest.seconds, pinning)
+        compete(contest, measuring, budget, lambda: interrupts.count > 0, tell, done, planned)
     contest.others = before.others()
     return contest
 

@@ -23,7 +23,7 @@ from loadmux.report.model import Report
 from loadmux.report.reporters import chosen, listeners
 from loadmux.report.writing import check_writable
 from loadmux.running.cores import workers
-from loadmux.running.interrupts import Interrupts
+from loadmux.running.generators.nursery import Nursery
 from loadmux.running.run import run
 from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
@@ -45,20 +45,20 @@ def run_files(
     overrides: Overrides,
     fault: str | None,
     ways: tuple[str, str | None, bool],
-    quiet: bool,
-    json_file: Path | None,
-    reports: Sequence[str],
+    puts: tuple[bool, Path | None, Sequence[str]],
     compared: tuple[int, Path | None, Path | None, Sequence[str]],
-    interrupts: Interrupts,
+    nursery: Nursery,
 ) -> ExitCode:
     """Run what the command line names; the exit code. Raises LoadmuxError before it has begun.
 
     `ways`: how many generator processes (or `auto`), which poller, whether to watch any server.
+    `puts`: whether quiet, the file of the JSON, and reports.
     `compared`: how many runs, where to save their baseline, what to compare them with, and limits.
     """
     scenarios = scenarios_of(sources_of(files), overrides)
     if fault is not None:
         scenarios = lying(scenarios, fault)
+    quiet, json_file, reports = puts
     extra = chosen(reports)
     if json_file == STREAM and any(one.prints for one in extra):
         raise UsageError(
@@ -71,9 +71,10 @@ def run_files(
         workers(wanted_workers, scenarios),
         poller,
         repeat_command,
-        interrupts,
+        nursery.interrupts,
         watch,
         listeners(extra),
+        nursery=nursery,
     )
     wanted = Wanted(quiet, json_file, extra)
     if not any((compared[0] > 1, *compared[1:])):

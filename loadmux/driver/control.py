@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from loadmux.driver.barrier import Barriers
@@ -18,7 +19,8 @@ class Control:
     left off iterating (`perf_counter` seconds). `reached` are the URLs of the targets to which a
     connect has ever succeeded, `unreachable` maps the others to the first failed connect's text:
     they end the run, unless `persistent` is true. `departing` are those of the `active` that only
-    part from their server. `barriers` is there once one is needed.
+    part from their server. `barriers` is there once one is needed. `none_active` is called when
+    there are no `active` ones any more.
     """
 
     stats: Stats
@@ -33,6 +35,7 @@ class Control:
     departing: int = 0
     ended: float = 0.0
     barriers: Barriers | None = None
+    none_active: Callable[[], None] | None = None
     outages: Outages = field(init=False)
 
     def __post_init__(self) -> None:

@@ -169,6 +169,8 @@ class VirtualUser(Resting):
         self.control.active -= 1
         self.control.departing -= self.departing
         self.departing = False
+        if not self.control.active and self.control.none_active is not None:
+            self.control.none_active()
 
     def _iterations_left(self) -> bool:
         limit = self.control.iterations

@@ -29,6 +29,7 @@ from loadmux.report import terminal
 from loadmux.report.model import Progress, Report
 from loadmux.running import cores, repeating
 from loadmux.running.catalog import find, models
+from loadmux.running.generators.nursery import Nursery
 from loadmux.running.run import run as run_all
 from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
@@ -73,6 +74,7 @@ def run(
     watch: bool = False,
     poller: str | None = None,
     show: Callable[[Progress], None] | None = None,
+    nursery: Nursery | None = None,
 ) -> RunReport:
     """Run one scenario, or several beside each other, to a verdict.
 
@@ -84,7 +86,8 @@ def run(
     second, or a text such as "50/s". `thresholds` are added to the scenario's. `fault` makes a
     bundled target lie. `workers` is the number of generator processes, "auto" one for each core.
     `watch`: look also at the processes of a server on this machine that is there already. `show` is
-    called a few times a second with how the run goes.
+    called a few times a second with how the run goes. `nursery` makes the generator processes of
+    many runs, which saves each of them a start of Python.
 
     A server that is wrong, unreachable or slow does not raise: the report's verdict says it. Raises
     loadmux.errors.LoadmuxError where nothing can be run: ScenarioErrors for mistakes in a scenario,
@@ -119,6 +122,7 @@ def run(
         poller,
         lambda seed: repeating.command(names, overrides, more, seed),
         watch=watch,
+        nursery=nursery,
     )
     report = run_all(loaded, settings, show or (lambda progress: None))
     return RunReport(**{one.name: getattr(report, one.name) for one in fields(Report)})

@@ -16,7 +16,8 @@ from loadmux.report.model import Progress, Report
 from loadmux.running import breakdown
 from loadmux.running.conducting import conduct
 from loadmux.running.cores import Cores
-from loadmux.running.generators.outside import await_ready, ended, spawn
+from loadmux.running.generators.nursery import Nursery, ended
+from loadmux.running.generators.outside import await_ready, spawn
 from loadmux.running.generators.said import Job, Share
 from loadmux.running.interrupts import blocked
 from loadmux.running.limits import check_limits
@@ -43,6 +44,7 @@ def run(
     seed = draw_seed() if seed is None else seed
     state = State(parts_of(scenarios), listeners=settings.listeners)
     with surviving(state), ExitStack() as stack:
+        nursery = settings.nursery or stack.enter_context(Nursery(settings.interrupts))
         for part in state.parts:
             part.processes.update(settings.held)
             for name, process in servers_of(part.scenario, settings.interrupts, settings.held):
@@ -50,7 +52,7 @@ def run(
             part.urls = urls_of(part)
         for part in state.parts:
             watch(part, settings.watch)
-        stack.enter_context(started(state, seed, settings))
+        stack.enter_context(started(state, seed, settings, nursery))
         conduct(state, settings.interrupts, show)
         if not (state.over or any(worker.lost for worker in state.workers)):
             for part in state.parts:
@@ -71,7 +73,7 @@ def surviving(state: State) -> Iterator[None]:
 
 
 @contextmanager
-def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
+def started(state: State, seed: int, settings: Settings, nursery: Nursery) -> Iterator[None]:
     """Worker processes, each with its job, all of them ready; none is left after the block."""
     parts, workers = state.parts, state.workers
     stride = min(settings.workers, sum(part.scenario.load.users for part in parts))
@@ -79,8 +81,9 @@ def started(state: State, seed: int, settings: Settings) -> Iterator[None]:
         with settings.interrupts.undone_by(state.kill_workers):
             for number in range(stride):
                 shares = tuple(share_of(part, number, stride) for part in parts)
+                users = sum(len(share.numbers) for share in shares)
                 with blocked():
-                    workers.append(spawn(number, sum(len(share.numbers) for share in shares)))
+                    workers.append(spawn(nursery, number, users))
                 workers[-1].channel.put(Job(shares, seed, settings.poller, number, stride))
             state.cores = Cores(roots_of(parts))  # while they start
             await_ready(workers)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadmux.report.model import Listener
+from loadmux.running.generators.nursery import Nursery
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.processes import ServerProcess
 
@@ -25,3 +26,4 @@ class Settings:
     watch: bool = False
     listeners: Sequence[Listener] = ()
     held: Mapping[str, ServerProcess] = field(default_factory=dict)
+    nursery: Nursery | None = None

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ import pytest
 
 if TYPE_CHECKING:
     from loadmux.probing.outcome import CaseResult
+    from loadmux.running.generators.nursery import Nursery
     from loadmux.running.library import RunReport
 
 SUFFIX = ".loadmux.yaml"
@@ -32,6 +34,7 @@ OPTION = "--loadmux-target"
 COMMAND = "--loadmux-command"
 MARK, CASE = "loadmux_probe", "loadmux_case"
 FAILED = pytest.StashKey[str]()
+NURSERY = pytest.StashKey["Nursery"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -58,6 +61,17 @@ class ScenarioFile(pytest.File):
         yield ScenarioItem.from_parent(self, name=self.path.name.removesuffix(SUFFIX))
 
 
+def nursery_of(config: pytest.Config) -> Nursery:
+    """What makes the generator processes of all runs of the session."""
+    from loadmux.running.generators.nursery import Nursery
+
+    if NURSERY not in config.stash:
+        stack = ExitStack()
+        config.stash[NURSERY] = stack.enter_context(Nursery())
+        config.add_cleanup(stack.close)
+    return config.stash[NURSERY]
+
+
 class NotJudged(Exception):
     """The run says nothing of the server; `str()` is the report."""
 
@@ -74,7 +88,8 @@ class ScenarioItem(pytest.Item):
 
         try:
             target, command = map(self.config.getoption, (OPTION, COMMAND))
-            self.report = loadmux.run(self.path, target=target, command=command)
+            nursery = nursery_of(self.config)
+            self.report = loadmux.run(self.path, target=target, command=command, nursery=nursery)
         except LoadmuxError as error:
             raise NotJudged(str(error)) from None
         if self.report.verdict.code not in (ExitCode.PASS, ExitCode.FAIL, ExitCode.THRESHOLD):
@@ -150,11 +165,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 
 @pytest.fixture
-def loadmux_run() -> Callable[..., RunReport]:
+def loadmux_run(pytestconfig: pytest.Config) -> Callable[..., RunReport]:
     """`loadmux.run`: the report of a scenario, which may be a path, a mapping, or a `@scenario`."""
     import loadmux
 
-    return loadmux.run
+    return partial(loadmux.run, nursery=nursery_of(pytestconfig))
 
 
 @pytest.fixture

@@ -290,7 +290,8 @@ def loadmux_crowd(port: int, users: int) -> Iterator[tuple[int, Monitor]]:
     with loadmux_report() as report:
         command = loadmux_command("ping.yaml", port, users, LONGEST, report)
         with crowd(command, port, users) as (pid, monitor):
-            (worker,) = children(pid)
+            (nursery,) = children(pid)
+            (worker,) = children(nursery)
             yield worker, monitor
         exchanges = json.loads(report.read_text())["exchanges"]
         if exchanges["errors"] or not exchanges["count"]:

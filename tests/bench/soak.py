@@ -125,7 +125,9 @@ def hold(
         sleep(pause.seconds)
         to_group(process, signal.SIGCONT)
         return
-    pids = children(run.pid) if pause.who == "workers" else [run.pid]
+    nurseries = children(run.pid)
+    pids = [one for nursery in nurseries for one in children(nursery)]
+    pids = pids if pause.who == "workers" else [run.pid]
     to_all(pids, signal.SIGSTOP)
     sleep(pause.seconds)
     to_all(pids, signal.SIGCONT)

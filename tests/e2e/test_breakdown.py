@@ -24,8 +24,8 @@ steps:
 load: {users: 4, iterations: 2}
 """
 BROKEN_WORKER = """
-from loadmux.running.generators import outside
-outside.WORKER = outside.WORKER.replace("    main()", '''
+from loadmux.running.generators import nursery
+nursery.WORKER = nursery.WORKER.replace("    main()", '''
     from loadmux.driver.user import VirtualUser
     VirtualUser._leave = None
     main()

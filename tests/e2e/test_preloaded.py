@@ -15,8 +15,8 @@ from transports import Authority, TlsServer
 WATCHED = """
 import sys
 sys.path[0] = ROOT
-from loadmux.running.generators import outside
-outside.WORKER = outside.WORKER.replace("    main()", '''
+from loadmux.running.generators import nursery
+nursery.WORKER = nursery.WORKER.replace("    main()", '''
     from loadmux.running.generators.worker import Worker
     whole = Worker.run
     def watched(self, start):

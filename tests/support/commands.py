@@ -166,14 +166,18 @@ class Begun(Forked):
 
     @property
     def children(self) -> list[int]:
-        """The processes that it has started, in their order; not the first one, its nursery."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in path.read_text().split()[1:]]
+        """Its servers and its generator processes, in the order in which they were started."""
+        nursery, *others = children_of(self.pid)
+        return [*others, *children_of(nursery)]
 
     def kill_all(self) -> None:
         """End it with all its children."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @contextlib.contextmanager

@@ -147,11 +147,11 @@ def pair() -> tuple[Channel, Channel]:
     return Channel(ours), Channel(theirs)
 
 
-def wait(channels: Collection[Channel], timeout: float) -> None:
+def wait(channels: Collection[Channel], timeout: float | None) -> None:
     """Until one has something to take or has ended, `timeout` seconds at most; sends meanwhile."""
     poll = select.poll()
     for channel in channels:
         poll.register(channel, channel.wishes)
-    for fd, event in poll.poll(timeout * 1000):
+    for fd, event in poll.poll(None if timeout is None else timeout * 1000):
         if event & select.POLLOUT:
             next(one for one in channels if one.fileno() == fd).flush()

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from loadmux.driver.standstill import Standstill
 from loadmux.errors import Broken, DriverFault, UsageError
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.stats import Stats
 from loadmux.report.model import WorkerReport
-from loadmux.running.generators.channel import Channel, pair, wait
+from loadmux.running.generators.channel import Channel, wait
+from loadmux.running.generators.nursery import Forked, Nursery, ended
 from loadmux.running.generators.said import Failed, Final, Health, Ready
 from loadmux.running.ownclock import OwnClock
 from loadmux.running.servers.processes import how_it_ended
 
-# Not `-m`, and with -P: the folder that a user stands in may hold a select.py of their own.
-WORKER = f"""
-import sys
-sys.path.append(sys.argv[2])
-try:
-    from loadmux.running.generators.process import main
-    main()
-except Exception as error:
-    broken = f"{{type(error).__name__}}: {{error}}"
-    print("loadmux: a generator process broke:", broken, file=sys.stderr)
-    sys.exit({ExitCode.BROKEN.value})
-"""
-PACKAGE_AT = str(Path(__file__).resolve().parents[3])
 LISTEN_FOR = 0.25
 """Seconds after which whoever listens looks at other things, too."""
 START_WITHIN = 60.0
-ENDED_WITHIN = 1.0
-"""Seconds in which a process that is about to end has ended, or is killed."""
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE}
 
 
@@ -51,7 +34,7 @@ class GeneratorProcess:
 
     number: int
     users: int
-    process: subprocess.Popen[bytes]
+    process: Forked
     channel: Channel
     poller: str = ""
     rows: tuple[Stats, ...] = ()
@@ -88,15 +71,9 @@ class GeneratorProcess:
         )
 
 
-def spawn(number: int, users: int) -> GeneratorProcess:
-    ours, theirs = pair()
-    with theirs:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", WORKER, str(theirs.fileno()), PACKAGE_AT],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-        )
-    return GeneratorProcess(number, users, process, ours)
+def spawn(nursery: Nursery, number: int, users: int) -> GeneratorProcess:
+    process, channel = nursery.spawn()
+    return GeneratorProcess(number, users, process, channel)
 
 
 def await_ready(workers: Sequence[GeneratorProcess]) -> None:
@@ -136,12 +113,3 @@ def death(worker: GeneratorProcess) -> tuple[str, bool]:
     """How a worker ended without a last word, in words; and whether that was its own fault."""
     code = ended(worker.process)
     return how_it_ended(code), code == ExitCode.BROKEN or -code in CRASHES
-
-
-def ended(process: subprocess.Popen[bytes]) -> int:
-    """The exit code of a process that is about to end; it is killed if it does not."""
-    try:
-        return process.wait(ENDED_WITHIN)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()

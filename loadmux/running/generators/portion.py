@@ -126,6 +126,8 @@ class Portion:
         await pool.conduct(task)
         self._stop_users()
         self.conducting = False
+        if not self.control.active and self.control.none_active is not None:
+            self.control.none_active()
 
     def _phase_over(self, tell: Callable[[], None]) -> None:
         tell()

@@ -1,11 +1,11 @@
-"""A generator process from its first line to its last word.
+"""A generator process from its first line to its last word, and the nursery that it is a fork of.
 
-Started as a fresh interpreter with a socket's descriptor as its argument, it takes a `Job` from the
-channel, builds everything, says `Ready`, waits for `Go`, runs (`Worker`), and says `Final` or
-`Failed` at the end. Nothing that draws on a terminal or reads YAML runs here: the loop has the
-process for itself. It disregards SIGINT and SIGHUP, which a terminal sends to the whole group, and
-SIGTERM: the other side says STOP, and that it is gone means the same, so that no worker outlives
-its run.
+A nursery is a fresh interpreter with a socket's descriptor as its argument. Each generator process
+takes a `Job` from its channel, builds everything, says `Ready`, waits for `Go`, runs (`Worker`),
+and says `Final` or `Failed` at the end. Nothing that draws on a terminal or reads YAML runs here:
+the loop has the process for itself. All of them disregard SIGINT and SIGHUP, which a terminal sends
+to the whole group, and SIGTERM: the other side says STOP, and that it is gone means the same, so
+that no worker outlives its run.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from loadmux.errors import DriverFault, LoadmuxError, UsageError
 from loadmux.plugins.contracts import Plugin, blamed, told
 from loadmux.running import breakdown, interrupts
 from loadmux.running.generators.channel import Channel
+from loadmux.running.generators.forking import forked
 from loadmux.running.generators.said import Failed, Go, Job, Ready, Update
 from loadmux.running.generators.worker import Worker
 
@@ -101,7 +102,13 @@ def last_words(worker: Worker | None) -> Update | None:
 
 
 def main() -> None:
+    """The nursery, and in each of its forks a generator process."""
     interrupts.disregard()
     raise_descriptor_limit()
-    with Channel(socket.socket(fileno=int(sys.argv[1]))) as channel:
-        serve(channel)
+    gc.collect()
+    gc.freeze()  # forks share what no collection touches
+    with socket.socket(fileno=int(sys.argv[1])) as asked:
+        channel = forked(asked)
+    if channel is not None:
+        with channel:
+            serve(channel)

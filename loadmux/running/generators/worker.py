@@ -13,7 +13,7 @@ from functools import partial
 from heapq import merge
 from time import perf_counter, process_time
 
-from loadmux.driver.loop import Loop, Task, next_turn, sleep_until
+from loadmux.driver.loop import Loop, Task, next_turn, sleep_until, wait_io
 from loadmux.driver.poller import make_poller
 from loadmux.running.generators.barriers import Blocked, Open
 from loadmux.running.generators.channel import Channel
@@ -62,6 +62,8 @@ class Worker:
         for portion in self.portions:
             portion.begin(self.loop.epoch)
         spawner, ticker = Task(self.loop), Task(self.loop)
+        for portion in self.portions:
+            portion.control.none_active = partial(self._wake_if_over, ticker)
         self.loop.spawn(spawner, self._spawn(spawner))
         self.loop.spawn(ticker, self._tick(ticker))
         self.loop.run()
@@ -100,7 +102,8 @@ class Worker:
             all_told = self.channel.flush()
             now = perf_counter()
             ends = [portion.end for portion in self.portions if portion.end > now]
-            await sleep_until(task, min([now + (TICK if all_told else FLUSH_EVERY), due, *ends]))
+            task.set_deadline(min([now + (TICK if all_told else FLUSH_EVERY), due, *ends]))
+            await wait_io(task)
             now = perf_counter()
             self.loop.look_for_suspension()
             over = self._told_to_stop() or any(portion.control.aborted for portion in self.portions)
@@ -113,6 +116,11 @@ class Worker:
                 await self._tell_in_portions(task)
                 due = now + UPDATE_EVERY - (now - self.loop.epoch) % UPDATE_EVERY
         self.loop.stop()  # the spawner may still sleep towards a user that is not wanted any more
+
+    def _wake_if_over(self, ticker: Task) -> None:
+        """The last user has gone, of some scenario: no look at the clock tells when that is."""
+        if all(portion.done for portion in self.portions):
+            self.loop.wake(ticker)
 
     async def _tell_in_portions(self, task: Task) -> None:
         """Tell what was measured; after each portion whoever is ready has a turn."""
