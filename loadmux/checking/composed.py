@@ -96,6 +96,10 @@ class InTurn(Verifier):
                 return True
         return self.done
 
+    def lapse(self) -> None:
+        self._current.lapse()
+        self._look()
+
     def _look(self) -> None:
         """Go on once the current verifier is done."""
         current = self._current
@@ -231,6 +235,11 @@ class Alternatives(Verifier):
         elif ended:
             self._drop()
         return self.done or self.wrong_at is not None
+
+    def lapse(self) -> None:
+        for one in self._alive:
+            self._options[one].lapse()
+        self._drop()
 
     def _win(self, number: int) -> None:
         self._won, self.done = number, True

@@ -96,13 +96,17 @@ class FrameVerifier(Verifier):
     def _whole(self, frame: Frame) -> bytes:
         self.frame = frame
         self._judgement = self._judged(frame)
-        problem = self._judgement.problem
-        if problem is not None:
-            self.wrong_at = problem.offset or 0
-            return b""
+        if self._judgement.problem is not None:
+            return self._not_right(frame)
         self.done = True
         del self.received[len(self.received) - len(frame.rest) :]
         return frame.rest
+
+    def _not_right(self, frame: Frame) -> bytes:
+        problem = self._judgement.problem
+        assert problem is not None
+        self.wrong_at = problem.offset or 0
+        return b""
 
     def _judged(self, frame: Frame) -> Judgement:
         return judged(self._judge, frame)
@@ -124,16 +128,96 @@ class FrameVerifier(Verifier):
 
 
 class WholeFrameVerifier(FrameVerifier):
-    """One frame that is right for `judge`, which looks at all of it, not only at its body."""
+    """One frame that is right for `judge`, which looks at all of it, not only at its body.
 
-    __slots__ = ("_judge_frame",)
+    `opens` judges the opening of one whose body has not come yet. A wrong frame of which the judge
+    is in doubt is passed over, if `renew` makes a decoder for the next: it is told where no right
+    one comes, and else left, behind the right one, to whoever may await it.
+    """
 
-    def __init__(self, decoder: Decoder, judge: Callable[[Frame], Judgement]) -> None:
+    __slots__ = ("_answer", "_doubt", "_judge_frame", "_opens", "_passed", "_renew", "_still")
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        judge: Callable[[Frame], Judgement],
+        renew: Callable[[], Decoder] | None = None,
+        opens: Callable[[Frame], Judgement] | None = None,
+    ) -> None:
         super().__init__(decoder, lambda body: RIGHT)
         self._judge_frame = judge
+        self._renew = renew
+        self._opens = opens
+        self._doubt: Judgement | None = None
+        self._passed = self._answer = b""
+        self._still = False
+
+    def feed(self, data: bytes) -> bytes:
+        self._still = False
+        rest = super().feed(data)
+        if self._opens is not None and self.frame is None and self.wrong_at is None:
+            self._look(self._opens)
+        return rest
+
+    def _look(self, judge: Callable[[Frame], Judgement]) -> None:
+        opening = self._decoder.opening()
+        if opening is None:
+            return
+        self._opens = None
+        self._judgement = judge(opening)
+        if self._judgement.problem is not None:
+            self.wrong_at = self._judgement.problem.offset or 0
 
     def _judged(self, frame: Frame) -> Judgement:
         return self._judge_frame(frame)
+
+    def _whole(self, frame: Frame) -> bytes:
+        rest = super()._whole(frame)
+        if not self.done:
+            return rest
+        passed, self._passed = self._passed, b""
+        return passed + rest
+
+    def _not_right(self, frame: Frame) -> bytes:
+        if self._renew is None or not self._judgement.doubtful:
+            return b"" if self._tell() else super()._not_right(frame)
+        self._doubt = self._doubt or self._judgement
+        self._passed += self.received[: len(self.received) - len(frame.rest)]
+        self.received.clear()
+        self._answer += self._decoder.answer()
+        self._decoder, self.frame = self._renew(), None
+        if frame.rest:
+            return self.feed(frame.rest)
+        self._still = True
+        return b""
+
+    def _tell(self) -> bool:
+        """Whether a frame was passed over: then that is what is wrong."""
+        if self._doubt is None:
+            return False
+        self._judgement = self._doubt
+        assert self._doubt.problem is not None
+        self.wrong_at = self._doubt.problem.offset or 0
+        self.received[:0] = self._passed
+        return True
+
+    def _malformed(self, error: FrameError) -> None:
+        if not self._tell():
+            super()._malformed(error)
+
+    def lapse(self) -> None:
+        self._tell()
+
+    def end(self) -> bool:
+        return super().end() or self._tell()
+
+    def answer(self) -> bytes:
+        answer, self._answer = self._answer, b""
+        return answer + super().answer()
+
+    @property
+    def moved(self) -> bool:
+        return not self._still and super().moved
 
 
 def judged(judge: Judge, frame: Frame) -> Judgement:

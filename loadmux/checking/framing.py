@@ -18,7 +18,7 @@ The contract, which a framing of one's own implements too:
   however the stream was cut, must not wait for a byte beyond the frame's end, and must raise once
   it knows that the frame is malformed or larger than allowed, so that what it keeps is bounded.
   `end` is called instead of `feed` when the peer has ended the stream in order. `so_far` may say
-  how the body begins.
+  how the body begins, `opening` what stands before it.
 - A `Frame` has the `body`, and as `rest` the bytes after its end, of all that was fed: they belong
   to the next frame. A framing whose frames have structure (headers, a type) returns a subclass of
   Frame that says more; whoever reads only `body` need not know it. A frame that is `last` ends the
@@ -105,6 +105,10 @@ class Decoder:
 
     def so_far(self) -> bytes | None:
         """How the body begins, as far as it has come; None where that is not known yet."""
+        return None
+
+    def opening(self) -> Frame | None:
+        """What is known of the frame once its head has come, without a body; None before that."""
         return None
 
     @property

@@ -10,10 +10,14 @@ from loadmux.checking.verifying import Problem
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is wrong with a body (None: nothing), and what it gives a name to."""
+    """What is wrong with a body (None: nothing), and what it gives a name to.
+
+    `doubtful`: a wrong one may answer nothing at all, and the right one come behind it.
+    """
 
     problem: Problem | None = None
     captured: Mapping[str, bytes] = field(default_factory=dict)
+    doubtful: bool = False
 
 
 Judge = Callable[[bytes], Judgement]

@@ -224,6 +224,9 @@ def _after_others(case: Case) -> Finding | None:
 
 
 def _came_before(case: Case, size: int) -> Finding:
+    if size >= EVIDENCE and case.previous.endswith(case.received[:size]):
+        text = f"the last {size} bytes of the previous reply came again"
+        return case.found(Kind.DUPLICATE, text)
     text = f"{size} bytes came before it, while replies to other messages were under way"
     return case.found(Kind.REORDERED, text)
 

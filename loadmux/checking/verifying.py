@@ -120,6 +120,9 @@ class Verifier:
         """The stream has ended in order: true if that ends the reply, `done` or wrong then."""
         return False
 
+    def lapse(self) -> None:
+        """Nothing more comes in time: what was passed over in the hope of better is wrong now."""
+
     @property
     def closes(self) -> bool:
         """Whether the connection ends with this reply, and is to be closed once it was right."""

@@ -122,6 +122,10 @@ class AttentiveConnection(Attentive):
     def held(self) -> bytes:
         return self._sieve.release()
 
+    @property
+    def half_read(self) -> int:
+        return len(self._sieve.held)
+
     def _left(self) -> bytes:
         """At the end of the stream: what was held back, if somebody waits for a reply."""
         return self.held() if self.verifier is not None else b""

@@ -16,7 +16,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from loadmux.checking.verifying import Verifier
 from loadmux.driver.awaiting import readable
@@ -62,6 +62,7 @@ class Leaving:
         "patience",
         "read",
         "strict",
+        "stuck",
         "unread",
         "until",
         "wrong",
@@ -74,16 +75,19 @@ class Leaving:
         after: bool = False,
         strict: bool = False,
         amid: bool = False,
+        stuck: int = 0,
     ) -> None:
         """`judged`: what has come is; `after`: also what comes after our FIN.
 
         `strict`: that the connection is lost already is a fault, unless a message on it was given
         up: then it is the server's answer to half a message. `amid`: what lies here a step may have
-        been about to take, so it is no surplus.
+        been about to take, so it is no surplus. `stuck`: so many bytes have lain here for a while
+        that begin what may come at any time; they are surplus if it ends with them.
         """
         self.connection = connection
         self.judged = judged
         self.amid = amid
+        self.stuck = stuck
         self.after = after
         self.strict = strict and not connection.midway
         self.extra: list[bytes] = []
@@ -129,7 +133,7 @@ class Leaving:
             if data is None:
                 return
             if not data and connection.eof:
-                self.over = True
+                self._end()
                 return
             self.read += len(data)
             self.over = self.read > READ_MOST
@@ -139,6 +143,12 @@ class Leaving:
             if connection.task.overtime():
                 self.more = connection.at_hand
                 return
+
+    def _end(self) -> None:
+        """The server has ended its side in order."""
+        self.over = True
+        if self.stuck and self.stuck == self.connection.half_read and not self.found:
+            self.extra.append(self.connection.held())
 
     def _lost(self, fault: Fault) -> None:
         """The connection is no more; that TLS ended badly harms nobody at the end."""
@@ -218,7 +228,7 @@ class Leaving:
         connection = self.connection
         under_way = connection.verifier or connection.rule_verifier or connection.unanswered
         asked = under_way or connection.spoke or connection.midway
-        asked = asked or self.found or self.read or self.after
+        asked = asked or self.found or self.read or self.after or self.stuck
         return not asked and self.judged and connection.tls is None
 
     @property
@@ -278,18 +288,24 @@ def explained(connection: Connection) -> bool:
 
 
 async def close(
-    task: Task, connections: Sequence[Connection], timeout: float, found: Found | None = None
+    task: Task,
+    connections: Sequence[Connection],
+    timeout: float,
+    found: Found | None = None,
+    stuck: Mapping[Connection, int] | None = None,
 ) -> None:
     """Close in order: what a rule says is owed is awaited for `timeout` seconds without progress.
 
     What a rule allows beyond that has LINGER_MOST to go on after our FIN. Raises the first Fault,
-    once all are closed, unless `found` takes them.
+    once all are closed, unless `found` takes them. `stuck`: see `Leaving`.
     """
     leaving = []
     for connection in connections:
-        if connection.close_plainly(last=found is not None):
+        half = 0 if stuck is None else stuck.get(connection, 0)
+        if not half and connection.close_plainly(last=found is not None):
             continue
-        leaving.append(one := Leaving(connection, strict=True, after=connection.ending))
+        ends = connection.ending
+        leaving.append(one := Leaving(connection, strict=True, after=ends, stuck=half))
         one.mute = one.mute and not (connection.datagrams and found is None)
         connection.unanswered.clear()
         one.wait(timeout)

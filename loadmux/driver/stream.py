@@ -11,7 +11,7 @@ from time import perf_counter
 
 from loadmux.checking.verifying import RuleVerifier, Verifier
 from loadmux.driver import evidence
-from loadmux.driver.loop import Interrupted, Task, next_turn, wait_io
+from loadmux.driver.loop import Interrupted, Task, at_once, next_turn, wait_io
 from loadmux.driver.peer import Sent
 from loadmux.driver.poller import READABLE
 from loadmux.driver.sending import Sending
@@ -61,6 +61,11 @@ class Stream(Sending):
     def held(self) -> bytes:
         """What was read and is kept back from the inbox, as it is not whole yet."""
         return b""
+
+    @property
+    def half_read(self) -> int:
+        """How many bytes are kept back so."""
+        return 0
 
     def ended_idle(self) -> bool:
         """Whether the server has ended the connection in order while nothing was owed.
@@ -198,6 +203,9 @@ class Stream(Sending):
 
     def late(self, verifier: Verifier, timeout: float, quiet: float) -> Fault:
         """The fault of a reply that did not come within `timeout` (seconds); see `evidence`."""
+        verifier.lapse()
+        if verifier.wrong_at is not None:
+            return at_once(self.task, self.wrong(verifier))
         return evidence.late(self, verifier, timeout, quiet)
 
     # --- closing --------------------------------------------------------------------------------

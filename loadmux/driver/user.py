@@ -347,8 +347,10 @@ class VirtualUser(Resting):
         """The last look for bytes that nobody asked for, after a short quiet; then close."""
         going = [one for one in self.connections if one.connected]
         if going:
+            half = {one: one.half_read for one in going}
             await sleep_until(self, perf_counter() + QUIET)
-            await close(self, going, self.script.timeout, self.found_late)
+            stuck = {one: size for one, size in half.items() if one.half_read == size}
+            await close(self, going, self.script.timeout, self.found_late, stuck)
 
 
 async def walk(user: VirtualUser, steps: Sequence[Operation]) -> None:

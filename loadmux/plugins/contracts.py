@@ -205,8 +205,14 @@ class Incoming:
         return None
 
     def judge(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
-        """What is wrong with a frame, if anything."""
+        """What is wrong with a frame, if anything. One that may answer nothing (`doubtful`) is
+        wrong only where no right one comes behind it.
+        """
         raise NotImplementedError
+
+    def judge_opening(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
+        """The same of its opening, while the body is still to come (`Decoder.opening`)."""
+        return Judgement()
 
 
 class Framer:

@@ -210,18 +210,24 @@ class ResponseReply(Incoming):
         return self.body.least(sizes[len(sizes) - len(self.body.payloads()) :])
 
     def judge(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
+        opening = self.judge_opening(frame, parts)
+        if opening.problem is not None:
+            return opening
+        left = parts[len(parts) - len(self.body.payloads()) :]
+        body = self.body.judge("the response's body", frame.body, left)
+        if body.problem is not None:
+            return body
+        return Judgement(captured={**opening.captured, **body.captured})
+
+    def judge_opening(self, frame: Frame, parts: Sequence[bytes]) -> Judgement:
         assert isinstance(frame, Response)
         judgement = self._status(frame)
         captured: dict[str, bytes] = {}
-        left = list(parts)
         for name, value in zip(self.names, self.values, strict=True):
-            own, left = left[: len(value.payloads())], left[len(value.payloads()) :]
+            own, parts = parts[: len(value.payloads())], parts[len(value.payloads()) :]
             if judgement.problem is None:
                 judgement = header(frame, name, value, own)
                 captured.update(judgement.captured)
-        if judgement.problem is None:
-            judgement = self.body.judge("the response's body", frame.body, left)
-            captured.update(judgement.captured)
         return judgement if judgement.problem is not None else Judgement(captured=captured)
 
     def _status(self, frame: Response) -> Judgement:

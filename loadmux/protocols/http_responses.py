@@ -70,6 +70,9 @@ class ResponseDecoder(Decoder):
     def end(self) -> Response | None:
         return None if self._parser is None else self._parser.end()
 
+    def opening(self) -> Response | None:
+        return None if self._parser is None else self._parser.opening()
+
     def owed(self) -> str:
         return NO_HEAD if self._parser is None else self._parser.owed()
 
@@ -132,16 +135,22 @@ class ResponseParser(Decoder):
             self._consumed = self._fed - len(connection.trailing_data[0])
 
     def _whole(self) -> Response:
-        head, connection = self._head, self._connection
-        assert head is not None
+        assert self._head is not None
+        rest = self._connection.trailing_data[0]
+        return self._response(self._head, bytes(self._body), rest)
+
+    def opening(self) -> Response | None:
+        return None if self._head is None else self._response(self._head, b"", b"")
+
+    def _response(self, head: h11.Response, body: bytes, rest: bytes) -> Response:
         return Response(
-            bytes(self._body),
-            connection.trailing_data[0],
+            body,
+            rest,
             head.status_code,
             bytes(head.http_version),
             bytes(head.reason),
             tuple((bytes(name), bytes(value)) for name, value in head.headers),
-            connection.their_state is h11.DONE,
+            self._connection.their_state is h11.DONE,
         )
 
     def end(self) -> Response | None:

@@ -101,7 +101,19 @@ class Heard(Incoming):
             came = f"{frame.code}{said(frame.body)}"
             text = f"the server closed with {came}, expected {self.code}"
             return mismatch(text, str(self.code).encode(), str(frame.code).encode())
-        return self.body.judge(f"the {self.what}", frame.body, parts)
+        judgement = self.body.judge(f"the {self.what}", frame.body, parts)
+        if self.what == "pong" and judgement.problem is not None:
+            return replace(judgement, doubtful=not (parts and alike(parts[0], frame.body)))
+        return judgement
+
+
+def alike(right: bytes, came: bytes) -> bool:
+    """Whether a pong was meant to answer this ping: one that nobody asked for says anything else
+    (RFC 6455, 5.5.3).
+    """
+    if len(right) == len(came):
+        return 2 * sum(a == b for a, b in zip(right, came, strict=True)) >= len(right)
+    return bool(right and came) and (right.startswith(came) or came.startswith(right))
 
 
 # --- what files say -----------------------------------------------------------------------------

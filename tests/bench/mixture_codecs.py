@@ -13,11 +13,26 @@ Cut = tuple[bytes, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """`option` is the framing in a scenario; `head` bytes stand before a body of one byte."""
+    """`option` is the framing in a scenario; `head` bytes stand before a body of one byte. `around`
+    makes what stands before and behind the length in the header of the server's frames, which has
+    `width` bytes.
+    """
 
     option: Any
     made: Callable[[bytes], bytes]
     cut: Callable[[bytes], Cut | None]
+    width: int = 0
+    around: Callable[[bytes], tuple[bytes, bytes]] = lambda body: (b"", b"")
+
+    @property
+    def binary(self) -> bool:
+        """Whether a body may be any bytes."""
+        return isinstance(self.option, dict) and "length_prefix" in self.option
+
+    def header(self, body: bytes, filler: bytes) -> bytes:
+        """That of a frame, with something else in place of the length."""
+        before, behind = self.around(body)
+        return before + filler * (self.width - len(before + behind)) + behind
 
     def head(self, body: bytes) -> int:
         return self.made(body).index(body)
@@ -85,6 +100,35 @@ def little(size: int, more: int = 0) -> tuple[Callable[[int], bytes], Callable[[
     ), lambda b: int.from_bytes(b, "little") - more
 
 
+def tagged() -> Codec:
+    """A header that says more than the length."""
+    plain = counted(prefix(at=2, bytes=2, header=6), *big(2), at=2, behind=2)
+
+    def around(body: bytes) -> tuple[bytes, bytes]:
+        return (sum(body) & 0xFFFF).to_bytes(2, "big"), b"\x11\x22"
+
+    def made(body: bytes) -> bytes:
+        before, behind = around(body)
+        return before + len(body).to_bytes(2, "big") + behind + body
+
+    return Codec(plain.option, made, plain.cut, 6, around)
+
+
+def typed() -> Codec:
+    """As of MQTT: a type in the first byte, then a varint."""
+
+    def around(body: bytes) -> tuple[bytes, bytes]:
+        return bytes([0x30 | sum(body) & 15]), b""
+
+    def made(body: bytes) -> bytes:
+        return around(body)[0] + varint(len(body)) + body
+
+    def cut(heard: bytes) -> Cut | None:
+        return cut_by_varint(heard[1:])
+
+    return Codec(prefix(at=1, varint=True), made, cut, 2, around)
+
+
 def crc32(body: bytes) -> bytes:
     return zlib.crc32(body).to_bytes(4, "big")
 
@@ -107,6 +151,8 @@ CODECS = {
     "varint": Codec(prefix(varint=True), lambda b: varint(len(b)) + b, cut_by_varint),
     "digits": counted(prefix(digits=4), lambda n: b"%04d" % n, int),
     "inside": counted(prefix(at=2, bytes=2, header=6), *big(2), at=2, behind=2),
+    "tagged": tagged(),
+    "typed": typed(),
     "crc": counted({**prefix(bytes=2), "check": "crc32"}, *big(2), check=crc32),
     "sum": counted({**prefix(bytes=2), "check": "sum8"}, *big(2), check=sum8),
 }

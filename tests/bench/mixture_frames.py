@@ -1,14 +1,15 @@
-"""Mixtures of frames and of datagrams: every framing, every form of a reply.
+"""Mixtures of frames, in streams and in datagrams: every framing, every form of a reply.
 
 A request is a command, a space and a text: `e` sends the text back; `n K` sends K frames in order,
 `m K` in any order, `s K` behind K frames of noise; `q` sends nothing; `b` sends it and ends the
-connection; `t` agrees to TLS. `PUSH N` and `PING N` may come at any time where a socket allows it.
+connection; `r` resets it; `t` agrees to TLS. `PUSH N` and `PING N` may come at any time where a
+socket allows it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mixture_codecs import CODECS, DATAGRAM, Codec
@@ -27,16 +28,20 @@ class Frames(Conversation):
     """Both sides of such a conversation."""
 
     framed = True
+    stream = True
+    able: Sequence[str | None] = (None, None, "ignore", "answer", "both")
+    """What may come unasked."""
 
     def __init__(self, chance: random.Random, lie: str) -> None:
         super().__init__(chance, lie)
         self.codec = self._codec()
-        self.greets = self.framed and chance.random() < 0.25
-        unasked = chance.choice((None, None, "ignore", "answer", "both"))
+        self.greets = self.stream and chance.random() < 0.25
+        unasked = chance.choice(self.able)
         self.unasked = None if lie == "stray" else unasked
         self.often = chance.choice((0.1, 0.5))
-        self.secures = self.framed and chance.random() < 0.1
-        self.may_end = self.framed and chance.random() < 0.15
+        self.secures = self.stream and chance.random() < 0.1
+        self.later = self.secures and chance.random() < 0.5
+        self.may_end = self.stream and chance.random() < 0.15
         self.junk = self.codec.made(b"JUNK z")
 
     def _codec(self) -> Codec:
@@ -46,7 +51,9 @@ class Frames(Conversation):
         if self.secures and manner.scheme == "tls":
             manner.scheme = "tcp"
         self.secures = self.secures and self.lie != "stray"
-        self.urgent = manner.scheme == "tcp" and not self.secures
+        self.later = self.secures and self.later and manner.scheme == "tcp"
+        self.grouped = not self.secures
+        self.resets = self.urgent = manner.scheme == "tcp" and not self.secures
         super().settle(manner)
         # asyncio answers the end of TLS by its own, and drops what it was still to send
         self.private = self.secures or manner.scheme == "tls"
@@ -66,6 +73,8 @@ class Frames(Conversation):
         command, _, rest = request.partition(b" ")
         if command == b"PONG":
             return []
+        if command == b"r":
+            return [Answer(b"", reply=False, resets=True)]
         made = [self._reply(one, command) for one in self._bodies(command, rest, chance)]
         if command == b"s":
             noise = int(rest.split(b" ")[0])
@@ -129,12 +138,20 @@ class Frames(Conversation):
             )
         return made
 
+    def target(self, url: str) -> Any:
+        return url.replace("tcp:", "tls:") if self.later else url
+
+    def tls(self) -> dict[str, Any]:
+        made = super().tls()
+        return {"tls": made["tls"] | {"handshake": "later"}} if self.later else made
+
     def frame(self, body: str) -> Any:
         return {"frame": body} if self.framed else body
 
     def exchange(self, steps: Steps, on: On) -> list[Step]:
         kinds = [self._one] * 4 + [self._list, self._any_order, self._two, self._nothing]
         kinds += [self._captured, self._skipping, self._late]
+        kinds += [self._numbers] * (2 * self.codec.binary)
         with steps.on(on):
             return self.chance.choice(kinds)(steps, on)
 
@@ -143,7 +160,9 @@ class Frames(Conversation):
         step: Step = {"send": self.frame(body)}
         if known and chance.random() < 0.3:
             step = {"send": {"hex": self.codec.made(body.encode()).hex()}}
-        if self.framed and chance.random() < 0.25:
+        elif self.codec.width and chance.random() < 0.5:
+            step["send"]["header"] = {"hex": chance.randbytes(self.codec.width).hex()}
+        if self.stream and chance.random() < 0.25:
             step["pieces"] = chance.choice((1, 3, "each_byte", [2, 5], 7))
             if len(body) > 120:
                 step["pieces"] = chance.choice((50, [20, 400]))
@@ -155,6 +174,15 @@ class Frames(Conversation):
         """A form that fits one frame with this text; while the server lies, one that nothing else
         fits.
         """
+        found = self._form(text)
+        if not self.codec.width or "frame" not in found or self.chance.random() < 0.5:
+            return found
+        if text.known:
+            header = self.codec.header(text.text.encode(), self.chance.choice((b"?", b"\0")))
+            return {**found, "header": {"hex": header.hex()}}
+        return {**found, "header": {"regex": "(?s).+(?P<tagged>.)"}}
+
+    def _form(self, text: Text) -> Any:
         kind = self.chance.choice(STRICT if self.lie else STRICT + WEAK)
         body, words = text.text, self.frame
         if kind == "bytes" and text.known and not self.unasked:
@@ -221,7 +249,8 @@ class Frames(Conversation):
     def _nothing(self, steps: Steps, on: On) -> list[Step]:
         steps.owe(1, 0)
         text = steps.text()
-        return [{"name": text.word, "on": on, **self.sent(f"q {text.text}", text.known)}]
+        step = {"name": text.word, "on": on, **self.sent(f"q {text.text}", text.known)}
+        return [{**step, "oneway": True} if self.chance.random() < 0.5 else step]
 
     def _captured(self, steps: Steps, on: On) -> list[Step]:
         """What is saved is sent again."""
@@ -238,6 +267,27 @@ class Frames(Conversation):
             {"name": again, "on": on, "send": self.frame(f"e {used}"),
              "expect": self.frame(f"{again} {text.text}")},
         ]  # fmt: skip
+
+    def _numbers(self, steps: Steps, on: On) -> list[Step]:
+        """A body of parts in binary."""
+        steps.owe(1, 1)
+        chance, text = self.chance, steps.text(known=True)
+        order = chance.choice(("big", "little"))
+        number = {"bytes": chance.choice((2, 3)), "order": order}
+        size = {"bytes": 2} if chance.random() < 0.5 else {"varint": True}
+        parts: list[Any] = [
+            {"int": chance.randrange(1 << 16), **number},
+            {"sized": text.text, **size},
+            {"varint": chance.randrange(1 << 20)},
+        ]
+        wanted = list(parts)
+        if not self.lie:
+            wanted[0] = chance.choice((parts[0], {"int": "any", **number, "save": "number"}))
+            wanted[1] = chance.choice((parts[1], {"sized": "any", **size}))
+            wanted[2] = chance.choice((parts[2], {"varint": "any", "save": "other"}, "any"))
+        send = {"frame": {"join": [f"e {text.word} ", *parts]}}
+        expect = {"frame": {"join": [f"{text.word} ", *wanted]}}
+        return [{"name": text.word, "on": on, "send": send, "expect": expect}]
 
     def _skipping(self, steps: Steps, on: On) -> list[Step]:
         steps.owe(1, 1)
@@ -287,10 +337,36 @@ class Frames(Conversation):
             self._urgent,
         ]
         turns += [] if self.private else [self._halved]
-        return turns + [self._ended] * self.may_end
+        turns += [self._broken] if self.resets else []
+        return [*turns, self._full] + [self._ended] * self.may_end
 
     def _close(self, steps: Steps, on: str) -> list[Step]:
-        return [{"close": on}]
+        again = [{"connect": on}] if self.chance.random() < 0.3 else []
+        return [{"close": on}, *again]
+
+    def _broken(self, steps: Steps, on: str) -> list[Step]:
+        """The server resets the connection, as it should."""
+        steps.owe(1, 0)
+        text = steps.text()
+        sent = self.sent(f"r {text.text}", text.known)["send"]
+        return [{"name": text.word, "on": on, "send": sent, "expect": {"reset": True}}]
+
+    def _full(self, steps: Steps, on: str) -> list[Step]:
+        """Half a message lies on the connection then, so that the next needs another."""
+        if self.lie:
+            return []
+        text = steps.text()
+        steps.exact = False
+        most = self.chance.choice((100, 3000))
+        send = {"send": self.frame(f"q {text.text}"), "until": "full", "at_most": most}
+        ends: tuple[list[Step], ...] = (
+            [],
+            [{"reset": on}],
+            [{"close": on, "pending": "drop"}],
+            [{"close": on, "pending": "abandon"}],
+        )
+        full = {"name": text.word, "on": on, **send, "within": "200ms"}
+        return [full, *self.chance.choice(ends)]
 
     def _reset(self, steps: Steps, on: str) -> list[Step]:
         return [{"reset": on}]
@@ -309,9 +385,14 @@ class Frames(Conversation):
             return []
         text = steps.text()
         steps.exact = False
+        ends: tuple[Step, ...] = (
+            {"close": on, "pending": "drop"},
+            {"close": on, "pending": "abandon"},
+            {"reset": on, "pending": "drop"} if self.stream else {"close": on, "pending": "drop"},
+        )
         return [
             {"name": text.word, "on": on, **self.sent(f"e {text.text}", text.known)},
-            {"close": on, "pending": "drop"},
+            self.chance.choice(ends),
         ]
 
     def _urgent(self, steps: Steps, on: str) -> list[Step]:
@@ -341,7 +422,7 @@ class Frames(Conversation):
 class Datagrams(Frames):
     """The same without framing: each message is a datagram."""
 
-    framed = False
+    framed = stream = False
     schemes = ("udp",)
     lies = ("flip", "drop", "late", "dup", "junk", "stray", "cut")
 
@@ -353,3 +434,83 @@ class Datagrams(Frames):
 
     def _turns(self) -> list[Turn]:
         return [self._close, self._silent, self._dropped]
+
+
+class FramedDatagrams(Datagrams):
+    """Each message is a frame, and a datagram."""
+
+    framed = True
+
+    def called(self, told: Told) -> set[str]:
+        return {"truncated", "mismatch", "corrupt"} if told.lie == "cut" else set()
+
+    def _codec(self) -> Codec:
+        return CODECS[self.chance.choice(list(CODECS))]
+
+
+class Plain(Frames):
+    """A stream without framing: lines, that only the replies know of."""
+
+    framed = False
+    able = (None,)
+
+    def _codec(self) -> Codec:
+        return CODECS[self.chance.choice(("line", "crlf"))]
+
+    @property
+    def end(self) -> str:
+        return "\n" if self.codec.option == "line" else "\r\n"
+
+    def frame(self, body: str) -> Any:
+        return body + self.end
+
+    def _joined(self, parts: list[Any]) -> Any:
+        return {"join": [*parts, self.end]}
+
+    def _form(self, text: Text) -> Any:
+        kinds = ["exact", "exact", "bytes", "regex", "one of", "parts"]
+        if not self.lie:
+            kinds += ["until", "starts", "contains", "length", "saved part", "begin"]
+        body, end, kind = text.text, self.end, self.chance.choice(kinds)
+        if kind == "bytes" and text.known:
+            return {"hex": (body + end).encode().hex()}
+        if kind == "length" and text.known:
+            return {"length": len(body + end)}
+        if kind == "saved part" and text.known:
+            return self._joined([body[:2], {"length": len(body) - 3, "save": "part"}, body[-1]])
+        return {
+            "regex": {"regex": text.regex + end, "until": end},
+            "one of": {"one_of": ["nope" + end, body + end]},
+            "parts": self._joined([body[:2], body[2:]]),
+            "until": {"until": end},
+            "starts": {"starts_with": body[:2], "until": end},
+            "contains": {"contains": body[2:], "until": end},
+            "begin": {"regex": f"{Text('', text.word, True).regex}.*z{end}", "until": end},
+        }.get(kind, body + end)
+
+    def exchange(self, steps: Steps, on: On) -> list[Step]:
+        kinds = [self._one] * 4 + [self._list, self._two, self._nothing]
+        kinds += [self._captured, self._late, self._split]
+        with steps.on(on):
+            return self.chance.choice(kinds)(steps, on)
+
+    def _split(self, steps: Steps, on: On) -> list[Step]:
+        """The rest of a reply is a receive."""
+        steps.owe(1, 1)
+        text, cut = steps.text(), self.chance.randint(1, 3)
+        head = {"length": cut} if self.chance.random() < 0.5 and not self.lie else text.text[:cut]
+        step = {"name": f"{text.word}-s", "on": on, **self.sent(f"e {text.text}", text.known)}
+        rest = self.frame(text.text[cut:])
+        return [{**step, "expect": head}, {"name": f"{text.word}-r", "on": on, "expect": rest}]
+
+    def _captured(self, steps: Steps, on: On) -> list[Step]:
+        if not isinstance(on, str) or on == "all":
+            return self._one(steps, on)
+        steps.owe(2, 2)
+        text, name, again = steps.text(), steps.name(), steps.word()
+        kept = {"expect": {"regex": f"(?P<{name}>{text.regex}){self.end}", "until": self.end}}
+        return [
+            {"name": text.word, "on": on, **self.sent(f"e {text.text}", text.known), **kept},
+            {"name": again, "on": on, "send": self.frame(f"e {again} ${{{name}}}"),
+             "expect": self.frame(f"{again} {text.text}")},
+        ]  # fmt: skip

@@ -26,6 +26,7 @@ class Http(Conversation):
     def settle(self, manner: Manner) -> None:
         super().settle(manner)
         self.framed = self.chance.random() < 0.5
+        self.may_end = self.chance.random() < 0.3 and not self.lie
 
     # --- the server's side ---
 
@@ -46,8 +47,10 @@ class Http(Conversation):
         interim = chance.choice(INTERIM) if kind == "interim" else b""
         front = b"HTTP/1.1 %s X\r\nX-Text: %d\r\nDate: %d\r\n" % (
             status.encode(), len(said), chance.randrange(10))  # fmt: skip
-        last = kind in ("close", "eof")
-        front += b"Connection: close\r\n" if last else b""
+        last = kind in ("close", "eof", "old", "silent")
+        front += b"Connection: close\r\n" if kind in ("close", "eof") else b""
+        if kind == "old":
+            front = front.replace(b"HTTP/1.1", b"HTTP/1.0")
         whole = interim + front
         if method == b"HEAD" or int(status) in BODILESS:
             if status != "204" and chance.random() < 0.7:
@@ -77,13 +80,14 @@ class Http(Conversation):
 
     def called(self, told: Told) -> set[str]:
         if told.lie == "flip":
-            return {"corrupt", "mismatch", "timeout", "closed", "truncated"}
+            return {"corrupt", "mismatch"}
         return {"closed", "truncated", "mismatch", "timeout"} if told.lie == "cut" else set()
 
     # --- the client's ---
 
     def options(self, scheme: str) -> dict[str, Any]:
-        return super().options(scheme) | ({"framing": "http"} if self.framed else {})
+        made = super().options(scheme) | ({"framing": "http"} if self.framed else {})
+        return made | ({"idle_close": "allowed"} if self.may_end else {})
 
     def text(self, steps: Steps, size: int | None = None, known: bool | None = None) -> Text:
         """Its word is a part of the path, so what follows is too."""
@@ -93,8 +97,10 @@ class Http(Conversation):
     def asked(self, steps: Steps, pipelined: bool = False) -> tuple[Any, Any, str, str]:
         """A request as the protocol's form, its reply, the request raw, and its word."""
         chance = self.chance
-        kinds = ("length", "length", "length", "chunked", "interim")
-        kind = chance.choice(kinds if pipelined else (*kinds, "close", "eof"))
+        kinds: tuple[str, ...] = ("length", "length", "length", "chunked", "interim")
+        kinds += () if pipelined else ("close", "eof", "old")
+        kinds += ("silent",) if self.may_end and not pipelined else ()
+        kind = chance.choice(kinds)
         status = chance.choice((200, 200, 200, 201, 404, 204, 304, 500))
         method = chance.choice(("GET", "GET", "GET", "POST", "HEAD", "PUT"))
         text = self.text(steps, known=True if pipelined else None)

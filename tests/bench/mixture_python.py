@@ -16,7 +16,8 @@ from loadmux.scripting import User, scenario
 async def mixture(user: User) -> None:
 """
 UNKNOWN = ("for", "barrier", "set")
-MODIFIERS = ("name", "pieces", "gap", "within")
+MODIFIERS = ("name", "pieces", "gap", "within", "until", "at_most", "oneway")
+ACTIONS = ("close", "connect", "reset", "half_close", "stop_reading", "resume_reading")
 SECONDS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 
@@ -29,14 +30,62 @@ def seconds(text: str) -> float:
     return float(text.removesuffix(unit)) * SECONDS[unit]
 
 
+CALLED = """\
+from loadmux.scripting import User
+
+
+"""
+
+
+class Functions:
+    """What a scenario in YAML calls; `text` is their module."""
+
+    def __init__(self) -> None:
+        self.text = CALLED
+
+    def steps(self, steps: Any) -> Any:
+        """The same steps, those of a `call` put into a function where that can be."""
+        if isinstance(steps, dict):
+            if "call" in steps:
+                return self._call(steps)
+            return {key: self.steps(value) if key in NESTING else value
+                    for key, value in steps.items()}  # fmt: skip
+        if not isinstance(steps, list):
+            return steps
+        found: list[Any] = []
+        for one in map(self.steps, steps):
+            found += one if isinstance(one, Inline) else [one]
+        return found
+
+    def _call(self, step: Step) -> Any:
+        name, writer = step["call"], Writer.__new__(Writer)
+        try:
+            lines = "\n".join(writer.lines(step["do"]))
+        except NotInPython:
+            return Inline(self.steps(step["do"]))
+        self.text += f"async def {name}(user: User) -> None:\n{lines or '    pass'}\n\n\n"
+        return {"call": f"helpers:{name}"}
+
+
+class Inline(list[Any]):
+    """Steps in place of one."""
+
+
+NESTING = ("do", "together", "background", "steps", "before", "after")
+
+
 class Writer:
     def __init__(self, document: dict[str, Any]) -> None:
-        self._numbers = itertools.count()
         steps = document["steps"]
         options = {k: v for k, v in document.items() if k not in ("steps", "load")}
         options |= document["load"]
         given = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        self.text = HEAD.format(options=given) + "\n".join(self._lines(steps, "    ")) + "\n"
+        self.text = HEAD.format(options=given) + "\n".join(self.lines(steps)) + "\n"
+
+    def lines(self, steps: Sequence[Step]) -> Iterator[str]:
+        """The body of a function."""
+        self._numbers = itertools.count()
+        yield from self._lines(steps, "    ")
 
     def _lines(self, steps: Sequence[Step], margin: str) -> Iterator[str]:
         for step in steps:
@@ -51,6 +100,8 @@ class Writer:
         elif "transaction" in step:
             yield f"{margin}async with user.transaction({step['transaction']!r}):"
             yield from self._lines(step["do"], margin + "    ")
+        elif "call" in step:
+            yield from self._lines(step["do"], margin)
         elif "together" in step:
             yield from self._together(step["together"], margin)
         elif "wait" in step:
@@ -69,7 +120,7 @@ class Writer:
         yield f"{margin}await user.together({', '.join(f'{one}()' for one in names)})"
 
     def _call(self, step: Step) -> str:
-        for action in ("close", "reset", "half_close", "stop_reading", "resume_reading"):
+        for action in ACTIONS:
             if action in step:
                 more = f"pending={step['pending']!r}" if "pending" in step else ""
                 return f"user[{step[action]!r}].{action}({more})"

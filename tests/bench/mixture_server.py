@@ -31,7 +31,8 @@ class Answer:
 
     `flip` is the byte in which a bit may be changed so that the message is still well-formed;
     `word` says which step it answers (`w12`, or `w12.USER.ITERATION.SOCKET`). `last`: the
-    connection ends behind it. `secured`: it is followed by a TLS handshake.
+    connection ends behind it, or is reset in its place (`resets`). `secured`: it is followed by a
+    TLS handshake.
     """
 
     data: bytes
@@ -40,6 +41,7 @@ class Answer:
     reply: bool = True
     last: bool = False
     secured: bool = False
+    resets: bool = False
 
 
 class Talk(Protocol):
@@ -185,6 +187,11 @@ class Server:
             await asyncio.sleep(self._chance.random() * self._manner.think)
         await self._say(answers, writer, number)
 
+    def cut(self, datagram: bytes) -> bytes | None:
+        """The request that a datagram is."""
+        found = self._talk.hears(datagram)
+        return None if found is None or found[1] else found[0]
+
     def heard(self, request: bytes) -> list[Answer]:
         self.record.requests += self._talk.counts(request)
         return self._talk.answers(request, self._chance)
@@ -204,6 +211,9 @@ class Server:
                 waiting = b""
             if lie == "late":
                 await asyncio.sleep(LATE)
+            if answer.resets:
+                lie = "reset"
+                await self._write(waiting, writer, number)
             if lie == "reset":
                 resets(writer.get_extra_info("socket"))
                 writer.transport.abort()
@@ -277,7 +287,8 @@ class Datagrams(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         server, number = self._server, addr[1]
         server.record.add(number, "heard", data)
-        for answer in server.heard(data):
+        cut = server.cut(data)
+        for answer in server.heard(cut) if cut is not None else []:
             lie = server.lie(answer)
             for said in self._datagrams(answer, lie):
                 server.record.add(number, "says", said)

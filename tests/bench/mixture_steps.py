@@ -18,7 +18,8 @@ Step = dict[str, Any]
 On = str | list[str]
 LETTERS = "abcdefgh01234"
 WHO = ".${user}.${iteration}.${socket}"
-TEMPLATE = re.compile(r"\$\{\w+\}")
+FED = "${feed.column}"
+TEMPLATE = re.compile(r"\$\{[\w.]+\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Steps:
         self.requests = self.replies = 0
         self.exact = True
         """Whether the number of requests is known."""
+        self.fed = chance.random() < 0.2
+        """Whether texts hold what a feeder brings."""
         self._speaker = speaker
         self._times = 1
         self._number = 0
@@ -84,6 +87,8 @@ class Steps:
             known = self.chance.random() < 0.5
         word, size = self.word(), size or self.chance.choice((1, 3, 8, 20, 90, 400))
         filler = "".join(self.chance.choice(LETTERS) for _ in range(size))
+        if self.fed and not known and self.chance.random() < 0.5:
+            filler += FED
         return Text(word, f"{word}{'' if known else WHO} {filler}z", known)
 
     def owe(self, requests: int, replies: int) -> None:
@@ -132,7 +137,7 @@ class Steps:
         return self._speaker.exchange(self, on)
 
     def _nested(self, sockets: list[str], depth: int) -> list[Step]:
-        forms = [self._repeat, self._for, self._transaction, self._duplex]
+        forms = [self._repeat, self._for, self._transaction, self._duplex, self._call]
         if len(sockets) > 1:
             forms += [self._together, self._together]
             forms += [self._background] if depth == 0 else []
@@ -150,6 +155,10 @@ class Steps:
 
     def _transaction(self, sockets: list[str], depth: int) -> list[Step]:
         return [{"transaction": f"t{self.word()}", "do": self._some(sockets, depth + 1)}]
+
+    def _call(self, sockets: list[str], depth: int) -> list[Step]:
+        """The same by a function, which is written when the scenario is."""
+        return [{"call": f"f{self.word()}", "do": self._some(sockets, depth + 1)}]
 
     def _together(self, sockets: list[str], depth: int) -> list[Step]:
         mixed = self.chance.sample(sockets, len(sockets))

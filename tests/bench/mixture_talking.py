@@ -22,6 +22,8 @@ class Conversation:
     """Bytes that a slow reader may take at a time."""
     counted = True
     """Whether its requests can be told apart."""
+    grouped = True
+    """Whether several sockets may be one group."""
 
     def __init__(self, chance: random.Random, lie: str) -> None:
         self.chance, self.lie = chance, lie

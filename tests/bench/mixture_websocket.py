@@ -78,7 +78,10 @@ class WebSocket(Conversation):
         if what == b"pong":
             return []
         if what == b"ping":
-            return [Answer(served("pong", body), word, 2)]
+            made = [Answer(served("pong", body), word, 2)]
+            if self.pings and chance.random() < 0.4:
+                made.insert(chance.randint(0, 1), Answer(served("pong", b"unasked"), reply=False))
+            return made
         data, flip = message(what.decode(), body, chance, self.pings)
         made = [Answer(data, word, flip)]
         if self.pings and chance.random() < 0.4:

@@ -34,10 +34,10 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import commands
-from mixture_frames import Datagrams, Frames
+from mixture_frames import Datagrams, FramedDatagrams, Frames, Plain
 from mixture_http import Http
 from mixture_judging import wrongs
-from mixture_python import NotInPython, Writer
+from mixture_python import Functions, NotInPython, Writer
 from mixture_resp import Resp
 from mixture_rules import Rules
 from mixture_server import LIES, MODES, Lie, Manner, Record, Server
@@ -52,10 +52,13 @@ KINDS: dict[str, type[Conversation]] = {
     "http": Http,
     "resp": Resp,
     "websocket": WebSocket,
+    "plain": Plain,
+    "framed datagrams": FramedDatagrams,
 }
 POLLERS = ("epoll", "poll", "select")
 PATIENCE, HASTE = "20s", "1500ms"
 HANGS = -1
+FED = "".join(f"n{number},c{number}\n" for number in range(9))
 
 
 @dataclass(slots=True)
@@ -91,11 +94,16 @@ class Mixture:
     def write(self, url: str, folder: Path) -> Path:
         """The scenario, in Python where that was drawn and can be."""
         document = {"target": self.talk.target(url), **self.document}
+        if "variables" in document:
+            (folder / "feed.csv").write_text("name,column\n" + FED)
         if self.python:
             with suppress(NotInPython):
                 text = Writer(document).text
                 (folder / "scenario.py").write_text(text)
                 return folder / "scenario.py"
+        functions = Functions()
+        document = functions.steps(document)
+        (folder / "helpers.py").write_text(functions.text)
         text = yaml.safe_dump(document, sort_keys=False, width=100, allow_unicode=True)
         (folder / "scenario.yaml").write_text(text)
         return folder / "scenario.yaml"
@@ -130,10 +138,17 @@ def draw(seed: int, kind: str, lie: str) -> Mixture:
     manner.scheme = chance.choice(talk.schemes)
     talk.settle(manner)
     sockets = [f"s{one}" for one in range(chance.choice((1, 1, 2, 2, 3)))]
-    steps = Steps(chance, talk, sockets, bool(lie))
     document: dict[str, Any] = {
         "sockets": {name: options(chance, talk, manner, name) for name in sockets}
     }
+    if talk.grouped and chance.random() < 0.15:
+        number = len(sockets)
+        sockets = [f"s0[{one}]" for one in range(number)]
+        document["sockets"] = {"s0": {**document["sockets"]["s0"], "count": number}}
+    steps = Steps(chance, talk, sockets, bool(lie))
+    if steps.fed:
+        pick = chance.choice(("sequential", "shuffled", "random"))
+        document["variables"] = {"feed": {"csv": "feed.csv", "pick": pick}}
     first, last = outside(steps, talk, 0.15), outside(steps, talk, 0.1)
     once, steps.requests, steps.replies = (steps.requests, steps.replies), 0, 0
     drawn = steps.drawn()
@@ -163,6 +178,8 @@ def options(chance: random.Random, talk: Conversation, manner: Manner, name: str
     for step in made.get("on_connect", []):
         if "start_tls" in step:
             step["start_tls"] = name
+    if manner.scheme != "unix" and chance.random() < 0.08:
+        made["source"] = chance.choice(("127.0.0.2", "127.0.3.0/28"))
     if manner.scheme != "udp":
         if chance.random() < 0.2:
             made["read"] = {

@@ -86,6 +86,26 @@ def test_a_lie_among_them_is_found(lie: bytes, kind: str, size: int) -> None:
     assert list(found.kinds) == [kind], [str(one) for one in found.faults]
 
 
+@pytest.mark.parametrize(
+    ("half", "rest", "kinds"),
+    [(b"\x7f", b"", {"surplus": 1}), (b"\0\6TI", b"CK 1", {}), (b"\0\6TICK 1", b"", {})],
+)
+def test_half_a_push_at_the_end(half: bytes, rest: bytes, kinds: dict[str, int]) -> None:
+    """It is none where nothing more of it comes until the server ends its side."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.recv(100)
+        connection.sendall(b"\0\4TOLD" + half)
+        while connection.recv(100):
+            pass
+        connection.sendall(rest)
+
+    text = talk(steps="{send: {frame: ASK}, expect: {frame: TOLD}}", iterations=1, users=1)
+    with Server(handler) as listening:
+        found = drive(text.replace("line,", "{length_prefix: {bytes: 2}},"), listening.url)
+    assert found.kinds == kinds
+
+
 def test_a_reply_that_would_be_ignored_is_never_awaited_whatever_the_cutting() -> None:
     steps = "{name: ask, send: {frame: 'ASK 1'}, expect: {frame: still here}}"
     for size in (1, 1000):

@@ -538,3 +538,71 @@ def test_half_a_ping_when_the_client_closes() -> None:
     """
     with Server(websocket_server(lambda data: served("text", b"hello") + b"\x89\x05h")) as server:
         assert drive(text, server.url).kinds == {}
+
+
+UNASKED, PONG = served("pong", b"beat 12"), served("pong", b"hi")
+PING = """
+sockets: {main: {framing: websocket}}
+steps: [{name: ask, send: {websocket: {ping: hi}}, expect: {websocket: {pong: hi}}}]
+load: {users: 1, iterations: 2}
+timeout: 300ms
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        (UNASKED + PONG, {}),
+        (served("pong", b"") + PONG, {}),
+        (UNASKED * 3 + served("ping", b"x") + PONG + UNASKED, {}),
+        (PONG + UNASKED, {}),
+        (served("pong", b"ho"), {"corrupt": 2}),
+        (UNASKED, {"mismatch": 2}),
+        (UNASKED + HELLO, {"mismatch": 2}),
+        (b"", {"timeout": 2}),
+    ],
+)
+def test_a_pong_that_answers_no_ping_is_passed_over(said: bytes, kinds: dict[str, int]) -> None:
+    """RFC 6455, 5.5.3; where no other comes in time, it is what came in place of the right one."""
+
+    def answer(data: bytes) -> bytes:
+        return said if data[0] & 15 == 9 else b""
+
+    with Server(websocket_server(answer)) as server:
+        driven = drive(PING, server.url)
+    assert driven.kinds == kinds
+    told = [one.message for one in driven.faults if one.kind == "mismatch"]
+    assert all("pong" in one for one in told)
+
+
+def test_a_pong_that_answers_neither_of_two_pings() -> None:
+    text = """
+    sockets: {main: {framing: websocket}}
+    steps:
+      - {send: {websocket: {ping: one}}}
+      - {send: {websocket: {ping: other}}}
+      - {expect: {websocket: {pong: one}}}
+      - {expect: {websocket: {pong: other}}}
+    load: {users: 1, iterations: 3}
+    timeout: 2s
+    """
+
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.sendall(accepted(connection.recv(65536)))
+        with connection.makefile("rb") as frames:
+            while head := frames.read(2):
+                rest = frames.read(4 + (head[1] & 127))
+                body = bytes(one ^ rest[at % 4] for at, one in enumerate(rest[4:]))
+                connection.sendall(UNASKED + served("pong", body) + UNASKED)
+
+    with Server(handler) as server:
+        assert drive(text, server.url).kinds == {}
+
+
+def test_a_wrong_status_whose_body_does_not_come() -> None:
+    """It is told of at once: neither the time-out nor the body says more."""
+    text = GET + LOAD.replace("300ms", "60s")
+    with Server(saying(b"HTTP/1.1 500 Oops\r\nContent-Length: 99\r\n\r\nno")) as server:
+        driven = drive(text, server.url)
+    assert driven.kinds == {"mismatch": 2}
+    assert "the response is 'HTTP/1.1 500 Oops', expected the status 2xx" in str(driven.faults[0])

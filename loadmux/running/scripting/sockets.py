@@ -64,13 +64,14 @@ class Sockets:
         pieces: Any = None,
         gap: float | str | None = None,
         until: str | None = None,
+        at_most: int | str | None = None,
         oneway: bool | None = None,
     ) -> Coroutine[Any, Any, bytes]:
         """Send only: ends when the kernel took every byte; with `until="full"`, when it takes
-        nothing more of it. `oneway`: no `expect` answers it.
+        nothing more of it, or took `at_most` bytes. `oneway`: no `expect` answers it.
         """
         words = {"name": name, "within": within, "pieces": pieces, "gap": gap, "until": until}
-        words["oneway"] = oneway
+        words |= {"at_most": at_most, "oneway": oneway}
         return self._do("exchange", send=payload, expect=None, **words)
 
     def expect(

@@ -106,5 +106,7 @@ class AnswerReply(Reply):
 
     def _judged(self, payload: bytes, parts: Sequence[bytes]) -> Judged:
         framing = self.framing.answering(payload)
-        judge = partial(self.form.judge, parts=parts)
-        return self.form.likely(parts), lambda: WholeFrameVerifier(framing.decoder(), judge)
+        judge, renew = partial(self.form.judge, parts=parts), framing.decoder
+        early = type(self.form).judge_opening is not Incoming.judge_opening
+        opens = partial(self.form.judge_opening, parts=parts) if early else None
+        return self.form.likely(parts), lambda: WholeFrameVerifier(renew(), judge, renew, opens)
