@@ -192,7 +192,8 @@ class HasParts:
         """The body ends within a part; what there is of a known one may say more."""
         for begin, part in zip((at,), self.parts[number : number + 1], strict=False):
             found = part.judge(body[begin:]).problem
-            if found is not None and found.kind not in (Kind.TRUNCATED, Kind.MISMATCH):
+            told = found is not None and found.kind not in (Kind.TRUNCATED, Kind.MISMATCH)
+            if found is not None and (told or not _may_begin(part.judge, body[begin:])):
                 return moved(found, begin, body)
         text = f"{WHAT} ({len(body)} bytes) ends in part {number + 1} of {len(self.parts)}"
         return Problem(Kind.TRUNCATED, text, len(body), None, body)
@@ -200,6 +201,12 @@ class HasParts:
     def _surplus(self, body: bytes, at: int) -> Problem:
         text = f"{WHAT} has {len(body)} bytes, its parts {at}"
         return Problem(Kind.SURPLUS, text, 0, None, body)
+
+
+def _may_begin(judge: Judge, begun: bytes) -> bool:
+    while isinstance(judge, Named):
+        judge = judge.judge
+    return not isinstance(judge, IsExactly) or judge.expected.startswith(begun)
 
 
 def _told(begin: int, end: int, problem: Problem, body: bytes, *, alone: bool) -> Problem:

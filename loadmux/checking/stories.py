@@ -154,7 +154,8 @@ def _likelier_than_a_flip(case: Case, matches: Owed) -> bool:
 def _one_differs(case: Case) -> bool:
     """Whether no more than one byte differs, of as many as there should be."""
     size = len(case.expected)
-    whole = len(case.received) == size
+    more = case.received[size:]
+    whole = len(case.received) == size or (len(more) >= EVIDENCE and _repeats(case.expected, more))
     if case.pending and size < EVIDENCE:  # what follows is the reply to the next message
         whole = len(case.received) > size
     return whole and _changed(case, size)[0] == 1
@@ -185,6 +186,11 @@ def _one_byte_changed(case: Case) -> Finding | None:
     elif case.alike is not None:
         text += f"; or {case.alike.text}"
     return case.found(Kind.CORRUPT, text)
+
+
+def _repeats(reply: bytes, data: bytes) -> bool:
+    """Whether data is this reply, again and again."""
+    return (reply * (len(data) // len(reply) + 1)).startswith(data)
 
 
 def _reordered(case: Case) -> Finding | None:

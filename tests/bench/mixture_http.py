@@ -26,7 +26,6 @@ class Http(Conversation):
     def settle(self, manner: Manner) -> None:
         super().settle(manner)
         self.framed = self.chance.random() < 0.5
-        self.may_end = self.chance.random() < 0.3 and not self.lie
 
     # --- the server's side ---
 
@@ -47,7 +46,7 @@ class Http(Conversation):
         interim = chance.choice(INTERIM) if kind == "interim" else b""
         front = b"HTTP/1.1 %s X\r\nX-Text: %d\r\nDate: %d\r\n" % (
             status.encode(), len(said), chance.randrange(10))  # fmt: skip
-        last = kind in ("close", "eof", "old", "silent")
+        last = kind in ("close", "eof", "old")
         front += b"Connection: close\r\n" if kind in ("close", "eof") else b""
         if kind == "old":
             front = front.replace(b"HTTP/1.1", b"HTTP/1.0")
@@ -81,13 +80,14 @@ class Http(Conversation):
     def called(self, told: Told) -> set[str]:
         if told.lie == "flip":
             return {"corrupt", "mismatch"}
+        if told.lie == "dup" and told.answer.last:  # where the end of the stream ends a body
+            return {"duplicate", "surplus"}
         return {"closed", "truncated", "mismatch", "timeout"} if told.lie == "cut" else set()
 
     # --- the client's ---
 
     def options(self, scheme: str) -> dict[str, Any]:
-        made = super().options(scheme) | ({"framing": "http"} if self.framed else {})
-        return made | ({"idle_close": "allowed"} if self.may_end else {})
+        return super().options(scheme) | ({"framing": "http"} if self.framed else {})
 
     def text(self, steps: Steps, size: int | None = None, known: bool | None = None) -> Text:
         """Its word is a part of the path, so what follows is too."""
@@ -99,7 +99,6 @@ class Http(Conversation):
         chance = self.chance
         kinds: tuple[str, ...] = ("length", "length", "length", "chunked", "interim")
         kinds += () if pipelined else ("close", "eof", "old")
-        kinds += ("silent",) if self.may_end and not pipelined else ()
         kind = chance.choice(kinds)
         status = chance.choice((200, 200, 200, 201, 404, 204, 304, 500))
         method = chance.choice(("GET", "GET", "GET", "POST", "HEAD", "PUT"))

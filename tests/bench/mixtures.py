@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import random
 import shutil
 import subprocess
@@ -266,6 +267,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--serve", action="store_true", help="only start the server of a mixture")
     parser.add_argument("--port", type=int, default=0)
     wanted = parser.parse_args(words)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of writes to ended TLS
     drawn = mixtures(wanted)
     if wanted.serve:
         serve(next(drawn), wanted.port)

@@ -43,6 +43,7 @@ KINDS = [
     ("three bytes", MINE[:20] + b"???" + MINE[23:], Kind.CORRUPT),
     ("bytes far apart", flipped(flipped(MINE, 5), 30, 64), Kind.CORRUPT),
     ("one bit, then the next reply", flipped(MINE, 20) + OTHERS, Kind.CORRUPT),
+    ("one bit, then the same reply again", flipped(MINE, 20) + MINE, Kind.CORRUPT),
     ("one bit, then a quiet", flipped(MINE, 20)[:25], Kind.CORRUPT),
     ("the previous reply alone", BEFORE, Kind.MISMATCH),
     ("the previous reply twice", BEFORE + BEFORE, Kind.MISMATCH),
@@ -386,3 +387,10 @@ def test_a_previous_reply_of_one_byte_is_no_duplicate_by_accident() -> None:
     assert diagnose_surplus(b"unasked", previous=b"u").kind is Kind.SURPLUS
     assert diagnose_surplus(b"u", previous=b"u").kind is Kind.DUPLICATE
     assert diagnose_surplus(b"okok", previous=b"ok").kind is Kind.DUPLICATE
+
+
+def test_the_last_of_several_replies_comes_again_while_others_are_owed() -> None:
+    two = b"w4 4b1z\n" + BEFORE
+    found = diagnose(MINE, BEFORE + MINE, 0, previous=two, pending=True)
+    assert found.kind is Kind.DUPLICATE
+    assert f"the last {len(BEFORE)} bytes of the previous reply" in found.message
