@@ -96,6 +96,9 @@ class InTurn(Verifier):
                 return True
         return self.done
 
+    def follow(self, last: bytes) -> None:
+        self._current.follow(last)
+
     def lapse(self) -> None:
         self._current.lapse()
         self._look()

@@ -132,10 +132,20 @@ class WholeFrameVerifier(FrameVerifier):
 
     `opens` judges the opening of one whose body has not come yet. A wrong frame of which the judge
     is in doubt is passed over, if `renew` makes a decoder for the next: it is told where no right
-    one comes, and else left, behind the right one, to whoever may await it.
+    one comes, and else left, behind the right one, to whoever may await it. The last reply again
+    leaves no doubt.
     """
 
-    __slots__ = ("_answer", "_doubt", "_judge_frame", "_opens", "_passed", "_renew", "_still")
+    __slots__ = (
+        "_answer",
+        "_doubt",
+        "_judge_frame",
+        "_last",
+        "_opens",
+        "_passed",
+        "_renew",
+        "_still",
+    )
 
     def __init__(
         self,
@@ -149,7 +159,7 @@ class WholeFrameVerifier(FrameVerifier):
         self._renew = renew
         self._opens = opens
         self._doubt: Judgement | None = None
-        self._passed = self._answer = b""
+        self._passed = self._answer = self._last = b""
         self._still = False
 
     def feed(self, data: bytes) -> bytes:
@@ -179,10 +189,12 @@ class WholeFrameVerifier(FrameVerifier):
         return passed + rest
 
     def _not_right(self, frame: Frame) -> bytes:
-        if self._renew is None or not self._judgement.doubtful:
+        came = bytes(self.received[: len(self.received) - len(frame.rest)])
+        doubtful = self._judgement.doubtful and came != self._last
+        if self._renew is None or not doubtful:
             return b"" if self._tell() else super()._not_right(frame)
         self._doubt = self._doubt or self._judgement
-        self._passed += self.received[: len(self.received) - len(frame.rest)]
+        self._passed += came
         self.received.clear()
         self._answer += self._decoder.answer()
         self._decoder, self.frame = self._renew(), None
@@ -204,6 +216,9 @@ class WholeFrameVerifier(FrameVerifier):
     def _malformed(self, error: FrameError) -> None:
         if not self._tell():
             super()._malformed(error)
+
+    def follow(self, last: bytes) -> None:
+        self._last = last
 
     def lapse(self) -> None:
         self._tell()

@@ -120,8 +120,11 @@ class Verifier:
         """The stream has ended in order: true if that ends the reply, `done` or wrong then."""
         return False
 
+    def follow(self, last: bytes) -> None:
+        """Know the reply that came before this one, for that is said unasked by nobody."""
+
     def lapse(self) -> None:
-        """Nothing more comes in time: what was passed over in the hope of better is wrong now."""
+        """Nothing better comes in time: what was passed over is wrong now."""
 
     @property
     def closes(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import perf_counter
 
+from loadmux.checking.diagnosis import EVIDENCE
 from loadmux.checking.verifying import RuleVerifier, Verifier
 from loadmux.driver import evidence
 from loadmux.driver.loop import Interrupted, Task, at_once, next_turn, wait_io
@@ -94,7 +95,7 @@ class Stream(Sending):
 
     def unexplained(self, data: bytes) -> bytes:
         """What is left of bytes that came after a reply, once its rule has taken what it may."""
-        if self.endpoint.unasked is not None:
+        if self.endpoint.unasked is not None and not self._came_again(data):
             answer, data, ended, aside = self.endpoint.unasked(data, bool(self.unanswered))
             self.answer(answer)
             if aside:
@@ -104,12 +105,18 @@ class Stream(Sending):
         verifier = self.rule_verifier
         return data if verifier is None or not verifier.done else verifier.take(data)
 
+    def _came_again(self, data: bytes) -> bool:
+        """Whether what came behind the last reply is that reply, while nothing is awaited."""
+        last = self.last
+        return not self.unanswered and len(last) >= EVIDENCE and data.startswith(last)
+
     def begun(self, rest: bytes) -> bool:
         """Whether what is left of `unexplained` bytes begins what the server may say unasked."""
         return self.endpoint.begun is not None and self.endpoint.begun(rest)
 
     def give(self, verifier: Verifier, data: bytes) -> None:
         """Have arrived bytes checked; what belongs to a later reply goes back."""
+        verifier.follow(self.last)
         self.inbox.put_back(verifier.take(data))
 
     def hang_up(self) -> None:

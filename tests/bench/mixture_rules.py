@@ -61,7 +61,8 @@ class Rules(Conversation):
         """What a wrong chunk is called depends on what stands around it."""
         any_wrong = {"corrupt", "mismatch", "truncated", "surplus", "duplicate", "reordered"}
         if told.lie == "flip":
-            return {"corrupt", "mismatch", "reordered"}
+            further = {"surplus"} if self.rule in COUNTING else set()  # no word that may follow
+            return {"corrupt", "mismatch", "reordered"} | further
         if told.lie in ("drop", "late"):
             return {"timeout", "truncated", *any_wrong}
         if told.lie in ("dup", "junk"):

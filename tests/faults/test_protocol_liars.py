@@ -556,6 +556,7 @@ timeout: 300ms
         (served("pong", b"") + PONG, {}),
         (UNASKED * 3 + served("ping", b"x") + PONG + UNASKED, {}),
         (PONG + UNASKED, {}),
+        (PONG + PONG, {"duplicate": 1}),
         (served("pong", b"ho"), {"corrupt": 2}),
         (UNASKED, {"mismatch": 2}),
         (UNASKED + HELLO, {"mismatch": 2}),
@@ -575,18 +576,26 @@ def test_a_pong_that_answers_no_ping_is_passed_over(said: bytes, kinds: dict[str
     assert all("pong" in one for one in told)
 
 
-def test_a_pong_that_answers_neither_of_two_pings() -> None:
-    text = """
-    sockets: {main: {framing: websocket}}
-    steps:
-      - {send: {websocket: {ping: one}}}
-      - {send: {websocket: {ping: other}}}
-      - {expect: {websocket: {pong: one}}}
-      - {expect: {websocket: {pong: other}}}
-    load: {users: 1, iterations: 3}
-    timeout: 2s
-    """
+PINGS = """
+sockets: {main: {framing: websocket}}
+steps:
+  - {send: {websocket: {ping: one}}}
+  - {send: {websocket: {ping: other}}}
+  - {expect: {websocket: {pong: one}}}
+  - {expect: {websocket: {pong: other}}}
+load: {users: 1, iterations: 3}
+timeout: 2s
+"""
 
+
+def test_the_pong_to_the_first_of_two_pings_comes_again() -> None:
+    one, other = served("pong", b"one"), served("pong", b"other")
+    answers = iter([one * 2 + other])
+    with Server(websocket_server(lambda data: next(answers, b""))) as server:
+        assert drive(PINGS.replace("3", "1"), server.url).kinds == {"duplicate": 1}
+
+
+def test_a_pong_that_answers_neither_of_two_pings() -> None:
     def handler(connection: socket.socket, number: int) -> None:
         connection.sendall(accepted(connection.recv(65536)))
         with connection.makefile("rb") as frames:
@@ -596,7 +605,7 @@ def test_a_pong_that_answers_neither_of_two_pings() -> None:
                 connection.sendall(UNASKED + served("pong", body) + UNASKED)
 
     with Server(handler) as server:
-        assert drive(text, server.url).kinds == {}
+        assert drive(PINGS, server.url).kinds == {}
 
 
 def test_a_wrong_status_whose_body_does_not_come() -> None:
