@@ -32,7 +32,7 @@ LARGEST = 8 * 2**20
 VALUES = {
     "checking": "bodies checked events framing marked pieces prefixed rules simple",
     "driver": "pacer",
-    "language": "expected scenario servers stepvalues",
+    "language.meaning": "expected scenario servers stepvalues",
     "measuring": "consequences hanging histogram rows stats thresholds unread volume",
     "plugins": "contracts formulas payloads",
 }
