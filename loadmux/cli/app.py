@@ -1,18 +1,27 @@
 """The command line: which commands and options there are, and nothing of what they do.
 
 Whatever a command needs is imported when it runs: `--version`, `--help` and the shell's completion
-need nothing but typer. Only this folder exits. Whatever is wrong with the input is told in one line
-on standard error (a line for each mistake of a scenario file) and ends with code 2; see `ending`.
+need nothing but typer. Of the commands that are not asked for only the names and what lists show
+are made: the options of all of them would take as long as a third of typer's import. Only this
+folder exits. Whatever is wrong with the input is told in one line on standard error (a line for
+each mistake of a scenario file) and ends with code 2; see `ending`.
 """
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from copy import copy
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.main import get_command
+from typer.models import CommandInfo
 
 from loadmux import __version__
 from loadmux.cli import experiments
@@ -308,10 +317,37 @@ def common(
     pass
 
 
+def asked(words: Sequence[str], env: Mapping[str, str]) -> str:
+    """The command that is called, or of which a shell completes the options; "" for none."""
+    if "_LOADMUX_COMPLETE" in env:
+        words = (env.get("COMP_WORDS") or env.get("_TYPER_COMPLETE_ARGS") or "").split()[1:]
+    return next((word for word in words if not word.startswith("-")), "")
+
+
+@cache
+def commands(name: str) -> Any:
+    """All commands, of which the one of this name has its options."""
+    made = copy(app)
+    made.registered_commands = [
+        one if _name(one) == name else _sketched(one) for one in app.registered_commands
+    ]
+    return get_command(made)
+
+
+def _name(command: CommandInfo) -> str:
+    assert command.callback is not None
+    return command.name or command.callback.__name__
+
+
+def _sketched(command: CommandInfo) -> CommandInfo:
+    """What lists of commands show of it."""
+    return CommandInfo(_name(command), callback=lambda: None, help=inspect.getdoc(command.callback))
+
+
 def main(interrupts: Interrupts) -> None:
     """The command line; ends the process."""
     try:
-        app(prog_name="loadmux", obj=interrupts)
+        commands(asked(sys.argv[1:], os.environ))(prog_name="loadmux", obj=interrupts)
     except Exception as error:
         from loadmux.cli.ending import end
 

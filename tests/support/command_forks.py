@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import gc
 import importlib
 import json
@@ -96,7 +95,9 @@ def attend(client: socket.socket, asked: dict[str, Any], streams: list[int]) -> 
 
 
 def prepare(program: str) -> None:
-    """What a command would import is there before it is forked."""
+    """What a command would import is there before it is forked, and the options it has."""
+    import loadmux.cli.app
+
     if program == "locust":
         importlib.import_module("locust.main")
         importlib.import_module("loadmux.locust")
@@ -108,10 +109,11 @@ def prepare(program: str) -> None:
         import loadmux.cli.running
         import loadmux.cli.serving
         import loadmux.cli.tracing
-        import loadmux.running.generators.process  # noqa: F401
+        import loadmux.running.generators.process
 
         ask_target_of(["--target", "epoll"])  # the one that most scenarios name
-    options_made_once()
+    for name in loadmux.cli.app.commands("").commands:
+        loadmux.cli.app.commands(name)
     gc.collect()
     gc.freeze()
     assert threading.active_count() == 1, "a fork would copy locks that nobody opens"
@@ -126,18 +128,6 @@ def ask_target_of(words: list[str]) -> None:
         (model,) = words[words.index("--target") + 1 :][:1] or [""]
         if model in catalog.models():
             starting._told(model)
-
-
-def options_made_once() -> None:
-    """What Typer makes of the functions of the commands; its first value needs pydantic."""
-    import typer.main
-
-    from loadmux.cli.app import app
-
-    typer.main.get_command = functools.cache(typer.main.get_command)
-    for command in typer.main.get_command(app).commands.values():  # type: ignore[attr-defined]
-        for option in command.params:
-            getattr(option, "get_runtime_param", bool)()
 
 
 def main() -> None:
