@@ -6,8 +6,9 @@ rates of one run. Every client does the same exchange (Redis' inline `PING` unle
 otherwise) with its statistics on, on a core of its own; the server has another (`peers.py`).
 loadmux, the C client, Locust and the plain socket compare every byte of the replies, or what `web`
 says; redis-benchmark only parses them. A ratio of 2 means that loadmux did twice as many exchanges
-a second as the peer. `memory` is no ratio: it is the memory of a worker with many users less that
-of one with a single user, for each of them.
+a second as the peer; in the last column, that each took half of the peer's CPU time, which says
+more where the server is what limits, or others use the cores. `memory` is no ratio: it is the
+memory of a worker with many users less that of one with a single user, for each of them.
 
 The floor is what loadmux is meant to reach on two idle cores. It is printed, never judged: being
 slower changes nothing in the exit code. What needs a program that is not installed is left out, and
@@ -26,6 +27,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 
 import peers
@@ -227,28 +229,52 @@ def measured_apart(measure: Measure, bench: Bench, redis: bool) -> float:
         return measure(bench, port)
 
 
-def compare(comparison: Comparison, bench: Bench, rounds: int) -> list[float]:
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Of all pairs: by the clock, and by CPU where both clients' is known."""
+
+    clock: list[float]
+    cpu: list[float]
+
+
+def compare(comparison: Comparison, bench: Bench, rounds: int) -> Figures:
     """Measure the pairs, print each as it is known, and give their figures."""
     print(f"\n{comparison.name}: {comparison.about}", flush=True)
-    figures = []
+    figures, by_cpu = list[float](), list[float]()
     for number in range(1, rounds + 1):
         peer = measured_apart(comparison.peer, bench, comparison.redis)
         ours = measured_apart(comparison.ours, bench, comparison.redis)
         figures.append(comparison.figure(peer, ours, bench))
+        less = cpu_ratio(peer, ours)
+        by_cpu += [] if isnan(less) else [less]
         shown = zip(comparison.labels, (peer, ours), strict=True)
         pair = "   ".join(f"{label} {value:>10,.0f}{comparison.unit}" for label, value in shown)
-        print(f"  {number}:  {pair}   {figures[-1]:.2f}", flush=True)
-    return figures
+        also = "" if isnan(less) else f"   by CPU {less:.2f}"
+        print(f"  {number}:  {pair}   {figures[-1]:.2f}{also}", flush=True)
+    return Figures(figures, by_cpu)
 
 
-def table(measured: dict[Comparison, list[float]]) -> str:
-    row = "{:<16} {:>5} {:>8} {:>15}   {}".format
-    lines = [row("name", "pairs", "median", "range", "floor")]
+def cpu_ratio(peer: float, ours: float) -> float:
+    """How often ours fits into the CPU time of the peer's exchange; NaN where one is not known."""
+    if isinstance(peer, peers.Rate) and isinstance(ours, peers.Rate):
+        return peer.cpu / ours.cpu
+    return nan
+
+
+def table(measured: dict[Comparison, Figures]) -> str:
+    row = "{:<16} {:>5} {:>8} {:>15}   {:<10} {}".format
+    lines = [row("name", "pairs", "median", "range", "floor", "by CPU")]
     for comparison, figures in measured.items():
-        spread = f"{min(figures):.2f} .. {max(figures):.2f}"
-        middle = f"{statistics.median(figures):.2f}"
-        lines.append(row(comparison.name, len(figures), middle, spread, comparison.floor))
+        clock, cpu = spread(figures.clock), " ".join(spread(figures.cpu))
+        lines.append(row(comparison.name, len(figures.clock), *clock, comparison.floor, cpu))
     return "\n".join(lines)
+
+
+def spread(figures: list[float]) -> tuple[str, str]:
+    """The median, and the range."""
+    if not figures:
+        return "", ""
+    return f"{statistics.median(figures):.2f}", f"{min(figures):.2f} .. {max(figures):.2f}"
 
 
 def arguments(comparisons: Sequence[Comparison], about: str) -> argparse.Namespace:

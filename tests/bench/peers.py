@@ -5,6 +5,8 @@ on the first core that this process may use. Every client runs on the second, th
 loadmux with its worker; where there is one core, all share it. A rate is in right exchanges a
 second, as the client itself tells it, except `served_rate`, which is redis' own count by redis' own
 clock: it measures thousands of users alike once all are connected, and leaves the connecting out.
+Beside its rate a `Rate` has the client's CPU time for each exchange, which says more than the clock
+where the server is what limits, or others use the cores.
 
 Every process is ended by its own handle. PeerError, with what the program said, is raised when a
 measurement could not be made, a wrong reply included. Linux only (/proc, CPU affinity).
@@ -23,6 +25,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from math import nan
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Self
@@ -43,6 +46,17 @@ PROBE = 5_000
 
 class PeerError(Exception):
     """A measurement could not be made; the message says which program did what."""
+
+
+class Rate(float):
+    """Exchanges a second; `cpu` is what each took of the client's core (us), NaN if not known."""
+
+    cpu: float
+
+    def __new__(cls, rate: float, cpu: float = nan) -> Self:
+        made = super().__new__(cls, rate)
+        made.cpu = cpu
+        return made
 
 
 # --- processes ------------------------------------------------------------------------------------
@@ -94,8 +108,17 @@ def output(process: subprocess.Popen[str], seconds: float, codes: Sequence[int] 
 
 def run(command: list[str], seconds: float) -> str:
     """Standard output of a client that ends by itself about `seconds` after its start."""
+    return timed(command, seconds)[0]
+
+
+def timed(command: list[str], seconds: float) -> tuple[str, float]:
+    """The same, and the CPU time (us) that it took: no other child ends meanwhile."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with client(command) as process:
-        return output(process, seconds)
+        told = output(process, seconds)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return told, used * 1e6
 
 
 # --- the server -----------------------------------------------------------------------------------
@@ -199,12 +222,14 @@ class Monitor:
 # --- the peers ------------------------------------------------------------------------------------
 
 
-def redis_benchmark(port: int, seconds: int, *, keep_alive: bool) -> float:
+def redis_benchmark(port: int, seconds: int, *, keep_alive: bool) -> Rate:
     """redis-benchmark takes a number of requests, not a time: a short run first tells how many."""
     command = f"redis-benchmark -h {HOST} -p {port} -t ping_inline -P 1 -c {USERS} --csv"
     words = [*command.split(), "-k", str(int(keep_alive)), "-n"]
     probe = csv_rate(run([*words, str(PROBE)], 0))
-    return csv_rate(run([*words, str(int(probe * seconds))], seconds))
+    count = int(probe * seconds)
+    told, cpu = timed([*words, str(count)], seconds)
+    return Rate(csv_rate(told), cpu / count)
 
 
 def csv_rate(table: str) -> float:
@@ -226,10 +251,11 @@ def c_client_command(program: Path, port: int, connections: int, seconds: int) -
     return [str(program), HOST, str(port), str(connections), str(seconds), REQUEST, REPLY]
 
 
-def c_client(program: Path, port: int, seconds: int, *mode: str) -> float:
+def c_client(program: Path, port: int, seconds: int, *mode: str) -> Rate:
     """`mode` is "churn", or nothing."""
-    told = run([*c_client_command(program, port, USERS, seconds), *mode], seconds)
-    return float(told.split()[1])
+    told, cpu = timed([*c_client_command(program, port, USERS, seconds), *mode], seconds)
+    count, rate, _ = told.split()
+    return Rate(float(rate), cpu / int(count))
 
 
 def locust(port: int, seconds: int, user: str) -> float:
@@ -259,12 +285,14 @@ def loadmux_command(scenario: str, port: int, users: int, seconds: int, report: 
     return [sys.executable, "-m", "loadmux", *words]
 
 
-def loadmux(scenario: str, port: int, seconds: int, users: int = USERS) -> float:
-    """A run with one worker; exit code 0 says that every reply was right."""
+def loadmux(scenario: str, port: int, seconds: int, users: int = USERS) -> Rate:
+    """A run with one worker, whose CPU it is; exit code 0 says that every reply was right."""
     with loadmux_report() as report:
         run(loadmux_command(scenario, port, users, seconds, report), seconds)
-        rate: float = json.loads(report.read_text())["exchanges"]["rate"]
-        return rate
+        told = json.loads(report.read_text())
+    (worker,), exchanges = told["generator"]["workers"], told["exchanges"]
+    cpu = worker["cpu"] * told["duration"] / exchanges["count"] * 1e6
+    return Rate(exchanges["rate"], cpu)
 
 
 # --- thousands of users ---------------------------------------------------------------------------

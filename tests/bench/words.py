@@ -52,6 +52,14 @@ CASES = {
     "list": '- {send: "n ${iteration};two", expect: [{until: ";"}, two]}',
     "one of": "- {send: {frame: '${iteration}'},"
     " expect: {one_of: [{frame: no}, {regex: '[0-9]+'}]}}",
+    "regexes": "- {send: \"a${iteration}\\nb\\n\", expect: [{regex: 'a[0-9]+'}, {regex: b+}]}",
+    "any order": '- {send: "a${iteration}\\nb\\n",'
+    " expect: {any_order: [{frame: b}, {frame: 'a${iteration}'}]}}",
+    "varint save": "- {send: {frame: {join: [{varint: '${iteration}'}, rest]}},"
+    " expect: {frame: {join: [{varint: any, save: n}, any]}}}",
+    "pipelined": "\n  ".join(
+        [*["- {send: {frame: 'a${iteration}'}}"] * 4, *["- {expect: {frame: 'a${iteration}'}}"] * 4]
+    ),
     "parts": "- {send: {frame: 'ab${iteration}'},"
     " expect: {frame: {join: [{length: 2}, '${iteration}']}}}",
     "ignore text": "- {send: {frame: '${iteration}'}, expect: {frame: '${iteration}'}}",
@@ -61,7 +69,8 @@ CASES = {
 SOCKETS = {
     "on_connect": "sockets: {main: {on_connect: [{send: login, expect: login}]}}\n",
     "ignore": LINE % ", ignore: [{regex: 'PING .*'}]",
-    **dict.fromkeys(("join", "one of", "parts"), LINE % ""),
+    **dict.fromkeys(("join", "one of", "parts", "regexes", "any order", "pipelined"), LINE % ""),
+    "varint save": "sockets: {main: {framing: {length_prefix: {varint: true}}}}\n",
     "ignore text": LINE % ", ignore: [{regex: 'PING .*'}]",
     "header": "sockets: {main: {framing: {length_prefix: {at: 1, varint: true}}}}\n",
     "header id": "sockets: {main: {framing: {length_prefix: {at: 4, bytes: 4, header: 10}}}}\n",
