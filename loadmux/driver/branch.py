@@ -48,7 +48,7 @@ class Branch(VirtualUser):
         self.connections = parent.connections
         self.streak = 0
         self.resting = self.interrupted = self.broken_off = False
-        self.spare = None
+        self.spare = self.plans = None
         self.taken: list[tuple[Connection, VirtualUser]] = []
         self.spoken: list[Connection] = []
         self.sides: dict[Connection, Side] = {}

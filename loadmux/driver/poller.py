@@ -1,12 +1,12 @@
 """Four ways to ask the kernel which sockets are ready, behind one contract.
 
 `add(fd)` once, `wait(seconds)` for a list of `(fd, events)`, `remove(fd)` right before the
-descriptor is closed, `close()`, and `fileno()`. A wait of less than 2 ms is late by `grain`
-seconds. `arm(fd, mask)` replaces what a *level-triggered* poller (`level` is true: poll, select)
-reports of a descriptor; after `add` that is READ. The edge-triggered ones (epoll with EPOLLET,
-kqueue with EV_CLEAR) report everything once for each change and ignore `arm`: one registration for
-a connection's whole life is what makes them the fastest here (5.4 us of CPU an exchange, against
-7.0 with one-shot re-arming and 8.5 through `selectors`).
+descriptor is closed, `close()`, and `fileno()`. A wait of less than 2 ms is mostly late by `grain`
+seconds, which epoll learns. `arm(fd, mask)` replaces what a *level-triggered* poller (`level` is
+true: poll, select) reports of a descriptor; after `add` that is READ. The edge-triggered ones
+(epoll with EPOLLET, kqueue with EV_CLEAR) report everything once for each change and ignore `arm`:
+one registration for a connection's whole life is what makes them the fastest here (5.4 us of CPU an
+exchange, against 7.0 with one-shot re-arming and 8.5 through `selectors`).
 
 Event bits are epoll's on every platform, so the epoll poller hands the kernel's own list through.
 ERROR, HANGUP and PEER_CLOSED may come unasked: whoever waits takes them as "try the call, it will
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import select
+from time import perf_counter
 from typing import Any, ClassVar, Protocol
 
 from loadmux.driver.system import has, original, sharpen
@@ -38,6 +39,10 @@ SLACK = 0.00006
 """By how much (seconds) a wait in microseconds is late: prctl(2), PR_SET_TIMERSLACK, has 50 us."""
 SHARP = 0.00001
 """The same where the kernel has no slack."""
+LATER, EARLIER = 0.0000002, 0.0000004
+"""Steps (seconds) in which it is learned how late waits are: a third of them are less than that,
+and the loop spins for the rest. More than SHARP is not learned: it would spin for all of it.
+"""
 BATCH = 1024
 
 Events = list[tuple[int, int]]
@@ -102,7 +107,12 @@ class Epoll:
                 self.grain = SHARP if sharpen() else SLACK
             # epoll_wait(2) takes whole milliseconds; select(2) tells as well when there is
             # something, and takes microseconds. To spin instead costs a core.
+            began = perf_counter()
             if not self._select(self._own, (), (), seconds)[0]:
+                if perf_counter() - began - seconds < self.grain:
+                    self.grain -= EARLIER
+                elif self.grain < SHARP:
+                    self.grain += LATER
                 return []
             seconds = 0.0
         events: Events = self._epoll.poll(seconds, BATCH)

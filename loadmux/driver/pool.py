@@ -110,7 +110,10 @@ class PooledUser(VirtualUser):
             ready_at = max(self.ready_at, self.loop.stopped[1])
             self.control.stats.starts.samples.append(max(0.0, began - ready_at))
         self.iterating = True
-        if self.prepared or await self.prepare():
+        if self.prepared:
+            self.late = self.loop.between(due, began) if due else 0.0
+            alive = await self._iterate()
+        elif await self.prepare():
             self.late = self.loop.since(due) if due else 0.0
             alive = await self._iterate()
         else:
@@ -315,10 +318,19 @@ class Pool:
             del self._schedules[0]
         return self._schedules[0]
 
+    def _coming(self, now: float) -> Schedule:
+        """The schedule of the next start, once what nobody will begin any more is given up."""
+        schedule = self._schedules[0]
+        late = len(self._schedules) > 1 or schedule.due < now - self.patience
+        if late or self._stopped is not self._task.loop.stopped:
+            self._look_for_stops()
+            self._abandon(self._stale(now))
+            return self._first()
+        return schedule
+
     def _turn_open(self, now: float) -> float:
-        self._look_for_stops()
-        self._abandon(self._stale(now))
-        while (schedule := self._first()).due <= now:
+        schedule = self._coming(now)
+        while schedule.due <= now:
             if self.free:
                 user = self.free.pop()
                 self._hand(user, schedule, schedule.due)
@@ -329,6 +341,7 @@ class Pool:
                 self._spawn(user, now)
             else:
                 return self._spawn_at if self._absent else NEVER
+            schedule = self._first()
         return schedule.due
 
     def _hand(self, user: PooledUser, schedule: Schedule, ready_at: float) -> None:
@@ -345,11 +358,10 @@ class Pool:
             user.ready_at = NEVER
             return 0.0 if self._closed else None
         now = perf_counter()
-        self._look_for_stops()
-        self._abandon(self._stale(now))
-        schedule = self._first()
+        schedule = self._coming(now)
         if schedule.due > now:
-            self._task.set_deadline(min(self._task.deadline, early(schedule.due, now)))
+            if schedule.due < self._task.deadline:  # nobody was free when it was made
+                self._task.set_deadline(early(schedule.due, now))
             return None
         waited = not self.free and not (self._absent and self._may_spawn(now))
         self.control.stats.waited += waited

@@ -20,7 +20,7 @@ from typing import Protocol
 from loadmux.driver.awaiting import name_owed
 from loadmux.driver.client import Setting
 from loadmux.driver.closing import close, drop
-from loadmux.driver.connection import Connection
+from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.control import Control
 from loadmux.driver.loop import Interrupted, Loop, sleep_until
 from loadmux.driver.resting import Resting
@@ -60,7 +60,7 @@ class VirtualUser(Resting):
     """User `number` (from 0, unique over all workers) of a test.
 
     `late` is by how many seconds the iteration began after its intended start, until a step has
-    counted it in; always 0 where there is no schedule.
+    counted it in; always 0 where there is no schedule. `plans` is what it keeps of its steps.
     """
 
     __slots__ = (
@@ -72,6 +72,7 @@ class VirtualUser(Resting):
         "interrupted",
         "late",
         "opened",
+        "plans",
         "prepared",
         "spare",
         "started",
@@ -86,6 +87,7 @@ class VirtualUser(Resting):
         self.departing = self.cut_short = False
         self.barriers = self.opened = 0
         self.late = 0.0
+        self.plans: dict[object, Plan] | None = None
         self.prepared = self.started = False
         self.interrupted = self.broken_off = False
         self.variables: dict[str, bytes] | None = None
@@ -192,7 +194,8 @@ class VirtualUser(Resting):
             raise
         stats = self.control.stats
         stats.iterations += 1
-        self.owe_nothing(self.script.left_open)
+        if self.script.left_open:
+            self.owe_nothing(self.script.left_open)
         self.failures = 0
         if self.cut_short:
             await self._renew()

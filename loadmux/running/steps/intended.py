@@ -8,7 +8,8 @@ a bare `expect` answers that first send, its latency begins with it, so it has b
 the scenario does between (waits, connects) is in neither.
 
 Only what counts is done here: a step that has a delay to add runs as a copy which records it, all
-others run as they are, at the cost of one call.
+others run as they are, at the cost of one call. Of a constant exchange each user keeps the copy of
+its plan, into whose recorder the delay is put.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 
 from loadmux.driver.connection import Plan
+from loadmux.driver.peer import TRY
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.histogram import Histogram
 from loadmux.measuring.recorder import Recorder
@@ -49,7 +51,22 @@ def delayed(step: Timed, delay: float, row: StepStats) -> Timed:
     return other
 
 
-@dataclass(frozen=True, slots=True)
+class Moved:
+    """Records an exchange of always the same sizes with the delay that its recorder has by then."""
+
+    __slots__ = ("_received", "_recorder", "_sent")
+
+    def __init__(self, recorder: Recorder, sent: int, received: int) -> None:
+        self._recorder = recorder
+        self._sent = sent
+        self._received = received
+
+    def __call__(self, seconds: float) -> None:
+        recorder = self._recorder
+        recorder.row.record_moved(self._sent, self._received, recorder.delay, seconds)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FromIntendedStart:
     """A step that takes up what delay its user has, see the module."""
 
@@ -68,7 +85,24 @@ class FromIntendedStart:
             return self.step.run(user)
         user.late = 0.0
         if isinstance(self.step, Exchange):
+            if self.step.constant:
+                connection = user.connections[self.step.sockets[0]]
+                if not (connection.dirty or connection.ready & TRY):
+                    plan = user.plans.get(self) if user.plans else None
+                    plan = plan or self._kept(user, self.step)
+                    plan.recorder.delay = delay
+                    return connection.exchange(plan, self.step.payload)
             shortly = self.step.delayed(user, Recorder(self.row, delay))
             if shortly is not None:
                 return shortly
         return delayed(self.step, delay, self.row).run(user)
+
+    def _kept(self, user: VirtualUser, step: Exchange) -> Plan:
+        """The plan of a constant exchange for this user from now on."""
+        plan, recorder = step.plan, Recorder(self.row)
+        assert plan is not None
+        record = Moved(recorder, len(step.payload), len(plan.likely))
+        words = plan.timeout, plan.context, plan.bounded
+        kept = Plan(plan.likely, plan.judge, recorder, record, *words)
+        user.plans = {**(user.plans or {}), self: kept}
+        return kept

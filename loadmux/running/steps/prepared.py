@@ -24,7 +24,8 @@ from loadmux.running.steps.replies import RuleReplies, RuleReply
 
 @dataclass(slots=True)
 class Prepared(Careful):
-    """`direct`, `swift`, `several` are the short ways that it may go; the last is that of several
+    """`constant`: message and reply are always the same bytes, whatever else is under way.
+    `direct`, `swift`, `several` are the short ways that it may go; the last is that of several
     sockets, or of pieces. `bare`: so is that of an answer to what was sent before. `payload` is the
     message if it is constant, `parts` are its pieces, `counting` is a rule after whose reply more
     may come.
@@ -42,6 +43,7 @@ class Prepared(Careful):
     payload: bytes = field(init=False, default=b"")
     sizes: tuple[int, int] = field(init=False, default=(-1, -1))
     sized: Record = field(init=False)
+    constant: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
         message = self.message
@@ -69,6 +71,7 @@ class Prepared(Careful):
         judged = self.reply.known(message.constant)
         if judged is not None and judged[0] and len(judged[0]) < SMALL:
             self.plan = self._plan(self.payload, judged[0], judged[1])
+            self.constant = self.direct and self.counting is None
 
     def _many(self, keeps: bool) -> bool:
         """Whether it may go the short way on several sockets, or in pieces."""
