@@ -11,7 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loadmux.checking import varints
-from loadmux.checking.bodies import WHAT, HasLength, IsExactly, Named, Prefix, anything, fits, moved
+from loadmux.checking.bodies import (
+    WHAT,
+    HasLength,
+    IsExactly,
+    IsVarint,
+    Named,
+    Prefix,
+    anything,
+    fits,
+    moved,
+)
 from loadmux.checking.judging import Judge, Judgement
 from loadmux.checking.verifying import Problem
 from loadmux.errors import Kind
@@ -88,8 +98,16 @@ class Fast:
         return {name: value(data) for (name, value), data in zip(self.values, groups, strict=True)}
 
 
+SHORT_VARINT = rb"[\x80-\xff]{0,8}[\x00-\x7f]"
+"""Any that fits into 63 bits; of a longer one nothing is known."""
+
+
 def _fast(parts: Sequence[Part]) -> Fast | None:
+    """Behind a part of open length where another ends would not be known to a regex, unless it is
+    always so long.
+    """
     sources, values = [], list[tuple[str, Callable[[bytes], bytes]]]()
+    opened = False
     for part in parts:
         judge, source = part.judge, b""
         while isinstance(judge, Named):
@@ -100,8 +118,12 @@ def _fast(parts: Sequence[Part]) -> Fast | None:
                 inner = re.escape(expected)
             case HasLength(size=size):
                 inner = b".{%d}" % size
+            case IsVarint() if not opened:
+                inner = SHORT_VARINT
             case _ if judge is anything and part.open:
-                inner = b".*"
+                inner, opened = b".*", True
+            case _ if judge is anything and isinstance(part.measure, UntilIn) and not opened:
+                inner = b"(?>.*?%b)" % re.escape(part.measure.delimiter)
             case _:
                 return None
         sources.append(source + inner + b")" * len(source))

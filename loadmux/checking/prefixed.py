@@ -175,13 +175,20 @@ class LengthPrefixed(Framing):
     def sole(self, data: bytes) -> bytes | None:
         at, width = self.at, self.prefix
         if width is None:
-            return Framing.sole(self, data)
+            return self._sole(data)
         head = self.header or at + width
         if len(data) < head or len(data) > self.max_size:
             return None
         length = int.from_bytes(data[at : at + width], self.order)
         length += -head if self.counts_itself else self.adjust
         return data[head:] if length == len(data) - head else None
+
+    def _sole(self, data: bytes) -> bytes | None:
+        try:
+            head, size = self.sizes(data) or (0, -1)
+        except FrameError:
+            return None
+        return data[head:] if size == len(data) else None
 
     def sizes(self, data: bytes | bytearray) -> tuple[int, int] | None:
         """Bytes of the header and of the frame that begin so; None while they are not known.

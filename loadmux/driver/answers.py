@@ -1,7 +1,8 @@
 """The reply to what was sent before, on one socket: the hot path of a bare `expect`.
 
 As `Connection.exchange` without the sending: what comes is compared with what is likely, and goes
-the careful way where it is anything else.
+the careful way where it is anything else. Where more than one answer is owed, several may come at
+once: the rest waits in the inbox for the steps that follow.
 """
 
 from __future__ import annotations
@@ -26,12 +27,16 @@ class Answered(NamedTuple):
 
 
 @coroutine
-def await_answer(connection: Connection, plan: Plan) -> Generator[None, bool, Answered | Awaited]:
+def await_answer(
+    connection: Connection, plan: Plan, entire: bool
+) -> Generator[None, bool, Answered | Awaited]:
     """Only where an answer is owed and nothing has been read yet; see `Peer.only_asked`.
 
-    What is returned had its care where it is an Awaited. Raises Fault.
+    `entire`: what begins with the likely reply is right that far. What is returned had its care
+    where it is an Awaited. Raises Fault.
     """
     task, late, began = connection.task, False, perf_counter()
+    entire = entire and len(connection.unanswered) > 1 and not plan.swift
     try:
         if not connection.ready & TRY:
             connection.want = READABLE
@@ -41,7 +46,7 @@ def await_answer(connection: Connection, plan: Plan) -> Generator[None, bool, An
         else:
             task.deadline = began + plan.timeout
         if not late:
-            size = plan.size
+            size = connection.room if entire else plan.size
             try:
                 data: bytes | None = connection._recv(size)
             except OSError as error:
@@ -49,6 +54,8 @@ def await_answer(connection: Connection, plan: Plan) -> Generator[None, bool, An
             connection._keep(data, size)
             if data == plan.likely or (plan.swift and plan.fits(data)):
                 return Answered(connection.answered(data or b""), perf_counter())
+            if entire and (sent := connection.answered_ahead(plan.likely)) is not None:
+                return Answered(sent, perf_counter())
     except Interrupted:
         cut_off([Awaited(connection, plan.verifier(), began)], plan.timeout)
         raise

@@ -196,9 +196,13 @@ class Peer:
     @property
     def _is_unusual(self) -> bool:
         """Whether more lies here, or is under way, than messages and their answers."""
+        return bool(self.inbox) or self._is_odd
+
+    @property
+    def _is_odd(self) -> bool:
+        """The same, bytes that nobody has taken yet left out."""
         return bool(
             self.sock is None
-            or self.inbox
             or self.eof
             or self.lost is not None
             or self.ending
@@ -215,7 +219,13 @@ class Peer:
     @property
     def only_asked(self) -> bool:
         """Whether it is `dirty` only because answers are owed."""
-        return not (self._is_unusual or self.rule_verifier is not None or self.writer is not None)
+        return not (self.inbox or not self.only_answers)
+
+    @property
+    def only_answers(self) -> bool:
+        """The same where some of what is owed may have come."""
+        shared = self.rule_verifier is not None or self.writer is not None
+        return not (shared or self._is_odd)
 
     def arm(self, mask: int) -> None:
         """Tell a level-triggered poller what to report of this socket from now on."""

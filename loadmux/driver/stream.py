@@ -161,6 +161,17 @@ class Stream(Sending):
         self.update_dirty()
         return sent
 
+    def answered_ahead(self, reply: bytes) -> Sent | None:
+        """The same where what has come begins with this whole reply; None where it does not."""
+        if not (self.inbox and self.inbox[0].startswith(reply)):
+            return None
+        self.inbox.put_back(self.inbox.pop(0)[len(reply) :])
+        self.last, self.last_at, self.verifier = reply, 0.0, None
+        self.spoke = 0
+        sent = self.unanswered.pop(0)
+        self.update_dirty()
+        return sent
+
     def settle(self, verifier: Verifier) -> Sent | None:
         """A reply is complete and right: keep it, and what its rule may still bring.
 

@@ -19,8 +19,9 @@ from loadmux.checking.bodies import (
     anything,
     decimal,
     fits,
+    varint_decimal,
 )
-from loadmux.checking.parts import CountedIn, HasParts, Part, UntilIn, varint_in
+from loadmux.checking.parts import CountedIn, HasParts, Part, UntilIn, has_parts, varint_in
 from loadmux.errors import Kind
 
 WORDS = Matches(re.compile(rb"(?P<text>[a-z]+)"))
@@ -95,3 +96,35 @@ def test_any_changed_byte_of_the_checked_parts_is_found(at: int, byte: int) -> N
     checked = at in (0, 8) or (at > 2 and not (97 <= byte <= 122))
     if wrong != right and checked:
         assert PARTS(wrong).problem is not None
+
+
+NAMED = Part(Named(IsVarint(), "n", varint_decimal), None, varint_in)
+QUICK = (
+    Part(IsExactly(b";a"), 2),
+    Part(HasLength(1), 1),
+    Part(IsVarint(), None, varint_in),
+    Part(anything, None, UntilIn(b";")),
+    Part(anything, None, UntilIn(b";a")),
+)
+
+
+@given(
+    st.lists(st.sampled_from(QUICK), max_size=4),
+    st.sampled_from([(), (NAMED,), (Part(Named(anything, "rest")),)]),
+    st.lists(st.sampled_from(QUICK[:2]), max_size=2),
+    st.lists(st.sampled_from([b";", b"a", b";a", b"\x80", b"\xff" * 9]), max_size=12).map(b"".join),
+)
+def test_what_a_regex_says_of_parts_is_what_their_judges_say(
+    before: list[Part], middle: tuple[Part, ...], behind: list[Part], body: bytes
+) -> None:
+    parts = [*before, *middle, *behind]
+    if parts:
+        quick, slow = has_parts(parts), HasParts(parts)
+        assert quick.fast is not None
+        assert quick(body).captured == slow(body).captured
+        assert (quick(body).problem is None) is (slow(body).problem is None)
+
+
+def test_no_regex_is_made_where_a_part_ends_behind_one_of_open_length() -> None:
+    assert has_parts([Part(anything), Part(IsVarint(), None, varint_in)]).fast is None
+    assert has_parts([Part(anything), Part(anything, None, UntilIn(b";"))]).fast is None

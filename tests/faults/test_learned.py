@@ -124,6 +124,41 @@ FORMS = {
         b"two\ntwo\n",
         "duplicate",
     ),
+    "any order of the moment": (
+        f'send: "a\\n", expect: {{any_order: [{{frame: one}}, {{frame: "two{NOUGHT}"}}]}}',
+        LINE,
+        b"two0\none\n",
+        b"two0\ntwo0\n",
+        "duplicate",
+    ),
+    "regexes": (
+        f"send: \"a{NOUGHT}\\n\", expect: [{{regex: 'hel+o'}}, {{regex: 'wor+ld'}}]",
+        LINE,
+        b"hello\nworld\n",
+        b"hello\nwor1d\n",
+        "mismatch",
+    ),
+    "frames in a list": (
+        f'send: "a{NOUGHT}\\n", expect: [{{frame: {{starts_with: he}}}}, {{frame: "{NOUGHT}"}}]',
+        "framing: {length_prefix: {bytes: 2}}",
+        b"\0\5hello\0\0010",
+        b"\0\5hello\0\0011",
+        "corrupt",
+    ),
+    "varint": (
+        f'send: "a{NOUGHT}\\n", expect: {{frame: {{join: [{{varint: any, save: n}}, "--", any]}}}}',
+        "framing: {length_prefix: {varint: true}}",
+        b"\6\xac\2--hi",
+        b"\6\xac\2-+hi",
+        "corrupt",
+    ),
+    "until in parts": (
+        f'send: "a{NOUGHT}\\n", expect: {{frame: {{join: [{{until: ";"}}, hello]}}}}',
+        LINE,
+        b"a;hello\n",
+        b"a;hemlo\n",
+        "corrupt",
+    ),
     "counted": (
         r'send: "a\n", expect: {frame: {starts_with: hel}}',
         "framing: {length_prefix: {bytes: 2}}",
@@ -276,6 +311,36 @@ def test_two_answers_that_come_at_once_are_each_given_to_its_own() -> None:
     found = driven(handler, talk(steps, LINE, 30))
     assert found.kinds == {}
     assert found.stats.steps["one"].right == found.stats.steps["two"].right == 30
+
+
+@pytest.mark.parametrize("poller", POLLERS)
+@pytest.mark.parametrize("cut", [0, 4, 5, 9])
+def test_of_four_answers_at_once_the_wrong_one_is_told_at_its_own_step(
+    poller: str, cut: int
+) -> None:
+    """All come in one piece, or in two, and once the third has one bit wrong."""
+    rounds = itertools.count()
+
+    def handler(connection: socket.socket, number: int) -> None:
+        buffer = b""
+        while data := connection.recv(65536):
+            buffer += data
+            if buffer.count(b"\n") == 4:
+                reply = buffer.replace(b"c", b"k") if next(rounds) == 15 else buffer
+                for piece in (reply[:cut], reply[cut:]):
+                    connection.sendall(piece)
+                buffer = b""
+
+    words = {"one": "a", "two": "b", "three": "c", "four": "d"}
+    sent = ", ".join(f"{{send: {{frame: '{text}${{user}}'}}}}" for text in words.values())
+    told = ", ".join(
+        f"{{name: {name}, expect: {{frame: '{text}${{user}}'}}}}" for name, text in words.items()
+    )
+    text = f"sockets: {{main: {{{LINE}}}}}\nsteps: [{sent}, {told}]\nload: {{iterations: 30}}\n"
+    found = driven(handler, text, poller)
+    assert found.kinds == {"corrupt": 1}
+    assert found.faults[0].step == "three"
+    assert [found.stats.steps[name].right for name in words] == [30, 30, 29, 29]
 
 
 @pytest.mark.parametrize("poller", POLLERS)

@@ -13,11 +13,12 @@ from typing import Any
 
 from loadmux.checking import bodies, frames
 from loadmux.checking.bodies import HasLength, IsExactly, Matches, Prefix
-from loadmux.checking.framing import Framing
+from loadmux.checking.framing import Framing, Talkative
 from loadmux.checking.headed import BothRight, HeaderIs
 from loadmux.checking.judging import Judge
 from loadmux.checking.parts import CountedIn, HasParts, Measure, Part, UntilIn, has_parts, varint_in
 from loadmux.checking.pieces import CountedStretch, Ended, NumberOf, Some, VarintOf
+from loadmux.driver.user import VirtualUser
 from loadmux.language.meaning.expected import (
     Answer,
     AnyNumber,
@@ -211,7 +212,22 @@ class Expecting:
         exact = all(isinstance(_bare(one), Exactly) for one in found)
         first = exact or reply.skip is None or _is_any(reply.skip)
         captures = bool(groups_of(reply))
-        return FramesReply(framing_of(found[0]), wants, skip, first, captures)
+        known = exact and len(found) > 1 and not captures
+        wholes = self._wholes(found) if known else None
+        return FramesReply(framing_of(found[0]), wants, skip, first, captures, wholes)
+
+    def _wholes(self, found: Sequence[Reply]) -> list[Render] | None:
+        """What makes the bytes of each of these frames; None where they are not known."""
+        wholes = list[Render]()
+        for one in found:
+            match one:
+                case Frame(body=Exactly(payload=payload), framing=framing, header=None):
+                    if not framing.certain or isinstance(framing, Talkative):
+                        return None
+                    wholes.append(whole(framing, self._render(payload), one.answers))
+                case _:
+                    return None
+        return wholes
 
     def both(self, reply: Frame) -> Made[BothRight]:
         """What judges the header and the body of a frame."""
@@ -275,6 +291,15 @@ class Expecting:
         if isinstance(reply, Saved):
             return Choice(self.reply(reply.reply), reply.name)
         return Choice(self.reply(reply))
+
+
+def whole(framing: Framing, render: Render, answers: bool) -> Render:
+    """The bytes of the frame with what `render` makes, empty where there is none."""
+
+    def frame(user: VirtualUser, socket: str, sent: bytes) -> bytes:
+        return whole_of(framing, render(user, socket, body_of(framing, sent) if answers else sent))
+
+    return frame
 
 
 def whole_of(framing: Framing, body: bytes | None) -> bytes:

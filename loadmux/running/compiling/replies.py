@@ -23,7 +23,7 @@ from loadmux.language.meaning.scenario import Scenario
 from loadmux.running.compiling.expecting import Expecting
 from loadmux.running.compiling.payloads import Payloads
 from loadmux.running.compiling.ruling import Rules
-from loadmux.running.steps import forms, framed, headed, replies
+from loadmux.running.steps import forms, framed, headed, replies, stretches
 
 
 class Replies:
@@ -55,9 +55,10 @@ class Replies:
             case ByRule():
                 return self._rule_reply({i: self._rules.of(reply, i) for i in sockets})
             case Length(size=size):
-                return replies.FormReply(partial(verifying.LengthOf, size))
+                return replies.FormReply(partial(verifying.LengthOf, size), stretches.length(size))
             case Until(delimiter=delimiter):
-                return replies.FormReply(partial(verifying.UntilDelimiter, delimiter))
+                make = partial(verifying.UntilDelimiter, delimiter)
+                return replies.FormReply(make, stretches.until(delimiter))
         raise AssertionError(reply)
 
     def _frame(self, reply: Frame, sockets: tuple[int, ...]) -> replies.Reply:

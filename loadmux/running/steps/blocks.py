@@ -67,7 +67,8 @@ class Together:
     background: Sequence[int] = ()
 
     async def run(self, user: VirtualUser) -> None:
-        await opened(user, [index for one in self.says for index in one])
+        if self.says:
+            await opened(user, [index for one in self.says for index in one])
         bodies = [partial(walk, steps=branch) for branch in self.branches]
         for number in self.background:
             bodies[number] = partial(again, steps=self.branches[number])

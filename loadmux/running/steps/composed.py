@@ -18,11 +18,13 @@ from loadmux.checking.parts import Fast, HasParts
 from loadmux.checking.simple import Delimited, DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.driver.user import VirtualUser
-from loadmux.running.steps import matching
+from loadmux.running.steps import matching, stretches
 from loadmux.running.steps.framed import body_of
 from loadmux.running.steps.made import Made
 from loadmux.running.steps.matching import Layout
+from loadmux.running.steps.messages import Render
 from loadmux.running.steps.replies import Judged, Reply
+from loadmux.running.steps.stretches import Stretch
 from loadmux.running.steps.swift import Match
 
 
@@ -67,7 +69,15 @@ class JudgedFrame(Reply):
             if self.layout is not None:
                 return matching.frame(framing, self.layout.now(user, socket, sent))
             judge = self.made.make(user, socket, sent)
-        return matching.frame(framing, matching.by_judge(judge))
+        fast = judge.fast if isinstance(judge, HasParts) else None
+        return matching.frame(framing, matching.by_judge(judge) if fast is None else fast.match)
+
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        judge = self.made.constant
+        if judge is None:
+            sent = body_of(self.framing, payload) if self.answers else payload
+            judge = self.made.make(user, socket, sent)
+        return stretches.framed(self.framing.answering(payload), judge)
 
     def _verifiers(self, payload: bytes, judge: Judge) -> Callable[[], Verifier]:
         framing = self.framing.answering(payload)
@@ -108,6 +118,9 @@ class UntilReply(Reply):
     def judged(self, user: VirtualUser, socket: str, payload: bytes) -> Judged:
         return None, partial(self._verifier, self.made.make(user, socket, payload))
 
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        return stretches.until(self.delimiter, self.made.make(user, socket, payload))
+
     def _verifier(self, judge: Judge) -> Verifier:
         decoder = DelimitedDecoder(self.delimiter, MAX_FRAME, kept=len(self.delimiter))
         return FrameVerifier(decoder, judge)
@@ -115,13 +128,17 @@ class UntilReply(Reply):
 
 @dataclass(frozen=True, slots=True)
 class FramesReply(Reply):
-    """Frames in any order, others among them passed over; see `checking.frames`."""
+    """Frames in any order, others among them passed over; see `checking.frames`.
+
+    `wholes` makes the bytes of each, where those are known and none passed over can be one of them.
+    """
 
     framing: Framing
     wants: Made[tuple[frames.Want, ...]]
     skip: Made[frames.Want] | None
     first: bool
     captures: bool
+    wholes: Sequence[Render] | None = None
 
     @property
     def single(self) -> bool:
@@ -139,10 +156,15 @@ class FramesReply(Reply):
 
     @property
     def matching(self) -> bool:
+        if self.wholes is not None:
+            return True
         talks = isinstance(self.framing, Talkative)
         return self.captures and not talks and len(self.wants.constant or ()) == 1
 
     def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        if self.wholes is not None:
+            now = [whole(user, socket, payload) for whole in self.wholes]
+            return partial(stretches.in_any_order, now) if all(now) else None
         wants = self.wants.constant
         if wants is None or len(wants) > 1:
             return None
@@ -197,6 +219,26 @@ class InTurnReply(Reply):
     @property
     def several(self) -> bool:
         return len(self.items) > 1 or self.items[0].reply.several
+
+    @property
+    def matching(self) -> bool:
+        known = all(one.reply.entire for one in self.items)
+        return self.swift and not (self.captures or known)
+
+    def match(self, user: VirtualUser, socket: str, payload: bytes) -> Match | None:
+        found = self.stretch(user, socket, payload)
+        return None if found is None else partial(stretches.alone, found)
+
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        if self.captures or self.requests is not None:
+            return None
+        found = list[Stretch]()
+        for one in self.items:
+            stretch = one.reply.stretch(user, socket, payload)
+            if stretch is None:
+                return None
+            found.append(stretch)
+        return partial(stretches.in_turn, found)
 
     @property
     def asks(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from time import perf_counter
 
 from loadmux.checking.rules import Rule
 from loadmux.checking.verifying import Verifier
@@ -56,8 +57,8 @@ class Exchange(Prepared):
                 return self._swiftly(user, connection, payload)
         elif self.bare:
             connection = user.connections[self.sockets[0]]
-            calm = connection.lean and connection.task is user and connection.only_asked
-            if calm and connection.unanswered:
+            calm = connection.lean and connection.task is user and connection.only_answers
+            if calm and connection.unanswered and (self.reply.entire or not connection.inbox):
                 return self._answered(user, connection)
         elif self.several:
             return self._at_once(user)
@@ -177,12 +178,20 @@ class Exchange(Prepared):
         payload = answered(connection, b"", self.reply.asks)
         likely, judge = self.reply.judged(user, connection.name, payload)
         words = self.timeout, self.context
+        if connection.inbox:
+            sent = connection.answered_ahead(likely) if likely else None
+            if sent is None:
+                await self._carefully(user)
+                return
+            answers.answered(connection, sent, perf_counter())
+            await user.give_way()
+            return
         if likely and len(likely) < SMALL:
             plan = Plan(likely, judge, self.record, self.record, *words, self.bounded)
         else:
             plan = Swift(user, judge, self.record, 0, *words, None, None, self.bounded)
         try:
-            found = await await_answer(connection, plan)
+            found = await await_answer(connection, plan, self.reply.entire)
             if connection.ending:
                 await closing.finish(user, connection)
         except Fault as fault:

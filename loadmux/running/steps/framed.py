@@ -29,9 +29,11 @@ from loadmux.checking.upper_sb import SUFFIX
 from loadmux.driver.user import VirtualUser
 from loadmux.language.meaning import contents
 from loadmux.plugins.payloads import Framed, Payload
+from loadmux.running.steps import stretches
 from loadmux.running.steps.messages import Render
 from loadmux.running.steps.place import Place
 from loadmux.running.steps.replies import Judged, Reply
+from loadmux.running.steps.stretches import Stretch
 
 ANSWERS: dict[str, Callable[[bytes], bytes]] = {
     "echo": bytes,
@@ -125,6 +127,12 @@ class FrameReply(Reply):
             return exactly(self.framing.answering(payload), body)
         except ValueError as error:
             raise self.place.refuse(user, socket, body, error) from None
+
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        if not self.entire:
+            return None
+        frame, _ = self.judged(user, socket, payload)
+        return None if frame is None else stretches.text(frame)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from functools import partial
 from loadmux.checking.rules import Rule
 from loadmux.checking.verifying import Exact, RuleVerifier, Verifier
 from loadmux.driver.user import VirtualUser
+from loadmux.running.steps import stretches
 from loadmux.running.steps.messages import Render
+from loadmux.running.steps.stretches import Stretch
 from loadmux.running.steps.swift import Match
 
 Judged = tuple[bytes | None, Callable[[], Verifier]]
@@ -74,6 +76,10 @@ class Reply:
         """What knows a whole right reply faster than its verifier."""
         return None
 
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        """What finds a right reply among others quickly; None if nobody does, or it has names."""
+        return None
+
     def alone(self) -> Callable[[], Verifier] | None:
         """Makes the verifier where what is right hangs on the reply's bytes alone; else None."""
         return None
@@ -104,6 +110,10 @@ class ExactReply(Reply):
         if expected is None:
             expected = self.render(user, socket, payload)
         return expected, partial(Exact, expected)
+
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        expected = self.constant
+        return stretches.text(self.render(user, socket, payload) if expected is None else expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +152,10 @@ class RuleReplies(Reply):
 
 @dataclass(frozen=True, slots=True)
 class FormReply(Reply):
-    """A reply known by its form (`length`, `until`), whatever was sent."""
+    """A reply known by its form (`length`, `until`), whatever was sent; `found` finds its end."""
 
     make: Callable[[], Verifier]
+    found: Stretch | None = None
 
     def known(self, payload: bytes) -> Judged | None:
         return None, self.make
@@ -152,6 +163,9 @@ class FormReply(Reply):
     @property
     def swift(self) -> bool:
         return True
+
+    def stretch(self, user: VirtualUser, socket: str, payload: bytes) -> Stretch | None:
+        return self.found
 
     def alone(self) -> Callable[[], Verifier] | None:
         return self.make
