@@ -38,10 +38,12 @@ STYLES = {
     Found.PASS: "green",
     Found.FAIL: "bold red",
     Found.WARN: "yellow",
+    Found.INCONCLUSIVE: "yellow",
     Found.UNSUPPORTED: "dim",
     Found.INFO: "cyan",
 }
 WIDTH = max(len(case.id) for case in CASES)
+WORD = max(len(one) for one in Found)
 NEEDED = (
     "probe: give an exchange that works: a FILE whose first step sends and expects, or --send TEXT"
     " --expect TEXT with a URL or --command WORDS; without --expect the server's answer is taken"
@@ -289,7 +291,7 @@ def told(result: CaseResult, width: int) -> list[tuple[str, str]]:
     """The lines of one case, each with its style."""
     word = result.verdict.upper() if result.verdict is Found.FAIL else str(result.verdict)
     style = STYLES[result.verdict]
-    head = f"{word:11} {result.id:{width}}  {result.level:6} "
+    head = f"{word:{WORD}} {result.id:{width}}  {result.level:6} "
     if result.failed == 0:
         tried = f"{result.tried} of {result.tried}" if result.tried > 1 else ""
         return [(f"{head} {result.detail or tried}".rstrip(), style)]
@@ -297,9 +299,9 @@ def told(result: CaseResult, width: int) -> list[tuple[str, str]]:
     count = f"fails {result.failed} of {result.tried}" if result.tried > 1 else "fails"
     flaky = f"; flaky: {result.again} of {result.times} times" if result.flaky else ""
     lines = [(f"{head} {count} {where}".rstrip() + flaky, style)]
-    lines.append((f"{'':11} {result.fault}: {result.detail}", style))
+    lines.append((f"{'':{WORD}} {result.fault}: {result.detail}", style))
     if result.file:
-        lines.append((f"{'':11} again: loadmux run {result.file}", "dim"))
+        lines.append((f"{'':{WORD}} again: loadmux run {result.file}", "dim"))
     return lines
 
 

@@ -16,8 +16,8 @@ from loadmux.report.figures import plural
 
 LEAVES = "abort/close"
 """The case that tells what clients leave behind."""
-SHORTEST = 1.5
-PATIENCE = 40
+TIMES = 40
+"""A reply may take so many times what it usually takes."""
 RATED = 1 << 14
 MOST_RATED, RATED_FOR = 1 << 20, 0.1
 """Bytes of requests by which a server's pace is measured: more, until it takes so many seconds."""
@@ -27,13 +27,14 @@ MOST_RATED, RATED_FOR = 1 << 20, 0.1
 class Acquaintance:
     """The `known` exchange as it is known better; `notes` are for the report.
 
-    `runs` runs variants, of which the faults that count are told. `left` is what /proc shows after
-    any client at all.
+    `runs` runs variants, of which the faults that count are told; replies may take `patience`
+    seconds at least. `left` is what /proc shows after any client at all.
     """
 
     bench: Bench
     known: Known
     runs: Callable[[Sequence[Variant]], list[Try]]
+    patience: float
     notes: list[str] = field(default_factory=list)
     left: set[Kind] = field(default_factory=set)
 
@@ -60,7 +61,7 @@ class Acquaintance:
 
     def _deadlines(self, usual: float) -> None:
         """By the time that the exchange usually takes; pauses are as long as the longest one."""
-        timeout = round(max(SHORTEST, PATIENCE * usual), 1)
+        timeout = round(max(self.patience, TIMES * usual), 1)
         self.known = replace(self.known, timeout=timeout)
 
     def _one_shot(self) -> None:

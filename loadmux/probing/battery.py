@@ -1,9 +1,4 @@
-"""Tries the cases on a server, one after the other, and judges it fairly.
-
-All variants of a case run at once. What fails is tried again alone, three times: a server is not
-blamed for what only a busy machine made, so a fault by time alone counts only where it comes with a
-longer deadline, too. Deadlines grow with the time that the known exchange takes here.
-"""
+"""Tries the cases on a server, one after the other, and tells what came of each."""
 
 from __future__ import annotations
 
@@ -19,7 +14,7 @@ from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.probing import files
 from loadmux.probing.acquainting import LEAVES, Acquaintance
-from loadmux.probing.bench import Bench, Bystander, Trouble
+from loadmux.probing.bench import Bench, Trouble
 from loadmux.probing.beyond import Told
 from loadmux.probing.cases import CASES, level_of
 from loadmux.probing.cases.crowds import FLOOD
@@ -28,23 +23,16 @@ from loadmux.probing.known import Known, pick
 from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.selecting import DEFAULTS, Settings, selected
 from loadmux.probing.smallest import smallest
-from loadmux.probing.suspects import Suspect, evidence_of, folded, slower, spread
-from loadmux.probing.trying import LATE, Tap, Try
+from loadmux.probing.suspects import Suspect, evidence_of, folded
+from loadmux.probing.trials import Trials
+from loadmux.probing.trying import Tap
 from loadmux.report.figures import plural
 from loadmux.running.generators.process import raise_descriptor_limit
 from loadmux.running.seeds import draw_seed
 
-TRIES = 3
 BESIDE, ALONE = 8, 2
 """Users at once, where a failure is not repeated in so many tries alone."""
-SUSPECTS = 3
-"""So many of the failing variants are tried again."""
-ALONE_WITHIN = 20.0
-"""Seconds in which each variant of a case that harms the server is tried alone."""
-LONGER = 3
 WARM_UP = 3
-CROWDED = ("reset", "refused", "unreachable")
-"""What a short accept queue may do to many at once, and to none of them alone."""
 LOOK = "; 'loadmux trace' shows all that the server says"
 REMEDIES = dict.fromkeys(
     (Kind.REFUSED, Kind.UNREACHABLE, Kind.CONNECT_TIMEOUT),
@@ -74,7 +62,7 @@ def probe(scenario: Scenario, settings: Settings = DEFAULTS) -> ProbeReport:
     with bench.running():
         if settings.interrupts is not None:
             settings.interrupts.measuring()
-        battery = Battery(bench, found, settings)
+        battery = Battery(bench, Trials(bench, found), settings)
         battery.run(wanted)
         return battery.report(perf_counter() - began)
 
@@ -84,11 +72,10 @@ class Battery:
     """The cases on one server."""
 
     bench: Bench
-    known: Known
+    trials: Trials
     settings: Settings
     results: list[CaseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    over: str = ""
     left: set[Kind] = field(default_factory=set)
 
     def run(self, wanted: Sequence[tuple[Case, Collection[str]]]) -> None:
@@ -117,16 +104,15 @@ class Battery:
         if result.fault in FINDINGS:
             self.bench.standing.add(Kind(result.fault))
             self.notes.append(f"{result.fault} is told once: no case after {case} looks at it")
-        self.known = replace(
-            self.known,
-            failing=self.known.failing | {case},
-            pipelining=self.known.pipelining and not coalesced,
+        self.trials.known = replace(
+            self.trials.known,
+            failing=self.trials.known.failing | {case},
+            pipelining=self.trials.known.pipelining and not coalesced,
         )
 
     @property
     def interrupted(self) -> bool:
-        interrupts = self.settings.interrupts
-        return interrupts is not None and interrupts.count > 0
+        return self.trials.interrupted
 
     def _add(self, result: CaseResult) -> None:
         self.results.append(result)
@@ -140,26 +126,45 @@ class Battery:
         restless = Kind.SPINNING in self.bench.look()
         for _ in range(WARM_UP):
             tap = Tap()
-            (tried,) = self._runs([*case.make(self.known)], tap)
+            (tried,) = self.trials.runs([*case.make(self.trials.known)], tap)
             if tried.fault is not None:
                 self._not_known(tried.fault)
                 return False
+            if self._at_a_loss():
+                return False
             took.append(tried.took)
-            self.known = replace(self.known, sent=tap.sent, came=tap.came)
-        self.known = replace(self.known, took=max(took))
-        learned = Acquaintance(self.bench, self.known, self._runs)
+            self.trials.known = replace(self.trials.known, sent=tap.sent, came=tap.came)
+        self.trials.known = replace(self.trials.known, took=max(took))
+        learned = Acquaintance(
+            self.bench, self.trials.known, self.trials.runs, self.settings.patience
+        )
         learned.learn(median(took), restless)
-        self.known, self.left = learned.known, learned.left
+        self.trials.known, self.left = learned.known, learned.left
         self.notes += learned.notes
+        if self._at_a_loss():
+            return False
         self._add(CaseResult("control", "must", Found.PASS, tried=WARM_UP))
         return True
 
+    def _at_a_loss(self) -> bool:
+        """Whether nothing is known of the exchange, though it did not fail."""
+        if self.bench.unknown:
+            self.trials.over = f"nothing was judged: {self.bench.unknown[0]}"
+            self._add(CaseResult("control", "must", Found.INCONCLUSIVE, detail=self.trials.over))
+        return bool(self.trials.over)
+
     def _control_again(self) -> None:
         """After everything."""
-        fault = None if self.over else self.bench.ask(self.known.waiting(CROWD))
-        if fault is not None and self.bench.ask(self.known.waiting(FLOOD)) is not None:
+        self.bench.unknown.clear()
+        fault = None if self.trials.over else self.bench.ask(self.trials.known.waiting(CROWD))
+        failed = None
+        if fault is not None and self.bench.ask(self.trials.known.waiting(FLOOD)) is not None:
             text = f"after all cases: {fault.message}"
             failed = CaseResult("control", "must", Found.FAIL, 1, 1, "", str(fault.kind), text)
+        elif self.bench.unknown:
+            text = f"after all cases: {self.bench.unknown[0]}"
+            failed = CaseResult("control", "must", Found.INCONCLUSIVE, detail=text)
+        if failed is not None:
             self.results[0] = failed
             self.settings.ended(failed)
 
@@ -167,7 +172,7 @@ class Battery:
         died = self.bench.died()
         text = died.text if died is not None else fault.message
         remedy = "" if died is not None else REMEDIES.get(fault.kind, LOOK)
-        self.over = f"the exchange does not work, so nothing was judged: {text}{remedy}"
+        self.trials.over = f"the exchange does not work, so nothing was judged: {text}{remedy}"
         kind = str(fault.kind) if died is None else died.kind
         detail = text if died is not None else f"{fault.step}: {text}"
         control = CaseResult("control", "must", Found.FAIL, 1, 1, "", kind, detail)
@@ -176,13 +181,13 @@ class Battery:
     # --- a case ---------------------------------------------------------------------------------
 
     def _case(self, case: Case, labels: Collection[str]) -> CaseResult:
-        case = replace(case, level=level_of(case, self.known))
-        if self.over:
-            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.over)
+        case = replace(case, level=level_of(case, self.trials.known))
+        if self.trials.over:
+            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=self.trials.over)
         if case.tell is not None:
-            return self._told(case, case.tell(self.bench, self.known))
+            return self._told(case, case.tell(self.bench, self.trials.known))
         for one in case.needs:
-            if one in self.known.failing:
+            if one in self.trials.known.failing:
                 why = f"not tried: {one} fails"
                 return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=why)
         try:
@@ -190,24 +195,35 @@ class Battery:
         except Unsupported as unsupported:
             return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=str(unsupported))
         self.bench.standing -= self.left if case.id == LEAVES else set()
-        suspects = self._suspects(variants)
+        self.bench.unknown.clear()
+        suspects = self.trials.suspects(variants)
         self.bench.standing |= self.left
-        if not suspects:
-            verdict = Found.INFO if case.level == "info" else Found.PASS
-            detail = "served as ever" if case.level == "info" else ""
-            return CaseResult(case.id, case.level, verdict, len(variants), detail=detail)
-        return self._failed(case, variants, suspects)
+        return self._failed(case, variants, suspects) if suspects else self._stood(case, variants)
+
+    def _stood(self, case: Case, variants: Sequence[Variant]) -> CaseResult:
+        """Nothing was wrong in what is known."""
+        told, count = self.bench.unknown, len(variants)
+        if told:
+            return CaseResult(case.id, case.level, Found.INCONCLUSIVE, count, detail=told[0])
+        short = [one for one in variants if self.trials.short.get(one.label)]
+        if len(short) == count:
+            detail = self.trials.short[short[0].label]
+            return CaseResult(case.id, case.level, Found.UNSUPPORTED, detail=detail)
+        verdict = Found.INFO if case.level == "info" else Found.PASS
+        said = [f"{one.label} was not tried: {self.trials.short[one.label]}" for one in short]
+        detail = "; ".join(said) or ("served as ever" if case.level == "info" else "")
+        return CaseResult(case.id, case.level, verdict, count, detail=detail)
 
     def _told(self, case: Case, told: Told) -> CaseResult:
         """What was seen of something that no scenario says."""
-        if self.bench.aftermath(self.known, None, at_work=False) is not None:
-            self._recover()
+        if self.bench.aftermath(self.trials.known, None, at_work=False) is not None:
+            self.trials.recover()
         verdict = Found.INFO if told.supported else Found.UNSUPPORTED
         return CaseResult(case.id, case.level, verdict, int(told.supported), detail=told.text)
 
     def _variants(self, case: Case, labels: Collection[str]) -> list[Variant]:
         """The variants as files say them. Raises Unsupported, UsageError."""
-        known = self.known
+        known = self.trials.known
         if case.id == INTERLEAVE and labels:
             known = replace(known, seeds=tuple(int(one) for one in labels if one.isdecimal()))
         try:
@@ -226,131 +242,6 @@ class Battery:
 
     def _reread(self, case: Case, exchange: Known) -> list[Variant]:
         return [replace(one, scenario=exchange.reread(one.scenario)) for one in case.make(exchange)]
-
-    def _runs(self, variants: Sequence[Variant], tap: Tap | None = None) -> list[Try]:
-        """Run them; the faults that count."""
-        tries = self.bench.run([one.scenario for one in variants], tap)
-        counted = [one.judge(tried) for one, tried in zip(variants, tries, strict=True)]
-        return [
-            replace(tried, faults=() if fault is None else (fault,))
-            for fault, tried in zip(counted, tries, strict=True)
-        ]
-
-    def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:
-        """All at once, and what the server is like afterwards."""
-        bystander = self._bystander()
-        self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
-        tries = self._runs(variants)
-        stalled = (one.sent for one, of in zip(tries, variants, strict=True) if of.stalls)
-        self.bench.owed = sum(stalled) * len(self.known.came) // max(1, len(self.known.sent))
-        late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
-        timeout = max(one.scenario.timeout for one in variants)
-        known = replace(self.known, timeout=max(timeout, self.known.timeout))
-        busy = self.bench.rests(known) if any(one.rests for one in variants) else None
-        return tries, self.bench.aftermath(known, bystander, at_work=late) or busy
-
-    def _bystander(self) -> Bystander | None:
-        if not self.known.lasts or self.bench.width(2) < 2:
-            return None
-        bystander = self.bench.bystander(self.known)
-        bystander.begin()
-        return bystander
-
-    def _suspects(self, variants: Sequence[Variant]) -> list[Suspect]:
-        """The variants that fail, those that were tried again first."""
-        tries, trouble = self._round(variants)
-        found = [
-            Suspect(variant, tried.fault)
-            for variant, tried in zip(variants, tries, strict=True)
-            if tried.fault is not None
-        ]
-        if trouble is not None:
-            return self._each_alone(variants, trouble)
-        if not found:
-            return []
-        self._recover()
-        return self._confirmed(found)
-
-    def _recover(self) -> None:
-        """After a failure: a server that nobody has harmed, or the end of the battery."""
-        try:
-            self.bench.restart()
-        except TargetFailed as error:
-            self.over = f"the server does not start any more: {error}"
-            return
-        if not self.bench.ours and not self.bench.recovers(self.known):
-            self.over = "not tried: the server does not answer any more"
-
-    def _confirmed(self, found: list[Suspect]) -> list[Suspect]:
-        """Those whose every reply was judged wrong: some of them again, several times, at once but
-        where a crowd may have made the fault.
-        """
-        chosen = spread(found, SUSPECTS)
-        longer = [slower(one.variant, LONGER) for one in chosen for _ in range(TRIES)]
-        if any(one.kind in CROWDED for one in chosen):
-            tries = [tried for one in longer for tried in self._round([one])[0]]
-        else:
-            tries, _ = self._round(longer)
-        for number, suspect in enumerate(chosen):
-            again = tries[number * TRIES : (number + 1) * TRIES]
-            faults = [one.fault for one in again if one.fault is not None]
-            suspect.failed, suspect.tried = len(faults), TRIES
-            if faults:
-                suspect.fault = faults[0]
-            elif not (suspect.late or suspect.kind in CROWDED):
-                suspect.failed, suspect.tried = 1, TRIES + 1
-        self._recover()
-        confirmed = [one for one in chosen if one.failed]
-        if not confirmed:
-            return []
-        first = confirmed[0]
-        if (len(found) > 1 or first.late) and not self.over:
-            self._apart(first)
-            if first.beside and first.late and first.variant.leaves:
-                return []  # so many copies at once were a lot of work
-        return [*confirmed, *(one for one in found if one not in chosen)]
-
-    def _apart(self, suspect: Suspect) -> None:
-        """Whether it fails by itself, too."""
-        longer = slower(suspect.variant, LONGER)
-        alone = [self._runs([longer])[0].fault for _ in range(TRIES)]
-        suspect.beside = not any(alone)
-        if any(alone):
-            self._recover()
-
-    def _each_alone(self, variants: Sequence[Variant], first: Trouble) -> list[Suspect]:
-        """The server, or somebody beside, was harmed: by which of them?"""
-        found: list[Suspect] = []
-        due = perf_counter() + ALONE_WITHIN
-        for variant in [*variants]:
-            self._recover()
-            if self.over or (found and perf_counter() > due) or self.interrupted:
-                break
-            suspect = self._alone(variant)
-            if suspect is not None:
-                found.append(suspect)
-        if found:
-            self._repeat(found[0])
-        elif not self.over and not first.late:
-            variant = Variant("", variants[0].scenario)
-            found = [Suspect(variant, first, 1, 1 + len(variants))]
-        self._recover()
-        return found
-
-    def _alone(self, variant: Variant) -> Suspect | None:
-        """One variant, alone; how it failed."""
-        (tried,), trouble = self._round([variant])
-        if trouble is not None:
-            return Suspect(variant, trouble)
-        return None if tried.fault is None else Suspect(variant, tried.fault)
-
-    def _repeat(self, suspect: Suspect) -> None:
-        for _ in range(TRIES - 1):
-            self._recover()
-            if self.over:
-                return
-            suspect.tried += 1
-            suspect.failed += self._alone(slower(suspect.variant, LONGER)) is not None
 
     # --- what is told ---------------------------------------------------------------------------
 
@@ -387,8 +278,8 @@ class Battery:
         told = f"{suspect.kind}: {suspect.text}"
         scenario = suspect.variant.scenario
         if isinstance(suspect.fault, Trouble) and not watch:
-            scenario = self.known.among_others(scenario)
-        elif beside and not self.over and not isinstance(suspect.fault, Trouble):
+            scenario = self.trials.known.among_others(scenario)
+        elif beside and not self.trials.over and not isinstance(suspect.fault, Trouble):
             scenario = self._repeated(suspect.variant)
         return files.write(self.settings.failures, scenario, self.bench.target, told, watch)
 
@@ -398,11 +289,11 @@ class Battery:
             load = replace(variant.scenario.load, users=users * variant.scenario.load.users)
             made = replace(variant.scenario, load=load)
             for _ in range(ALONE):
-                (tried,) = self._runs([replace(variant, scenario=made)])
-                self._recover()
+                (tried,) = self.trials.runs([replace(variant, scenario=made)])
+                self.trials.recover()
                 if tried.fault is not None:
                     return made
-            if crowded(self.known, BESIDE * len(made.sockets)) or self.over:
+            if crowded(self.trials.known, BESIDE * len(made.sockets)) or self.trials.over:
                 break
         return variant.scenario
 
@@ -413,7 +304,7 @@ class Battery:
         if self.bench.ours:
             self.bench.stop()
         found = smallest(load(path), SHRUNK_WITHIN, self.bench.interrupts)
-        self._recover()
+        self.trials.recover()
         if found is None:
             return path
         small = Path(path).with_suffix(".shrunk.yaml")
@@ -423,13 +314,13 @@ class Battery:
     def report(self, duration: float) -> ProbeReport:
         """The verdict on all that was tried."""
         code, reason = self._verdict()
-        sent, came = len(self.known.sent), len(self.known.came)
+        sent, came = len(self.trials.known.sent), len(self.trials.known.came)
         told = f"{plural(sent, 'byte')} answered by {came}" if sent else "not known"
         return ProbeReport(
             self.bench.target.called,
             str(self.bench.url),
             told,
-            self.known.seed,
+            self.trials.known.seed,
             tuple(self.results),
             code,
             reason,
@@ -441,17 +332,21 @@ class Battery:
         if self.interrupted:
             return ExitCode.INTERRUPTED, "interrupted; what was tried until then is told"
         failed = [one.id for one in self.results if one.verdict is Found.FAIL]
+        unknown = [one for one in self.results if one.verdict is Found.INCONCLUSIVE]
         if (
             failed == ["control"]
-            and self.over
-            and not (self.results[0].fault == "died" and self.known.came)
+            and self.trials.over
+            and not (self.results[0].fault == "died" and self.trials.known.came)
         ):
             unreached = self.results[0].fault in ("refused", "unreachable", "connect_timeout")
-            return ExitCode.UNREACHABLE if unreached else ExitCode.INCONCLUSIVE, self.over
+            return ExitCode.UNREACHABLE if unreached else ExitCode.INCONCLUSIVE, self.trials.over
         if failed:
             return ExitCode.FAIL, f"{plural(len(failed), 'case')} failed: {', '.join(failed)}"
-        if self.over:
-            return ExitCode.INCONCLUSIVE, self.over
+        if self.trials.over:
+            return ExitCode.INCONCLUSIVE, self.trials.over
+        if unknown:
+            names = ", ".join(one.id for one in unknown)
+            return ExitCode.INCONCLUSIVE, f"nothing is known of {names}: {unknown[0].detail}"
         warned = [one.id for one in self.results if one.verdict is Found.WARN]
         passed = sum(one.verdict is Found.PASS for one in self.results)
         text = f"{plural(passed, 'case')} passed"

@@ -17,7 +17,16 @@ from loadmux.errors import Evidence, Fault, Kind, TargetFailed
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.language.meaning.servers import Target, Url
 from loadmux.probing.known import BYSTANDER, FRESH, Known
-from loadmux.probing.trying import LATE, Drawn, Tap, Try, run_at_once
+from loadmux.probing.trying import (
+    LATE,
+    STOOD_STILL,
+    Drawn,
+    Tap,
+    Try,
+    Unknown,
+    run_at_once,
+    stood_still,
+)
 from loadmux.report.figures import plural
 from loadmux.running.compiling.endpoints import resolve
 from loadmux.running.generators.channel import pair
@@ -64,7 +73,8 @@ class Bench:
 
     `standing`: what /proc shows whatever a client does. `idle_limit`: seconds after which it is
     known to end connections that say nothing. `owed`: bytes of replies that nobody has read.
-    `apart`: it is known to mix up clients, who therefore come one after the other.
+    `apart`: it is known to mix up clients, who therefore come one after the other. `unknown`: why
+    nothing is known of tries, one for each.
     """
 
     scenario: Scenario
@@ -78,6 +88,7 @@ class Bench:
     idle_limit: float = float("inf")
     owed: int = 0
     apart: bool = False
+    unknown: list[str] = field(default_factory=list)
     _stack: ExitStack = field(default_factory=ExitStack)
     _watched: Watched | None = None
 
@@ -163,27 +174,41 @@ class Bench:
 
     # --- trying ---------------------------------------------------------------------------------
 
-    def run(self, scenarios: Sequence[Scenario], tap: Tap | None = None) -> list[Try]:
-        """Run them all at once, as far as the server's capacity and our descriptors go."""
+    def run(
+        self,
+        scenarios: Sequence[Scenario],
+        tap: Tap | None = None,
+        unknown: Sequence[Unknown] = (),
+    ) -> list[Try]:
+        """Run them all at once, as far as the server's capacity and our descriptors go. Of whom
+        nothing is known, as its `unknown` says, is run again.
+        """
+        if not scenarios:
+            return []
         width = self.width(max(len(one.sockets) * one.load.users for one in scenarios))
         found: list[Try] = []
         for first in range(0, len(scenarios), width):
             some = scenarios[first : first + width]
             number = self.numbers(sum(one.load.users for one in some))
-            found += self._judged(some, number, tap)
+            asked = unknown[first : first + width] or [stood_still] * len(some)
+            found += self._judged(some, number, tap, asked)
         return found
 
-    def _judged(self, some: Sequence[Scenario], number: int, tap: Tap | None) -> list[Try]:
+    def _judged(
+        self, some: Sequence[Scenario], number: int, tap: Tap | None, asked: Sequence[Unknown]
+    ) -> list[Try]:
         """Run them at once; again those of whom nothing is known, as we stood still meanwhile: a
         long wait for an answer is seldom without on a busy machine.
         """
         found = run_at_once(some, self.urls, self.seed, tap, number, self.drawn)
-        for place, one in enumerate(found):
-            for _ in range(AGAIN if one.unjudged else 0):
+        for place, unknown in enumerate(asked):
+            for _ in range(AGAIN):
+                if not unknown(found[place]):
+                    break
                 alone = [some[place]]
                 (found[place],) = run_at_once(alone, self.urls, self.seed, tap, number, self.drawn)
-                if not found[place].unjudged:
-                    break
+            if why := unknown(found[place]):
+                self.unknown.append(why)
         return found
 
     def numbers(self, count: int) -> int:
@@ -225,6 +250,8 @@ class Bench:
             trouble = bystander.disturbed()
         if bystander is not None:
             bystander.leave()
+            if bystander.unknown:
+                self.unknown.append(STOOD_STILL)
             if trouble is not None and trouble.kind == "closed" and self._too_old(known, bystander):
                 trouble = None
         if trouble is not None and trouble.kind != "died":
@@ -267,9 +294,7 @@ class Bench:
         """What /proc shows."""
         if self._watched is None:
             return None
-        for one in self._watched.findings(lambda: False, at_work):
-            if one.kind in self.standing:
-                continue
+        for one in self._watched.findings(lambda: False, at_work, self.standing):
             if one.kind is Kind.MEMORY_GROWTH and self.owed < TAKEN:
                 continue
             if one.kind is Kind.ZOMBIES:
@@ -327,7 +352,7 @@ class Bystander:
     """A connection of its own loop that is idle while a case is tried: old when it is asked.
 
     `number` is that of its user, `opened` of its first connection. `age`: for how many seconds it
-    was idle when it was asked last.
+    was idle when it was asked last. `unknown`: what became of it then is nobody's knowledge.
     """
 
     def __init__(
@@ -343,6 +368,7 @@ class Bystander:
         self._worker.portions[0].control.persistent = True
         self._idle = self._asked = False
         self._since, self.age = monotonic(), 0.0
+        self.unknown = False
         self._fault: Fault | None = None
         self._worker.loop.spawn(self._user, self._ask_often(self._user))
 
@@ -357,7 +383,8 @@ class Bystander:
             return None
         self.age = monotonic() - self._since
         fault = self._ask()
-        if fault is None:
+        self.unknown = fault is not None and fault.unjudged
+        if fault is None or fault.unjudged:
             return None
         text = f"an idle connection beside was disturbed: {fault.message}"
         return Trouble(fault.kind, text, fault.kind in LATE)

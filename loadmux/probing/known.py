@@ -50,6 +50,8 @@ CLIENT, FRESH, BYSTANDER = "client", "fresh", "bystander"
 LIMIT = 60.0
 """Seconds after which whatever a case does is cut off."""
 WRITTEN_OUT = 16
+FASTEST = 0.0001
+"""Seconds that an exchange takes at least, where nobody knows how fast many in one are answered."""
 BUSY_FOR = 4.0
 """Seconds of work that a case may make for a server."""
 TRACED = "probe what a trace of it shows: 'loadmux trace FILE | loadmux probe -'"
@@ -121,10 +123,10 @@ class Known:
         """A close as of a client that was killed."""
         return OnSockets(PLACE, "gone", "close", (place,), pending="abandon")
 
-    def fill(self, place: int, payload: Payload, most: int, within: float) -> Exchange:
+    def fill(self, place: int, payload: Payload, most: int, within: float, name: str) -> Exchange:
         """Send until the socket takes nothing for `within` seconds, or has taken `most` bytes."""
         send = Send(payload, until="full", at_most=most)
-        return Exchange(PLACE, "fill", (place,), send, None, within)
+        return Exchange(PLACE, name, (place,), send, None, within)
 
     def meet(self, barrier: str) -> Barrier:
         """Wait until all users are here."""
@@ -152,7 +154,7 @@ class Known:
         """How many requests are answered by so many bytes, of as many as take so many seconds."""
         wanted = -(-size // max(1, len(self.came)))
         if not self.rate:
-            return min(wanted, 100)
+            return min(wanted, max(100, int(seconds / max(self.took, FASTEST))))
         return max(2, min(wanted, int(self.rate * seconds)))
 
     def wait(self, seconds: float) -> Wait:

@@ -18,6 +18,7 @@ class Found(StrEnum):
     PASS = "pass"
     FAIL = "fail"
     WARN = "warn"
+    INCONCLUSIVE = "inconclusive"
     UNSUPPORTED = "unsupported"
     INFO = "info"
 

@@ -21,8 +21,9 @@ from loadmux.errors import Evidence, TargetFailed
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.stats import Stats
 from loadmux.probing.shrinking import Seen
+from loadmux.probing.trying import updates
 from loadmux.running.generators.channel import Channel, pair
-from loadmux.running.generators.said import STOP, Job, Share, Update
+from loadmux.running.generators.said import STOP, Job, Share
 from loadmux.running.generators.worker import Worker
 from loadmux.running.interrupts import Interrupts
 from loadmux.running.servers.processes import ServerProcess
@@ -155,8 +156,8 @@ def _run(part: Part, seed: int, over: Callable[[], bool]) -> None:
         finally:
             worker.loop.close()
         part.stats = Stats()
-        for update in (*ours.take(), final.update):
-            if isinstance(update, Update) and 0 in update.parts:
+        for update in (*updates(ours, theirs), final.update):
+            if 0 in update.parts:
                 part.stats.merge(update.parts[0].stats)
     reason = next(iter(final.unreachable.values()), None)
     if reason is not None and not final.reached:

@@ -23,8 +23,9 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 STYLE = """
 body { margin: 0; background: var(--page); }
 td.pass { color: var(--good); } td.fail { color: var(--bad); font-weight: 600; }
-td.warn { color: var(--warn); } td.unsupported, td.info { color: var(--soft); }
+td.warn, td.inconclusive { color: var(--warn); } td.unsupported, td.info { color: var(--soft); }
 """
+TOLD = (Found.FAIL, Found.WARN, Found.INCONCLUSIVE)
 WORST = (
     *(ExitCode.BROKEN, ExitCode.INTERRUPTED, ExitCode.FAIL),
     *(ExitCode.UNREACHABLE, ExitCode.INCONCLUSIVE, ExitCode.PASS),
@@ -106,6 +107,8 @@ def _test_case(suite: Xml.Element, one: CaseResult) -> None:
         failure = Xml.SubElement(case, "failure", message=text, type=one.fault)
         again = [f"again: loadmux run {one.file}"] if one.file else []
         failure.text = plain_lines([text, *again, *one.evidence])
+    elif one.verdict is Found.INCONCLUSIVE:
+        Xml.SubElement(case, "error", message=text, type="inconclusive")
     elif one.verdict is Found.UNSUPPORTED:
         Xml.SubElement(case, "skipped", message=text)
     elif text:
@@ -127,10 +130,10 @@ def grid(reports: Reports) -> list[str]:
     names = ids(reports)
     width = max(map(len, names), default=0)
     heads = [f"{number}  {one.server}  {one.code.name}" for number, one in enumerate(reports, 1)]
-    lines = [*heads, "", " " * width + "".join(f"  {n:>11}" for n in range(1, len(reports) + 1))]
+    lines = [*heads, "", " " * width + "".join(f"  {n:>12}" for n in range(1, len(reports) + 1))]
     for name in names:
         found = [result_of(one, name) for one in reports]
-        words = "".join(f"  {'-' if one is None else str(one.verdict):>11}" for one in found)
+        words = "".join(f"  {'-' if one is None else str(one.verdict):>12}" for one in found)
         lines.append(f"{name:{width}}{words}")
     return lines
 
@@ -145,7 +148,7 @@ def markdown(reports: Reports) -> str:
         words = " | ".join("" if one is None else str(one.verdict) for one in found)
         lines.append(f"| {name} | {words} |")
     for report in reports:
-        told = [one for one in report.cases if one.verdict in (Found.FAIL, Found.WARN)]
+        told = [one for one in report.cases if one.verdict in TOLD]
         lines += ["", f"**{_cell(report.server)}**: {_cell(report.reason)}"] if told else []
         lines += [f"- `{one.id}` {_cell(said(one))}" for one in told]
     return plain_lines(lines) + "\n"

@@ -19,7 +19,8 @@ class Settings:
     """What is tried, and how it is judged. `cases` and `skip` are ids or how they begin.
 
     `strict`: what a server should do it must. `failures` is the folder for failing scenarios, None
-    writes none. `begun` is told of each case.
+    writes none. `begun` is told of each case. `patience`: seconds that a reply may take at least; a
+    server that takes long gets more.
     """
 
     cases: Sequence[str] = ()
@@ -27,6 +28,7 @@ class Settings:
     strict: bool = False
     pipelining: bool = True
     seed: int | None = None
+    patience: float = 1.5
     failures: Path | None = None
     interrupts: Interrupts | None = None
     begun: Callable[[Case], None] = lambda case: None

@@ -6,7 +6,7 @@ processes, statistics or a report.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loadmux.driver.peer import Peer
@@ -14,12 +14,13 @@ from loadmux.errors import Evidence, Kind
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.language.meaning.servers import Url
 from loadmux.measuring.stats import Stats
-from loadmux.running.generators.channel import pair
+from loadmux.running.generators.channel import Channel, pair
 from loadmux.running.generators.said import Job, Share, Update
 from loadmux.running.generators.worker import Worker
 
 LATE = frozenset({Kind.TIMEOUT, Kind.CONNECT_TIMEOUT, Kind.SEND_STALLED, Kind.TRUNCATED})
 """Faults that a busy machine may have made."""
+STOOD_STILL = "this process stood still when connections ended, so nobody knows whose doing that is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,9 @@ class Try:
     """What became of one scenario: `faults` in the order in which they began, `took` is the longest
     time of a connect or an exchange in seconds.
 
-    `unjudged`: the generator stood still meanwhile, so nothing is known. `right` counts what was
-    right, by step, `connects` the connections, `sent` the bytes that went out.
+    `unjudged`: connections ended while the generator stood still, of which nothing is known.
+    `right` counts what was right, by step, `connects` the connections, `volumes` the bytes that
+    each step has sent.
     """
 
     faults: tuple[Evidence, ...]
@@ -36,12 +38,26 @@ class Try:
     unjudged: bool = False
     right: Mapping[str, int] = field(default_factory=dict)
     connects: int = 0
-    sent: int = 0
+    volumes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def fault(self) -> Evidence | None:
         """The first fault."""
         return self.faults[0] if self.faults else None
+
+    @property
+    def sent(self) -> int:
+        """Bytes that went out."""
+        return sum(self.volumes.values())
+
+
+Unknown = Callable[[Try], str]
+"""Says of a try why nothing is known of it; "" where something is."""
+
+
+def stood_still(tried: Try) -> str:
+    """Nothing is known where connections ended while the generator did not run."""
+    return STOOD_STILL if tried.unjudged and not tried.faults else ""
 
 
 class Tap:
@@ -116,10 +132,20 @@ def run_at_once(
             worker.loop.close()
             drawn.connections = worker.loop.opened
         found = [Stats() for _ in scenarios]
-        for update in (*(one for one in ours.take() if isinstance(one, Update)), final.update):
+        for update in (*updates(ours, theirs), final.update):
             for number, measured in update.parts.items():
                 found[number].merge(measured.stats)
     return [tried(stats, one) for stats, one in zip(found, scenarios, strict=True)]
+
+
+def updates(ours: Channel, theirs: Channel) -> list[Update]:
+    """All that a loop of this process has told meanwhile, also what its channel had no room for."""
+    found: list[object] = []
+    told = False
+    while not told:
+        told = theirs.flush()
+        found += ours.take()
+    return [one for one in found if isinstance(one, Update)]
 
 
 def tried(stats: Stats, scenario: Scenario) -> Try:
@@ -137,6 +163,7 @@ def tried(stats: Stats, scenario: Scenario) -> Try:
         row.fold()
     took = max(row.longest for row in (stats.connects, *stats.steps.values()))
     right = {row.of: row.right for row in stats.steps.values()}
-    sent = sum(row.volume.sent for row in stats.steps.values())
-    unjudged = bool(stats.unjudged and not faults)
-    return Try(tuple(faults), took, unjudged, right, stats.connects.count, sent)
+    volumes = {row.of: row.volume.sent for row in stats.steps.values()}
+    unfinished = not faults and stats.iterations < scenario.load.users
+    unjudged = bool(stats.unjudged or unfinished)
+    return Try(tuple(faults), took, unjudged, right, stats.connects.count, volumes)

@@ -26,7 +26,7 @@ def test_several_servers_make_a_grid(tmp_path: Path) -> None:
     words += ["--send", r"hello\n", "--expect", r"<hello>\n", "--json-file", "out.json"]
     done = loadmux("probe", "bytewise", *words, "--report", "html=out.html", cwd=tmp_path)
     assert done.code == 1, done.out
-    assert "bytewise         pass         fail" in done.out
+    assert "bytewise          pass          fail" in done.out
     told = json.loads((tmp_path / "out.json").read_text())
     assert [one["verdict"] for one in told["servers"]] == ["pass", "fail"]
     assert "<!doctype html>" in (tmp_path / "out.html").read_text()

@@ -27,6 +27,8 @@ FOUND = {
     "no_eof": "half-close",
 }
 RIGHT = ("drip", "slow:100us")
+PATIENCE = 0.5
+"""Seconds: an answer takes less than a hundredth of it, and most faults are silent."""
 
 
 def target(model: str, fault: str = "") -> Scenario:
@@ -57,5 +59,5 @@ def test_what_is_slow_but_right_passes(fault: str) -> None:
 
 @pytest.mark.parametrize(("fault", "case"), FOUND.items())
 def test_each_fault_is_found_by_its_case(fault: str, case: str) -> None:
-    report = probe(target("epoll", fault), Settings((case,), strict=True))
+    report = probe(target("epoll", fault), Settings((case,), strict=True, patience=PATIENCE))
     assert verdicts(report)[case] == "fail", report.as_dict()

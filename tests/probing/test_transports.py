@@ -60,7 +60,8 @@ def test_a_right_server_on_a_unix_socket_passes(tmp_path: Path) -> None:
 
 
 def test_a_handshake_in_accept_is_found(tmp_path: Path) -> None:
-    report = probe(secure(tmp_path), Settings(("idle/handshake",), failures=tmp_path / "f"))
+    settings = Settings(("idle/handshake",), failures=tmp_path / "f", patience=0.5)
+    report = probe(secure(tmp_path), settings)
     found = report.cases[1]
     assert str(found.verdict) == "fail", report.as_dict()
     assert load(found.file).sockets[0].tls is not None

@@ -90,5 +90,57 @@ asyncio.run(main())
 """
 """Who comes with a name that is taken has the other one closed, as MQTT's brokers do."""
 
+STOPS = """
+import os, pathlib, signal, socket, sys, threading, time
+
+def serve(connection):
+    with connection:
+        told = time.monotonic()
+        while data := connection.recv(4096):
+            if time.monotonic() - told > 0.7:
+                return end(connection)
+            connection.sendall(b"<" + data.strip() + b">\\n")
+            told = time.monotonic()
+
+def end(connection):
+    client = os.getppid()
+    os.kill(client, signal.SIGSTOP)
+    try:
+        while pathlib.Path(f"/proc/{client}/stat").read_text().rsplit(")", 1)[1].split()[0] != "T":
+            time.sleep(0.001)
+        connection.close()
+        time.sleep(0.5)
+    finally:
+        os.kill(client, signal.SIGCONT)
+
+listener = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+"""
+"""Ends who has been idle for a while, as the process that started it stands still: by its doing."""
+
+GIVES_UP = """
+import asyncio, sys
+
+class Lines(asyncio.Protocol):
+    def connection_made(self, transport):
+        self.transport, self.data = transport, b""
+
+    def data_received(self, data):
+        *lines, self.data = (self.data + data).split(b"\\n")
+        self.transport.write(b"".join(b"<" + line + b">\\n" for line in lines))
+
+    def pause_writing(self):
+        self.transport.abort()
+
+async def main():
+    loop = asyncio.get_running_loop()
+    async with await loop.create_server(Lines, "127.0.0.1", int(sys.argv[1])) as server:
+        await server.serve_forever()
+
+asyncio.run(main())
+"""
+"""Who does not read is reset."""
+
 LINES = "reader.readline()"
 CHUNKS = "reader.read(4096)"

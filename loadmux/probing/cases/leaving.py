@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind
 from loadmux.language.meaning.scenario import Socket
-from loadmux.language.meaning.stepvalues import Step
+from loadmux.language.meaning.stepvalues import Exchange, Step
 from loadmux.plugins.payloads import Data
 from loadmux.probing.cases.variants import (
     AFTER_EACH,
@@ -23,13 +23,18 @@ from loadmux.probing.cases.variants import (
 )
 from loadmux.probing.handshaking import hellos
 from loadmux.probing.known import CLIENT, FRESH, Known
-from loadmux.probing.trying import LATE, Try
+from loadmux.probing.trying import LATE, Try, Unknown
+from loadmux.report.figures import size
 
+FILL = "fill"
+"""How the steps are called that send more than is read."""
 AT_ONCE = 20
 ROUNDS = 5
 SMALL_WINDOW = 4096
 FULL = 1 << 19
 """Bytes of replies at most until the client of one is gone."""
+HELD = 1 << 17
+"""More bytes than kernels hold for a client with a small window."""
 OFTEN, GONE_OFTEN = 100, 10
 """How often clients leave half-way, or before their reply."""
 BLOCK = 1 << 14
@@ -76,15 +81,22 @@ def unless_crowded(tried: Try) -> Evidence | None:
 
 def unless_unread(tried: Try) -> Evidence | None:
     """The first fault, but for replies that the client has left lying about: nobody asks for them,
-    and as all are alike, they are taken for those that others await.
+    and as all are alike, they are taken for those that others await. A server may give up who does
+    not read.
     """
     unread = (Kind.SURPLUS, Kind.CROSSTALK, Kind.DUPLICATE)
-    found = next((one for one in tried.faults if one.kind not in unread), None)
-    if found is None and tried.faults:
+    faults = (one for one in tried.faults if one.kind not in unread and not gives_up(one))
+    found = next(faults, None)
+    if found is None and tried.faults and not any(map(gives_up, tried.faults)):
         for step, times in tried.right.items():
             if step.startswith(OTHERS) and not times:
                 return Evidence(Kind.TIMEOUT, "nobody was served", step=step, socket=FRESH)
     return found
+
+
+def gives_up(fault: Evidence) -> bool:
+    """Whether a server has ended the connection of a client that did not read."""
+    return fault.kind in (Kind.CLOSED, Kind.RESET) and fault.step.startswith(FILL)
 
 
 def known_leaves(
@@ -128,9 +140,10 @@ def abort_reply(known: Known) -> Iterator[Variant]:
     yield known_leaves(known, "abort/reply/gone", "gone", says, steps)
     if count > 1:
         says = "The client reads nothing, and is gone when its replies can go on no more."
-        steps = [known.act("stop_reading", 0), filled(known), known.gone(0)]
+        fill = filled(known)
+        steps = [known.act("stop_reading", 0), fill, known.gone(0)]
         full = known_leaves(known, "abort/reply/full", "full", says, steps, small(known))
-        yield replace(full, judge=unless_unread)
+        yield replace(full, judge=unless_unread, short=never_full(known, fill, HELD))
 
 
 def small(known: Known) -> Socket:
@@ -138,11 +151,27 @@ def small(known: Known) -> Socket:
     return known.named(CLIENT, receive_buffer=SMALL_WINDOW)
 
 
-def filled(known: Known, replies: int = FULL, seconds: float = 0.0) -> Step:
+def filled(known: Known, replies: int = FULL, seconds: float = 0.0, name: str = FILL) -> Exchange:
     """Requests until no more are taken, or so many bytes of replies are owed; not more than take
     so many seconds: by default of the time in which others must be served.
     """
     seconds = seconds or known.timeout / 4
     block = known.several(max(1, BLOCK // max(1, len(known.sent))))
     most = known.volume(replies, seconds) * len(known.sent)
-    return known.fill(0, block, most, max(0.5, round(10 * known.took, 1)))
+    return known.fill(0, block, most, max(0.5, round(10 * known.took, 1)), name)
+
+
+def never_full(known: Known, fill: Exchange, enough: int) -> Unknown:
+    """Why a try says nothing of a client who does not read: after `fill` there was still room for
+    more, and less than `enough` bytes of replies are owed to it.
+    """
+    most = (fill.send.at_most if fill.send is not None else None) or 0
+
+    def short(tried: Try) -> str:
+        owed = tried.sent * len(known.came) // max(1, len(known.sent))
+        ended = any(map(gives_up, tried.faults))
+        if ended or owed >= enough or tried.volumes.get(fill.name, 0) < most:
+            return ""
+        return f"its {size(owed)} of replies need not wait for a reader, and more take too long"
+
+    return short

@@ -10,7 +10,16 @@ from loadmux.language.meaning.expected import ByRule, Exactly
 from loadmux.language.meaning.scenario import Pace
 from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data, Repeated
-from loadmux.probing.cases.leaving import BLOCK, SMALL_WINDOW, filled, small, unless_unread
+from loadmux.probing.bench import TAKEN
+from loadmux.probing.cases.leaving import (
+    BLOCK,
+    FILL,
+    SMALL_WINDOW,
+    filled,
+    never_full,
+    small,
+    unless_unread,
+)
 from loadmux.probing.cases.variants import (
     IDLE,
     OTHERS,
@@ -30,6 +39,8 @@ for a client with a small window.
 """
 STALLED, STALLED_FOR = 32 << 20, 12.0
 """Bytes of replies at most that nobody reads, and seconds of work for them."""
+MORE = 8
+"""Of that a part for the second time, which tells whether the first one was enough."""
 PIECES = 6
 ONE_BY_ONE = 50_000
 """Replies at most that are judged each by itself."""
@@ -101,17 +112,21 @@ def stalled_reader(known: Known) -> Iterator[Variant]:
     beside(known)
     pipelined(known)
     sockets = [small(known), known.named(FRESH)]
+    last = filled(known, STALLED // MORE, STALLED_FOR / MORE, f"{FILL} again")
     steps: list[Step] = [
         known.act("stop_reading", 0),
         filled(known, STALLED, STALLED_FOR),
-        *served_beside(known, 1, 5, 0.5, "does not read"),
+        *served_beside(known, 1, 2, 0.2, "does not read"),
+        last,
+        *served_beside(known, 1, 3, 0.3, "does not read"),
         known.act("resume_reading", 0),
         known.act("close", 0, drop=True),
     ]
     says = "A client sends requests and reads no reply; others are served, memory stays."
     made = known.scenario_of("stalled-reader", says, steps, sockets)
     made = replace(made, timeout=max(2 * BUSY_FOR, known.timeout))  # others wait for that work
-    yield Variant("", made, unless_unread, leaves=True, stalls=True)
+    short = never_full(known, last, TAKEN)
+    yield Variant("", made, unless_unread, leaves=True, stalls=True, short=short)
 
 
 def zero_window(known: Known) -> Iterator[Variant]:

@@ -7,7 +7,7 @@ them, who is served beside, and what a server cannot be asked.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from loadmux.errors import Evidence
@@ -19,7 +19,7 @@ from loadmux.probing.bench import Bench
 from loadmux.probing.beyond import Told
 from loadmux.probing.known import BYSTANDER, CLIENT, FRESH, Known
 from loadmux.probing.outcome import Level
-from loadmux.probing.trying import Try
+from loadmux.probing.trying import STOOD_STILL, Try, Unknown
 
 CROWD = 12
 """Clients that are served at once, where a server serves several."""
@@ -44,12 +44,24 @@ def first_fault(tried: Try) -> Evidence | None:
     return tried.fault
 
 
+def unjudged(tried: Try) -> str:
+    """Nothing is known where connections ended while the generator did not run."""
+    return STOOD_STILL if tried.unjudged else ""
+
+
+def something(tried: Try) -> str:
+    """Every try tells something."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Variant:
     """One scenario of a case; `label` tells it from the others. `judge` says which fault counts.
 
     `leaves`: its clients go away before they were answered. `stalls`: one does not read. `rests`:
-    the server is looked at while nobody says anything.
+    the server is looked at while nobody says anything. `unknown` says why nothing is known of a
+    try, `short` why one that had no fault did not come to what it is for. `twice`: what passes may
+    have done so by chance, and is tried again.
     """
 
     label: str
@@ -58,6 +70,18 @@ class Variant:
     leaves: bool = False
     stalls: bool = False
     rests: bool = False
+    unknown: Unknown = unjudged
+    short: Unknown = something
+    twice: bool = False
+
+    def why_unknown(self, tried: Try) -> str:
+        """Why nothing is known of a try; "" where something is, as always of one that failed."""
+        return "" if self.judge(tried) is not None else self.unknown(tried)
+
+    def judged(self, tried: Try) -> Try:
+        """The same with the fault that counts."""
+        fault, why = self.judge(tried), self.why_unknown(tried)
+        return replace(tried, faults=() if fault is None else (fault,), unjudged=bool(why))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,20 @@ class Signs:
             queued,
         )
 
+    def counting(self, at_work: bool, told: Collection[Kind]) -> Signs:
+        """Those of which something is to be told: see `Watched.findings`."""
+        if at_work:
+            return Signs(zombies=self.zombies).counting(False, told)
+        leaks, empty = Kind.LEAKED_DESCRIPTORS not in told, frozenset[int]()
+        return Signs(
+            self.busy and Kind.SPINNING not in told,
+            self.leaked if leaks else empty,
+            {} if Kind.NOT_READ in told else self.unread,
+            empty if Kind.ZOMBIES in told else self.zombies,
+            self.dead if leaks else empty,
+            {} if Kind.NOT_ACCEPTED in told else self.queued,
+        )
+
     def __bool__(self) -> bool:
         wrong = self.leaked or self.unread or self.zombies or self.dead or self.queued
         return bool(self.busy or wrong)
@@ -190,19 +204,20 @@ class Watched:
         elif now - self._calm.at >= LOOK_EVERY:
             self._calm.look(self._look())
 
-    def findings(self, given_up: Callable[[], bool], at_work: bool) -> Iterator[Finding]:
+    def findings(
+        self, given_up: Callable[[], bool], at_work: bool, told: Collection[Kind] = ()
+    ) -> Iterator[Finding]:
         """After the last client has gone. `given_up`: nobody wants to know any more. `at_work`:
         clients left before they were answered, so that the server may well be busy with that.
+        `told`: what is known already, and not waited for.
         """
-        signs = self._persisting(given_up)
-        if at_work:
-            signs = Signs(zombies=signs.zombies)
+        signs = self._persisting(given_up, at_work, told)
         family = proc.family(self.roots)
         names = {one.pid: one.name for one in family}
         if signs.busy:
             text = f"a core was busy for {PERSISTS:g} s after all clients had gone"
             yield self._found(Kind.SPINNING, text)
-        elif self._calm.spun and not self._strangers:
+        elif self._calm.spun and not self._strangers and Kind.SPINNING not in told:
             text = f"a core was busy for {PERSISTS:g} s in which nothing was owed to anybody"
             yield self._found(Kind.SPINNING, text)
         if signs.leaked or signs.dead:
@@ -228,7 +243,8 @@ class Watched:
                 Kind.ZOMBIES, f"{count} ended and {PERSISTS:g} s later not reaped: {who}"
             )
         grown = self._grown(family)
-        if self.unread is not None and grown > self._allowed:
+        known = Kind.MEMORY_GROWTH in told
+        if self.unread is not None and grown > self._allowed and not known:
             text = f"it grew by {size(grown)} under {plural(self.connections, 'connection')}"
             yield self._found(Kind.MEMORY_GROWTH, f"{text} of clients that did not read")
 
@@ -276,12 +292,15 @@ class Watched:
         peaks = {one.pid: proc.peak_memory(one.pid) for one in family}
         return sum(max(0, peak - self._memory.get(pid, usual)) for pid, peak in peaks.items())
 
-    def _persisting(self, given_up: Callable[[], bool]) -> Signs:
+    def _persisting(
+        self, given_up: Callable[[], bool], at_work: bool, told: Collection[Kind]
+    ) -> Signs:
         """What was so in all looks within PERSISTS seconds; the first one ends it if it is good."""
         first = before = self._look()
         pause(QUIET)
         due = monotonic() + PERSISTS
         signs, before = self._signs(before)
+        signs = signs.counting(at_work, told)
         while signs and monotonic() < due and not given_up():
             pause(LOOK_EVERY)
             now, before = self._signs(before)
