@@ -143,7 +143,8 @@ def find(
     found.seconds = monotonic() - began
     found.answer = search.answer
     if axis == "users" and found.points:
-        found.law = fit([(one.load, one.rate) for one in found.points])
+        of_the_server = [one for one in found.points if one.limit not in OURS]
+        found.law = fit([(one.load, one.rate) for one in of_the_server])
     return found
 
 

@@ -140,7 +140,7 @@ def scaling(found: Law | str) -> Iterator[str]:
     if isinstance(found, str):
         yield f"Universal Scalability Law: {found}"
         return
-    yield f"Universal Scalability Law ({found.explained:.1%} of the variation explained)"
+    yield f"Universal Scalability Law (the points lie {found.off:.0%} beside it)"
     for name, (value, error) in (
         ("one user", found.single),
         ("contention", found.contention),

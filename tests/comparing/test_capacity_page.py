@@ -66,7 +66,7 @@ def test_latency_over_throughput() -> None:
 
 def test_users_have_their_throughput_and_the_law() -> None:
     made = found("users")
-    made.law = Law((100.0, 1.0), (0.05, 0.01), (0.0005, 0.0001), 0.99)
+    made.law = Law((100.0, 1.0), (0.05, 0.01), (0.0005, 0.0001), 0.01)
     page = capacity_page.html(made)
     assert Figures(page).titles == ["latency over throughput", "throughput over users"]
     assert "coherency   0.0005 ± 0.0001" in page

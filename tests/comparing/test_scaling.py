@@ -36,7 +36,32 @@ def test_without_coherency_no_peak_is_told() -> None:
 def test_what_follows_no_such_law_does_not_fit() -> None:
     needs.package("scipy")
     rates = (5, 900, 7, 300, 900, 11, 20)
-    assert fit(list(zip(USERS, rates, strict=True))) == "does not fit"
+    found = fit(list(zip(USERS, rates, strict=True)))
+    assert isinstance(found, str)
+    assert found.startswith("does not fit: the points lie ")
+
+
+def test_a_server_that_one_user_keeps_busy_fits() -> None:
+    """There is no variation to be explained but the noise."""
+    needs.package("scipy")
+    rng = random.Random(3)
+    found = fit([(n, law(n, 1000, 1, 0) * rng.gauss(1, 0.05)) for n in USERS])
+    assert isinstance(found, Law)
+    assert found.contention[0] > 0.8
+    assert found.peak is None
+
+
+def test_of_a_number_of_users_the_median_counts() -> None:
+    needs.package("scipy")
+    right = [(n, law(n, 1000, 0.05, 0.0005)) for n in USERS]
+    found = fit([*right, *right, (64, 1.0)])
+    assert isinstance(found, Law)
+    assert found.off < 0.001
+
+
+def test_where_nothing_was_carried_there_is_no_law() -> None:
+    needs.package("scipy")
+    assert fit([(n, 0.0) for n in USERS]) == "does not fit"
 
 
 def test_few_points_are_not_fitted() -> None:
