@@ -18,7 +18,7 @@ import loadmux
 from loadmux.running.generators.nursery import Forked, Nursery
 
 NOTING = """
-import builtins, os, random
+import atexit, builtins, os, random, threading, time
 from pathlib import Path
 from loadmux.scripting import User, scenario
 
@@ -29,6 +29,13 @@ async def note(user: User) -> None:
     builtins.seen = seen + 1
     with open(Path(__file__).with_name("noted"), "a") as file:
         print(seen, random.random(), os.getcwd(), os.environ.get("NOTED"), WORD, file=file)
+    atexit.register(Path(__file__).with_name("exited").touch)
+    threading.Thread(target=join).start()
+    print("said by", WORD)
+
+def join():
+    time.sleep(0.05)
+    Path(__file__).with_name("joined").touch()
 """
 
 
@@ -81,7 +88,10 @@ def test_one_whose_nursery_is_gone_ends_with_its_channel(nursery: Nursery) -> No
 
 
 def test_nothing_that_one_job_has_done_is_seen_by_the_next(
-    tmp_path: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    nursery: Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     scenario, other = tmp_path / "s.py", tmp_path / "folder"
     other.mkdir()
@@ -100,6 +110,9 @@ def test_nothing_that_one_job_has_done_is_seen_by_the_next(
         [str(ROOT), "None", "second"],
         [str(other), "now", "second"],
     ]
+    assert (tmp_path / "exited").exists()
+    assert (tmp_path / "joined").exists()
+    assert capfd.readouterr().out.split() == ["said", "by", "first", *["said", "by", "second"] * 2]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
