@@ -343,7 +343,9 @@ async def drop(
         if not connection.connected:
             continue
         beside = first is None or (connection.name != first.socket and connection.verifier is None)
-        judged, amid = found is not None and beside, connection.endpoint.listens
+        endpoint = connection.endpoint
+        judged = found is not None and beside
+        amid = endpoint.listens or (first is not None and endpoint.guessed)
         leaving.append(Leaving(connection, judged=judged, amid=amid))
         leaving[-1].wait(0.0, LINGER_MOST)
     await _depart(task, leaving, LINGER_MOST, found or _ignored)

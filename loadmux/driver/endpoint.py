@@ -76,7 +76,7 @@ class Endpoint:
     answered one by one in what is sent, where the protocol says so (`Framing.requests`). `framing`
     is the socket's, for those who explain a fault. `learns`: what is spoken will be known when the
     scenario's code asks for a reply, see `learn`. `listens`: some step takes what comes without a
-    message of its own.
+    message of its own; `guessed`: or some may, of code that has not been seen to its end yet.
     """
 
     family: int
@@ -100,6 +100,7 @@ class Endpoint:
     framing: Framing | None = None
     learns: bool = False
     listens: bool = False
+    guessed: bool = False
     may_meet_itself: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
@@ -109,6 +110,11 @@ class Endpoint:
     def listen(self) -> None:
         """From now on a step may take what comes here without a message of its own."""
         object.__setattr__(self, "listens", True)
+        object.__setattr__(self, "guessed", False)
+
+    def walked(self) -> None:
+        """Code has been through a whole iteration: where it has not listened, it does not."""
+        object.__setattr__(self, "guessed", False)
 
     def learn(self, other: Endpoint) -> None:
         """From now on what is spoken here is what is spoken on the `other`."""

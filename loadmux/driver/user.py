@@ -202,6 +202,8 @@ class VirtualUser(Resting):
         if not self.served:
             self.served = True
             stats.served += 1
+            for connection in self.connections:
+                connection.endpoint.walked()
         return True
 
     def owe_nothing(self, sockets: Sequence[int]) -> None:

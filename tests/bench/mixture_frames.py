@@ -461,6 +461,10 @@ class Plain(Frames):
     def end(self) -> str:
         return "\n" if self.codec.option == "line" else "\r\n"
 
+    def called(self, told: Told) -> set[str]:
+        """Of a reply that is taken in two parts, only the last is known to come again."""
+        return {"duplicate", "surplus"} if told.lie == "dup" else set()
+
     def frame(self, body: str) -> Any:
         return body + self.end
 

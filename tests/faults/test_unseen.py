@@ -120,6 +120,27 @@ def test_in_code(poller: str, tmp_path: Path) -> None:
     is_garbage(driven, 3)
 
 
+def test_what_code_has_not_come_to_is_no_surplus_beside_a_fault(tmp_path: Path) -> None:
+    """Which steps code would have taken nobody knows before it has been through one iteration."""
+    (tmp_path / "takes_parts.py").write_text(
+        "async def talk(user):\n"
+        "    both = user['main', 'other']\n"
+        "    await both.exchange('hello', 'he')\n"
+        "    await both.expect('llo')\n"
+    )
+
+    def one_is_silent(connection: socket.socket, number: int) -> None:
+        while asked := connection.recv(65536):
+            connection.sendall(asked if number else b"")
+
+    text = scenario('[{call: "takes_parts:talk"}]', "iterations: 1", "[main, other]", "300ms")
+    with Server(one_is_silent) as server:
+        loaded = load(tmp_path / "it.yaml", Overrides(target=server.url), text=text)
+        urls = {name: one.url for name, one in loaded.servers.items() if one.url is not None}
+        driven = drive_scenario(loaded, urls)
+    assert driven.kinds == {"timeout": 1}
+
+
 @pollers
 def test_between_iterations(poller: str) -> None:
     load = f"{CUT}, pacing: 10s"

@@ -49,6 +49,7 @@ def endpoints(scenario: Scenario, urls: Mapping[str, Url]) -> list[Endpoint]:
             spoken.get(index),
             learns and index not in spoken,
             index in listening,
+            learns,
         )
         for index, one in enumerate(scenario.sockets)
     ]
@@ -64,6 +65,7 @@ def _endpoint(
     framing: Framing | None,
     learns: bool,
     listens: bool,
+    coded: bool,
 ) -> Endpoint:
     family, address = found
     datagrams = url.scheme == "udp"
@@ -89,6 +91,7 @@ def _endpoint(
         framing=framing,
         learns=learns,
         listens=listens,
+        guessed=coded and not listens,
     )
 
 
