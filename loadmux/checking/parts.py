@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loadmux.checking import varints
 from loadmux.checking.bodies import (
@@ -237,4 +237,7 @@ def _told(begin: int, end: int, problem: Problem, body: bytes, *, alone: bool) -
         found = IsExactly(body[:begin] + problem.expected + body[end:])(body).problem
         if found is not None:
             return found
-    return moved(problem, begin, body)
+    told = moved(problem, begin, body)
+    if not alone and told.kind is Kind.CORRUPT:  # whatever it was, it is in other parts, too
+        return replace(told, kind=Kind.MISMATCH)
+    return told

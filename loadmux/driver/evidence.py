@@ -116,6 +116,10 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
             kind = Kind.DUPLICATE
             part = "" if size == len(known.previous) else f"the last {size} bytes of "
             text = f"{part}the previous reply ({len(known.previous)} bytes) came again"
+        elif (step := _awaited_by(came, known)) is not None:
+            before = _behind(came, problem)
+            kind = Kind.REORDERED if before else Kind.MISMATCH
+            text = f"the reply that step {step!r} awaits came {'before it' if before else 'here'}"
         elif not known.pending and _behind(came, problem):
             text += "; the right one came behind it"
         elif len(owners) == 1 and len(problem.received) >= diagnosis.EVIDENCE:
@@ -127,6 +131,14 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
     found = fault(connection, kind, text, None, problem.offset, owner)
     _show(found, problem.expected, problem.received, problem.offset or 0)
     return found
+
+
+def _awaited_by(came: bytes, known: Suspects) -> str | None:
+    """The step whose reply, as far as such are known, came first."""
+    for step, reply in known.later:
+        if len(reply) >= diagnosis.EVIDENCE and came.startswith(reply):
+            return step
+    return None
 
 
 def _doubled(came: bytes, expected: bytes, previous: bytes) -> int:

@@ -111,6 +111,11 @@ class Frames(Conversation):
     def _aside(self, body: bytes) -> Answer:
         return Answer(self.codec.made(body), reply=False)
 
+    def called(self, told: Told) -> set[str]:
+        """Where a header is not judged, its bytes are those of nobody's reply, or of anybody's."""
+        known = told.lie != "stray" or not self.codec.width
+        return set() if known else {"surplus", "mismatch", "corrupt", "reordered", "crosstalk"}
+
     # --- the client's ---
 
     def options(self, scheme: str) -> dict[str, Any]:
@@ -427,6 +432,8 @@ class Datagrams(Frames):
     lies = ("flip", "drop", "late", "dup", "junk", "stray", "cut")
 
     def called(self, told: Told) -> set[str]:
+        if told.lie == "late":  # no other waits for it
+            return {"timeout", "mismatch"}
         return {"truncated", "mismatch"} if told.lie == "cut" else set()
 
     def _codec(self) -> Codec:
@@ -442,7 +449,7 @@ class FramedDatagrams(Datagrams):
     framed = True
 
     def called(self, told: Told) -> set[str]:
-        return {"truncated", "mismatch", "corrupt"} if told.lie == "cut" else set()
+        return {"corrupt"} | super().called(told) if told.lie == "cut" else super().called(told)
 
     def _codec(self) -> Codec:
         return CODECS[self.chance.choice(list(CODECS))]
