@@ -59,3 +59,14 @@ def width(name: str) -> int:
 def checksum(name: str, data: bytes) -> int:
     """The checksum of `data`, a number of `width(name)` bytes."""
     return _CHECKSUMS[name][1](data)
+
+
+def ending(data: bytes) -> tuple[str, int] | None:
+    """The checksum that `data` ends with, and how many bytes it has; one byte says nothing."""
+    for name in NAMES:
+        size = width(name)
+        if 1 < size < len(data):
+            found = checksum(name, data[:-size])
+            if data[-size:] in (found.to_bytes(size, "big"), found.to_bytes(size, "little")):
+                return name, size
+    return None

@@ -103,6 +103,11 @@ class InTurn(Verifier):
         self._current.lapse()
         self._look()
 
+    def reset(self) -> bool:
+        if self._current.reset():
+            self._look()
+        return self.done
+
     def _look(self) -> None:
         """Go on once the current verifier is done."""
         current = self._current
@@ -243,6 +248,12 @@ class Alternatives(Verifier):
         for one in self._alive:
             self._options[one].lapse()
         self._drop()
+
+    def reset(self) -> bool:
+        whole = [one for one in self._alive if self._options[one].reset()]
+        if whole:
+            self._win(whole[0])
+        return self.done
 
     def _win(self, number: int) -> None:
         self._won, self.done = number, True

@@ -31,22 +31,32 @@ class Some(Verifier):
 
 
 class Ended(Verifier):
-    """Nothing more, but the end of the stream in order."""
+    """Nothing more, but the end of the stream in order, or with `by_reset` a RST."""
 
-    __slots__ = ()
+    __slots__ = ("_by_reset",)
+
+    def __init__(self, by_reset: bool = False) -> None:
+        super().__init__()
+        self._by_reset = by_reset
 
     def feed(self, data: bytes) -> bytes:
         return self._wrong(data, 0)
 
     def end(self) -> bool:
-        self.done = True
-        return True
+        self.done = not self._by_reset
+        return self.done
+
+    def reset(self) -> bool:
+        self.done = self._by_reset
+        return self.done
 
     def expected(self) -> bytes:
         return b""
 
     def owed(self) -> str:
-        return "nothing" if self.done else "the end of the connection"
+        if self.done:
+            return "nothing"
+        return "a reset of the connection" if self._by_reset else "the end of the connection"
 
     def problem(self) -> Problem | None:
         if self.wrong_at is None:

@@ -16,7 +16,8 @@ how much a story explains, then how likely it is by accident:
    kept.
 4. `mismatch`: the scenario's own text with other values in it (`alike`), unless a flipped bit is
    likelier.
-5. `corrupt`: same length, one byte changed. No other story is as short.
+5. `corrupt`: same length, one byte changed. No other story is as short. So is a wrong checksum
+   (two bytes or more) behind bytes that are right.
 6. Bytes came in between, or are missing, and *all* the rest lines up. What came in between names
    the kind: `duplicate` if it is a stretch of this or the previous reply, `crosstalk` if another
    socket's, `reordered` if it came whole before ours while other messages were under way, else
@@ -43,6 +44,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from loadmux.checking.checksums import ending
 from loadmux.checking.verifying import first_difference
 from loadmux.errors import EXCERPT, Kind
 
@@ -166,6 +168,15 @@ def _with_other_values(case: Case) -> Finding | None:
     if alike is None or (_one_differs(case) and 8 * len(case.expected) < alike.crowd):
         return None
     return case.found(Kind.MISMATCH, f"{first_wrong(case)}; {alike.text}")
+
+
+def _checksum_wrong(case: Case) -> Finding | None:
+    size = len(case.expected)
+    found = ending(case.expected) if len(case.received) >= size else None
+    if found is None or case.at < size - found[1]:
+        return None
+    right, came = (reply[size - found[1] : size].hex() for reply in (case.expected, case.received))
+    return case.found(Kind.CORRUPT, f"wrong checksum: {came} came, the {found[0]} is {right}")
 
 
 def _one_byte_changed(case: Case) -> Finding | None:
@@ -292,6 +303,7 @@ STORIES: tuple[Callable[[Case], Finding | None], ...] = (
     _previous_whole,
     _other_whole,
     _with_other_values,
+    _checksum_wrong,
     _one_byte_changed,
     _all_the_rest_lines_up,
     _reordered,

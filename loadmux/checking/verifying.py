@@ -126,6 +126,10 @@ class Verifier:
     def lapse(self) -> None:
         """Nothing better comes in time: what was passed over is wrong now."""
 
+    def reset(self) -> bool:
+        """The connection was reset: true if that ends the reply, `done` then."""
+        return False
+
     @property
     def closes(self) -> bool:
         """Whether the connection ends with this reply, and is to be closed once it was right."""

@@ -50,7 +50,8 @@ def await_answer(
             try:
                 data: bytes | None = connection._recv(size)
             except OSError as error:
-                data = connection._receive_failed(error)
+                data = None
+                connection._receive_failed(error)
             connection._keep(data, size)
             if data == plan.likely or (plan.swift and plan.fits(data)):
                 return Answered(connection.answered(data or b""), perf_counter())

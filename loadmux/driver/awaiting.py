@@ -13,7 +13,7 @@ from loadmux.driver.loop import NEVER, Interrupted, Task, at_once, next_turn, wa
 from loadmux.driver.peer import Owed, Sent
 from loadmux.driver.poller import READ, READABLE
 from loadmux.driver.stream import Stream
-from loadmux.errors import Fault
+from loadmux.errors import Fault, Kind
 
 
 @dataclass(slots=True)
@@ -65,7 +65,12 @@ class Awaited:
         connection, verifier = self.connection, self.verifier
         self.left = False
         while not verifier.done:
-            data = connection.take()
+            try:
+                data = connection.take()
+            except Fault as fault:
+                if fault.evidence.kind is Kind.RESET and verifier.reset():
+                    return self._over()
+                raise
             if data is None:
                 self.left = connection.more
                 return False
@@ -134,8 +139,12 @@ class Awaited:
             raise evidence.closed(connection, verifier)
         if verifier.wrong_at is not None:
             return False
+        return self._over()
+
+    def _over(self) -> bool:
+        """The reply is complete, and so is the connection."""
         self._complete()
-        connection.abandon()
+        self.connection.abandon()
         return True
 
 

@@ -142,7 +142,8 @@ class Connection(Stream):
                 except OSError as error:
                     plan.sent(self, payload, sent)
                     sent = 0
-                    data = self._receive_failed(error)
+                    data = None
+                    self._receive_failed(error)
                 if data == likely or (plan.swift and self._fits(plan, data)):
                     self.ready &= ~READ
                     self.last = data  # type: ignore[assignment]  # what fits is no None

@@ -165,11 +165,11 @@ class DatagramConnection(DatagramFaults):
             return False
         raise fault from None
 
-    def _receive_failed(self, error: OSError) -> bytes | None:
-        try:
-            return super()._receive_failed(error)
-        finally:
+    def _receive_failed(self, error: OSError) -> None:
+        super()._receive_failed(error)
+        if self.lost is not None:
             self.lost = None  # nothing ends a UDP socket
+            raise self._lost(error, "") from None
 
     def _lost(self, error: OSError, when: str) -> Fault:
         if error.errno == errno.ECONNREFUSED:
@@ -188,7 +188,8 @@ class DatagramConnection(DatagramFaults):
         try:
             data = self._recv(ANY_DATAGRAM)
         except OSError as error:
-            return self._receive_failed(error)
+            self._receive_failed(error)
+            return None
         self.loop.answered.add(self.endpoint.url)
         self.reads_for.received += len(data)
         self.note("received", data)

@@ -24,6 +24,9 @@ from loadmux.driver.suspects import (
 )
 from loadmux.errors import SAID, Evidence, Fault, Kind, Moment
 
+UNENDED = frozenset({Kind.CLOSED, Kind.RESET, Kind.TIMEOUT, Kind.TRUNCATED})
+"""What ends a reply of which nothing was wrong so far."""
+
 
 def fault(
     connection: Peer,
@@ -40,6 +43,8 @@ def fault(
         received, expected = bytes(verifier.received), verifier.expected()
         at = len(received) if offset is None else offset
         found.excerpt_at, found.expected, found.received = diagnosis.excerpt(expected, received, at)
+        if not expected and kind in UNENDED:
+            found.expected = None  # not known beforehand; it is not that nothing was expected
     found.heard(*said(connection, verifier or connection.verifier))
     found.at = perf_counter() - connection.loop.began
     found.transcript = transcript(connection)

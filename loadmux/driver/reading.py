@@ -87,12 +87,9 @@ class Reading(Connecting):
         else:
             self.lost, self.dirty = error, True
 
-    def _receive_failed(self, error: OSError) -> bytes | None:
-        """Nothing there after all (None), or Fault."""
+    def _receive_failed(self, error: OSError) -> None:
+        """A first read brought nothing: whoever awaits the reply takes what that means."""
         self._not_received(error)
-        if self.lost is not None:
-            raise self._lost(error, "") from None
-        return None
 
     def _hear_out(self) -> None:
         """Take in all that the kernel still holds of a lost connection, and how it ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 import ssl
 from time import perf_counter
@@ -161,11 +162,18 @@ class Sending(Reading):
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError as error:
-            raise self.fault(Kind.RESET, f"half_close: {error.strerror}") from None
+            if error.errno != errno.ENOTCONN or self._is_lost():
+                raise self.fault(Kind.RESET, f"half_close: {error.strerror}") from None
+            # Both sides have ended in order: ours was half-closed before.
         if self.tls is not None:
             self.ready |= READ  # what was decrypted before the end was sent
             self.arm(READ)
         self.note("half-closed")
+
+    def _is_lost(self) -> bool:
+        """Whether the connection did not end in order."""
+        self._hear_out()
+        return self.lost is not None
 
     def _uptake(self, timeout: float) -> Uptake:
         assert self.sock is not None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
 from loadmux.checking.simple import UntilClose
-from loadmux.language.meaning.expected import Closed, Frame, Listed, WasReset
+from loadmux.language.meaning.expected import Frame, Listed, by_end
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.language.meaning.stepvalues import (
     Call,
@@ -134,9 +134,9 @@ class _Flow:
             self._mistakes.add(step.where, OUT_OF_BAND)
         reply = None if step.expect is None else step.expect.reply
         by_frame = isinstance(reply, Frame) and isinstance(unchecked(reply.framing), UntilClose)
-        last = reply.replies[-1] if isinstance(reply, Listed) else reply
-        by_end = isinstance(last, Closed | WasReset)
-        if by_end and last is reply and step.send is None and self._ended & set(step.sockets):
+        ended = reply is not None and by_end(reply)
+        only = ended and not isinstance(reply, Listed) and step.send is None
+        if only and self._ended & set(step.sockets):
             self._mistakes.add(
                 step.where,
                 "the connection has ended already, with the frame before this ('until_close');"
@@ -145,5 +145,5 @@ class _Flow:
         self._ended.difference_update(step.sockets)
         if by_frame:
             self._ended.update(step.sockets)
-        if by_frame or by_end:
+        if by_frame or ended:
             self._renew(step.sockets)

@@ -18,6 +18,8 @@ Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 Metric = Literal["errors", "error_rate", "p", "min", "mean", "max", "rate", "iterations", "dropped"]
 
 CONNECT = "connect"
+NAMED_CONNECT = "connect (step)"
+"""What the report calls a step that its scenario calls `connect`."""
 METRICS: tuple[str, ...] = get_args(Metric)
 OPERATORS: tuple[str, ...] = get_args(Operator)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Literal
 
 import pytest
 
+from loadmux.checking.checksums import checksum, width
 from loadmux.checking.diagnosis import Finding, Owed, diagnose, diagnose_surplus, excerpt
 from loadmux.checking.verifying import first_difference
 from loadmux.errors import Kind
@@ -394,3 +396,17 @@ def test_the_last_of_several_replies_comes_again_while_others_are_owed() -> None
     found = diagnose(MINE, BEFORE + MINE, 0, previous=two, pending=True)
     assert found.kind is Kind.DUPLICATE
     assert f"the last {len(BEFORE)} bytes of the previous reply" in found.message
+
+
+@pytest.mark.parametrize("order", ["big", "little"])
+@pytest.mark.parametrize("name", ["crc32", "crc32c", "crc16_modbus", "crc16_ccitt"])
+def test_a_wrong_checksum_behind_right_bytes(name: str, order: Literal["big", "little"]) -> None:
+    body = b"\x01\x03\x02\x00\x11"
+    right = checksum(name, body).to_bytes(width(name), order)
+    for wrong in (right[::-1], bytes(byte ^ 0xFF for byte in right)):
+        finding = judged(body + right, body + wrong)
+        assert finding.kind is Kind.CORRUPT
+        text = f"wrong checksum: {wrong.hex()} came, the {name} is {right.hex()}"
+        assert finding.message == text
+    other = checksum(name, body[:-1] + b"\x12").to_bytes(width(name), order)
+    assert "checksum" not in judged(body + right, body[:-1] + b"\x12" + other).message

@@ -367,11 +367,6 @@ MISTAKES = {
         "ValueError: unknown name '\\${nobody}'; known are .*",
     ),
     "nothing to send": ('await user["main"].send("")', 6, "ValueError: there is nothing to send.*"),
-    "a reserved row": (
-        'await user["main"].send("x", name="connect")',
-        6,
-        "ValueError: 'connect' is the name of the row of all connects; choose another name",
-    ),
     "another rule": (
         'await user["main"].exchange("x", {"rule": "ok"})',
         6,

@@ -127,7 +127,6 @@ def test_a_step_and_a_transaction_of_one_name_have_a_row_each() -> None:
     ("step", "told"),
     [
         ("{transaction: x}", "'transaction' needs 'do: [steps]' beside it"),
-        ("{transaction: connect, do: [{send: x}]}", "'connect' is the name of the row of all"),
         ("{transaction: '', do: [{send: x}]}", "must be one line of printable text"),
         ("{transaction: x, do: []}", "needs at least one step"),
         ("{transaction: x, within: 1s, do: [{send: x}]}", "'within' belongs to"),
@@ -190,3 +189,26 @@ def test_a_reply_that_was_asked_for_is_judged_all_the_same() -> None:
     with Server(answering(lambda chunk: b"Ask")) as server:
         driven = drive(GONE.replace("{send: ask}", "{send: ask, expect: ask}"), server.url)
     assert driven.kinds == {"corrupt": 6}
+
+
+def test_a_step_may_be_called_connect() -> None:
+    """The row of all connects has that name already; a threshold that names the step means it."""
+    text = """
+steps:
+  - {name: connect, send: hello, expect: hello}
+  - {transaction: connect, do: [{send: hello, expect: hello}]}
+thresholds: ["'connect': errors == 5", "connect errors == 0"]
+"""
+    with Server(answering(lambda chunk: chunk)) as server:
+        scenario = scenario_for(text, server.url)
+        driven = drive(text, server.url)
+    assert [one.step for one in scenario.thresholds if not one.implied] == [
+        "connect (step)",
+        "connect",
+    ]
+    assert driven.kinds == {}
+    assert driven.stats.connects.count == 1
+    assert {name for name in driven.stats.steps if name.startswith("connect")} == {
+        "connect (step)",
+        "connect (step) (transaction)",
+    }

@@ -1066,10 +1066,6 @@ STEPS = [
         "3:12: unknown socket 'man'; did you mean 'main'?",
     ),
     (
-        "{send: a, name: connect}",
-        "3:21: 'connect' is the name of the row of all connects; choose another name",
-    ),
-    (
         "{send: a, within: 10}",
         "3:23: '10' is not a duration; write a number with a unit such as 250us, 10ms, 5s, 2m, 1h",
     ),

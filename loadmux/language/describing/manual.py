@@ -108,8 +108,9 @@ SECTIONS = (
     Section("Replies", "A text or another constant payload: exactly these bytes. The word `reply`:"
         " what the target's rule makes of what this socket has sent and not yet checked. Or one of"
         " these. `[REPLY, REPLY]` is one after the other: one exchange, whose latency ends with the"
-        " last byte of the last; `closed` may be the last. What a reply saves has a value in those"
-        " after it.", replyforms.KEYS, ("- {send: hello}\n- {send: world, expect: reply}",
+        " last byte of the last; `closed` or `{reset: true}` may be the last. What a reply saves"
+        " has a value in those after it.", replyforms.KEYS, (
+            "- {send: hello}\n- {send: world, expect: reply}",
             "- send: \"5 hello\"\n"
             "  expect: [{regex: '(?P<size>\\d+) ', until: \" \"}, {length: 5}]\n"
             "- {send: bye}\n"

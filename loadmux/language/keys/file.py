@@ -16,7 +16,7 @@ from loadmux.language.grammar.types import Choice, Duration, Integer, Items, Lab
 from loadmux.language.keys.load import LOAD, load_in_force
 from loadmux.language.keys.sockets import SOCKETS
 from loadmux.language.keys.targets import TARGET_FORMS, Found, Targets
-from loadmux.language.keys.thresholds import OneThreshold, step_problem
+from loadmux.language.keys.thresholds import OneThreshold, of_step, step_problem
 from loadmux.language.keys.variables import Variables
 from loadmux.language.meaning.scenario import OnError, Scenario
 from loadmux.language.meaning.servers import Target
@@ -209,7 +209,8 @@ class File:
 
     def _thresholds(self) -> tuple[Threshold, ...]:
         every: list[Threshold] = list(self._fields.get("thresholds"))
-        for threshold in self._r.options.thresholds:
+        for given in self._r.options.thresholds:
+            threshold = of_step(self._r, given)
             problem = step_problem(self._r, threshold)
             if problem is None:
                 every.append(threshold)

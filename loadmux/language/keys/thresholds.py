@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from loadmux.language.grammar.contract import Schema, Schemas, Writing
@@ -12,7 +13,7 @@ from loadmux.language.text import nodes
 from loadmux.language.text.nodes import suggestion
 from loadmux.language.text.yamltree import MappingNode, Node
 from loadmux.measuring import thresholds
-from loadmux.measuring.thresholds import Threshold
+from loadmux.measuring.thresholds import CONNECT, NAMED_CONNECT, Threshold
 from loadmux.units import quoted
 
 _PERCENT = r"[0-9]{1,2}(?:\.[0-9]{1,12})?|0[0-9]{2}(?:\.[0-9]{1,12})?|100(?:\.0{1,12})?"
@@ -38,7 +39,7 @@ def pattern() -> str:
     rows = "|".join(map(_condition, of_step))
     run = "|".join(map(_condition, of_run))
     scope = r"""(?!\s*(?:''|"")\s*:)[\s\S]*\S[\s\S]*:\s*"""
-    return rf"^(?:(?:{scope}|\s*(?:{thresholds.CONNECT}\s+)?)(?:{rows})|\s*(?:{run}))\s*$"
+    return rf"^(?:(?:{scope}|\s*(?:{CONNECT}\s+)?)(?:{rows})|\s*(?:{run}))\s*$"
 
 
 class OneThreshold(Words):
@@ -54,7 +55,7 @@ class OneThreshold(Words):
         return super().read(r, node, what)
 
     def made(self, r: Reading, node: Node, text: str, what: str) -> Threshold:
-        threshold = thresholds.parse(text)
+        threshold = of_step(r, thresholds.parse(text))
         problem = step_problem(r, threshold)
         if problem is not None:
             raise ValueError(problem)
@@ -69,10 +70,18 @@ class OneThreshold(Words):
         return nodes.escaped(value if isinstance(value, str) else value.text)
 
 
+def of_step(r: Reading, threshold: Threshold) -> Threshold:
+    """The same; of the step `connect` where the scenario has one, and the text names it."""
+    named = threshold.step == CONNECT and ":" in threshold.text
+    if not named or NAMED_CONNECT not in r.row_names:
+        return threshold
+    return replace(threshold, step=NAMED_CONNECT)
+
+
 def step_problem(r: Reading, threshold: Threshold) -> str | None:
     """Why the report will have no row for the threshold's step."""
     step = threshold.step
-    if step is None or step == thresholds.CONNECT or step in r.row_names or not r.complete:
+    if step is None or step == CONNECT or step in r.row_names or not r.complete:
         return None
     if step in r.untimed:
         return f"the step {quoted(step)} is not timed; a threshold needs a step on a socket"

@@ -211,6 +211,18 @@ def every(reply: Reply) -> Iterator[Reply]:
                 yield from every(one)
 
 
+def by_end(reply: Reply) -> bool:
+    """Whether a right reply, whatever it is of several, ends the connection."""
+    match reply:
+        case Listed(replies=replies):
+            return by_end(replies[-1])
+        case OneOf(options=options):
+            return all(map(by_end, options))
+        case Saved(reply=inner):
+            return by_end(inner)
+    return isinstance(reply, Closed | WasReset)
+
+
 def groups_of(reply: Reply) -> tuple[str, ...]:
     """The names that a reply gives to parts of itself."""
     return tuple(dict.fromkeys(name for one in every(reply) for name in _named(one)))

@@ -108,14 +108,14 @@ def listed(r: Reading, node: ListNode, replies: tuple[Reply, ...]) -> Listed | N
         return r.refuse(node, "there is nothing to expect in this list; write [REPLY, REPLY]")
     for item, one in zip(node.items, replies, strict=True):
         last = one is replies[-1]
-        if isinstance(one, Closed) and not last:
-            r.add(item.where, "nothing comes after 'closed'; put it last")
+        if isinstance(one, Closed | WasReset) and not last:
+            word = "closed" if isinstance(one, Closed) else "reset"
+            r.add(item.where, f"nothing comes after '{word}'; put it last")
         elif isinstance(one, ByRule):
             text = "a rule judges all that a socket gets, not one reply of a list; expect 'reply'"
             r.add(item.where, f"{text} in a step of its own")
-        elif isinstance(one, WasReset | Silence):
-            word = "silence" if isinstance(one, Silence) else "reset"
-            r.add(item.where, f"'{word}' cannot stand in a list; expect it in a step of its own")
+        elif isinstance(one, Silence):
+            r.add(item.where, "'silence' cannot stand in a list; expect it in a step of its own")
         elif isinstance(one, Anything) and not last:
             text = "'any' has no end in a stream, so nothing can come after it; put it last, or"
             r.add(item.where, f"{text} give the socket a framing")
@@ -128,9 +128,8 @@ def listed(r: Reading, node: ListNode, replies: tuple[Reply, ...]) -> Listed | N
 def one_of(r: Reading, where: Position, reply: OneOf) -> OneOf | None:
     """Options that a stream can tell apart."""
     for one in reply.options:
-        if isinstance(one, ByRule | WasReset | Silence):
-            words = {ByRule: "a rule", Silence: "'silence'", WasReset: "'reset'"}
-            word = words[type(one)]
+        if isinstance(one, ByRule | Silence):
+            word = "'silence'" if isinstance(one, Silence) else "a rule"
             r.add(where, f"{word} cannot stand in 'one_of'; expect it in a step of its own")
             return None
     known = [constant(one.payload) for one in reply.options if isinstance(one, Exactly)]

@@ -22,7 +22,7 @@ from loadmux.language.steps import connecting
 from loadmux.language.text import nodes
 from loadmux.language.text.nodes import kind_of, suggestion
 from loadmux.language.text.yamltree import FunctionNode, ListNode, MappingNode, Node, ScalarNode
-from loadmux.measuring.thresholds import CONNECT
+from loadmux.measuring.thresholds import CONNECT, NAMED_CONNECT
 from loadmux.plugins.payloads import Payload, Text
 from loadmux.units import SIZE_FORMS, quoted
 
@@ -56,14 +56,11 @@ class On(Type):
 
 
 class RowName(Label):
-    """What the report calls a step."""
+    """What the report calls a step; `connect` is the row of all connects already."""
 
     def made(self, r: Reading, node: Node, text: str, what: str) -> Any:
         found = super().made(r, node, text, what)
-        if found == CONNECT:
-            message = "'connect' is the name of the row of all connects; choose another name"
-            raise ValueError(message)
-        return found
+        return NAMED_CONNECT if found == CONNECT else found
 
 
 class Pieces(Type):

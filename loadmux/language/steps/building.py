@@ -14,7 +14,7 @@ from loadmux.language.grammar.reading import Reading
 from loadmux.language.grammar.references import Reference
 from loadmux.language.grammar.shapes import Fields, Key
 from loadmux.language.meaning.contents import spoken_in
-from loadmux.language.meaning.expected import Answer, Closed, Reply, WasReset, every
+from loadmux.language.meaning.expected import Answer, Reply, by_end, every
 from loadmux.language.meaning.stepvalues import (
     Exchange,
     Expect,
@@ -116,7 +116,7 @@ def exchange(r: Reading, fields: Fields, action: Action, number: int) -> Step | 
         r.sent = False
         expect = None if reply is None else Expect(reply, save)
     within = fields.get("within")
-    if expect is not None and isinstance(expect.reply, Closed | WasReset):
+    if expect is not None and by_end(expect.reply):
         connecting.refuse(r, fields.where_of("expect"), "an end cannot be expected in it")
     _check_forms(r, fields, send, expect)
     both = "send" in fields and "expect" in fields

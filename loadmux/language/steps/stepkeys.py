@@ -31,7 +31,6 @@ from loadmux.language.steps.building import (
     transaction,
 )
 from loadmux.language.steps.steplists import DO, Branches
-from loadmux.measuring.thresholds import CONNECT
 
 ON = actions.On()
 # fmt: off
@@ -124,7 +123,7 @@ OTHERS = (
             '    do: [{send: "a ${colour} balloon", expect: reply}]\n'
             "  - for: {number: [1, 2, 3]}\n"
             '    do: [{send: "number ${number}", expect: reply}]',)),
-    Action("transaction", actions.RowName(also={"not": {"const": CONNECT}}), "A row of its own for"
+    Action("transaction", actions.RowName(), "A row of its own for"
         " the steps of `do`, called so: from the first one's begin to the last one's end, less the"
         " `wait`s. It is in no total; thresholds may name it. A fault in it counts as an error"
         " of the transaction, too.", cls=Transaction, takes=("do",), needs=("do",),
@@ -179,7 +178,7 @@ OTHERS = (
 # fmt: on
 ACTIONS = {action.name: action for action in (*EXCHANGES, *ON_SOCKETS, *OTHERS)}
 # fmt: off
-NAME = Key("name", actions.RowName(also={"not": {"const": CONNECT}}), "The row in the report; by"
+NAME = Key("name", actions.RowName(), "The row in the report; by"
     " default the action, the sockets and the step's number.",
     examples=("- {name: login, send: hello, expect: reply, within: 200ms}",))
 MODIFIERS = (

@@ -40,6 +40,7 @@ from loadmux.language.meaning.expected import (
     Skipping,
     StartsWith,
     Until,
+    WasReset,
     framing_of,
     groups_of,
     is_frame,
@@ -270,6 +271,8 @@ class Expecting:
                 return replies.FormReply(Some)
             case Closed():
                 return replies.FormReply(Ended)
+            case WasReset():
+                return replies.FormReply(partial(Ended, by_reset=True))
             case AnyNumber(bytes=int(size), order=order):
                 return replies.FormReply(partial(NumberOf, size, order))
             case AnyNumber():

@@ -28,11 +28,9 @@ from loadmux.language.meaning.expected import (
     Answer,
     AnyOrder,
     ByRule,
-    Closed,
-    Listed,
     Reply,
     Silence,
-    WasReset,
+    by_end,
     every,
 )
 from loadmux.language.meaning.scenario import Scenario
@@ -221,8 +219,7 @@ class _Walk:
             asked = any(self.open[one] for one in sockets) or _answers(reply)
             answers = asked and not isinstance(reply, Silence)
             self.kinds.setdefault(step.name, EXCHANGE if answers else RECEIVE)
-        ends = isinstance(reply, Listed) and isinstance(reply.replies[-1], Closed)
-        if ends or isinstance(reply, ByRule | Closed | WasReset):
+        if by_end(reply) or isinstance(reply, ByRule):
             self.forget(sockets)
         elif not isinstance(reply, Silence):
             several = len(reply.replies) if isinstance(reply, AnyOrder) else 1
