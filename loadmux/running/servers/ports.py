@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from loadmux.errors import UsageError
 from loadmux.language.meaning.servers import Url
+from loadmux.running.servers import diag
 
 LOCAL = "127.0.0.1"
 PORTS = range(15000, 32000)
@@ -81,6 +82,10 @@ def ends(url: Url) -> list[End]:
 
 def _of_port(url: Url) -> Iterator[End]:
     kind = "udp" if url.scheme == "udp" else "tcp"
+    if kind == "tcp" and (found := _diagnosed(url.port)) is not None:
+        for one in found:
+            yield End(str(ip_address(one.address)), one.inode, f"{one.state:02X}", one.unread)
+        return
     for table in (kind, f"{kind}6"):
         for fields in _rows(table, having=f":{url.port:04X} "):
             address, _, port = fields[1].partition(":")
@@ -91,7 +96,17 @@ def _of_port(url: Url) -> Iterator[End]:
 
 def tcp_inodes() -> set[int]:
     """Of all TCP sockets of this machine that listen, or are an end of a connection."""
+    if (found := _diagnosed()) is not None:
+        return {one.inode for one in found}
     return {int(fields[9]) for table in ("tcp", "tcp6") for fields in _rows(table, ":")}
+
+
+def _diagnosed(port: int = 0) -> list[diag.Found] | None:
+    """None where the kernel has no sock_diag, or does not let us ask."""
+    try:
+        return list(diag.tcp(port))
+    except OSError:
+        return None
 
 
 def _of_path(path: str) -> Iterator[End]:

@@ -188,7 +188,7 @@ class Watched:
         self._memory = {one.pid: proc.peak_memory(one.pid) for one in family}
         self._zombies = frozenset(one.pid for one in family if one.state == proc.ZOMBIE)
         self._sockets = sockets_of(family)
-        self._strangers = self._served()
+        self._strangers = self._served(ports.ends(self.url))
         self._calm.begin(self._look())
 
     def weigh(self, unread: int | None, connections: int) -> None:
@@ -282,9 +282,9 @@ class Watched:
         each = SPARE_A_CONNECTION + 2 * (self.unread or 0)
         return self.spare + self.connections * each
 
-    def _served(self) -> int:
+    def _served(self, ends: Collection[ports.End]) -> int:
         """Connections that are not ours: a server that others use, too, may well be busy."""
-        return sum(one.state == ports.ESTABLISHED for one in ports.ends(self.url))
+        return sum(one.state == ports.ESTABLISHED for one in ends)
 
     def _grown(self, family: Collection[proc.Process]) -> int:
         """Bytes by which the peaks of the processes have risen; a new one is as its parent was."""
@@ -322,7 +322,7 @@ class Watched:
         busy = may_spin(before, look)
         zombies = {one.pid for one in family if one.state == proc.ZOMBIE}
         ends = ports.ends(self.url)
-        alone = self._served() <= self._strangers == 0
+        alone = self._served(ends) <= self._strangers == 0
         return Signs(
             busy and alone,
             frozenset(one.inode for one in ends if self._is_left(one)) & self._open(family, ends),
