@@ -7,11 +7,12 @@ one makes a frame malformed, of the kind `corrupt`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from loadmux.checking.checksums import checksum, width
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, too_large
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.marked import Marked, begin
 from loadmux.checking.prefixed import ByteOrder
 from loadmux.checking.simple import Delimited

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from sys import maxsize
+
+from loadmux.checking.frozen import dataclass
 
 ONE_CHUNK = 1024
 """A message of at most so many bytes, sent at once and alone, arrives in one piece."""

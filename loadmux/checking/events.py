@@ -13,7 +13,7 @@ No I/O.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from loadmux.checking.framing import (
     Decoder,
@@ -25,6 +25,7 @@ from loadmux.checking.framing import (
     raised,
     too_large,
 )
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.verifying import MAX_FRAME
 from loadmux.errors import Kind
 

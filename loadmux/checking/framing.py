@@ -36,9 +36,9 @@ are symmetric. Their `max_size` bounds a whole frame in bytes, delimiter include
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.verifying import MAX_FRAME, Verifier
 from loadmux.errors import Kind
 from loadmux.units import size_text

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.verifying import Problem
 
 

@@ -7,11 +7,12 @@ is a line, whatever is in it. No I/O.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import ClassVar
 
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, raised, too_large
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.simple import DelimitedDecoder
 from loadmux.checking.verifying import MAX_FRAME, first_difference
 

@@ -8,11 +8,12 @@ else the header holds is told by `headed`, and is zeros without it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 from loadmux.checking import varints
 from loadmux.checking.framing import Decoder, Frame, FrameError, Framing, fitting, raised
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.verifying import MAX_FRAME
 
 ByteOrder = Literal["big", "little"]

@@ -23,10 +23,10 @@ explains.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 from loadmux.checking.chunks import ORDINARY, Reads
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.received import Received, received_reply
 from loadmux.checking.upper_sb import SUFFIX, UpperSuffixed
 from loadmux.checking.verifying import RuleVerifier, bytes_owed, first_difference

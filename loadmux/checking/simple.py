@@ -7,10 +7,11 @@ that are what one datagram holds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from loadmux.checking.framing import Decoder, Frame, Framing, fitting, raised, too_large
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.verifying import MAX_FRAME
 
 LARGEST_DATAGRAM = 65507

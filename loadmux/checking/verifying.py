@@ -8,8 +8,8 @@ the search for a wrong byte goes into detail.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.tripping import tripped
 from loadmux.errors import Kind
 

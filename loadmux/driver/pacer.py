@@ -11,8 +11,9 @@ and needs no memory. All times are in seconds since the phase began.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, floor, inf, sqrt
+
+from loadmux.checking.frozen import dataclass
 
 ROUNDING = 1e-12
 

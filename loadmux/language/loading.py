@@ -13,11 +13,12 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.rules import RULES
 from loadmux.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from loadmux.language import flow, transports

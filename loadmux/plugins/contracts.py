@@ -27,11 +27,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal, NoReturn
 
 from loadmux.checking.framing import Frame, Framing
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.judging import RIGHT, Judgement
 from loadmux.checking.verifying import Verifier
 from loadmux.errors import Fault, Kind, LoadmuxError

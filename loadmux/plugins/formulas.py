@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from operator import add, floordiv, mod, mul, sub
+
+from loadmux.checking.frozen import dataclass
 
 LARGEST_BITS = 4096
 """A number of more bits is a mistake: one that grows with each iteration would take all time."""

@@ -7,11 +7,12 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from loadmux.checking import checksums, varints
 from loadmux.checking.framing import Framing
+from loadmux.checking.frozen import dataclass
 from loadmux.plugins.formulas import Formula, Variable
 
 if TYPE_CHECKING:

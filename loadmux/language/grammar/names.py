@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from loadmux.checking.frozen import dataclass
 from loadmux.errors import Position
 from loadmux.language.grammar import formulas
 from loadmux.language.text.nodes import REFERENCE, Mistakes, suggestion

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from loadmux import units
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.rules import RULES
 from loadmux.errors import UsageError
 from loadmux.language.grammar.names import NAME

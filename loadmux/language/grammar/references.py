@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from loadmux.checking.framing import Framing
+from loadmux.checking.frozen import dataclass
 from loadmux.language.meaning.scenario import MEMBER, Socket, group_of
 from loadmux.language.text.nodes import Mistakes, suggestion, text
 from loadmux.language.text.yamltree import ListNode, Node

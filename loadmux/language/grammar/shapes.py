@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from loadmux.checking.frozen import dataclass
 from loadmux.errors import Position
 from loadmux.language.grammar.contract import Schema, Schemas, Type, Writing
 from loadmux.language.grammar.reading import Reading

@@ -8,10 +8,11 @@ profile can be tried in a few seconds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from loadmux import units
+from loadmux.checking.frozen import dataclass
 from loadmux.driver.pacer import Rate, Users
 from loadmux.errors import UsageError
 from loadmux.language.grammar import patterns

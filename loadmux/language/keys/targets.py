@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any, get_args
 
+from loadmux.checking.frozen import dataclass
 from loadmux.checking.rules import RULES
 from loadmux.language.grammar import patterns
 from loadmux.language.grammar.contract import Schema, Schemas, Type, Writing

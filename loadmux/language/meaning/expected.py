@@ -7,10 +7,11 @@ A `Body` is judged as a whole: what one frame or datagram holds, or what came up
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from loadmux.checking.framing import Framing
+from loadmux.checking.frozen import dataclass
 from loadmux.plugins.payloads import Order, Payload, Regex, Sized
 
 if TYPE_CHECKING:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Literal
 
 from loadmux.checking.framing import Framing
+from loadmux.checking.frozen import dataclass
 from loadmux.driver.pacer import Pacer, Rate
 from loadmux.errors import Notice, Position
 from loadmux.language.meaning.expected import Body

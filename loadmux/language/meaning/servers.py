@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from loadmux.checking.frozen import dataclass
 from loadmux.language.meaning.expected import Answer as Answer
 from loadmux.language.meaning.expected import Body as Body
 from loadmux.language.meaning.expected import ByRule as ByRule

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from loadmux.checking.frozen import dataclass
 from loadmux.errors import Position
 from loadmux.language.meaning.expected import Answer as Answer
 from loadmux.language.meaning.expected import Body as Body

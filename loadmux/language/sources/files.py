@@ -10,10 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from loadmux.checking.frozen import dataclass
 from loadmux.units import quoted
 
 LARGEST_FILE = 2**30

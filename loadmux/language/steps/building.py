@@ -7,9 +7,9 @@ and its number.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
+from loadmux.checking.frozen import dataclass
 from loadmux.language.grammar.reading import Reading
 from loadmux.language.grammar.references import Reference
 from loadmux.language.grammar.shapes import Fields, Key

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from loadmux.checking.frozen import dataclass
 
 QUOTES = "write it in quotes"
 FLOW_TEXTS = (

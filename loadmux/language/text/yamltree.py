@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -29,6 +29,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
+from loadmux.checking.frozen import dataclass
 from loadmux.errors import Position, ScenarioError, ScenarioErrors
 from loadmux.language.text.yamlerrors import explained
 from loadmux.language.text.yamlscalars import TAG, Value, refused_tag, resolve, tagged
