@@ -605,29 +605,40 @@ class SendsAgain(Epolled):
 
 def still_registered(listener: socket.socket, mended: bool) -> None:
     """Closed and not unregistered: the next connection with that number cannot be registered."""
-    selector = selectors.DefaultSelector()
+    selector, reads = selectors.DefaultSelector(), selectors.EVENT_READ
     listener.setblocking(False)
-    selector.register(listener, selectors.EVENT_READ)
+    selector.register(listener, reads)
+
+    def serve(one: socket.socket, data: bytearray, unsent: bytearray) -> None:
+        try:
+            if not unsent:
+                chunk = one.recv(4096)
+                data += chunk
+                unsent += upper(data)
+            if unsent:
+                del unsent[: one.send(unsent)]
+            elif not chunk:
+                raise ConnectionError
+        except BlockingIOError:
+            pass
+        except OSError:
+            if mended:
+                selector.unregister(one)
+            one.close()
+            return
+        selector.modify(one, selectors.EVENT_WRITE if unsent else reads, (data, unsent))
+
     while True:
         for key, _ in selector.select():
             one = key.fileobj
             assert isinstance(one, socket.socket)
-            if one is listener:
-                with contextlib.suppress(BlockingIOError):
-                    connection, _ = listener.accept()
-                    connection.settimeout(30)
-                    selector.register(connection, selectors.EVENT_READ, bytearray())
+            if one is not listener:
+                serve(one, *key.data)
                 continue
-            try:
-                chunk = one.recv(4096)
-                key.data.extend(chunk)
-                one.sendall(upper(key.data))
-            except OSError:
-                chunk = b""
-            if not chunk:
-                if mended:
-                    selector.unregister(one)
-                one.close()
+            with contextlib.suppress(BlockingIOError):
+                connection, _ = listener.accept()
+                connection.setblocking(False)
+                selector.register(connection, reads, (bytearray(), bytearray()))
 
 
 # --- asyncio ------------------------------------------------------------------------------------
