@@ -114,6 +114,7 @@ class Kind(StrEnum):
     CHECK = "check"
     SPINNING = "spinning"
     LEAKED_DESCRIPTORS = "leaked_descriptors"
+    LEAKED_THREADS = "leaked_threads"
     MEMORY_GROWTH = "memory_growth"
     NOT_READ = "not_read"
     NOT_ACCEPTED = "not_accepted"

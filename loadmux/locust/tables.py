@@ -38,6 +38,7 @@ MEANINGS = {
     Kind.CHECK: "a check in the scenario's code found it wrong",
     Kind.SPINNING: "the server uses CPU although nobody asks anything of it",
     Kind.LEAKED_DESCRIPTORS: "the server keeps descriptors of connections that have ended",
+    Kind.LEAKED_THREADS: "the server keeps threads of connections that have ended",
     Kind.MEMORY_GROWTH: "the server's memory grows",
     Kind.NOT_READ: "the server has not read what was sent",
     Kind.NOT_ACCEPTED: "the server leaves connections in its listener's queue",

@@ -40,7 +40,8 @@ REMEDIES = dict.fromkeys(
 )
 """What to do where the exchange itself fails."""
 FINDINGS = (
-    *("spinning", "leaked_descriptors", "memory_growth", "not_read", "not_accepted", "zombies"),
+    *("spinning", "leaked_descriptors", "leaked_threads", "memory_growth", "not_read"),
+    *("not_accepted", "zombies"),
 )
 INTERLEAVE, TOGETHER = "interleave", "at-once"
 SHRUNK_WITHIN = 45.0

@@ -230,6 +230,11 @@ class Bench:
         most = 256 if self.capacity is None else self.capacity
         return max(1, most // max(1, sockets))
 
+    def count(self, clients: int) -> None:
+        """Until the next call it matters what is kept of so many clients, few at once."""
+        if self._watched is not None and (clients or self._watched.came):
+            self._watched.count(clients)
+
     def weigh(self, clients: int, message: int) -> None:
         """Until the next call it matters what the process keeps: so many clients do not read."""
         if self._watched is not None and (clients or self._watched.unread is not None):

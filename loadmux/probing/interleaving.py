@@ -36,7 +36,8 @@ def deed(known: Known, random: Random, place: int) -> Sequence[Step]:
     if random.random() < 0.3:
         pause = [known.wait(round(random.uniform(0.001, LONGEST), 3))]
     if known.pipelining and known.lasts and random.random() < 0.3:
-        sent = known.send(place, known.several(2), pieces=pieces(known, random, 2), gap=gap(random))
+        cut = pieces(known, random, 2) if stands(known, "split") else ()
+        sent = known.send(place, known.several(2), pieces=cut, gap=gap(random) if cut else 0.0)
         count = 1 if isinstance(known.reply, ByRule) else 2
         return [*pause, sent, *(known.expect(place) for _ in range(count))]
     cut = pieces(known, random, 1) if random.random() < 0.7 and stands(known, "split") else ()

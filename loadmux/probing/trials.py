@@ -58,6 +58,7 @@ class Trials:
     def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:
         """All at once, and what the server is like afterwards."""
         bystander = self._bystander()
+        self.bench.count(sum(one.clients for one in variants))
         self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
         tries = self.runs(variants)
         stalled = (one.sent for one, of in zip(tries, variants, strict=True) if of.stalls)
@@ -143,7 +144,9 @@ class Trials:
         """The server, or somebody beside, was harmed: by which of them?"""
         found: list[Suspect] = []
         due = perf_counter() + ALONE_WITHIN
-        for variant in [*variants]:
+        if len(variants) == 1:
+            found = [Suspect(variants[0], first)]
+        for variant in variants[: 0 if found else None]:
             self.recover()
             if self.over or (found and perf_counter() > due) or self.interrupted:
                 break

@@ -60,6 +60,7 @@ def watch(part: Part, always: bool) -> None:
 def look_at(part: Part, began: float, given_up: Callable[[], bool]) -> None:
     """After the last client: what the targets' processes do then; `began` is a `monotonic` time."""
     for one in part.watched:
+        one.came = part.stats.connects.count
         part.findings += one.findings(given_up, leaves_work(part.stats))
     record([one for one in part.findings if one.fault], part.stats, began)
 

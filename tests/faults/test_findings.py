@@ -34,6 +34,7 @@ STEPS: dict[str, list[Any]] = {
     "sink": [{"send": {"random": "64KiB"}}],
 }
 STEPS["cache"] = STEPS["hoard"]
+STEPS["threads"] = STEPS["pipes"] = [{"repeat": 120, "do": [*ASK, {"close": "main"}]}]
 
 
 def words(mode: str) -> list[str]:

@@ -419,5 +419,5 @@ def test_every_kind_has_a_transcript(poller: str) -> None:
 def test_kinds_are_the_words_of_the_language() -> None:
     words = "refused unreachable connect_timeout tls timeout closed reset send_stalled truncated"
     words += " corrupt duplicate reordered crosstalk surplus mismatch check spinning"
-    words += " leaked_descriptors memory_growth not_read not_accepted zombies"
+    words += " leaked_descriptors leaked_threads memory_growth not_read not_accepted zombies"
     assert sorted(Kind) == sorted(words.split())

@@ -22,6 +22,8 @@ QUICK = (
     "two-writes",
     "hangs-up",
     "mixed-writes",
+    "writer-stays",
+    "pipe-stays",
 )
 
 

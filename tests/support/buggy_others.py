@@ -154,6 +154,54 @@ def hoarding_queue(listener: socket.socket, mended: bool) -> None:
     thread_each(listener, serve)
 
 
+def writer_stays(listener: socket.socket, mended: bool) -> None:
+    """A thread writes what its queue brings; nobody tells it that its client has gone."""
+
+    def write(connection: socket.socket, replies: queue.Queue[bytes]) -> None:
+        gone = False
+        while answer := replies.get():
+            try:
+                if not gone:
+                    connection.sendall(answer)
+            except OSError:
+                gone = True
+            replies.task_done()
+
+    def serve(connection: socket.socket) -> None:
+        replies: queue.Queue[bytes] = queue.Queue(8)
+        threading.Thread(target=write, args=(connection, replies), daemon=True).start()
+        data = bytearray()
+        try:
+            while chunk := connection.recv(4096):
+                data += chunk
+                if answer := upper(data):
+                    replies.put(answer)
+        finally:
+            replies.join()
+            connection.close()
+            if mended:
+                replies.put(b"")
+
+    thread_each(listener, serve)
+
+
+def pipe_stays(listener: socket.socket, mended: bool) -> None:
+    """A pipe by which others could wake a connection's thread; one of its ends is never closed."""
+
+    def serve(connection: socket.socket) -> None:
+        woken, wake = os.pipe()
+        data = bytearray()
+        with contextlib.suppress(*GONE), connection:
+            while chunk := connection.recv(4096):
+                data += chunk
+                connection.sendall(upper(data))
+        os.close(woken)
+        if mended:
+            os.close(wake)
+
+    thread_each(listener, serve)
+
+
 def mixed_writes(listener: socket.socket, mended: bool) -> None:
     """Each request has a thread, which writes its reply in two calls: others write in between."""
 
@@ -754,6 +802,8 @@ BUGS: dict[str, Serve] = {
     "lock-while-sending": lock_while_sending,
     "lock-while-reading": lock_while_reading,
     "hoarding-queue": hoarding_queue,
+    "writer-stays": writer_stays,
+    "pipe-stays": pipe_stays,
     "mixed-writes": mixed_writes,
     "four-at-once": four_at_once,
     "impatient": impatient,
@@ -796,6 +846,8 @@ FOUND = {
     "loop-ends": ("abort/reset", "timeout"),
     "two-writes": ("abort/reply", "died"),
     "sigpipe": ("abort/reply", "died"),
+    "writer-stays": ("leaks", "leaked_threads"),
+    "pipe-stays": ("leaks", "leaked_descriptors"),
     "sends-again": ("slow-reader", ""),
     "lock-while-sending": ("stalled-reader", "timeout"),
     "waits-for-room": ("stalled-reader", "timeout"),

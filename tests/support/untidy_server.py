@@ -17,6 +17,8 @@ import time
 MODES = {
     "leak": "leaked_descriptors",
     "shut": "leaked_descriptors",
+    "threads": "leaked_threads",
+    "pipes": "leaked_descriptors",
     "spin": "spinning",
     "spin idle": "spinning",
     "hoard": "memory_growth",
@@ -54,6 +56,10 @@ def serve(connection: socket.socket, mode: str) -> None:
         if mode == "spin idle":
             while not select.select([connection], [connection], [])[0]:
                 pass
+    if mode == "threads":
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    if mode == "pipes":
+        kept.append(os.pipe())
     if mode == "spin":
         run(600)
     if mode == "slow":

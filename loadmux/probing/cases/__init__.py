@@ -21,7 +21,7 @@ from loadmux.probing.cases.cutting import (
     split,
 )
 from loadmux.probing.cases.ending import fin_pending, half_close, reuse
-from loadmux.probing.cases.leaving import abort, abort_accept, abort_reply
+from loadmux.probing.cases.leaving import abort, abort_accept, abort_reply, leaks
 from loadmux.probing.cases.slowness import slow_reader, slow_writer, stalled_reader, zero_window
 from loadmux.probing.cases.variants import Case, Unsupported, Variant
 from loadmux.probing.known import Known
@@ -69,6 +69,7 @@ CASES = (
     Case("abort/reset", "must", "the client resets after each byte", abort("reset"), True),
     Case("abort/accept", "must", "clients that are reset before they are accepted", abort_accept),
     Case("abort/reply", "must", "a reset in the middle of the reply", abort_reply),
+    Case("leaks", "must", "600 clients come and go; no thread or file of them stays", leaks),
     Case(
         "slow-writer", "must", "a request comes slowly; others are served", slow_writer, needs=CUT
     ),

@@ -38,6 +38,8 @@ HELD = 1 << 17
 OFTEN, GONE_OFTEN = 100, 10
 """How often clients leave half-way, or before their reply."""
 BLOCK = 1 << 14
+COME, AT_MOST = 300, 20.0
+"""Clients of a kind that come one after the other, and seconds in which they are served."""
 
 
 def abort(how: str) -> Callable[[Known], Iterator[Variant]]:
@@ -144,6 +146,18 @@ def abort_reply(known: Known) -> Iterator[Variant]:
         steps = [known.act("stop_reading", 0), fill, known.gone(0)]
         full = known_leaves(known, "abort/reply/full", "full", says, steps, small(known))
         yield replace(full, judge=unless_unread, short=never_full(known, fill, HELD))
+
+
+def leaks(known: Known) -> Iterator[Variant]:
+    """So many that no pool of threads is meant for them; each alone."""
+    if known.took * COME > AT_MOST:
+        raise Unsupported(f"{2 * COME} clients, one after the other, take too long")
+    half = head(known, len(known.sent) // 2)
+    served: list[Step] = [known.exchange(0), known.act("close", 0)]
+    comes = [*served, half, known.act("close", 0, drop=True)]
+    says = f"{COME} clients are served and {COME} go half-way, in turn: nothing of them stays."
+    made = known.scenario_of("leaks", says, [known.again(COME, comes)])
+    yield Variant("", made, unless_crowded, leaves=True, clients=2 * COME)
 
 
 def small(known: Known) -> Socket:

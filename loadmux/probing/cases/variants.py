@@ -61,7 +61,8 @@ class Variant:
     `leaves`: its clients go away before they were answered. `stalls`: one does not read. `rests`:
     the server is looked at while nobody says anything. `unknown` says why nothing is known of a
     try, `short` why one that had no fault did not come to what it is for. `twice`: what passes may
-    have done so by chance, and is tried again.
+    have done so by chance, and is tried again. `clients`: so many come one after the other, of whom
+    nothing is to be kept.
     """
 
     label: str
@@ -73,6 +74,7 @@ class Variant:
     unknown: Unknown = unjudged
     short: Unknown = something
     twice: bool = False
+    clients: int = 0
 
     def why_unknown(self, tried: Try) -> str:
         """Why nothing is known of a try; "" where something is, as always of one that failed."""

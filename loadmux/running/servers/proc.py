@@ -135,6 +135,11 @@ def sockets(pid: int) -> set[int]:
     return found
 
 
+def files(pid: int) -> int:
+    """How many descriptors a process has that are no sockets: files, pipes, pollers."""
+    return max(0, len(_entries(pid, "fd")) - len(sockets(pid)))
+
+
 def tcp_sockets(pid: int) -> set[int]:
     """Those of them that are TCP's, if its network is ours: of another's /proc/net says nothing."""
     found: set[int] = set()

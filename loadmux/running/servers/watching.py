@@ -24,6 +24,8 @@ from loadmux.measuring.stats import Stats
 from loadmux.report.figures import plural, size
 from loadmux.report.model import Finding
 from loadmux.running.servers import ports, proc
+from loadmux.running.servers.leftovers import NONE, POOL, Held
+from loadmux.running.servers.signs import Signs
 
 QUIET = 0.05
 LOOK_EVERY = 0.1
@@ -42,51 +44,6 @@ TARGET = "target"
 def pause(seconds: float) -> None:
     """Nothing tells what another process does not do. Nobody else's turn: the target must stay."""
     original(select, "select")([], [], [], seconds)
-
-
-@dataclass
-class Signs:
-    """What looks wrong at one moment: a core that is busy, sockets, bytes, processes; `dead` are
-    sockets of connections that are no more, `queued` is how many wait at each listener.
-    """
-
-    busy: bool = False
-    leaked: frozenset[int] = frozenset()
-    unread: Mapping[int, int] = field(default_factory=dict)
-    zombies: frozenset[int] = frozenset()
-    dead: frozenset[int] = frozenset()
-    queued: Mapping[int, int] = field(default_factory=dict)
-
-    def still(self, now: Signs) -> Signs:
-        """What has not changed."""
-        unread = {one: left for one, left in self.unread.items() if now.unread.get(one) == left}
-        queued = {one: some for one, some in self.queued.items() if now.queued.get(one, 0) >= some}
-        return Signs(
-            self.busy and now.busy,
-            self.leaked & now.leaked,
-            unread,
-            self.zombies & now.zombies,
-            self.dead & now.dead,
-            queued,
-        )
-
-    def counting(self, at_work: bool, told: Collection[Kind]) -> Signs:
-        """Those of which something is to be told: see `Watched.findings`."""
-        if at_work:
-            return Signs(zombies=self.zombies).counting(False, told)
-        leaks, empty = Kind.LEAKED_DESCRIPTORS not in told, frozenset[int]()
-        return Signs(
-            self.busy and Kind.SPINNING not in told,
-            self.leaked if leaks else empty,
-            {} if Kind.NOT_READ in told else self.unread,
-            empty if Kind.ZOMBIES in told else self.zombies,
-            self.dead if leaks else empty,
-            {} if Kind.NOT_ACCEPTED in told else self.queued,
-        )
-
-    def __bool__(self) -> bool:
-        wrong = self.leaked or self.unread or self.zombies or self.dead or self.queued
-        return bool(self.busy or wrong)
 
 
 class Look(NamedTuple):
@@ -166,6 +123,7 @@ class Watched:
     `rule` is its reply rule, `fail` whether findings count as faults. `connections` is how many
     there are at most, `unread` the most bytes that one of them may have lying about because its
     client does not read; None where every client does. It may grow by `spare` bytes in any case.
+    `came` is how many clients have come since `begin`, where that is known.
     """
 
     name: str
@@ -176,9 +134,11 @@ class Watched:
     connections: int = 0
     unread: int | None = None
     spare: int = SPARE_MEMORY
+    came: int = 0
     _memory: Mapping[int, int] = field(default_factory=dict)
     _zombies: frozenset[int] = frozenset()
     _sockets: frozenset[int] = frozenset()
+    _held: Held = NONE
     _strangers: int = 0
     _calm: Calm = field(default_factory=Calm)
 
@@ -188,6 +148,7 @@ class Watched:
         self._memory = {one.pid: proc.peak_memory(one.pid) for one in family}
         self._zombies = frozenset(one.pid for one in family if one.state == proc.ZOMBIE)
         self._sockets = sockets_of(family)
+        self._held = Held.by(family)
         self._strangers = self._served(ports.ends(self.url))
         self._calm.begin(self._look())
 
@@ -195,6 +156,11 @@ class Watched:
         """From now on so many connections leave such messages unread; None: no more."""
         self.unread, self.connections = unread, connections
         self._memory = {one.pid: proc.peak_memory(one.pid) for one in proc.family(self.roots)}
+
+    def count(self, clients: int) -> None:
+        """From now on so many come, of whom nothing is to be kept."""
+        self.came = clients
+        self._held = Held.by(proc.family(self.roots))
 
     def look(self, owing: bool) -> None:
         """While the run is on, now and then; `owing`: some client awaits something."""
@@ -228,6 +194,8 @@ class Watched:
             yield self._found(
                 Kind.LEAKED_DESCRIPTORS, f"{text} ({', '.join(how)})" if how else text
             )
+        if signs.held:
+            yield from self._leftovers(signs.held)
         if signs.queued:
             count = plural(sum(signs.queued.values()), "connection")
             text = f"{count} waited in the listener's queue for {PERSISTS:g} s"
@@ -247,6 +215,15 @@ class Watched:
         if self.unread is not None and grown > self._allowed and not known:
             text = f"it grew by {size(grown)} under {plural(self.connections, 'connection')}"
             yield self._found(Kind.MEMORY_GROWTH, f"{text} of clients that did not read")
+
+    def _leftovers(self, held: Held) -> Iterator[Finding]:
+        clients = f"than before {self.came:,} clients came, few at once, and were gone"
+        if held.threads:
+            text = f"{plural(held.threads, 'thread')} more {clients} for {PERSISTS:g} s"
+            yield self._found(Kind.LEAKED_THREADS, text)
+        if held.files:
+            text = f"{plural(held.files, 'descriptor')} that are no sockets more {clients}"
+            yield self._found(Kind.LEAKED_DESCRIPTORS, f"{text} for {PERSISTS:g} s")
 
     def _found(self, kind: Kind, text: str) -> Finding:
         return Finding(kind, self.name, str(self.url), text, self.fail)
@@ -330,7 +307,14 @@ class Watched:
             frozenset(zombies - self._zombies),
             self._dead(family, ends),
             self._queued(ends) if alone else {},
+            self._kept(family),
         ), look
+
+    def _kept(self, family: Collection[proc.Process]) -> Held:
+        """Of clients that came one after the other; counted only where there were very many."""
+        if self.came < POOL:
+            return NONE
+        return Held.by(family).since(self._held, self.came, self.connections)
 
     def _is_left(self, end: ports.End) -> bool:
         """Whether this is the server's end of a connection whose client has gone."""
