@@ -204,12 +204,13 @@ def test_the_command_line_imports_what_a_command_needs_when_it_runs() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_a_plain_scenario_is_checked_without_tls_statistics_and_plugins() -> None:
+def test_a_plain_scenario_is_checked_without_what_others_need() -> None:
     code = (
         "import sys, loadmux.cli.reading as reading\n"
         "from loadmux.language.meaning.scenario import Overrides\n"
         "assert reading.check_files(['parts'], Overrides(), False)\n"
-        "unneeded = {'ssl', 'importlib.metadata', 'loadmux.measuring.stats'}\n"
+        "unneeded = {'ssl', 'importlib.metadata', 'random', 'pickle', 'csv'}\n"
+        "unneeded |= {'loadmux.measuring.stats', 'loadmux.language.sources.usercode'}\n"
         "assert not unneeded & set(sys.modules), unneeded & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -66,8 +67,6 @@ class Count(Integer):
 
 def source(text: str) -> str:
     """An IP address, or a CIDR block of them, to bind from. Raises ValueError."""
-    import ipaddress
-
     try:
         if "/" not in text:
             return str(ipaddress.ip_address(text))

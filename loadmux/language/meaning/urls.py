@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Literal, cast
 
@@ -17,9 +18,6 @@ NETWORKED = ("tcp", "tls", "udp")
 
 _HOST_AND_PORT = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:/@]*)):([0-9]{1,9})")
 _HOST = re.compile(r"[\w.-]+")
-_DOTTED = re.compile(r"[0-9]+(\.[0-9]+){3}")
-_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_OCTET}(?:\.{_OCTET}){{3}}")
 
 
 def parse_url(text: str) -> Url:
@@ -50,8 +48,6 @@ def _networked(scheme: Literal["tcp", "tls", "udp"], text: str, rest: str) -> Ur
     if not 1 <= port <= 65535:
         raise ValueError(f"the port in {quoted(text)} must be 1 to 65535")
     if match[1] is not None:
-        import ipaddress
-
         try:
             return Url(scheme, str(ipaddress.IPv6Address(match[1])), port)
         except ValueError:
@@ -59,6 +55,9 @@ def _networked(scheme: Literal["tcp", "tls", "udp"], text: str, rest: str) -> Ur
     host = match[2]
     if _HOST.fullmatch(host) is None:
         raise ValueError(f"{quoted(text)} needs a host and a port; {URL_FORMS}")
-    if _DOTTED.fullmatch(host) and not _IPV4.fullmatch(host):
-        raise ValueError(f"{quoted(host)} is not an IPv4 address; {URL_FORMS}")
+    if re.fullmatch(r"[0-9]+(\.[0-9]+){3}", host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError(f"{quoted(host)} is not an IPv4 address; {URL_FORMS}") from None
     return Url(scheme, host, port)

@@ -8,8 +8,8 @@ from dataclasses import replace
 from loadmux.language.meaning.expected import Closed
 from loadmux.language.meaning.stepvalues import Step
 from loadmux.plugins.payloads import Data
-from loadmux.probing.cases.leaving import filled, known_leaves, small, unless_unread
-from loadmux.probing.cases.variants import IDLE, SEVERAL, Variant, again, answers
+from loadmux.probing.cases.leaving import filled, small, unless_unread
+from loadmux.probing.cases.variants import IDLE, SEVERAL, Variant, again, answers, woven
 from loadmux.probing.known import Known
 
 HALVES = 4
@@ -70,7 +70,7 @@ def fin_pending(known: Known) -> Iterator[Variant]:
     fill = filled(known) if count > 1 else known.send(0, name="request")
     steps = [known.act("stop_reading", 0), fill, known.act("close", 0, drop=True)]
     says = "The client closes while the server still sends; others are served."
-    closes = known_leaves(known, "fin-pending/close", "close", says, steps, small(known))
+    closes = woven(known, "fin-pending/close", says, steps, small(known))
     yield replace(closes, judge=unless_unread)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from loadmux.errors import Evidence, Kind
@@ -50,11 +50,11 @@ def abort(how: str) -> Callable[[Known], Iterator[Variant]]:
             leave = known.act("close", 0, drop=True) if how == "close" else known.act("reset", 0)
             says = f"The client is gone after {at} bytes ({how}); others are served."
             steps = [head(known, at), leave]
-            yield known_leaves(known, f"abort/{how}/{at}", str(at), says, steps)
+            yield woven(known, f"abort/{how}/{at}", says, steps)
         quick = known.gone(0) if how == "close" else known.act("reset", 0)
         goes: list[Step] = [head(known, len(known.sent) // 2), quick, known.wait(AFTER_EACH)]
         says = f"{OFTEN} clients are gone half-way ({how}); others are served."
-        many = known_leaves(known, f"abort/{how}/many", "many", says, [known.again(OFTEN, goes)])
+        many = woven(known, f"abort/{how}/many", says, [known.again(OFTEN, goes)])
         yield replace(many, judge=unless_crowded)
         if known.tls:
             yield from leaves_handshake(known, how)
@@ -68,10 +68,10 @@ def leaves_handshake(known: Known, how: str) -> Iterator[Variant]:
     for at, data in hellos().items():
         says = f"The client is gone after the {at} of its TLS handshake ({how}); others are served."
         steps: list[Step] = [known.send(0, Data(data), name=at), leave]
-        made = woven(known, f"abort/{how}/{at.replace(' ', '-')}", says, steps, leaves=True)
+        made = woven(known, f"abort/{how}/{at.replace(' ', '-')}", says, steps)
         first, *others = made.scenario.sockets
         scenario = replace(made.scenario, sockets=(known.plain(first), *others))
-        yield Variant(at.replace(" ", "-"), scenario, leaves=True)
+        yield replace(made, scenario=scenario)
 
 
 def unless_crowded(tried: Try) -> Evidence | None:
@@ -101,19 +101,6 @@ def gives_up(fault: Evidence) -> bool:
     return fault.kind in (Kind.CLOSED, Kind.RESET) and fault.step.startswith(FILL)
 
 
-def known_leaves(
-    known: Known,
-    label: str,
-    short: str,
-    says: str,
-    steps: Sequence[Step],
-    client: Socket | None = None,
-) -> Variant:
-    """`woven`, of a client that leaves before it was answered."""
-    made = woven(known, label, says, steps, True, client)
-    return Variant(short, made.scenario, leaves=True)
-
-
 def abort_accept(known: Known) -> Iterator[Variant]:
     known = known.waiting(ROUNDS * AT_ONCE)
     crowd = AT_ONCE if not crowded(known, AT_ONCE + 2) else 1
@@ -135,16 +122,16 @@ def abort_reply(known: Known) -> Iterator[Variant]:
         known.act("reset", 0),
     ]
     says = "The client resets the connection when the reply has begun; others are served."
-    yield known_leaves(known, "abort/reply/begun", "begun", says, steps)
+    yield woven(known, "abort/reply/begun", says, steps)
     several = known.several(min(SEVERAL, count))
     steps = [known.again(GONE_OFTEN, [known.send(0, several, name="request"), known.gone(0)])]
     says = "The client is gone when the reply is written: the next write fails; others are served."
-    yield known_leaves(known, "abort/reply/gone", "gone", says, steps)
+    yield woven(known, "abort/reply/gone", says, steps)
     if count > 1:
         says = "The client reads nothing, and is gone when its replies can go on no more."
         fill = filled(known)
         steps = [known.act("stop_reading", 0), fill, known.gone(0)]
-        full = known_leaves(known, "abort/reply/full", "full", says, steps, small(known))
+        full = woven(known, "abort/reply/full", says, steps, small(known))
         yield replace(full, judge=unless_unread, short=never_full(known, fill, HELD))
 
 

@@ -158,21 +158,24 @@ def woven(
     label: str,
     says: str,
     steps: Sequence[Step],
-    leaves: bool,
     client: Socket | None = None,
 ) -> Variant:
-    """Steps of the client 0; a bystander is served before and after, a fresh client after."""
+    """The client 0 leaves; a bystander is served before and after, a fresh client after.
+
+    `label` is the scenario's, and the variant's in what follows its last slash.
+    """
+    short = label.rpartition("/")[2]
     sockets = [client or known.named(CLIENT), known.named(FRESH), known.named(BYSTANDER)]
     fresh = known.exchange(1, name=FRESH)
     if crowded(known, 3):
         scenario = known.scenario_of(label, says, [*steps, fresh], sockets[:2])
-        return Variant(label, scenario, leaves=leaves)
+        return Variant(short, scenario, leaves=True)
     first: Step = known.exchange(2, name=f"{BYSTANDER} before")
     if not known.lasts:
         first = known.act("connect", 2)
     after = known.exchange(2, name=f"{BYSTANDER} after")
     scenario = known.scenario_of(label, says, [first, *steps, fresh, after], sockets)
-    return Variant(label, scenario, leaves=leaves)
+    return Variant(short, scenario, leaves=True)
 
 
 def burst(known: Known, size: int) -> int:
