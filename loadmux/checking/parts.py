@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from loadmux.checking import varints
@@ -147,7 +148,7 @@ class HasParts:
             return Judgement(captured=names)
         cuts = self._cut(body)
         if isinstance(cuts, Problem):
-            return Judgement(cuts)
+            return Judgement(self._before(body) or cuts)
         captured: dict[str, bytes] = {}
         wrong: list[tuple[int, int, Problem]] = []
         for part, begin, end in zip(self.parts, [0, *cuts], cuts, strict=False):
@@ -161,6 +162,20 @@ class HasParts:
         if wrong:
             return Judgement(_told(*wrong[0], body, alone=len(wrong) == 1))
         return Judgement(captured=captured)
+
+    def _before(self, body: bytes) -> Problem | None:
+        """What is wrong with the parts that stand before the place at which a body ends."""
+        at = 0
+        with suppress(ValueError):
+            for part in self.parts:
+                end = None if part.open else part.end(body, at)
+                if end is None:
+                    break
+                found = part.judge(body[at:end]).problem
+                if found is not None:
+                    return _in_place(found, at, body)
+                at = end
+        return None
 
     def _cut(self, body: bytes) -> list[int] | Problem:
         """Where the parts end; what is over is the last one's where nothing better is known."""
@@ -237,7 +252,10 @@ def _told(begin: int, end: int, problem: Problem, body: bytes, *, alone: bool) -
         found = IsExactly(body[:begin] + problem.expected + body[end:])(body).problem
         if found is not None:
             return found
+    return moved(problem, begin, body) if alone else _in_place(problem, begin, body)
+
+
+def _in_place(problem: Problem, begin: int, body: bytes) -> Problem:
+    """The first problem of several: a changed byte alone does not make them."""
     told = moved(problem, begin, body)
-    if not alone and told.kind is Kind.CORRUPT:  # whatever it was, it is in other parts, too
-        return replace(told, kind=Kind.MISMATCH)
-    return told
+    return replace(told, kind=Kind.MISMATCH) if told.kind is Kind.CORRUPT else told

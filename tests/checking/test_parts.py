@@ -49,6 +49,8 @@ def test_parts_are_found_from_both_ends_and_saved() -> None:
         (b"R17wo_ds\0", Kind.MISMATCH, 5),
         (b"R1", Kind.TRUNCATED, 2),
         (b"", Kind.TRUNCATED, 0),
+        (b"Q", Kind.MISMATCH, 0),
+        (b"Q17wo_ds\0", Kind.MISMATCH, 0),
     ],
 )
 def test_a_wrong_part_is_told_at_its_place(body: bytes, kind: Kind, offset: int) -> None:

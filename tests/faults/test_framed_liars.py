@@ -588,3 +588,26 @@ steps:
     driven = talk(serve, steps, "{length_prefix: {bytes: 4}}", rule=rule)
     assert driven.kinds == {}
     assert driven.stats.iterations == 3
+
+
+@pytest.mark.parametrize(("answers", "kind"), [("ba", "reordered"), ("b", "mismatch")])
+def test_the_reply_to_a_later_message_in_place_of_a_judged_one(answers: str, kind: str) -> None:
+    replies = {"a": b"told a: 1\n", "b": b"told b: 22\n"}
+
+    def handler(connection: socket.socket, number: int) -> None:
+        heard = b""
+        while b"b\n" not in heard:
+            heard += connection.recv(100)
+        connection.sendall(b"".join(replies[one] for one in answers))
+        connection.recv(100)
+
+    steps = """
+steps:
+  - {send: {frame: a}}
+  - {send: {frame: b}}
+  - {expect: {frame: {join: ["told a: ", {regex: "[0-9]"}]}}}
+  - {name: second, expect: {frame: "told b: 22"}}
+"""
+    driven = talk(handler, steps)
+    assert driven.kinds == {kind: 3}
+    assert "the reply that step 'second' awaits came" in driven.faults[0].message
