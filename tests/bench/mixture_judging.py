@@ -32,6 +32,8 @@ AMID = {
 """What else it may be called amid the replies to other messages."""
 ENDS = {"close": {"reset"}, "cut": {"reset"}, "reset": {"closed"}}
 """A close with bytes unread resets a TCP connection; a Unix socket has no reset."""
+ENDLESS = ("close", "reset")
+"""Here nothing is said before the end."""
 BEHIND = ("dup", "junk", "stray")
 """Found by a later step, perhaps of a later iteration."""
 PASS, FAIL, INCONCLUSIVE = 0, 1, 3
@@ -67,6 +69,8 @@ def of_a_right_server(mixture: Mixture, record: Record, done: Done) -> list[str]
 def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
     groups = done.told["faults"]
     count = sum(one["count"] for one in groups)
+    if done.code == PASS and may_pass(mixture, told):
+        return []
     if done.code != FAIL or not count:
         return [f"the lie {told.lie} at {told.answer.word!r} is unseen: exit code {done.code}"]
     if count > 1:
@@ -87,6 +91,14 @@ def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
     if told.lie == "flip" and group["kind"] == "corrupt":
         found += misquoted(told, example)
     return [f"{one} ({example['message']})" for one in found]
+
+
+def may_pass(mixture: Mixture, told: Told) -> bool:
+    """Whether such a lie may be none: where a server may end an idle connection, it may do so just
+    when the next message is on its way.
+    """
+    ends = mixture.talk.may_end and told.lie in ENDLESS
+    return ends or (told.lie == "dup" and told.answer.again)
 
 
 def misplaced(told: Told, step: str, example: dict[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ class Answer:
     `flip` is the byte in which a bit may be changed so that the message is still well-formed;
     `word` says which step it answers (`w12`, or `w12.USER.ITERATION.SOCKET`). `last`: the
     connection ends behind it, or is reset in its place (`resets`). `secured`: it is followed by a
-    TLS handshake.
+    TLS handshake. `again`: it may come twice, as nothing forbids.
     """
 
     data: bytes
@@ -42,6 +42,7 @@ class Answer:
     last: bool = False
     secured: bool = False
     resets: bool = False
+    again: bool = False
 
 
 class Talk(Protocol):

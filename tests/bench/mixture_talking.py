@@ -22,6 +22,8 @@ class Conversation:
     """Bytes that a slow reader may take at a time."""
     counted = True
     """Whether its requests can be told apart."""
+    may_end = False
+    """Whether the server may end a connection while nothing is owed."""
     grouped = True
     """Whether several sockets may be one group."""
 

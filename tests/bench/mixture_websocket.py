@@ -78,7 +78,7 @@ class WebSocket(Conversation):
         if what == b"pong":
             return []
         if what == b"ping":
-            made = [Answer(served("pong", body), word, 2)]
+            made = [Answer(served("pong", body), word, 2, again=True)]
             if self.pings and chance.random() < 0.4:
                 made.insert(chance.randint(0, 1), Answer(served("pong", b"unasked"), reply=False))
             return made

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from driving import POLLERS, Driven, Server, drive
+from driving import POLLERS, Driven, Server, drive, reset
 
 STEPS = r'[{name: ask, send: "ask\n", expect: "told\n"}, {wait: 100ms}]'
 LOGIN = r'on_connect: [{name: login, send: "LOGIN\n", expect: "OK\n"}]'
@@ -77,3 +77,45 @@ def test_bytes_before_the_end_are_surplus() -> None:
     found = driven(closing(b"told\nmore\n"), "idle_close: allowed")
     assert "surplus" in found.kinds
     assert set(found.kinds) == {"surplus"}
+
+
+def refusing(answered: int, end: Callable[[socket.socket], None]) -> Callable[..., None]:
+    """Ends a connection when it is asked once more than so often; tells nobody before."""
+
+    def handler(connection: socket.socket, number: int) -> None:
+        with connection.makefile("rb") as lines:
+            for count, _ in enumerate(lines):
+                if count == answered:
+                    end(connection)
+                    return
+                connection.sendall(b"told\n")
+
+    return handler
+
+
+@pytest.mark.parametrize(
+    "step", ['send: "ask\\n"', 'send: "ask\\n", pieces: 2', r'send: "${uuid}\n"']
+)
+@pytest.mark.parametrize(
+    "load", ["users: 2, iterations: 6", "rate: 100/s, max_users: 1, run_time: 100ms"]
+)
+@pytest.mark.parametrize("end", [lambda one: one.shutdown(socket.SHUT_RDWR), reset])
+def test_an_end_as_a_message_comes_is_one_of_an_idle_connection(
+    end: Callable[[socket.socket], None], load: str, step: str
+) -> None:
+    """It is sent again, once: whether the server had read it nobody can tell."""
+    steps = f'[{{name: ask, {step}, expect: "told\\n"}}]'
+    text = f"sockets: {{main: {{idle_close: allowed}}}}\nsteps: {steps}\nload: {{{load}}}\n"
+    with Server(refusing(2, end)) as listening:
+        found = drive(text, listening.url)
+    assert found.kinds == {}
+    assert found.stats.ended_idle >= 2
+
+
+def test_one_that_never_answers_is_at_fault() -> None:
+    steps = r'[{name: ask, send: "ask\n", expect: "told\n"}]'
+    text = f"sockets: {{main: {{idle_close: allowed}}}}\nsteps: {steps}\nload: {{iterations: 2}}\n"
+    with Server(refusing(0, lambda one: one.shutdown(socket.SHUT_RDWR))) as listening:
+        found = drive(text, listening.url)
+    assert found.kinds == {"closed": 2}
+    assert found.stats.ended_idle == 0

@@ -59,6 +59,7 @@ from loadmux.running.steps import (
     conversations,
     ending,
     exchanging,
+    forgiving,
     forms,
     performing,
     sending,
@@ -314,7 +315,10 @@ class _Compiler:
             return ending.End(
                 step.name, step.sockets, message, wanted, timeout, record, passed, answers
             )
-        return exchanging.Exchange(
+        alone = step.sockets[0] if message is not None and len(step.sockets) == 1 else None
+        ends = alone is not None and self.endpoints[alone].may_end
+        kind = forgiving.Forgiving if ends else exchanging.Exchange
+        return kind(
             step.name,
             step.sockets,
             message,
