@@ -84,6 +84,8 @@ def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
         called = called | AMID.get(told.lie, set())
     if told.lie == "drop" and told.answer.last:
         called = {"closed"}
+    if told.lie == "drop" and "half_close" in str(mixture.document):  # then nothing more can come
+        called = called | {"closed"}
     if told.lie == "flip" and example["message"].find("regex") >= 0:
         called = {"mismatch"}
     found = [] if group["kind"] in called else [f"{told.lie} is called {group['kind']}"]

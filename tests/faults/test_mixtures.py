@@ -9,7 +9,7 @@ import pytest
 from commands import ROOT
 
 
-@pytest.mark.parametrize("words", [["--runs", "6"], ["--runs", "8", "--lie", "all"]])
+@pytest.mark.parametrize("words", [["--runs", "8"], ["--runs", "8", "--lie", "all"]])
 def test_no_verdict_is_wrong(words: list[str]) -> None:
     command = [sys.executable, f"{ROOT}/tests/bench/mixtures.py", "--seed", "1", *words]
     done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
