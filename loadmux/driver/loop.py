@@ -273,6 +273,8 @@ class Loop(OwnTime):
                     task = self._ready.popleft()
                     if not task.done:
                         self._step(task, None)
+                if self._stopped or not self._tasks:
+                    break  # nobody is left who would be woken from a wait
             timeout = patience
             if alarms and alarms[0][0] - now < patience:
                 timeout = min(self._ahead(now), patience)

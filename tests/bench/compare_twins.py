@@ -4,8 +4,8 @@ N comparisons of a bundled model with itself, which must be a tie in 19 of 20, a
 that is a tenth slower (the fault `slow`, by a tenth of the CPU that an exchange costs here), which
 must be told; in turn, so that both meet the same machine. Prints each, and how many came out right,
 by exchanges a second and by CPU. Twins take the whole budget, the slower one until it is told: at
-most 2 N times the budget, by default 20 minutes. A turn takes 1.6 s on two idle cores, so a minute
-has 18 blocks; see twins.py for what so many can tell.
+most 2 N times the budget, by default 20 minutes. A turn takes 1.1 s on two cores, so a minute has
+27 blocks; see twins.py for what so many can tell.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from loadmux.comparing.paired import LOOKS, ratio
 
 SLOWER = 0.9
 BLOCKS = (9, 20, 80)
-"""In a budget: half a minute, one, four, where a turn takes 1.6 s."""
+"""In a budget: 20 s, three quarters of a minute, three minutes, where a turn takes 1.1 s."""
 NOISE = 0.08
 """Of one trial: half a second of a busy machine."""
 

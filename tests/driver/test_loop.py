@@ -6,13 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any
 
 import pytest
 from driving import POLLERS, Handler, Server, answering, emulated, scenario_for
 
 from loadmux.driver.control import Control
-from loadmux.driver.loop import Loop
-from loadmux.driver.poller import make_poller
+from loadmux.driver.loop import Loop, Task, sleep_until
+from loadmux.driver.poller import Events, Poller, make_poller
 from loadmux.driver.user import VirtualUser
 from loadmux.measuring.stats import Stats
 from loadmux.running.compiling.script import compile_scenario
@@ -80,3 +81,37 @@ def test_gives_way_at_its_limit_although_there_is_more_to_do() -> None:
         assert not user.started
         while not user.done:
             loop.run(perf_counter() + 0.001, 0.001)
+
+
+class Noting:
+    """A poller that notes for how long it was to wait."""
+
+    def __init__(self, poller: Poller) -> None:
+        self._poller = poller
+        self.waits: list[float] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._poller, name)
+
+    def wait(self, timeout: float) -> Events:
+        self.waits.append(timeout)
+        return self._poller.wait(timeout)
+
+
+def test_a_task_that_stops_it_is_the_last_thing_it_does() -> None:
+    poller: Any = Noting(make_poller(None))
+    loop = Loop(poller)
+    sleeper, stopper = Task(loop), Task(loop)
+
+    async def sleep() -> None:
+        await sleep_until(sleeper, perf_counter() + HOUR)
+
+    async def stop() -> None:
+        loop.stop()
+
+    loop.spawn(sleeper, sleep())
+    loop.spawn(stopper, stop())
+    loop.run()
+    assert poller.waits == []
+    assert not sleeper.done
+    loop.close()
