@@ -26,7 +26,7 @@ OPEN = ("open 5000", "open 20000", "open 30000")
 def cpu(path: Path, iterations: int) -> float | None:
     """Milliseconds of CPU of the generator from its first start on; None where it cannot read."""
     told = path.with_suffix(".json")
-    options = ["-u", "1", "-i", str(iterations), "--json-file", str(told), "--quiet"]
+    options = ["-u", "1", "--iterations", str(iterations), "--json-file", str(told), "--quiet"]
     with client([*words.command(), "run", str(path), *options]) as process:
         out, err = process.communicate()
     if process.returncode == 2:

@@ -22,10 +22,10 @@ KIB = 1024
 SETTLE = 3.0
 PING = r'{send: "PING\r\n", expect: "+PONG\r\n"}'
 CASES = {
-    "idle": f"steps:\n  - {PING}\n  - {{wait: 10min}}\n",
+    "idle": f"steps:\n  - {PING}\n  - {{wait: 10m}}\n",
     "busy": f"steps:\n  - {PING}\n",
     "two sockets": f"sockets: [main, other]\nsteps:\n  - {PING.replace('{', '{on: all, ', 1)}\n"
-    "  - {wait: 10min}\n",
+    "  - {wait: 10m}\n",
 }
 HEAD = "target: {{url: 'tcp://{host}:{port}'}}\nload: {{users: {users}}}\n"
 
@@ -40,8 +40,7 @@ def resident(folder: Path, case: str, users: int) -> float:
         command = peers.loadmux_command(str(path), port, users, peers.LONGEST, report)
         with peers.crowd(command, port, users * sockets) as (pid, _):
             sleep(SETTLE)
-            (worker,) = peers.children(pid)
-            return peers.resident(worker)
+            return peers.resident(peers.generator(pid))
 
 
 def main() -> None:
@@ -56,7 +55,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         for case in asked.cases or CASES:
             alone = median(resident(Path(folder), case, 1) for _ in range(asked.rounds))
-            for users in (asked.users // 10, asked.users):
+            most = min(asked.users, peers.raise_descriptor_limit() // (3 if " " in case else 1))
+            for users in (most // 10, most):
                 found = [resident(Path(folder), case, users) for _ in range(asked.rounds)]
                 each = [(one - alone) / (users - 1) / KIB for one in found]
                 spread = f"{min(each):.2f} to {max(each):.2f}"

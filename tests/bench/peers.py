@@ -318,8 +318,7 @@ def loadmux_crowd(port: int, users: int) -> Iterator[tuple[int, Monitor]]:
     with loadmux_report() as report:
         command = loadmux_command("ping.yaml", port, users, LONGEST, report)
         with crowd(command, port, users) as (pid, monitor):
-            (nursery,) = children(pid)
-            (worker,) = children(nursery)
+            worker = generator(pid)
             yield worker, monitor
         exchanges = json.loads(report.read_text())["exchanges"]
         if exchanges["errors"] or not exchanges["count"]:
@@ -362,6 +361,13 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of a process so far: fields 14 and 15 of /proc/PID/stat, proc(5)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def generator(pid: int) -> int:
+    """The process with the users of a run: a fork of the nursery, which is its only child."""
+    (nursery,) = children(pid)
+    (found,) = children(nursery)
+    return found
 
 
 def children(pid: int) -> list[int]:
