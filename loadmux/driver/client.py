@@ -69,10 +69,10 @@ class Client(Task):
         self.iteration = self.life = 0
         self.iterating = self.served = False
         self._random: random.Random | None = None
-        self.connections = [
-            connection_for(self, endpoint, name, number)
-            for endpoint, name in zip(script.endpoints, script.names, strict=True)
-        ]
+        both = zip(script.endpoints, script.names, strict=True)
+        self.connections = tuple(
+            [connection_for(self, endpoint, name, number) for endpoint, name in both]
+        )
 
     @property
     def random(self) -> random.Random:

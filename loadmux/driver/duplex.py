@@ -207,7 +207,7 @@ def settle(connection: Connection) -> None:
     if rule is not None:
         for data in connection.unruled:
             rule.sent(data, False)
-    connection.unruled.clear()
+    connection.unruled = ()
 
 
 async def owed(task: Task, connection: Connection) -> None:
@@ -224,14 +224,16 @@ async def owed(task: Task, connection: Connection) -> None:
         await readable(task, [connection], NEVER)
     rule = connection.rule_verifier
     if connection.unruled and rule is not None and rule.done:
-        rule.sent(connection.unruled.pop(0), False)
+        first, *rest = connection.unruled
+        connection.unruled = (*rest,)
+        rule.sent(first, False)
 
 
 def tell_rule(connection: Connection, rule: Rule, data: bytes, alone: bool) -> None:
     """More is owed by the rule: to be checked message by message, where that can be."""
     verifier = connection.rule_verifier = connection.rule_verifier or rule.verifier()
     if isinstance(verifier, ExactRule | Datagrams):
-        connection.unruled.append(data)
+        connection.unruled += (data,)
     else:
         verifier.sent(data, alone and verifier.idle)
     wake_reader(connection)

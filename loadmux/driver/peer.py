@@ -146,7 +146,7 @@ class Peer:
         self.moments: deque[Moment] | None = None
         self.ready = self.want = 0
         self.unanswered: list[Sent] = []
-        self.unruled: list[bytes] = []
+        self.unruled: tuple[bytes, ...] = ()
         self.eof = self.paused = self.ending = self.midway = False
         self.lost: OSError | None = None
         self.silent = False

@@ -28,6 +28,7 @@ from loadmux.driver.loop import NEVER, WAIT_EARLY, Interrupted, Loop, Task, wait
 from loadmux.driver.pacer import Users
 from loadmux.driver.schedule import Schedule, Stage
 from loadmux.driver.user import Script, VirtualUser
+from loadmux.errors import Fault, ScriptFailed
 
 LOOK_EVERY = 0.1
 PARTING_TIME = 0.01
@@ -110,14 +111,20 @@ class PooledUser(VirtualUser):
             ready_at = max(self.ready_at, self.loop.stopped[1])
             self.control.stats.starts.samples.append(max(0.0, began - ready_at))
         self.iterating = True
+        alive, ready = True, began
+        if not self.prepared:
+            alive = await self.prepare() or self._may_try_again()
+            ready = perf_counter()
         if self.prepared:
-            self.late = self.loop.between(due, began) if due else 0.0
-            alive = await self._iterate()
-        elif await self.prepare():
-            self.late = self.loop.since(due) if due else 0.0
-            alive = await self._iterate()
-        else:
-            alive = self._may_try_again()
+            self.late = self.loop.between(due, ready) if due else 0.0
+            try:
+                for operation in self.script.steps:
+                    await operation.run(self)
+            except (Fault, ScriptFailed, Interrupted) as error:
+                alive = await self._ended(error, operation.name)
+            else:
+                if self._succeeded():
+                    await self._renew()
         self.iterating = False
         self.iteration += 1
         if self.control.pacing is not None and alive:

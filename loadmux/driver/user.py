@@ -114,7 +114,18 @@ class VirtualUser(Resting):
             while alive and not control.stopping and self._iterations_left():
                 started = perf_counter()
                 self.iterating = True
-                alive = await self._iterate()
+                # Here and not in a method: a coroutine for each iteration is 250 bytes a user.
+                if self.prepared or await self.prepare():
+                    try:
+                        for operation in self.script.steps:
+                            await operation.run(self)
+                    except (Fault, ScriptFailed, Interrupted) as error:
+                        alive = await self._ended(error, operation.name)
+                    else:
+                        if self._succeeded():
+                            await self._renew()
+                else:
+                    alive = self._may_try_again()
                 self.iterating = False
                 self.iteration += 1
                 if control.pacing is not None and alive:
@@ -178,33 +189,28 @@ class VirtualUser(Resting):
         limit = self.control.iterations
         return not self.leaving and (limit is None or self.iteration < limit)
 
-    async def _iterate(self) -> bool:
-        """One iteration, after `before` where that is due; false if the user has to stop then."""
-        if not (self.prepared or await self.prepare()):
-            return self._may_try_again()
-        try:
-            for operation in self.script.steps:
-                await operation.run(self)
-        except Fault as fault:
-            return await self._failed(fault, operation.name)
-        except ScriptFailed as error:
+    async def _ended(self, error: BaseException, step: str) -> bool:
+        """An iteration has ended so at this step; false if the user has to stop then."""
+        if isinstance(error, Fault):
+            return await self._failed(error, step)
+        if isinstance(error, ScriptFailed):
             return await self._script_failed(error)
-        except Interrupted:
-            name_owed(self.connections, operation.name)
-            raise
+        name_owed(self.connections, step)
+        raise error
+
+    def _succeeded(self) -> bool:
+        """An iteration was right; whether the user has to begin anew all the same."""
         stats = self.control.stats
         stats.iterations += 1
         if self.script.left_open:
             self.owe_nothing(self.script.left_open)
         self.failures = 0
-        if self.cut_short:
-            await self._renew()
         if not self.served:
             self.served = True
             stats.served += 1
             for connection in self.connections:
                 connection.endpoint.walked()
-        return True
+        return self.cut_short
 
     def owe_nothing(self, sockets: Sequence[int]) -> None:
         """What has been sent on these sockets, and has no answer so far, gets none."""
