@@ -6,16 +6,8 @@ What a wrong reply may be, and in which order that is tried, stands in `stories`
 
 from __future__ import annotations
 
-from loadmux.checking.stories import (
-    EVIDENCE,
-    STORIES,
-    Alike,
-    Case,
-    Finding,
-    Owed,
-    first_wrong,
-    owned,
-)
+from loadmux.checking.case import EVIDENCE, Alike, Case, Finding, Owed, owned
+from loadmux.checking.stories import STORIES
 from loadmux.errors import EXCERPT, Kind
 
 __all__ = [
@@ -66,7 +58,7 @@ def diagnose(
     for judge in STORIES:
         if (finding := judge(case)) is not None:
             return finding
-    return case.found(Kind.MISMATCH, f"{first_wrong(case)}; what follows does not line up either")
+    return case.found(Kind.MISMATCH, f"{case.first_wrong()}; what follows does not line up either")
 
 
 def _in_place(received: bytes, at: int, later: Owed) -> tuple[bytes, int]:

@@ -41,65 +41,18 @@ given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from loadmux.checking.case import EVIDENCE, Case, Finding, Owed, agree, owned
 from loadmux.checking.checksums import ending
 from loadmux.checking.verifying import first_difference
 from loadmux.errors import EXCERPT, Kind
 
-EVIDENCE = 4
-"""Bytes below which a match with another socket's reply, or a part of one's own, says nothing."""
 PROBE = 8
 """Bytes that must line up for a shift to be believed if the whole rest was not seen."""
 STRETCH = 16
 DISTINCT = 4
 """A stretch with fewer different byte values (padding, say) does not tell where it came from."""
-
-Owed = Sequence[tuple[str, bytes]]
-"""Label of another socket, such as `user 12, socket main`, and the reply it awaits or last got."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """`offset` is where the first wrong byte is; `message` is one line for a person."""
-
-    kind: Kind
-    offset: int
-    message: str
-    belongs_to: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Alike:
-    """What came is a right reply but for its values; `text` says whose, as far as that is known.
-
-    `crowd` is how many such replies there are, at least about.
-    """
-
-    text: str
-    crowd: int
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What was to come, what came, and what is known of the sockets around."""
-
-    expected: bytes
-    received: bytes
-    at: int
-    previous: bytes
-    others: Owed
-    later: Owed
-    pending: bool
-    crowd: int
-    alike: Alike | None
-    ended: bool = False
-    """Whether no more than `received` can come: it is the whole body of a frame."""
-
-    def found(self, kind: Kind, message: str, belongs_to: str | None = None) -> Finding:
-        return Finding(kind, self.at, message, belongs_to)
-
 
 # --- the stories, in the order of the module's docstring ------------------------------------------
 
@@ -122,7 +75,7 @@ def _previous_whole(case: Case) -> Finding | None:
     if size <= case.at or not case.received.startswith(case.previous):
         return None
     rest = case.received[size:]
-    if _is_right(case, rest, begun=size >= EVIDENCE):
+    if case.is_right(rest, begun=size >= EVIDENCE):
         text = f"the previous reply ({size} bytes) came again"
         return case.found(Kind.DUPLICATE, text)
     if rest.replace(case.previous, b""):
@@ -138,7 +91,7 @@ def _other_whole(case: Case) -> Finding | None:
     matches = [
         (who, reply)
         for who, reply in case.others
-        if len(reply) >= EVIDENCE and _came_whole(case, reply)
+        if len(reply) >= EVIDENCE and case.came_whole(reply)
     ]
     owners = [who for who, _ in matches]
     if not owners or not _likelier_than_a_flip(case, matches):
@@ -148,26 +101,16 @@ def _other_whole(case: Case) -> Finding | None:
 
 def _likelier_than_a_flip(case: Case, matches: Owed) -> bool:
     """A flipped bit makes one of 8 * length replies; a mix-up, one of those of all the sockets."""
-    if len(matches[0][1]) != len(case.expected) or not _one_differs(case):
+    if len(matches[0][1]) != len(case.expected) or not case.one_differs():
         return True
     return 8 * len(case.expected) * len({who for who, _ in matches}) >= case.crowd
 
 
-def _one_differs(case: Case) -> bool:
-    """Whether no more than one byte differs, of as many as there should be."""
-    size = len(case.expected)
-    more = case.received[size:]
-    whole = len(case.received) == size or (len(more) >= EVIDENCE and _repeats(case.expected, more))
-    if case.pending and size < EVIDENCE:  # what follows is the reply to the next message
-        whole = len(case.received) > size
-    return whole and _changed(case, size)[0] == 1
-
-
 def _with_other_values(case: Case) -> Finding | None:
     alike = case.alike
-    if alike is None or (_one_differs(case) and 8 * len(case.expected) < alike.crowd):
+    if alike is None or (case.one_differs() and 8 * len(case.expected) < alike.crowd):
         return None
-    return case.found(Kind.MISMATCH, f"{first_wrong(case)}; {alike.text}")
+    return case.found(Kind.MISMATCH, f"{case.first_wrong()}; {alike.text}")
 
 
 def _checksum_wrong(case: Case) -> Finding | None:
@@ -181,12 +124,12 @@ def _checksum_wrong(case: Case) -> Finding | None:
 
 def _one_byte_changed(case: Case) -> Finding | None:
     size = len(case.expected)
-    if not _one_differs(case):
+    if not case.one_differs():
         return None
     flipped = (case.expected[case.at] ^ case.received[case.at]).bit_count() == 1
     if size == 1 and not flipped:
         return None
-    text = first_wrong(case)
+    text = case.first_wrong()
     if flipped:
         text += " (one bit differs)"
     if size > 1:
@@ -197,11 +140,6 @@ def _one_byte_changed(case: Case) -> Finding | None:
     elif case.alike is not None:
         text += f"; or {case.alike.text}"
     return case.found(Kind.CORRUPT, text)
-
-
-def _repeats(reply: bytes, data: bytes) -> bool:
-    """Whether data is this reply, again and again."""
-    return (reply * (len(data) // len(reply) + 1)).startswith(data)
 
 
 def _reordered(case: Case) -> Finding | None:
@@ -223,10 +161,10 @@ def _all_the_rest_lines_up(case: Case) -> Finding | None:
 
 
 def _begins_as_previous(case: Case) -> Finding | None:
-    if not _came_in_part(case, case.previous):
+    if not case.came_in_part(case.previous):
         return None
     size = first_difference(case.previous, case.received)
-    if _is_right(case, case.received[size:], begun=True):
+    if case.is_right(case.received[size:], begun=True):
         return case.found(Kind.DUPLICATE, f"{size} bytes of the previous reply came again")
     text = f"its first {size} bytes are those of the previous reply; the right one did not follow"
     return case.found(Kind.MISMATCH, text)
@@ -251,22 +189,22 @@ def _came_before(case: Case, size: int) -> Finding:
 def _seen_rest_lines_up(case: Case) -> Finding | None:
     at, right, came = case.at, case.expected[case.at :], case.received[case.at :]
     more = came.find(right[:PROBE], 1) if len(right) >= PROBE else -1
-    if more > 0 and _agree(right, came[more:]):
+    if more > 0 and agree(right, came[more:]):
         return _inserted(case, more)
     less = right.find(came[:PROBE], 1) if len(came) >= PROBE else -1
     if less > 0 and came.startswith(right[less:]):
         rest = came[len(right) - less :]
-        if rest and _agree(right[:less], rest):
+        if rest and agree(right[:less], rest):
             text = f"parts of the reply came in another order from byte {at} on"
             return case.found(Kind.REORDERED, text + _found_at(case))
-    if less > 0 and _agree(right[less:], came):
+    if less > 0 and agree(right[less:], came):
         return _missing(case, less)
     return None
 
 
 def _begins_as_other(case: Case) -> Finding | None:
-    owners = [who for who, reply in case.others if _came_in_part(case, reply)]
-    if not owners or _one_changed_so_far(case):
+    owners = [who for who, reply in case.others if case.came_in_part(reply)]
+    if not owners or case.one_changed_so_far():
         return None
     return case.found(Kind.CROSSTALK, owned(owners, "the beginning of "), owners[0])
 
@@ -276,7 +214,7 @@ def _several_bytes_changed(case: Case) -> Finding | None:
     missing = len(case.expected) - size
     if case.ended and len(case.received) != len(case.expected):
         return None
-    count, end = _changed(case, size)
+    count, end = case.changed(size)
     most = (size - case.at) // 2 if missing else size // 4
     if count > most and (count > 1 or size == 1):
         return None
@@ -284,7 +222,7 @@ def _several_bytes_changed(case: Case) -> Finding | None:
     origin = _origin(case, changed, Kind.MISMATCH)
     if origin is not None:
         return origin
-    text = first_wrong(case)
+    text = case.first_wrong()
     if count > 1:
         text += f", and {count - 1} more up to byte {end - 1}"
     text += f"; the other {size - count} of {size} bytes are right"
@@ -317,49 +255,6 @@ STORIES: tuple[Callable[[Case], Finding | None], ...] = (
 
 
 # --- what they are made of -----------------------------------------------------------------------
-
-
-def _came_whole(case: Case, reply: bytes) -> bool:
-    """Did `reply` come from the first byte on, and after it nothing, or the right reply?
-
-    Of the latter a part is enough if `reply` is no mere byte or two.
-    """
-    if len(reply) <= case.at or not case.received.startswith(reply):
-        return False
-    rest = case.received[len(reply) :]
-    return not rest or _is_right(case, rest, begun=len(reply) >= EVIDENCE)
-
-
-def _is_right(case: Case, rest: bytes, begun: bool) -> bool:
-    """Whether the right reply is in `rest` from its first byte on; `begun`: a part is enough."""
-    return bool(rest) and (
-        rest.startswith(case.expected) or (begun and case.expected.startswith(rest))
-    )
-
-
-def _came_in_part(case: Case, reply: bytes) -> bool:
-    """Do `reply` and what came agree as far as both go, and beyond what our own reply has too?"""
-    common = min(len(reply), len(case.received))
-    return common >= case.at + EVIDENCE and _agree(reply, case.received)
-
-
-def _agree(left: bytes, right: bytes) -> bool:
-    size = min(len(left), len(right))
-    return left[:size] == right[:size]
-
-
-def _changed(case: Case, size: int) -> tuple[int, int]:
-    """Of the first `size` bytes: how many are wrong, and where the last wrong one ends."""
-    at = case.at
-    right = int.from_bytes(case.expected[at:size], "big")
-    came = int.from_bytes(case.received[at:size], "big")
-    differences = (right ^ came).to_bytes(size - at, "big")
-    return len(differences) - differences.count(0), at + len(differences.rstrip(b"\0"))
-
-
-def _one_changed_so_far(case: Case) -> bool:
-    size = min(len(case.expected), len(case.received))
-    return size > 1 and _changed(case, size)[0] == 1
 
 
 def _inserted(case: Case, size: int) -> Finding:
@@ -430,14 +325,3 @@ def _found_at(case: Case) -> str:
     piece = case.received[case.at : case.at + STRETCH]
     found = case.expected.find(piece, case.at + 1) if len(piece) >= EVIDENCE else -1
     return f": first what belongs to byte {found}" if found >= 0 else ""
-
-
-def first_wrong(case: Case) -> str:
-    at = case.at
-    return f"byte {at} of the reply is {case.received[at]:#04x}, expected {case.expected[at]:#04x}"
-
-
-def owned(owners: list[str], part: str = "", came: str = " came here") -> str:
-    sockets = list(dict.fromkeys(owners))
-    others = f" (or to one of {len(sockets) - 1} others)" if len(sockets) > 1 else ""
-    return f"{part}the reply to {sockets[0]}{others}{came}"
