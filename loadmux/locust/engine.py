@@ -21,8 +21,8 @@ from typing import Any
 import gevent
 from gevent.event import Event
 
-from loadmux.driver.closing import LINGER_MOST
 from loadmux.driver.crowd import Division
+from loadmux.driver.leaving import LINGER_MOST
 from loadmux.driver.loop import IDLE_WAIT, Loop
 from loadmux.driver.poller import make_poller
 from loadmux.driver.watch import Watch
