@@ -24,7 +24,7 @@ from loadmux.probing.outcome import CaseResult, Found, ProbeReport
 from loadmux.probing.selecting import DEFAULTS, Settings, selected
 from loadmux.probing.smallest import smallest
 from loadmux.probing.suspects import Suspect, evidence_of, folded
-from loadmux.probing.trials import Trials
+from loadmux.probing.trials import LONGER, Trials
 from loadmux.probing.trying import Tap
 from loadmux.report.figures import plural
 from loadmux.running.generators.process import raise_descriptor_limit
@@ -217,7 +217,7 @@ class Battery:
 
     def _told(self, case: Case, told: Told) -> CaseResult:
         """What was seen of something that no scenario says."""
-        if self.bench.aftermath(self.trials.known, None, at_work=False) is not None:
+        if self.bench.aftermath(self.trials.known, None, False, LONGER) is not None:
             self.trials.recover()
         verdict = Found.INFO if told.supported else Found.UNSUPPORTED
         return CaseResult(case.id, case.level, verdict, int(told.supported), detail=told.text)

@@ -242,12 +242,15 @@ class Bench:
 
     # --- afterwards -----------------------------------------------------------------------------
 
-    def aftermath(self, known: Known, bystander: Bystander | None, at_work: bool) -> Trouble | None:
+    def aftermath(
+        self, known: Known, bystander: Bystander | None, at_work: bool, longer: int
+    ) -> Trouble | None:
         """Whether the server is as it was: alive, a fresh client served, a bystander not disturbed,
-        the process at rest. `at_work`: clients left before they were answered.
+        the process at rest. `at_work`: clients left before they were answered. `longer`: so many
+        times as long may another fresh client wait where one was late; 1: there is none.
         """
         pause(0.0)
-        trouble = self.died() or self._fresh(known)
+        trouble = self.died() or self._fresh(known, longer)
         if trouble is not None and (waiting := self.queued()):
             text = f"{trouble.text}; {plural(waiting, 'connection')} in its listener's queue"
             trouble = replace(trouble, text=f"{text}: it accepts nobody")
@@ -276,10 +279,10 @@ class Bench:
             calm.leave()
         return age >= self.idle_limit
 
-    def _fresh(self, known: Known) -> Trouble | None:
+    def _fresh(self, known: Known, longer: int) -> Trouble | None:
         """A fresh client; where it is late, another one that waits longer."""
         trouble = None
-        for timeout in (known.timeout, 3 * known.timeout):
+        for timeout in sorted({known.timeout, longer * known.timeout}):
             fault = self.ask(replace(known, timeout=timeout))
             if fault is None:
                 return None

@@ -55,8 +55,12 @@ class Trials:
             self.short[one.label] = one.short(tried)
         return [one.judged(tried) for one, tried in zip(variants, tries, strict=True)]
 
-    def _round(self, variants: Sequence[Variant]) -> tuple[list[Try], Trouble | None]:
-        """All at once, and what the server is like afterwards."""
+    def _round(
+        self, variants: Sequence[Variant], longer: bool = False
+    ) -> tuple[list[Try], Trouble | None]:
+        """All at once, and what the server is like afterwards. `longer`: by longer deadlines."""
+        if longer:
+            variants = [slower(one, LONGER) for one in variants]
         bystander = self._bystander()
         self.bench.count(sum(one.clients for one in variants))
         self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
@@ -67,7 +71,7 @@ class Trials:
         timeout = max(one.scenario.timeout for one in variants)
         known = replace(self.known, timeout=max(timeout, self.known.timeout))
         busy = self.bench.rests(known) if any(one.rests for one in variants) else None
-        return tries, self.bench.aftermath(known, bystander, at_work=late) or busy
+        return tries, self.bench.aftermath(known, bystander, late, 1 if longer else LONGER) or busy
 
     def _bystander(self) -> Bystander | None:
         if not self.known.lasts or self.bench.width(2) < 2:
@@ -110,9 +114,9 @@ class Trials:
         chosen = spread(found, SUSPECTS)
         longer = [slower(one.variant, LONGER) for one in chosen for _ in range(TRIES)]
         if any(one.kind in CROWDED for one in chosen):
-            tries = [tried for one in longer for tried in self._round([one])[0]]
+            tries = [tried for one in longer for tried in self.runs([one])]
         else:
-            tries, _ = self._round(longer)
+            tries = self.runs(longer)
         for number, suspect in enumerate(chosen):
             again = tries[number * TRIES : (number + 1) * TRIES]
             faults = [one.fault for one in again if one.fault is not None]
@@ -161,9 +165,9 @@ class Trials:
         self.recover()
         return found
 
-    def _alone(self, variant: Variant) -> Suspect | None:
+    def _alone(self, variant: Variant, longer: bool = False) -> Suspect | None:
         """One variant, alone; how it failed."""
-        (tried,), trouble = self._round([variant])
+        (tried,), trouble = self._round([variant], longer)
         if trouble is not None:
             return Suspect(variant, trouble)
         return None if tried.fault is None else Suspect(variant, tried.fault)
@@ -182,6 +186,6 @@ class Trials:
             if self.over:
                 return
             before = len(self.bench.unknown)
-            fails = self._alone(slower(suspect.variant, LONGER)) is not None
+            fails = self._alone(suspect.variant, longer=True) is not None
             suspect.failed += fails
             suspect.tried += fails or len(self.bench.unknown) == before
