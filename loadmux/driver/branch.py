@@ -75,7 +75,7 @@ class Branch(VirtualUser):
         """Drive these connections from now on, until `give_back`."""
         for connection in connections:
             owner = connection.task
-            if owner is not self and not self.speaks(connection):
+            if owner is not self and (connection.writer is None or not self.speaks(connection)):
                 assert isinstance(owner, VirtualUser)
                 self.taken.append((connection, owner))
                 connection.task, connection.resume = self, self.resume
@@ -165,8 +165,9 @@ class Branch(VirtualUser):
     def give_back(self) -> None:
         for connection in self.spoken:
             duplex.settle(connection)
-        self.spoken.clear()
-        self.sides.clear()
+        if self.spoken or self.sides:
+            self.spoken.clear()
+            self.sides.clear()
         for connection, owner in reversed(self.taken):
             connection.task, connection.resume = owner, owner.resume
             connection.want = 0

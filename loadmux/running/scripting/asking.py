@@ -139,14 +139,13 @@ class Library:
         if expect in NOT_PLAIN:
             return None
         by_rule = expect == "reply"
-        words = {"name": name, "within": within, "pieces": None, "gap": None}
         try:
             found = self._patterns.get(key := (on, by_rule, name, within))
         except TypeError:
             return None
         if found is None:
             sample = "reply" if by_rule else b"x"
-            ready = self.ready(user, "exchange", on, send=b"x", expect=sample, **words)
+            ready = self._asked(user, on, b"x", sample, name, within)
             step = None if ready.saved is not None else ready.operation
             if len(self._patterns) >= KEPT_OPERATIONS:
                 self._patterns.clear()
@@ -154,10 +153,23 @@ class Library:
         ready, pattern = found
 
         def carefully() -> Operation:
-            return self.ready(user, "exchange", on, send=send, expect=expect, **words).operation
+            return self._asked(user, on, send, expect, name, within).operation
 
         saying = pattern.saying(encoded(send), encoded(expect), carefully)
         return None if saying is None else Ready(saying, ready.sockets, True, None, ready.alone)
+
+    def _asked(
+        self,
+        user: VirtualUser,
+        on: On,
+        send: str | bytes,
+        expect: str | bytes,
+        name: str | None,
+        within: float | str | None,
+    ) -> Ready:
+        """An exchange in the words in which `exchange` of the user's sockets asks for it."""
+        words = {"name": name, "within": within, "pieces": None, "gap": None}
+        return self.ready(user, "exchange", on, send=send, expect=expect, **words)
 
     def _on_sockets(self, user: VirtualUser, action: str, on: On, words: dict[str, Any]) -> Ready:
         step = self._read(tuple(user.variables or ()), {action: listed(on), **words})

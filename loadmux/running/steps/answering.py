@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeGuard
 
 from loadmux.driver.awaiting import Awaited
@@ -57,10 +57,11 @@ RECEIVE = "receive"
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Records what the bare `expect` called `step` took."""
+    """Records what the bare `expect` called `step` took; `rows` are those found so far, by kind."""
 
     step: str
     stats: Stats
+    rows: dict[str, StepStats] = field(default_factory=dict)
 
     def record(self, awaited: Awaited) -> None:
         """A reply was complete, and right."""
@@ -97,7 +98,10 @@ class Answers:
         return self._row("other").volume
 
     def _row(self, kind: str) -> StepStats:
-        return self.stats.row_of(self.step, kind)
+        row = self.rows.get(kind)
+        if row is None:
+            row = self.rows[kind] = self.stats.row_of(self.step, kind)
+        return row
 
 
 def kinds(scenario: Scenario) -> dict[str, str]:
