@@ -104,9 +104,8 @@ def _threshold(suite: Xml.Element, scenario: str, result: ThresholdResult) -> No
     case = _case(suite, scenario, f"threshold {result.threshold.text}")
     if not result.met:
         message = f"crossed: {terminal.measured(result)}"
-        Xml.SubElement(case, "failure", message=message, type="threshold").text = PLAIN(
-            f"{result.threshold.text}\n{message}"
-        )
+        told = "\n".join(map(PLAIN, (result.threshold.text, message)))
+        Xml.SubElement(case, "failure", message=message, type="threshold").text = told
 
 
 def _verdict(suite: Xml.Element, scenario: str, part: ScenarioReport, report: Report) -> None:

@@ -49,6 +49,7 @@ class RunReport(Report):
 
     def assert_passed(self) -> None:
         """Raise AssertionError with the report, evidence included, unless the run passed."""
+        __tracebackhide__ = True  # pytest shows the test's own line
         if not self.passed:
             raise AssertionError(f"{self.verdict.reason}\n\n{self}")
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from loadmux.errors import TargetFailed
-from loadmux.language.describing.suggesting import constant, suggested, varied
+from loadmux.language.describing.suggesting import announced, constant, suggested, varied
 from loadmux.language.loading import load
 from loadmux.language.text.yamltext import flow
 from loadmux.measuring.exitcodes import ExitCode
@@ -28,6 +28,10 @@ HEAD = """\
 # What {target} answered. Run it: loadmux run {name}
 # All that goes over the wire, step by step: loadmux trace {name}
 # What an expect may say besides exact bytes: loadmux help replies"""
+
+SHARED = """\
+# All users ask the same. Where one changes what another is answered, write ${user} into what they
+# send and expect, or begin with one user."""
 
 
 def silent(line: str, style: str) -> None:
@@ -90,7 +94,8 @@ class Asked:
             return ["closed"] if ended else []
         if first.came == second.came:
             return suggested(self.message, first.came, ended)
-        return [varied(first.came, second.came), *(["closed"] if ended else [])]
+        closes = ended and not announced(first.came)
+        return [varied(first.came, second.came), *(["closed"] if closes else [])]
 
 
 def answered(probe: Probe, messages: Sequence[bytes]) -> tuple[Asked, list[Asked]]:
@@ -136,6 +141,8 @@ def _lines(probe: Probe, greeting: Asked, found: Sequence[Asked]) -> Iterator[st
     if not found:
         yield "  - {connect: main}"
         yield "  - {close: main}"
+    if len(found) > 1:
+        yield SHARED
     yield "load: {users: 10, run_time: 5s}"
 
 

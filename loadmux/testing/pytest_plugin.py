@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -72,8 +72,12 @@ def nursery_of(config: pytest.Config) -> Nursery:
     return config.stash[NURSERY]
 
 
-class NotJudged(Exception):
-    """The run says nothing of the server; `str()` is the report."""
+def not_judged(told: str) -> NoReturn:
+    """The run says nothing of the server; what is told, a report mostly, is all that pytest shows.
+
+    Raised before the test itself, it is an error of the test.
+    """
+    pytest.fail(told, pytrace=False)
 
 
 class ScenarioItem(pytest.Item):
@@ -91,17 +95,17 @@ class ScenarioItem(pytest.Item):
             nursery = nursery_of(self.config)
             self.report = loadmux.run(self.path, target=target, command=command, nursery=nursery)
         except LoadmuxError as error:
-            raise NotJudged(str(error)) from None
+            not_judged(str(error))
         if self.report.verdict.code not in (ExitCode.PASS, ExitCode.FAIL, ExitCode.THRESHOLD):
-            raise NotJudged(str(self.report))
+            not_judged(str(self.report))
 
     def runtest(self) -> None:
         assert self.report is not None
         self.report.assert_passed()
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        if isinstance(excinfo.value, AssertionError | NotJudged):
-            return str(excinfo.value) if self.report is None else str(self.report)
+        if self.report is not None and isinstance(excinfo.value, AssertionError):
+            return str(self.report)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, None, str]:
@@ -148,7 +152,7 @@ def loadmux_case(request: pytest.FixtureRequest) -> CaseResult:
     try:
         result, told = case_of(request.param, **mark.kwargs)
     except LoadmuxError as error:
-        raise NotJudged(str(error)) from None
+        not_judged(str(error))
     if result.verdict == "unsupported":
         pytest.skip(told)
     if result.verdict == "fail":
@@ -169,7 +173,13 @@ def loadmux_run(pytestconfig: pytest.Config) -> Callable[..., RunReport]:
     """`loadmux.run`: the report of a scenario, which may be a path, a mapping, or a `@scenario`."""
     import loadmux
 
-    return partial(loadmux.run, nursery=nursery_of(pytestconfig))
+    nursery = nursery_of(pytestconfig)
+
+    def ran(*scenario: Any, **options: Any) -> Any:
+        __tracebackhide__ = True
+        return _at_the_call(loadmux.run, *scenario, **{"nursery": nursery, **options})
+
+    return ran
 
 
 @pytest.fixture
@@ -182,10 +192,23 @@ def loadmux_server() -> Iterator[Callable[..., str]]:
 
     with ExitStack() as stack:
 
-        def started(server: str | Sequence[str], **options: Any) -> str:
-            return stack.enter_context(start(server, told=_print, **options))
+        def started(server: str | Sequence[str], **options: Any) -> Any:
+            __tracebackhide__ = True
+            begun = partial(start, server, told=_print, **options)
+            return _at_the_call(lambda: stack.enter_context(begun()))
 
         yield started
+
+
+def _at_the_call(called: Callable[..., Any], *words: Any, **options: Any) -> Any:
+    """What is wrong with a call of a fixture's function is shown at that call, without our code."""
+    __tracebackhide__ = True
+    from loadmux.errors import LoadmuxError
+
+    try:
+        return called(*words, **options)
+    except LoadmuxError as error:
+        raise error.with_traceback(None) from None
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -58,7 +58,9 @@ def test_a_fault_is_told_with_its_evidence_at_its_step_in_junit() -> None:
     assert "[1b]" in (failure.text or "")
     assert "received" in (failure.text or "")
     assert case(suite, "tell").find("failure") is None
-    assert case(suite, "threshold errors == 0").find("failure") is not None
+    crossed = case(suite, "threshold errors == 0").find("failure")
+    assert crossed is not None
+    assert (crossed.text or "").splitlines() == ["errors == 0", crossed.get("message")]
     told = {one.get("name"): one.get("value") for one in suite.iter("property")}
     assert told["seed"] == "42"
     assert told["target"] == "tcp://127.0.0.1:8001"

@@ -123,3 +123,38 @@ def test_both_answers_fit(first: bytes, second: bytes, found: str) -> None:
 
 def test_escapes() -> None:
     assert unescaped(r"a\r\n\x00\\n\q\t") == b"a\r\n\x00\\n\\q\t"
+
+
+def dated(connection: socket.socket, number: int) -> None:
+    """A web server whose responses differ, and which ends a connection after three of them."""
+    with connection.makefile("rb") as file:
+        for at in range(3):
+            if not any(line == b"\r\n" for line in file):
+                break
+            last = b"Connection: close\r\n" if at == 2 else b""
+            head = b"HTTP/1.1 200 OK\r\nDate: %d\r\n%sContent-Length: 2\r\n\r\n"
+            connection.sendall(head % (1000 + number * 10 + at, last) + b"hi")
+    connection.shutdown(socket.SHUT_WR)
+
+
+def test_responses_of_a_web_server_that_differ(tmp_path: Path) -> None:
+    with Server(dated) as server:
+        text = written(server.url, tmp_path, "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        assert '- {send: {http: "/"}, expect: {http: 200}}' in text
+
+
+def test_a_web_server_that_ends_each_connection(tmp_path: Path) -> None:
+    def serve(connection: socket.socket, number: int) -> None:
+        with connection.makefile("rb") as file:
+            if any(line == b"\r\n" for line in file):
+                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nhi")
+        connection.shutdown(socket.SHUT_WR)
+
+    with Server(serve) as server:
+        text = written(server.url, tmp_path, "GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+        assert "closed" not in text
+
+
+def test_several_messages_of_users_who_share_a_server(tmp_path: Path) -> None:
+    with Server(lines(b"", lambda line, at: b"ok\n")) as server:
+        assert "# All users ask the same." in written(server.url, tmp_path, "a\\n", "b\\n")

@@ -76,6 +76,10 @@ def test_a_server_that_does_not_start_is_told_with_its_output(tmp_path: Path) ->
     assert status == 1
     assert "did not start: it exited with 1; it printed:" in out
     assert "no licence" in out
+    assert "> " in out
+    assert "url = loadmux_server(" in out
+    assert "site-packages" not in out
+    assert "processes.py" not in out
 
 
 def test_files_are_items(tmp_path: Path) -> None:
@@ -88,6 +92,7 @@ def test_files_are_items(tmp_path: Path) -> None:
     assert re.search(r"mistake\.loadmux\.yaml:3:1: .*stepz", out)
     assert "first wrong byte is byte 0" in out
     assert "Traceback" not in out
+    assert "def setup" not in out  # neither pytest's code nor ours
     cases = {
         case.get("name"): [one.tag for one in case]
         for case in Xml.parse(tmp_path / "made.xml").iter("testcase")

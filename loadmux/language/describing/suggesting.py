@@ -24,9 +24,19 @@ def suggested(
     `ended`: the server closed the connection after them.
     """
     found = list(_frames(sent, came, framing))
-    if ended:
+    if ended and not announced(came):
         found.append("closed")
     return found or [flow({"silence": QUIET})]
+
+
+def announced(came: bytes) -> bool:
+    """Whether a response over HTTP says that it ends its connection: `http` then closes, too."""
+    head = came.partition(b"\r\n\r\n")[0].lower()
+    if _HTTP.match(came) is None:
+        return False
+    stays = b"keep-alive" in head or came.startswith(b"HTTP/1.1")
+    ended = b"content-length" in head or b"chunked" in head
+    return b"connection: close" in head or not (stays and ended)
 
 
 def _frames(sent: bytes, came: bytes, framing: Framing | None) -> Iterator[str]:
@@ -69,6 +79,9 @@ def constant(data: bytes, sent: bytes = b"") -> str:
 
 def varied(first: bytes, second: bytes) -> str:
     """A reply that two answers to the same message fit, which differ."""
+    statuses = [match[1] for one in (first, second) if (match := _HTTP.match(one))]
+    if len(statuses) == 2 and statuses[0] == statuses[1]:
+        return f"{{http: {statuses[0].decode()}}}"
     head = _common(first, second)
     tail = _common(first[len(head) :][::-1], second[len(head) :][::-1])[::-1]
     ends = [as_text(head), as_text(tail)]
