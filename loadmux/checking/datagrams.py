@@ -125,6 +125,7 @@ def diagnose(
             owed_elsewhere=owed_elsewhere,
             crowd=crowd,
             alike=alike,
+            ended=True,
         )
     )
     text = finding.message

@@ -115,7 +115,7 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
     kind, text, owner = problem.kind, problem.message, None
     if problem.expected is not None:
         owners = list({who for who, reply in known.elsewhere if reply == came})
-        if came == known.previous:
+        if came and came == known.previous:
             kind, text = Kind.MISMATCH, f"{text}; it is equal to the previous reply"
         elif size := _doubled(came, problem.expected, known.previous):
             kind = Kind.DUPLICATE
@@ -126,6 +126,8 @@ def _problem(connection: Peer, came: bytes, problem: Problem, known: Suspects) -
             kind = Kind.REORDERED if before else Kind.MISMATCH
             text = f"the reply that step {step!r} awaits came {'before it' if before else 'here'}"
         elif not known.pending and _behind(came, problem):
+            if kind is Kind.CORRUPT:  # nobody changes a byte, and then says it rightly
+                kind = Kind.DUPLICATE if came.count(problem.received) > 1 else Kind.MISMATCH
             text += "; the right one came behind it"
         elif len(owners) == 1 and len(problem.received) >= diagnosis.EVIDENCE:
             kind, owner = Kind.CROSSTALK, owners[0]

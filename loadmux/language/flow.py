@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from loadmux.checking.checked import unchecked
 from loadmux.checking.simple import UntilClose
-from loadmux.language.meaning.expected import Frame, Listed, by_end
+from loadmux.language.meaning.expected import Listed, Reply, by_end, framing_of, is_frame
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.language.meaning.stepvalues import (
     Call,
@@ -133,7 +133,7 @@ class _Flow:
         if urgent and self._secured & set(step.sockets):
             self._mistakes.add(step.where, OUT_OF_BAND)
         reply = None if step.expect is None else step.expect.reply
-        by_frame = isinstance(reply, Frame) and isinstance(unchecked(reply.framing), UntilClose)
+        by_frame = reply is not None and _to_the_end(reply)
         ended = reply is not None and by_end(reply)
         only = ended and not isinstance(reply, Listed) and step.send is None
         if only and self._ended & set(step.sockets):
@@ -147,3 +147,9 @@ class _Flow:
             self._ended.update(step.sockets)
         if by_frame or ended:
             self._renew(step.sockets)
+
+
+def _to_the_end(reply: Reply) -> bool:
+    """Whether it is a frame, in whatever words, that the end of the connection ends."""
+    last = reply.replies[-1] if isinstance(reply, Listed) else reply
+    return is_frame(last) and isinstance(unchecked(framing_of(last)), UntilClose)

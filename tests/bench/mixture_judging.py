@@ -27,7 +27,7 @@ AMID = {
     "late": {"truncated"},
     "dup": {"mismatch", "surplus"},
     "junk": {"mismatch", "reordered"},
-    "stray": {"mismatch", "corrupt", "reordered"},
+    "stray": {"mismatch", "corrupt", "reordered", "truncated"},
 }
 """What else it may be called amid the replies to other messages."""
 ENDS = {"close": {"reset"}, "cut": {"reset"}, "reset": {"closed"}}
@@ -99,7 +99,8 @@ def may_pass(mixture: Mixture, told: Told) -> bool:
     """Whether such a lie may be none: where a server may end an idle connection, it may do so just
     when the next message is on its way.
     """
-    ends = mixture.talk.may_end and told.lie in ENDLESS
+    ends = told.lie in ENDLESS or (told.lie == "drop" and told.answer.last)
+    ends = ends and mixture.talk.may_end
     return ends or (told.lie == "dup" and told.answer.again)
 
 

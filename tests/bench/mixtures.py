@@ -35,6 +35,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import commands
+from mixture_ends import Lines, UntilClose
 from mixture_frames import Datagrams, FramedDatagrams, Frames, Plain
 from mixture_http import Http
 from mixture_judging import wrongs
@@ -55,6 +56,8 @@ KINDS: dict[str, type[Conversation]] = {
     "websocket": WebSocket,
     "plain": Plain,
     "framed datagrams": FramedDatagrams,
+    "until close": UntilClose,
+    "lines": Lines,
 }
 POLLERS = ("epoll", "poll", "select")
 PATIENCE, HASTE = "20s", "1500ms"

@@ -611,3 +611,12 @@ steps:
     driven = talk(handler, steps)
     assert driven.kinds == {kind: 3}
     assert "the reply that step 'second' awaits came" in driven.faults[0].message
+
+
+def test_one_of_several_judged_frames_comes_again() -> None:
+    """But for one byte it is the next; that comes behind it, so nothing was changed."""
+    told = [b"a long tale %d\n" % number for number in (0, 1, 1, 2)]
+    one = "{frame: {join: [{regex: '[a-z ]*'}, '%d']}}"
+    expect = ", ".join(one % number for number in range(3))
+    driven = talk(saying(*told), f"steps: [{{send: {{frame: go}}, expect: [{expect}]}}]\n")
+    assert driven.kinds == {"duplicate": 3}

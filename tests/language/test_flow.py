@@ -73,6 +73,11 @@ def framed(*steps: str) -> Scenario:
     return load("s.yaml", text=head + lines + "load: {iterations: 2}\n")
 
 
+@pytest.mark.parametrize("reply", ["{frame: x}", "{regex: x}", "{one_of: [{frame: x}, any]}"])
+def test_a_frame_until_close_lets_a_half_closed_socket_connect_anew(reply: str) -> None:
+    framed("on: a, send: x", "half_close: a", f"on: a, expect: {reply}")
+
+
 def test_an_end_that_a_frame_until_close_has_taken_already() -> None:
     with pytest.raises(ScenarioErrors) as caught:
         framed("on: a, send: x", FRAME, "on: [a, b], expect: closed")
