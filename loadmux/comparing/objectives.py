@@ -14,9 +14,10 @@ from loadmux.comparing.bench import Measured
 from loadmux.comparing.search import Outcome
 from loadmux.errors import Kind
 from loadmux.measuring.exitcodes import ExitCode
+from loadmux.measuring.measured import ThresholdResult, measured_by
 from loadmux.measuring.stats import FaultGroup
 from loadmux.measuring.thresholds import Threshold
-from loadmux.measuring.verdict import LATENCIES, ThresholdResult, judge, measured_by
+from loadmux.measuring.verdict import LATENCIES, judge
 from loadmux.measuring.verdict import Outcome as RunOutcome
 
 WRONG = frozenset(

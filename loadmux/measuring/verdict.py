@@ -36,26 +36,24 @@ so does a connection that ended meanwhile, for the target may well have given up
 
 from __future__ import annotations
 
-import operator
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from loadmux.measuring.exitcodes import ExitCode as ExitCode
-from loadmux.measuring.histogram import Histogram
-from loadmux.measuring.rows import StepStats
-from loadmux.measuring.stats import TOTALS, Stats
+from loadmux.measuring.measured import (
+    ERROR_METRICS,
+    OPERATORS,
+    ThresholdResult,
+    latency,
+    measured_by,
+    result_of,
+    row_of,
+    scopes,
+)
+from loadmux.measuring.stats import Stats
 from loadmux.measuring.thresholds import Threshold
 
-OPERATORS = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-ERROR_METRICS = frozenset({"errors", "error_rate"})
 NAMED = 3
 BEHIND = 0.05
 LATE = 0.01
@@ -73,15 +71,6 @@ PRECEDENCE = (
     ExitCode.THRESHOLD,
     ExitCode.PASS,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdResult:
-    """`measured` is in the metric's unit, None where there was no sample (then it is crossed)."""
-
-    threshold: Threshold
-    measured: float | None
-    met: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +110,9 @@ class Outcome:
 
 def judge(stats: Stats, thresholds: Sequence[Threshold], outcome: Outcome) -> Verdict:
     """The verdict on a run whose statistics are complete (folded and merged)."""
-    results = tuple(_result(stats, threshold, thresholds, outcome) for threshold in thresholds)
+    results = tuple(
+        result_of(stats, threshold, thresholds, outcome.duration) for threshold in thresholds
+    )
     code, reason = _conclusion(stats, results, outcome)
     return Verdict(code, reason, results)
 
@@ -265,11 +256,11 @@ def _doubtful(stats: Stats, result: ThresholdResult, stood: Stood, duration: flo
         otherwise = measured * duration / (duration - stood.seconds)
     else:
         spoilt = (stood.seconds + stood.count * RECOVERY) / duration if duration else 1.0
-        row = _row(stats, threshold)
+        row = row_of(stats, threshold)
         fastest = row.histogram.fastest(1 - spoilt) if row is not None else None
         if fastest is None or not fastest.count:
             return True
-        otherwise = _time(fastest, threshold)
+        otherwise = latency(fastest, threshold)
     return bool(OPERATORS[threshold.op](otherwise, threshold.value))
 
 
@@ -293,95 +284,8 @@ def _failed(stats: Stats, results: Sequence[ThresholdResult]) -> bool:
         return True
     if any(result.threshold.step is None for result in judging):
         return False
-    judged = _scopes(stats, [result.threshold for result in judging])
+    judged = scopes(stats, [result.threshold for result in judging])
     return any(group.step not in judged for group in stats.faults.values())
-
-
-def measured_by(stats: Stats) -> StepStats:
-    """The row that the run is measured by: all exchanges, sends or receives, or the connects."""
-    kinds = {row.kind for row in stats.steps.values()}
-    return stats.total if kinds.intersection(TOTALS) else stats.connects
-
-
-def _result(
-    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold], outcome: Outcome
-) -> ThresholdResult:
-    if threshold.metric in ERROR_METRICS:
-        measured = _measured_errors(stats, threshold, thresholds)
-    else:
-        measured = _measured(stats, threshold, outcome.duration)
-    met = measured is not None and OPERATORS[threshold.op](measured, threshold.value)
-    return ThresholdResult(threshold, measured, bool(met))
-
-
-def _measured_errors(
-    stats: Stats, threshold: Threshold, thresholds: Sequence[Threshold]
-) -> float | None:
-    """How many faults the threshold counts, or which share of the attempts they are.
-
-    Attempts of the whole run are those of the row that it is measured by, and the faults met
-    elsewhere (connects that failed, surplus bytes at a close). None where there was no attempt.
-    """
-    groups = stats.faults.values()
-    if threshold.step is not None:
-        rows = _rows(stats, threshold.step)
-        attempts = sum(row.count for row in rows)
-        named = {row.name for row in rows}
-        errors = sum(group.count for group in groups if group.step in named)
-        errors += sum(row.errors for row in rows if row.kind == "transaction")
-    else:
-        row = measured_by(stats)
-        attempts = row.right + stats.errors
-        judged = _scopes(stats, thresholds) if threshold.implied else frozenset()
-        errors = sum(group.count for group in groups if group.step not in judged)
-    if not attempts:
-        return None
-    return float(errors) if threshold.metric == "errors" else errors / attempts
-
-
-def _scopes(stats: Stats, thresholds: Sequence[Threshold]) -> frozenset[str]:
-    """The rows that have a threshold on errors of their own."""
-    return frozenset(
-        row.name
-        for threshold in thresholds
-        if threshold.step is not None and threshold.metric in ERROR_METRICS
-        for row in _rows(stats, threshold.step)
-    )
-
-
-def _measured(stats: Stats, threshold: Threshold, duration: float) -> float | None:
-    """A metric other than of errors: seconds, right ones a second, or a count of iterations."""
-    if threshold.metric in ("iterations", "dropped"):
-        count = stats.iterations if threshold.metric == "iterations" else stats.dropped
-        return float(count) if measured_by(stats).right else None
-    row = _row(stats, threshold)
-    if row is None:
-        return None
-    if threshold.metric == "rate":
-        return row.rate(duration) or None
-    return _time(row.histogram, threshold) if row.histogram.count else None
-
-
-def _time(histogram: Histogram, threshold: Threshold) -> float:
-    """What a threshold on a latency means."""
-    times: dict[str, Callable[[], float]] = {
-        "p": lambda: histogram.percentile(threshold.quantile),
-        "min": lambda: histogram.low,
-        "mean": lambda: histogram.mean,
-        "max": lambda: histogram.high,
-    }
-    return times[threshold.metric]()
-
-
-def _row(stats: Stats, threshold: Threshold) -> StepStats | None:
-    """Where a threshold finds its latencies; None where its step has none."""
-    rows = [measured_by(stats)] if threshold.step is None else _rows(stats, threshold.step)
-    return rows[0] if rows else None
-
-
-def _rows(stats: Stats, step: str) -> list[StepStats]:
-    """What a step, or the connects, were measured by, the row for latencies first."""
-    return [stats.connects] if step == "connect" else stats.rows_of(step)
 
 
 def _amount(stats: Stats) -> str:

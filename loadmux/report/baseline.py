@@ -24,9 +24,10 @@ from loadmux import __version__
 from loadmux.errors import UsageError
 from loadmux.language.text.nodes import suggestion
 from loadmux.measuring.exitcodes import ExitCode
+from loadmux.measuring.measured import ThresholdResult
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.thresholds import CONNECT, Metric, Operator, Threshold
-from loadmux.measuring.verdict import PRECEDENCE, ThresholdResult, Verdict
+from loadmux.measuring.verdict import PRECEDENCE, Verdict
 from loadmux.report import figures
 from loadmux.report.model import Report
 from loadmux.report.writing import write_text

@@ -17,8 +17,8 @@ from loadmux import __version__
 from loadmux.language.describing.printing import dump
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.measured import measured_by
 from loadmux.measuring.rows import StepStats
-from loadmux.measuring.verdict import measured_by
 from loadmux.report import drawing, figures, terminal
 from loadmux.report.faults import faults_as_text
 from loadmux.report.limit import limit

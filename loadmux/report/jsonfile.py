@@ -13,10 +13,10 @@ from loadmux.errors import Evidence, Moment
 from loadmux.measuring.consequences import Consequences
 from loadmux.measuring.hanging import Overdue
 from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.measured import ThresholdResult
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import FaultGroup, Stats
 from loadmux.measuring.unread import Unread
-from loadmux.measuring.verdict import ThresholdResult
 from loadmux.measuring.volume import Volume
 from loadmux.report import said
 from loadmux.report.jsonschema import PERCENTILES, SCHEMA_VERSION, WORDS

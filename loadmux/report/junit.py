@@ -15,9 +15,9 @@ from xml.etree import ElementTree as Xml
 
 from loadmux import __version__
 from loadmux.measuring.exitcodes import ExitCode
+from loadmux.measuring.measured import ThresholdResult
 from loadmux.measuring.rows import StepStats
 from loadmux.measuring.stats import FaultGroup
-from loadmux.measuring.verdict import ThresholdResult
 from loadmux.report import figures, terminal
 from loadmux.report.faults import faults_as_text
 from loadmux.report.model import Report, ScenarioReport

@@ -17,9 +17,10 @@ from loadmux.driver.standstill import Standstill
 from loadmux.errors import Kind
 from loadmux.language.meaning.scenario import Scenario
 from loadmux.measuring.cpu import Cpu
+from loadmux.measuring.measured import measured_by
 from loadmux.measuring.stats import Stats
 from loadmux.measuring.timeline import Timeline
-from loadmux.measuring.verdict import Verdict, measured_by
+from loadmux.measuring.verdict import Verdict
 
 BUSY_LIMIT = 0.95
 LONG_ENOUGH = 0.5

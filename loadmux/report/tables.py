@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadmux.measuring.histogram import Histogram
+from loadmux.measuring.measured import measured_by
 from loadmux.measuring.rows import StepStats
-from loadmux.measuring.verdict import measured_by
 from loadmux.report import figures, sparks, tabular
 from loadmux.report.lines import LABEL, Page, padded
 from loadmux.report.model import PhaseReport, Report, ScenarioReport

@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from loadmux.measuring.exitcodes import ExitCode
-from loadmux.measuring.verdict import ThresholdResult, measured_by
+from loadmux.measuring.measured import ThresholdResult, measured_by
 from loadmux.report import figures
 from loadmux.report.faults import show_faults
 from loadmux.report.limit import limit

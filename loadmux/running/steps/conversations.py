@@ -4,6 +4,9 @@ A branch in the background ends after the step in hand. Between a `send` and the
 its reply that would leave the reply to whoever speaks next on the socket, and a right server would
 be blamed for it. So such steps are one: once begun they are carried out to the last reply, and only
 their waits end early.
+
+Messages and replies are counted here, as the bytes on the wire have them; `answering` counts sends,
+as a connection does that times them: three requests in one send are three here, and one there.
 """
 
 from __future__ import annotations
