@@ -125,7 +125,7 @@ def parse(model: Model, documentation: str | None) -> Settings:
     parser = Parser(
         description=documentation,
         epilog=f"faults (N counts the replies of each connection, default 1):\n{faults}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=lambda prog: argparse.RawDescriptionHelpFormatter(prog, width=80),
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1")
