@@ -72,7 +72,7 @@ def run(program: str) -> None:
         return
     if "gevent" in sys.modules:
         sys.modules["gevent"].reinit()
-    else:
+    elif sys.argv[1:2] in (["run"], ["compare"], ["capacity"]):
         nursery.open_up()
     if program == "locust":
         from locust.main import main

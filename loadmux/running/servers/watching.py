@@ -150,7 +150,7 @@ class Watched:
         self._sockets = sockets_of(family)
         self._held = Held.by(family)
         self._strangers = self._served(ports.ends(self.url))
-        self._calm.begin(self._look())
+        self._calm.begin(self._look(family))
 
     def weigh(self, unread: int | None, connections: int) -> None:
         """From now on so many connections leave such messages unread; None: no more."""
@@ -178,8 +178,6 @@ class Watched:
         `told`: what is known already, and not waited for.
         """
         signs = self._persisting(given_up, at_work, told)
-        family = proc.family(self.roots)
-        names = {one.pid: one.name for one in family}
         if signs.busy:
             text = f"a core was busy for {PERSISTS:g} s after all clients had gone"
             yield self._found(Kind.SPINNING, text)
@@ -206,13 +204,15 @@ class Watched:
             yield self._found(Kind.NOT_READ, f"{text}, and got no less in {PERSISTS:g} s")
         if signs.zombies:
             count = plural(len(signs.zombies), "process", "processes")
+            names = {one.pid: one.name for one in proc.family(self.roots)}
             who = _some({f"{names.get(one, '?')} {one}" for one in signs.zombies})
             yield self._found(
                 Kind.ZOMBIES, f"{count} ended and {PERSISTS:g} s later not reaped: {who}"
             )
-        grown = self._grown(family)
-        known = Kind.MEMORY_GROWTH in told
-        if self.unread is not None and grown > self._allowed and not known:
+        if self.unread is None or Kind.MEMORY_GROWTH in told:
+            return
+        grown = self._grown(proc.family(self.roots))
+        if grown > self._allowed:
             text = f"it grew by {size(grown)} under {plural(self.connections, 'connection')}"
             yield self._found(Kind.MEMORY_GROWTH, f"{text} of clients that did not read")
 
