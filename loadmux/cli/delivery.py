@@ -41,6 +41,12 @@ def put_out(report: Report, wanted: Wanted) -> ExitCode:
     return code
 
 
+def put_aside(report: Report, wanted: Wanted) -> None:
+    """Write and print what was asked for beside the report, in whose place an error is told."""
+    _, *printed = prints(report, wanted)
+    delivered(report.verdict.code, files(report, wanted), printed)
+
+
 def delivered(
     code: ExitCode, files: Iterable[Callable[[], None]], prints: Iterable[Callable[[], None]]
 ) -> ExitCode:

@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, cast
 
 from rich.console import Console
 
-from loadmux.cli.delivery import Wanted, put_out
+from loadmux.cli.delivery import Wanted, put_aside, put_out
 from loadmux.cli.printing import STREAM
 from loadmux.cli.sources import scenarios_of, sources_of
-from loadmux.errors import UsageError
+from loadmux.errors import TargetFailed, UsageError
 from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.measuring.exitcodes import ExitCode
 from loadmux.report.aside import Aside
@@ -27,6 +27,7 @@ from loadmux.running.generators.nursery import Nursery
 from loadmux.running.run import run
 from loadmux.running.servers.starting import lying
 from loadmux.running.settings import Settings
+from loadmux.running.unstarted import unstarted
 
 if TYPE_CHECKING:
     from loadmux.cli.comparing import Comparing
@@ -94,7 +95,11 @@ def perform(
 ) -> ExitCode:
     """Run, show, report; the exit code."""
     once = partial(run_once, scenarios, settings, wanted.quiet)
-    report = once() if asked is None else asked.run(once, lambda: settings.interrupts.count > 0)
+    try:
+        report = once() if asked is None else asked.run(once, lambda: settings.interrupts.count > 0)
+    except TargetFailed as error:
+        put_aside(unstarted(scenarios, settings, error), wanted)
+        raise
     settings.interrupts.delivering(report.verdict.code)
     code = put_out(report, wanted)
     return code if asked is None else asked.save(report) or code

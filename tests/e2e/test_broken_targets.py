@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import pytest
 from broken_targets import BROKEN, write
@@ -57,3 +59,20 @@ def test_the_schema_names_them_without_asking_them(house: Path) -> None:
     done = within(house, "schema")
     assert (done.code, done.err) == (0, "")
     assert '"illegal"' in done.out
+
+
+def test_what_was_asked_for_is_written_where_no_target_starts(tmp_path: Path) -> None:
+    (tmp_path / "ask.yaml").write_text("steps: [{send: a, expect: a}]\n")
+    kinds = ("junit", "html", "markdown", "csv", "ndjson", "hgrm")
+    reports = [word for kind in kinds for word in ("--report", f"{kind}={kind}")]
+    words = ["run", "ask.yaml", "--command", "no-such-program {port}", *reports]
+    done = loadmux(*words, "--json-file", "-", "--seed", "5", cwd=tmp_path)
+    assert done.code == 4
+    told = json.loads(done.out)
+    assert (told["verdict"], told["exit_code"], told["seed"]) == ("unreachable", 4, 5)
+    assert "cannot run 'no-such-program'" in told["reason"]
+    assert "cannot run 'no-such-program'" in done.err
+    assert all((tmp_path / kind).exists() for kind in kinds)
+    verdict = Xml.parse(tmp_path / "junit").find(".//testcase[@name='verdict']/error")
+    assert verdict is not None
+    assert verdict.get("message") == told["reason"]
