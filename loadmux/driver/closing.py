@@ -53,6 +53,28 @@ async def close(
         await _or_raise(task, leaving, NEVER)
 
 
+async def await_rest(
+    task: Task, connections: Sequence[Connection], timeout: float
+) -> Mapping[Connection, int]:
+    """Wait, before a FIN of ours may keep a server from it, for the rest of what has begun to come.
+
+    Those of which nothing more came in `timeout` seconds, and how many bytes have.
+    """
+    while half := [
+        one for one in connections if one.half_read and not one.eof and one.lost is None
+    ]:
+        timed_out = False
+        if any(one.more for one in half):
+            await next_turn(task)
+        else:
+            timed_out = await readable(task, half, task.loop.awake() + timeout)
+        for one in half:
+            one.drain()
+        if timed_out:
+            return {one: one.half_read for one in half if one.half_read}
+    return {}
+
+
 async def finish(task: Task, connection: Connection) -> None:
     """Close after a reply that ends its connection. Raises Fault if anything comes after it."""
     connection.unanswered.clear()

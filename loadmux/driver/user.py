@@ -19,7 +19,7 @@ from typing import Protocol
 
 from loadmux.driver.awaiting import name_owed
 from loadmux.driver.client import Setting
-from loadmux.driver.closing import close, drop
+from loadmux.driver.closing import await_rest, close, drop
 from loadmux.driver.connection import Connection, Plan
 from loadmux.driver.control import Control
 from loadmux.driver.loop import Interrupted, Loop, sleep_until
@@ -358,9 +358,8 @@ class VirtualUser(Resting):
         """The last look for bytes that nobody asked for, after a short quiet; then close."""
         going = [one for one in self.connections if one.connected]
         if going:
-            half = {one: one.half_read for one in going}
             await sleep_until(self, perf_counter() + QUIET)
-            stuck = {one: size for one, size in half.items() if one.half_read == size}
+            stuck = await await_rest(self, going, self.script.timeout)
             await close(self, going, self.script.timeout, self.found_late, stuck)
 
 

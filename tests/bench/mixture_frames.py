@@ -506,7 +506,9 @@ class Plain(Frames):
             return self.chance.choice(kinds)(steps, on)
 
     def _split(self, steps: Steps, on: On) -> list[Step]:
-        """The rest of a reply is a receive."""
+        """The rest of a reply is a receive, which no background stays for."""
+        if not steps.apart:
+            return self._one(steps, on)
         steps.owe(1, 1)
         text, cut = steps.text(), self.chance.randint(1, 3)
         head = {"length": cut} if self.chance.random() < 0.5 and not self.lie else text.text[:cut]

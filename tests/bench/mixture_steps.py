@@ -66,6 +66,8 @@ class Steps:
         self.requests = self.replies = 0
         self.exact = True
         """Whether the number of requests is known."""
+        self.apart = True
+        """Whether a reply may be taken by several steps."""
         self.fed = chance.random() < 0.2
         """Whether texts hold what a feeder brings."""
         self._speaker = speaker
@@ -181,7 +183,9 @@ class Steps:
     def _background(self, sockets: list[str], depth: int) -> list[Step]:
         on = self.chance.choice(sockets)
         before = self.requests, self.replies
+        self.apart = False
         beat = self._speaker.exchange(self, on)
+        self.apart = True
         self.requests, self.replies = before
         self.exact = False
         if self.chance.random() < 0.5:
