@@ -73,7 +73,8 @@ class Leaving:
         that begin what may come at any time; they are surplus if it ends with them.
         """
         self.connection = connection
-        self.judged = judged
+        connection.forsaken = connection.forsaken or not judged
+        self.judged = judged and not connection.forsaken
         self.amid = amid
         self.stuck = stuck
         self.after = after
@@ -208,6 +209,7 @@ class Leaving:
         rule = connection.rule_verifier
         by_rule = rule is not None and connection.verifier in (None, rule)
         self.judged = self.judged and (self.after or by_rule)
+        connection.forsaken = not self.judged
         self.strict = False
         return True
 

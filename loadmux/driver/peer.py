@@ -73,6 +73,7 @@ class Peer:
     `eof`: the server has ended the stream in order; `lost`: why it has ended otherwise. Both come
     after what the `inbox` holds. `midway`: of a message only a part has left, be it that the rest
     is about to, or that it was given up; then the connection can carry no other message.
+    `forsaken`: some of what came was read without being judged, so that the rest cannot be.
     """
 
     __slots__ = (
@@ -87,6 +88,7 @@ class Peer:
         "endpoint",
         "eof",
         "fd",
+        "forsaken",
         "inbox",
         "last",
         "last_at",
@@ -149,7 +151,7 @@ class Peer:
         self.unruled: tuple[bytes, ...] = ()
         self.eof = self.paused = self.ending = self.midway = False
         self.lost: OSError | None = None
-        self.silent = False
+        self.silent = self.forsaken = False
         self.spoke = 0
         self.room = READ_FIRST
         self.owed: Owed | None = None

@@ -308,3 +308,14 @@ def test_a_plain_echo_server_is_never_reset(poller: str) -> None:
         driven = drive(text, server.url, poller, "echo")
     assert driven.kinds == {}
     assert set(ends.wait(5)) == {"fin"}
+
+
+def test_what_is_left_of_a_close_that_judges_nothing_is_never_judged() -> None:
+    """Time is up while it reads on: the rest is no reply, as the beginning was passed over."""
+    text = """
+    sockets: {main: {read: {size: 1, gap: 100us}}}
+    steps: [{send: {random: 64KiB}}, {close: main, pending: drop}]
+    load: {users: 4, run_time: 300ms, graceful_stop: 0s}
+    """
+    with Server(answering(lambda chunk: chunk)) as server:
+        assert drive(text, server.url, rule="echo").kinds == {}
