@@ -233,7 +233,8 @@ class HasParts:
             if found is not None and (told or not _may_begin(part.judge, body[begin:])):
                 return moved(found, begin, body)
         text = f"{WHAT} ({len(body)} bytes) ends in part {number + 1} of {len(self.parts)}"
-        return Problem(Kind.TRUNCATED, text, len(body), None, body)
+        open_ = number < len(self.parts) and self.parts[number].open  # what it is, nobody knows
+        return Problem(Kind.MISMATCH if open_ else Kind.TRUNCATED, text, len(body), None, body)
 
     def _surplus(self, body: bytes, at: int) -> Problem:
         text = f"{WHAT} has {len(body)} bytes, its parts {at}"

@@ -54,7 +54,7 @@ class UntilClose(Unlike):
             "flip": changed,
             "close": ended,
             "cut": ended,
-            "reset": ended,
+            "reset": {"reset"} | ended,
             "dup": more,
             "junk": more,
         }

@@ -434,6 +434,8 @@ class Datagrams(Frames):
     def called(self, told: Told) -> set[str]:
         if told.lie == "late":  # no other waits for it
             return {"timeout", "mismatch"}
+        if told.lie == "stray":  # it may be behind the next message, among others
+            return {"surplus", "reordered", "mismatch"}
         return {"truncated", "mismatch"} if told.lie == "cut" else set()
 
     def _codec(self) -> Codec:
