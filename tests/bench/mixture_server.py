@@ -203,10 +203,9 @@ class Server:
             lie = self.lie(answer)
             said = answer.data if lie is None else self.made(answer, lie)
             waiting += said
-            if answer.secured:
-                cast(
-                    asyncio.Transport, writer.transport
-                ).pause_reading()  # what comes now is TLS's, and no stream's
+            if answer.secured or answer.last:
+                # What comes now is TLS's, and no stream's; or it is not read before the end.
+                cast(asyncio.Transport, writer.transport).pause_reading()
             if lie in ("close", "cut", "reset", "late") or answer.last or answer.secured:
                 await self._write(waiting, writer, number)
                 waiting = b""

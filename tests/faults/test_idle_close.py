@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 
 import pytest
-from driving import POLLERS, Driven, Server, drive, reset
+from driving import POLLERS, Driven, Handler, Server, drive
 
 STEPS = r'[{name: ask, send: "ask\n", expect: "told\n"}, {wait: 100ms}]'
 LOGIN = r'on_connect: [{name: login, send: "LOGIN\n", expect: "OK\n"}]'
@@ -79,43 +79,66 @@ def test_bytes_before_the_end_are_surplus() -> None:
     assert set(found.kinds) == {"surplus"}
 
 
-def refusing(answered: int, end: Callable[[socket.socket], None]) -> Callable[..., None]:
+def refusing(answered: int, end: Callable[[socket.socket], None], read: bool) -> Handler:
     """Ends a connection when it is asked once more than so often; tells nobody before."""
 
     def handler(connection: socket.socket, number: int) -> None:
-        with connection.makefile("rb") as lines:
-            for count, _ in enumerate(lines):
-                if count == answered:
-                    end(connection)
-                    return
+        with connection.makefile("rb", 0) as lines:
+            for _ in range(answered):
+                lines.readline()
                 connection.sendall(b"told\n")
+            if read:
+                lines.readline()
+            else:
+                connection.recv(100, socket.MSG_PEEK)
+        end(connection)
 
     return handler
 
 
-@pytest.mark.parametrize(
-    "step", ['send: "ask\\n"', 'send: "ask\\n", pieces: 2', r'send: "${uuid}\n"']
+def shut_and_close(connection: socket.socket) -> None:
+    """What is unread then is refused: close(2) sends a RST behind the FIN."""
+    connection.shutdown(socket.SHUT_WR)
+    connection.close()
+
+
+STEP = pytest.mark.parametrize(
+    "step", ['send: "ask\\n"', 'send: "ask\\n", pieces: 2, gap: 1ms', r'send: "${uuid}\n"']
 )
-@pytest.mark.parametrize(
+LOAD = pytest.mark.parametrize(
     "load", ["users: 2, iterations: 6", "rate: 100/s, max_users: 1, run_time: 100ms"]
 )
-@pytest.mark.parametrize("end", [lambda one: one.shutdown(socket.SHUT_RDWR), reset])
-def test_an_end_as_a_message_comes_is_one_of_an_idle_connection(
-    end: Callable[[socket.socket], None], load: str, step: str
-) -> None:
-    """It is sent again, once: whether the server had read it nobody can tell."""
+
+
+def asked(step: str, load: str, handler: Handler) -> Driven:
     steps = f'[{{name: ask, {step}, expect: "told\\n"}}]'
     text = f"sockets: {{main: {{idle_close: allowed}}}}\nsteps: {steps}\nload: {{{load}}}\n"
-    with Server(refusing(2, end)) as listening:
-        found = drive(text, listening.url)
+    with Server(handler) as listening:
+        return drive(text, listening.url)
+
+
+@pytest.mark.parametrize("end", [shut_and_close, socket.socket.close])
+@STEP
+@LOAD
+def test_an_end_as_a_message_comes_is_one_of_an_idle_connection(
+    load: str, step: str, end: Callable[[socket.socket], None]
+) -> None:
+    """Two ways to close what has not been read: FIN and RST, or RST alone."""
+    found = asked(step, load, refusing(2, end, read=False))
     assert found.kinds == {}
     assert found.stats.ended_idle >= 2
+
+
+@STEP
+def test_who_has_read_the_message_is_at_fault(step: str) -> None:
+    found = asked(step, "users: 2, iterations: 3", refusing(2, shut_and_close, read=True))
+    assert found.kinds == {"closed": 2}
 
 
 def test_one_that_never_answers_is_at_fault() -> None:
     steps = r'[{name: ask, send: "ask\n", expect: "told\n"}]'
     text = f"sockets: {{main: {{idle_close: allowed}}}}\nsteps: {steps}\nload: {{iterations: 2}}\n"
-    with Server(refusing(0, lambda one: one.shutdown(socket.SHUT_RDWR))) as listening:
+    with Server(refusing(0, shut_and_close, read=False)) as listening:
         found = drive(text, listening.url)
     assert found.kinds == {"closed": 2}
     assert found.stats.ended_idle == 0

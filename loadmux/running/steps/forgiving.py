@@ -1,23 +1,32 @@
 """An exchange on a connection that its server may end while nothing is owed (`idle_close`).
 
 A server that ends an idle connection does not know that a message is on its way (RFC 9112, section
-9.3.1): it read none, and says none. So where a connection that has carried replies ends without a
-byte in answer to a message that was the only one under way, it is taken to have ended before, and
-the message goes out again, on a new connection, once. What happens there is as ever.
+9.3.1). So where a connection that has carried replies ends without a byte in answer to a message
+that was the only one under way, the message goes out again, on a new connection, once; but only if
+the server's kernel refused it with a RST, behind a FIN (the message came after close(2)) or alone
+(it lay unread). Whoever has read a message and closes sends a FIN alone: that server is at fault.
+What happens on the new connection is as ever.
 """
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from time import perf_counter
 
 from loadmux.driver.connection import Connection
+from loadmux.driver.loop import Interrupted, sleep_until
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Fault, Kind
 from loadmux.measuring.recorder import Recorder
 from loadmux.running.steps.exchanging import Exchange
 
-ENDS = (Kind.CLOSED, Kind.RESET)
+REFUSED_WITHIN = 0.25
+"""Seconds between a FIN and the RST for what came behind it: shutdown(2) and close(2) are two."""
+LOOK_EVERY = 0.005
+TCP_CLOSE = 7
+"""`tcpi_state` once a RST has come; a FIN alone leaves TCP_CLOSE_WAIT: linux/net/tcp_states.h."""
 
 
 @dataclass(slots=True)
@@ -40,8 +49,11 @@ class Forgiving(Exchange):
             await Exchange.run(self, user)
         except Fault as fault:
             told = fault.evidence
-            ended = told.kind in ENDS and told.socket == connection.name and not told.said_size
-            if not (idle and ended and connection.opened_at == opened):
+            silent = told.socket == connection.name and not told.said_size
+            same = idle and silent and connection.opened_at == opened
+            reset = same and told.kind is Kind.RESET
+            ended = same and told.kind is Kind.CLOSED
+            if not (reset or (ended and await was_refused(user, connection))):
                 raise
         else:
             return
@@ -58,3 +70,21 @@ def is_idle(connection: Connection) -> bool:
     rule = connection.rule_verifier
     owed = connection.unanswered or connection.inbox or not (rule is None or rule.done)
     return not (owed or connection.midway or connection.eof or connection.lost is not None)
+
+
+async def was_refused(user: VirtualUser, connection: Connection) -> bool:
+    """Whether a RST has followed the end, or does so soon; false where no kernel tells."""
+    due = perf_counter() + REFUSED_WITHIN
+    while (there := not has_reset(connection)) and perf_counter() < due:
+        try:
+            await sleep_until(user, perf_counter() + LOOK_EVERY)
+        except Interrupted:
+            break
+    return not there
+
+
+def has_reset(connection: Connection) -> bool:
+    info: int | None = getattr(socket, "TCP_INFO", None)
+    if connection.sock is None or info is None or not connection.streams_over_tcp:
+        return False
+    return connection.sock.getsockopt(socket.IPPROTO_TCP, info, 1)[0] == TCP_CLOSE
