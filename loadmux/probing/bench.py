@@ -307,7 +307,7 @@ class Bench:
                 continue
             if one.kind is Kind.ZOMBIES:
                 self._watched.begin()  # told once
-            return Trouble(one.kind, f"afterwards {one.text}")
+            return Trouble(one.kind, f"afterwards {one.text}", one.kind is Kind.SPINNING)
         return None
 
     def look(self) -> set[Kind]:

@@ -29,6 +29,8 @@ SEVERAL = 16
 IDLE = 1.0
 """Seconds in which nothing is said."""
 AFTER_EACH = 0.002
+BURST = 0.5
+"""Seconds of work that a client leaves behind: it is not to look as if the server span."""
 OTHERS = "others"
 PATIENT = 15.0
 ENDS = 8
@@ -179,10 +181,13 @@ def woven(
 
 
 def burst(known: Known, size: int) -> int:
-    """How many requests are so many bytes, or one where they may not follow each other."""
+    """How many requests are so many bytes, no more than take BURST seconds; or one, where they may
+    not follow each other.
+    """
     if known.closes or not known.pipelining:
         return 1
-    return max(2, size // max(1, len(known.sent)))
+    most = int(known.rate * BURST) if known.rate else MOST
+    return max(2, min(most, size // max(1, len(known.sent))))
 
 
 def head(known: Known, size: int) -> Step:
