@@ -5,14 +5,19 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from loadmux.cli.printing import STREAM, deliver
 from loadmux.cli.sources import check_read_once, scenarios_of, sources_of
-from loadmux.errors import LoadmuxError, UsageError
-from loadmux.language.meaning.scenario import Overrides
+from loadmux.errors import LoadmuxError, ScenarioErrors, UsageError
+from loadmux.language.keys.file import NO_TARGET
+from loadmux.language.meaning.scenario import Overrides, Scenario
 from loadmux.running.catalog import models
+
+ANYWHERE = "tcp://127.0.0.1:1"
+"""Stands for a target that a scenario is given when it is run; nothing is sent to it."""
 
 
 def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool:
@@ -21,7 +26,7 @@ def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool
     check_read_once(files)
     for name in files:
         try:
-            (scenario,) = scenarios_of(sources_of([name]), overrides)
+            scenario = _checked(name, overrides, shown)
             if shown:
                 from loadmux.language.describing.printing import dump
 
@@ -31,6 +36,21 @@ def check_files(files: Sequence[str], overrides: Overrides, shown: bool) -> bool
             failed = True
             print(error, file=sys.stderr)
     return not failed
+
+
+def _checked(name: str, overrides: Overrides, shown: bool) -> Scenario:
+    """The scenario in a file; where it has no target, it is given one when it is run."""
+    sources = sources_of([name])
+    try:
+        return scenarios_of(sources, overrides)[0]
+    except ScenarioErrors as error:
+        (first, *others) = error.errors
+        if shown or others or NO_TARGET not in first.message:
+            raise
+        path = first.where.path
+    found = scenarios_of(sources, replace(overrides, target=(ANYWHERE,)))[0]
+    print(f"{path}: no target; give one with --target when it is run", file=sys.stderr)
+    return found
 
 
 def write_first(path: Path) -> None:

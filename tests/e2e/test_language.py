@@ -106,3 +106,20 @@ def test_a_mistake_is_a_line_and_exit_code_2_and_never_a_traceback(
             assert done.code == 2
             assert not done.out
             assert done.err.splitlines() == [f"s.yaml:{line}" for line in lines]
+
+
+def test_a_file_without_a_target_is_whole(tmp_path: Path) -> None:
+    """Whoever runs it says where; what needs to know more of the target is told."""
+    (tmp_path / "ask.yaml").write_text("steps: [{send: a, expect: a}]\n")
+    (tmp_path / "rule.yaml").write_text("steps: [{send: a, expect: reply}]\n")
+    (tmp_path / "wrong.yaml").write_text("steps: [{sned: a}]\n")
+    done = loadmux("check", "ask.yaml", cwd=tmp_path)
+    assert (done.code, done.out) == (0, "")
+    assert done.err == "ask.yaml: no target; give one with --target when it is run\n"
+    assert loadmux("check", "rule.yaml", "--reply", "echo", cwd=tmp_path).code == 0
+    done = loadmux("check", "rule.yaml", "wrong.yaml", cwd=tmp_path)
+    assert done.code == 2
+    assert "rule.yaml:1:27: 'reply' needs to know the target's rule" in done.err
+    assert "wrong.yaml:1:1: no target" in done.err
+    assert "wrong.yaml:1:10: unknown key 'sned'" in done.err
+    assert loadmux("run", "ask.yaml", cwd=tmp_path).code == 2

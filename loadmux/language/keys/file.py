@@ -29,6 +29,7 @@ from loadmux.language.text.yamltree import MappingNode, Node
 from loadmux.measuring.thresholds import Threshold
 from loadmux.units import quoted
 
+NO_TARGET = "no target;"
 IMPLIED = Threshold("errors == 0", None, "errors", "==", 0.0, implied=True)
 
 
@@ -190,7 +191,7 @@ class File:
         check_rules(r.registry, servers, options.replies)
         r.sockets.targets = tuple(servers)
         if not servers:
-            message = f"no target; {TARGET_FORMS} as 'target', or give --target"
+            message = f"{NO_TARGET} {TARGET_FORMS} as 'target', or give --target"
             r.add(Position(r.path, 1, 1), message)
         r.unruled = {name for name, one in servers.items() if one.rule is None}
         r.datagrams = {name for name, one in servers.items() if one.scheme == "udp"}
