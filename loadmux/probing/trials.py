@@ -186,6 +186,6 @@ class Trials:
             if self.over:
                 return
             before = len(self.bench.unknown)
-            fails = self._alone(suspect.variant, longer=True) is not None
+            fails = self._alone(suspect.variant, longer=suspect.late) is not None
             suspect.failed += fails
             suspect.tried += fails or len(self.bench.unknown) == before
