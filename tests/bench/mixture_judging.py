@@ -107,7 +107,7 @@ def misplaced(told: Told, step: str, example: dict[str, Any]) -> list[str]:
     if told.lie in BEHIND:
         who, seen = who[::2], seen[::2]
     found = [f"told of {seen}, not of {who}"] if who and seen != who else []
-    amid = told.lie in ENDS and "-" in step
+    amid = told.lie in ENDS and ("-" in step or step.startswith("half_close"))
     if word and not amid and told.lie not in BEHIND and word not in step.split("-"):
         found.append(f"told of step {step!r}, not of {word!r}")
     return found

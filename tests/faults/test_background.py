@@ -164,9 +164,10 @@ def test_all_that_one_send_asks_for_is_taken_before_it_ends(poller: str) -> None
       - together:
         - [{{wait: 1ms}}]
         - background:
-          - {{on: frames, send: {{join: [{{frame: a}}, {{frame: b}}]}}}}
+          - {{on: frames, send: {{join: [{{frame: a}}, "b\\n", {{frame: c}}]}}}}
           - {{on: frames, expect: {{frame: a}}}}
           - {{on: frames, expect: {{frame: b}}}}
+          - {{on: frames, expect: {{frame: c}}}}
         - background:
           - {{on: main, send: "{sent}{sent}{sent}"}}
           - {{on: main, expect: {{http: 200}}}}

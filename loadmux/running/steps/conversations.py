@@ -120,8 +120,8 @@ def _messages(payload: Payload, framing: Framing | None) -> int:
     """How many messages that are answered one by one are sent, as far as the file shows it."""
     if isinstance(payload, Joined):
         formed = sum(isinstance(one, Framed | Spoken) for one in payload.payloads)
-        if formed:
-            return formed
+        if formed:  # what stands beside them as it is may be one more each
+            return formed + sum(bool(_plain(one)) for one in payload.payloads)
     return 1 if framing is None else max(1, len(framing.requests(_plain(payload))[0]))
 
 
