@@ -61,22 +61,22 @@ class Trials:
         """All at once, and what the server is like afterwards. `longer`: by longer deadlines."""
         if longer:
             variants = [slower(one, LONGER) for one in variants]
-        bystander = self._bystander()
+        timeout = max(one.scenario.timeout for one in variants)
+        known = replace(self.known, timeout=max(timeout, self.known.timeout))
+        bystander = self._bystander(known)
         self.bench.count(sum(one.clients for one in variants))
         self.bench.weigh(sum(one.stalls for one in variants), len(self.known.sent))
         tries = self.runs(variants)
         stalled = (one.sent for one, of in zip(tries, variants, strict=True) if of.stalls)
         self.bench.owed = sum(stalled) * len(self.known.came) // max(1, len(self.known.sent))
         late = any(one.fault is not None and one.fault.kind in LATE for one in tries)
-        timeout = max(one.scenario.timeout for one in variants)
-        known = replace(self.known, timeout=max(timeout, self.known.timeout))
         busy = self.bench.rests(known) if any(one.rests for one in variants) else None
         return tries, self.bench.aftermath(known, bystander, late, 1 if longer else LONGER) or busy
 
-    def _bystander(self) -> Bystander | None:
-        if not self.known.lasts or self.bench.width(2) < 2:
+    def _bystander(self, known: Known) -> Bystander | None:
+        if not known.lasts or self.bench.width(2) < 2:
             return None
-        bystander = self.bench.bystander(self.known)
+        bystander = self.bench.bystander(known)
         bystander.begin()
         return bystander
 
