@@ -132,8 +132,8 @@ class WholeFrameVerifier(FrameVerifier):
 
     `opens` judges the opening of one whose body has not come yet. A wrong frame of which the judge
     is in doubt is passed over, if `renew` makes a decoder for the next: it is told where no right
-    one comes, and else left, behind the right one, to whoever may await it. The last reply again
-    leaves no doubt.
+    one comes in time, and else left, behind the right one, to whoever may await it. The last reply
+    again leaves no doubt.
     """
 
     __slots__ = (
@@ -222,9 +222,6 @@ class WholeFrameVerifier(FrameVerifier):
 
     def lapse(self) -> None:
         self._tell()
-
-    def end(self) -> bool:
-        return super().end() or self._tell()
 
     def answer(self) -> bytes:
         answer, self._answer = self._answer, b""

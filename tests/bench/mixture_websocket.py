@@ -93,6 +93,8 @@ class WebSocket(Conversation):
     def called(self, told: Told) -> set[str]:
         if told.lie == "flip":
             return {"corrupt", "mismatch"}
+        if told.lie in ("drop", "late") and told.answer.again:  # a pong that nobody asked for came
+            return {"timeout", "mismatch"}
         return set()
 
     # --- the client's ---

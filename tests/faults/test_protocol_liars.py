@@ -588,6 +588,17 @@ timeout: 2s
 """
 
 
+def test_an_end_behind_a_pong_that_answers_nothing_is_closed() -> None:
+    def handler(connection: socket.socket, number: int) -> None:
+        connection.sendall(accepted(connection.recv(65536)))
+        connection.recv(100)
+        connection.sendall(UNASKED)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    with Server(handler) as server:
+        assert drive(PING, server.url).kinds == {"closed": 2}
+
+
 def test_the_pong_to_the_first_of_two_pings_comes_again() -> None:
     one, other = served("pong", b"one"), served("pong", b"other")
     answers = iter([one * 2 + other])
