@@ -41,7 +41,7 @@ SHARP = 0.00001
 """The same where the kernel has no slack."""
 LATER, EARLIER = 0.0000002, 0.0000004
 """Steps (seconds) in which it is learned how late waits are: a third of them are less than that,
-and the loop spins for the rest. More than SHARP is not learned: it would spin for all of it.
+and the loop spins for the rest. More than it begins with is not learned: the loop would only spin.
 """
 BATCH = 1024
 
@@ -81,7 +81,7 @@ class Epoll:
     level: ClassVar[bool] = False
 
     def __init__(self) -> None:
-        self.grain = SLACK
+        self.grain = self._most = SLACK
         self._sharp = False
         self._epoll = original(select, "epoll")()
         self._select = original(select, "select")
@@ -104,14 +104,14 @@ class Epoll:
         if 0.0 < seconds < 2 * MILLISECOND and self._own[0] < FD_SETSIZE:
             if not self._sharp:
                 self._sharp = True
-                self.grain = SHARP if sharpen() else SLACK
+                self.grain = self._most = SHARP if sharpen() else SLACK
             # epoll_wait(2) takes whole milliseconds; select(2) tells as well when there is
             # something, and takes microseconds. To spin instead costs a core.
             began = perf_counter()
             if not self._select(self._own, (), (), seconds)[0]:
                 if perf_counter() - began - seconds < self.grain:
                     self.grain -= EARLIER
-                elif self.grain < SHARP:
+                elif self.grain < self._most:
                     self.grain += LATER
                 return []
             seconds = 0.0
