@@ -69,7 +69,13 @@ CASES = (
     Case("abort/reset", "must", "the client resets after each byte", abort("reset"), True),
     Case("abort/accept", "must", "clients that are reset before they are accepted", abort_accept),
     Case("abort/reply", "must", "a reset in the middle of the reply", abort_reply),
-    Case("leaks", "must", "600 clients come and go; no thread or file of them stays", leaks),
+    Case(
+        "leaks",
+        "must",
+        "600 clients come and go; no thread or file of them stays",
+        leaks,
+        needs=("abort/close",),
+    ),
     Case(
         "slow-writer", "must", "a request comes slowly; others are served", slow_writer, needs=CUT
     ),
