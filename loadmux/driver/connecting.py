@@ -257,5 +257,6 @@ class Connecting(Peer):
         self.loop.close_later(self.sock)
         self.sock = None
         self.dirty = True
+        self.ending = False
         self.want = 0
         self.owed = None

@@ -26,7 +26,6 @@ class Http(Conversation):
     def settle(self, manner: Manner) -> None:
         super().settle(manner)
         self.framed = self.chance.random() < 0.5
-        self.may_end = self.chance.random() < 0.3
 
     # --- the server's side ---
 
@@ -47,7 +46,7 @@ class Http(Conversation):
         interim = chance.choice(INTERIM) if kind == "interim" else b""
         front = b"HTTP/1.1 %s X\r\nX-Text: %d\r\nDate: %d\r\n" % (
             status.encode(), len(said), chance.randrange(10))  # fmt: skip
-        last = kind in ("close", "eof", "old", "silent")
+        last = kind in ("close", "eof", "old")
         front += b"Connection: close\r\n" if kind in ("close", "eof") else b""
         if kind == "old":
             front = front.replace(b"HTTP/1.1", b"HTTP/1.0")
@@ -88,8 +87,7 @@ class Http(Conversation):
     # --- the client's ---
 
     def options(self, scheme: str) -> dict[str, Any]:
-        made = super().options(scheme) | ({"framing": "http"} if self.framed else {})
-        return made | ({"idle_close": "allowed"} if self.may_end else {})
+        return super().options(scheme) | ({"framing": "http"} if self.framed else {})
 
     def text(self, steps: Steps, size: int | None = None, known: bool | None = None) -> Text:
         """Its word is a part of the path, so what follows is too."""
@@ -101,8 +99,6 @@ class Http(Conversation):
         chance = self.chance
         kinds: tuple[str, ...] = ("length", "length", "length", "chunked", "interim")
         kinds += () if pipelined else ("close", "eof", "old")
-        if self.may_end and not pipelined and len(steps.sockets) == 1:
-            kinds += ("silent", "silent")
         kind = chance.choice(kinds)
         status = chance.choice((200, 200, 200, 201, 404, 204, 304, 500))
         method = chance.choice(("GET", "GET", "GET", "POST", "HEAD", "PUT"))
@@ -162,7 +158,7 @@ class Http(Conversation):
         steps.owe(len(asked), len(asked))
         word = "-".join(one[3] for one in asked)
         send: Step = {"name": word, "on": on, "send": "".join(one[2] for one in asked)}
-        if self.may_end or self.chance.random() < 0.5:
+        if self.chance.random() < 0.5:
             return [{**send, "expect": [{"http": one[1]} for one in asked]}]
         return [send] + [
             {"name": f"{one[3]}-r", "on": on, "expect": {"http": one[1]}} for one in asked

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 
@@ -626,3 +627,21 @@ def test_a_wrong_status_whose_body_does_not_come() -> None:
         driven = drive(text, server.url)
     assert driven.kinds == {"mismatch": 2}
     assert "the response is 'HTTP/1.1 500 Oops', expected the status 2xx" in str(driven.faults[0])
+
+
+def test_a_server_that_says_it_ends_the_connection_and_does_not() -> None:
+    """The next request goes out on a new one, also where it goes the careful way."""
+    raw = r"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    steps = f'steps: [{{send: "{raw}", pieces: 9, gap: 1us, expect: {{http: 200}}}}]\n'
+    reply = PAGE.replace(b"Content", b"Connection: close\r\nContent")
+
+    def handler(connection: socket.socket, number: int) -> None:
+        heard = b""
+        while chunk := connection.recv(65536):
+            heard += chunk
+            if b"\r\n\r\n" in heard:
+                connection.sendall(reply)
+                break
+        threading.Event().wait(1.0)
+
+    right(handler, steps)
