@@ -140,7 +140,7 @@ def leaks(known: Known) -> Iterator[Variant]:
     if known.took * COME > AT_MOST:
         raise Unsupported(f"{2 * COME} clients, one after the other, take too long")
     half = head(known, len(known.sent) // 2)
-    served: list[Step] = [known.exchange(0), known.act("close", 0)]
+    served: list[Step] = [known.exchange(0), known.act("close", 0, drop=True)]
     comes = [*served, half, known.act("close", 0, drop=True)]
     says = f"{COME} clients are served and {COME} go half-way, in turn: nothing of them stays."
     made = known.scenario_of("leaks", says, [known.again(COME, comes)])
