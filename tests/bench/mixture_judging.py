@@ -95,9 +95,11 @@ def of_a_liar(mixture: Mixture, told: Told, done: Done) -> list[str]:
 
 def may_pass(mixture: Mixture, told: Told) -> bool:
     """Whether such a lie may be none: where a server may end an idle connection, a reset may be the
-    kernel's word for a message that it had not read.
+    kernel's word for a message that it had not read; over TLS nobody can tell.
     """
-    ends = mixture.talk.may_end and told.lie == "reset"
+    ended = told.lie == "close" or (told.lie == "drop" and told.answer.last)
+    unread = told.lie == "reset" or (ended and mixture.manner.scheme == "tls")
+    ends = mixture.talk.may_end and unread
     return ends or (told.lie == "dup" and told.answer.again)
 
 

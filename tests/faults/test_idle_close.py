@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from driving import POLLERS, Driven, Handler, Server, drive
+from transports import Authority, TlsServer
 
 STEPS = r'[{name: ask, send: "ask\n", expect: "told\n"}, {wait: 100ms}]'
 LOGIN = r'on_connect: [{name: login, send: "LOGIN\n", expect: "OK\n"}]'
@@ -133,6 +136,23 @@ def test_an_end_as_a_message_comes_is_one_of_an_idle_connection(
 def test_who_has_read_the_message_is_at_fault(step: str) -> None:
     found = asked(step, "users: 2, iterations: 3", refusing(2, shut_and_close, read=True))
     assert found.kinds == {"closed": 2}
+
+
+def test_over_tls_nobody_can_tell(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    text = (
+        f"sockets: {{main: {{idle_close: allowed, tls: {{ca: {authority.path}}}}}}}\n"
+        'steps: [{name: ask, send: "ask\\n", expect: "told\\n"}]\n'
+        "load: {users: 2, iterations: 3}\n"
+    )
+
+    def end(connection: socket.socket) -> None:
+        assert isinstance(connection, ssl.SSLSocket)
+        connection.unwrap()
+
+    with TlsServer(refusing(2, end, read=True), authority.server()) as listening:
+        found = drive(text, listening.url)
+    assert found.kinds == {}
 
 
 def test_one_that_never_answers_is_at_fault() -> None:

@@ -177,8 +177,9 @@ OPTIONS = SocketOptions("a socket", (
     Key("idle_close", Choice(("fault", "allowed")), "`allowed`: the server may end the connection"
         " in order while nothing is owed. The socket connects anew at its next use, with its"
         " `on_connect`; that is counted, and no fault. Where it ends just as a message comes, and"
-        " its kernel refuses that (a RST: it was not read), the message of a step"
-        " that awaits its reply is sent again on the new connection, once.", default="fault",
+        " its kernel refuses that (a RST: it was not read; over TLS nobody can tell), the message"
+        " of a step that awaits its reply is sent again on the new connection, once.",
+        default="fault",
         examples=("sockets: {main: {idle_close: allowed}}",)),
     Key("read", PACE, "A slow reader: at most `size` bytes are read at a time, and the next ones"
         " `gap` later.",

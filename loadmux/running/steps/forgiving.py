@@ -5,6 +5,7 @@ A server that ends an idle connection does not know that a message is on its way
 that was the only one under way, the message goes out again, on a new connection, once; but only if
 the server's kernel refused it with a RST, behind a FIN (the message came after close(2)) or alone
 (it lay unread). Whoever has read a message and closes sends a FIN alone: that server is at fault.
+Over TLS nobody can tell, for a library that ends reads on, until the client's close_notify comes.
 What happens on the new connection is as ever.
 """
 
@@ -73,7 +74,11 @@ def is_idle(connection: Connection) -> bool:
 
 
 async def was_refused(user: VirtualUser, connection: Connection) -> bool:
-    """Whether a RST has followed the end, or does so soon; false where no kernel tells."""
+    """Whether a RST has followed the end, or does so soon; false where no kernel tells, and true
+    over TLS.
+    """
+    if connection.endpoint.tls is not None:
+        return True
     due = perf_counter() + REFUSED_WITHIN
     while (there := not has_reset(connection)) and perf_counter() < due:
         try:
