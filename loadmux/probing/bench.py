@@ -42,7 +42,8 @@ from loadmux.running.servers.watching import PERSISTS, Watched, local, pause
 POOL = 64
 RECOVERS_WITHIN = 5.0
 ASK_EVERY = 0.2
-DIES_WITHIN = 0.1
+DIES_WITHIN, REFUSES_FOR = 0.1, 2.0
+"""Seconds in which a process may still be ending; and one whose listener is gone already."""
 SILENT = 2
 AGAIN = 3
 SLICE = 0.05
@@ -263,9 +264,14 @@ class Bench:
             if trouble is not None and trouble.kind == "closed" and self._too_old(known, bystander):
                 trouble = None
         if trouble is not None and trouble.kind != "died":
-            pause(DIES_WITHIN)  # the process may be ending
-            trouble = self.died() or trouble
+            trouble = self._dying(trouble) or trouble
         return trouble or self._found(at_work)
+
+    def _dying(self, trouble: Trouble) -> Trouble | None:
+        """Whether the process is about to end, as what was noticed may mean."""
+        if self.process is not None:
+            self.process.await_end(REFUSES_FOR if trouble.kind == Kind.REFUSED else DIES_WITHIN)
+        return self.died()
 
     def _too_old(self, known: Known, bystander: Bystander) -> bool:
         """Whether the server ends connections that are idle for so long when nothing happens."""

@@ -14,6 +14,8 @@ SHORTEST = 2
 """Bytes of a message that are looked for in its reply: one may be there by chance."""
 QUIET = "500ms"
 _HTTP = re.compile(rb"HTTP/1\.[01] ([0-9]{3})\b")
+BODILESS = (b"204", b"304")
+"""Of these statuses a response ends with its head (RFC 9112, section 6.3)."""
 
 
 def suggested(
@@ -32,10 +34,11 @@ def suggested(
 def announced(came: bytes) -> bool:
     """Whether a response over HTTP says that it ends its connection: `http` then closes, too."""
     head = came.partition(b"\r\n\r\n")[0].lower()
-    if _HTTP.match(came) is None:
+    found = _HTTP.match(came)
+    if found is None:
         return False
     stays = b"keep-alive" in head or came.startswith(b"HTTP/1.1")
-    ended = b"content-length" in head or b"chunked" in head
+    ended = b"content-length" in head or b"chunked" in head or found[1] in BODILESS
     return b"connection: close" in head or not (stays and ended)
 
 

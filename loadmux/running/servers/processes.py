@@ -162,6 +162,11 @@ class ServerProcess:
         self._ended = told + (f": {self.log()}" if self.log() else "")
         return self._ended
 
+    def await_end(self, seconds: float) -> None:
+        """Wait for so long for it to end on its own."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(seconds)
+
     def stop(self) -> None:
         """End the process: SIGTERM, and SIGKILL to what is left of its group."""
         if self.process.poll() is None:
