@@ -58,7 +58,7 @@ def test_it_passes(tmp_path: Path) -> None:
     with dnsmasq() as port:
         targets = [f"udp=udp://127.0.0.1:{port}", f"tcp=tcp://127.0.0.1:{port}"]
         words = [word for one in targets for word in ("--target", one)]
-        words += ["-t", "1s", "--iterations", "20"]
+        words += ["--iterations", "20"]
         done = run("dns", *words, "--workers", "2", folder=tmp_path)
     assert done.code == 0, done.out + done.err
     assert done.told["faults"] == []
