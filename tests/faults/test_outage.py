@@ -66,16 +66,20 @@ def test_a_death_is_one_fault_and_the_rest_follows(poller: str) -> None:
 def test_a_wrong_reply_before_the_death_stands_beside_it(tmp_path: Path) -> None:
     """Several processes see the death, each with a first sign of its own: it is one.
 
-    Which of the two is noticed first is the machine's business.
+    Which of the two is noticed first is the machine's business, and so is whether both have a core
+    within a tenth of a second: else they are two. It has three tries for that.
     """
     path = tmp_path / "talk.yaml"
     path.write_text(f"{TALK}load: {{users: 20, iterations: 7}}\n")
-    dying = Dying(80, wrong=40)
-    with dying.server:
-        words = ["--target", dying.server.url, "--workers", "2"]
-        done = run(path, *words, folder=tmp_path)
-    titles = re.findall(r"^  (\w+) at step '(\w+)': (.*)$", done.out, re.MULTILINE)
-    titles.remove(("corrupt", "ask", "1 time"))
+    for _ in range(3):
+        dying = Dying(80, wrong=40)
+        with dying.server:
+            words = ["--target", dying.server.url, "--workers", "2"]
+            done = run(path, *words, folder=tmp_path)
+        titles = re.findall(r"^  (\w+) at step '(\w+)': (.*)$", done.out, re.MULTILINE)
+        titles.remove(("corrupt", "ask", "1 time"))
+        if len(titles) == 1 and titles[0][-1] == "1 time":
+            break
     ((kind, _, times),) = titles
     assert kind in FOLLOWING
     assert times == "1 time"
