@@ -96,6 +96,10 @@ def test_under_locust(hanging: Hanging, scenario: Path, processes: str, tmp_path
     workers = forked() if processes == "forked" else []
     words = ["-u", "6", "-r", "6", "-t", "4s", "--host", hanging.url, *workers]
     done = headless(folder, *words)
+    if (
+        "stood still" in done.text
+    ):  # the generator had no core: what was waited before is not counted
+        done = headless(folder, *words)
     assert done.code == 3, done.text
     assert "6 users were kept waiting at step 'ask'" in " ".join(done.out.split())
 

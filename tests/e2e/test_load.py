@@ -81,14 +81,15 @@ def test_a_stall_shows_in_the_response_times_of_all_that_it_held_up() -> None:
     lasted = float(ended) - float(began)
     stats, ask, again = driven.stats, driven.stats.steps["ask"], driven.stats.steps["again"]
     assert driven.faults == []
-    assert stats.begun + stats.dropped == 4 * RATE
+    lost = stats.dropped + stats.missed  # the latter while loadmux had no core
+    assert stats.begun + lost == 4 * RATE
     for part in (0.25, 0.5, 0.75, 0.9):
         due = ceil(RATE * lasted * (1 - part)) - 1
-        assert above(ask.histogram, lasted * part * 0.99) >= due - stats.dropped
+        assert above(ask.histogram, lasted * part * 0.99) >= due - lost
     assert ask.service is not None
     assert above(ask.service, lasted / 2) + above(again.histogram, lasted / 2) <= USERS
     assert ask.histogram.percentile(0.999) > lasted / 2 > ask.service.percentile(0.999)
-    assert stats.waited >= RATE * lasted / 2 - stats.dropped
+    assert stats.waited >= RATE * lasted / 2 - lost
     assert again.service is not None
     assert again.service.counts == again.histogram.counts
 
