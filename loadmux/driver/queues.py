@@ -34,6 +34,8 @@ FIN_WAIT_1, LAST_ACK, BOTH_CLOSING = 0x04, 0x09, 0x0B
 CLOSING = frozenset({FIN_WAIT_1, LAST_ACK, BOTH_CLOSING})
 """Those of an end whose FIN is not acknowledged."""
 OPEN = frozenset({SYN_RECEIVED, ESTABLISHED, CLOSE_WAIT})
+TCP_CLOSE = 0x07
+"""A RST has come; a FIN alone leaves CLOSE_WAIT."""
 # linux/netlink.h, linux/sock_diag.h, linux/inet_diag.h: a header, inet_diag_req_v2, inet_diag_msg.
 NETLINK_SOCK_DIAG, SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST = 4, 20, 1
 HEADER = struct.Struct("=IHHII")
@@ -52,6 +54,12 @@ def unacknowledged(sock: socket.socket) -> int:
         return 0
     (queued,) = struct.unpack("i", fcntl.ioctl(sock.fileno(), SIOCOUTQ, bytes(4)))
     return int(queued)
+
+
+def state_of(sock: socket.socket) -> int | None:
+    """That of our end of a TCP connection, None where nobody tells. Raises OSError."""
+    info: int | None = getattr(socket, "TCP_INFO", None)
+    return None if info is None else sock.getsockopt(socket.IPPROTO_TCP, info, 1)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +116,7 @@ class Queues:
         if end is None or end.state not in OPEN:
             return None
         # A FIN counts as a byte in either queue: on its way, or arrived and not yet seen.
-        own = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
-        fins = (end.state == CLOSE_WAIT and end.queued > 0) + (own in CLOSING)
+        fins = (end.state == CLOSE_WAIT and end.queued > 0) + (state_of(sock) in CLOSING)
         size = unacknowledged(sock) + end.queued - fins - (CLOSE_NOTIFY if secured else 0)
         return Left(max(0, size), end.inode != 0)
 

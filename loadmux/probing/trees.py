@@ -1,24 +1,23 @@
 """A scenario as the nested values of its file: where its steps stand, and what hangs on what.
 
-Values are those of `language.printing.values`: every name and default written out. A tree is never
-changed in place. Nothing here knows a server.
+Values are those of `language.describing.printing`: every name and default written out. A tree is
+never changed in place. Nothing here knows a server.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
+
+from loadmux.language.meaning.stepvalues import SocketAction
 
 Tree = dict[str, Any]
 Path = tuple[str | int, ...]
 """Keys of mappings and places in lists, from the top."""
 
 LISTS = ("before", "steps", "after")
-ON_SOCKETS = (
-    *("connect", "start_tls", "half_close", "close", "reset"),
-    *("stop_reading", "resume_reading", "cork", "uncork"),
-)
+ON_SOCKETS: tuple[str, ...] = get_args(SocketAction)
 OPENS = {"send", "half_close", "stop_reading", "cork"}
 """What a later step on the same socket answers or undoes: one without the other is another tale."""
 _TEXT = re.compile(r"(?<!\$)\$\{([^}]*)\}")

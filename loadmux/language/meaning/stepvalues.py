@@ -78,6 +78,14 @@ SocketAction = Literal[
     "cork",
     "uncork",
 ]
+SIDES: Mapping[str, Literal["send", "expect"]] = {
+    "half_close": "send",
+    "cork": "send",
+    "uncork": "send",
+    "stop_reading": "expect",
+    "resume_reading": "expect",
+}
+"""The side of a connection that an action is on; any other is on both."""
 
 
 @dataclass(frozen=True, slots=True)

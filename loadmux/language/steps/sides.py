@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from loadmux.errors import Position
 from loadmux.language.grammar.reading import Reading
-from loadmux.language.meaning.stepvalues import Exchange, OnSockets, Performed, Step, flat
+from loadmux.language.meaning.stepvalues import (
+    SIDES,
+    Exchange,
+    OnSockets,
+    Performed,
+    Step,
+    flat,
+)
 from loadmux.units import quoted
 
-SIDES = {
-    **dict.fromkeys(("half_close", "cork", "uncork"), "send"),
-    **dict.fromkeys(("stop_reading", "resume_reading"), "expect"),
-}
 SHARED = {"send", "expect"}
 """A connection has one writer and one reader."""
 

@@ -19,7 +19,7 @@ from loadmux.driver.peer import peers
 from loadmux.driver.user import Operation, VirtualUser
 from loadmux.language.meaning.expected import Answer, ByRule, Exactly, Length, Until, every
 from loadmux.language.meaning.scenario import Scenario
-from loadmux.language.meaning.stepvalues import Exchange, Expect, OnSockets, Send, Step
+from loadmux.language.meaning.stepvalues import SIDES, Exchange, Expect, OnSockets, Send, Step
 from loadmux.language.sources import usercode
 from loadmux.measuring.rows import StepStats
 from loadmux.plugins.payloads import Data
@@ -35,13 +35,6 @@ if TYPE_CHECKING:
 WORDS = frozenset({"reply", "closed"})
 NOT_PLAIN = ("closed", "", b"")
 TIMES = frozenset({"within", "gap"})
-SIDES: Mapping[str, Side] = {
-    "half_close": "send",
-    "cork": "send",
-    "uncork": "send",
-    "stop_reading": "expect",
-    "resume_reading": "expect",
-}
 KEPT_OPERATIONS = 4096
 SAMPLES = ({"send": b"x", "expect": b"x"}, {"send": b"x", "expect": "reply"}, {"send": b"x"})
 

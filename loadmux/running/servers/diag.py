@@ -12,13 +12,12 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-SOCK_DIAG, BY_FAMILY = 4, 20
-"""NETLINK_SOCK_DIAG; SOCK_DIAG_BY_FAMILY."""
-DUMP = 0x301
-"""NLM_F_REQUEST and NLM_F_DUMP."""
+from loadmux.driver.queues import HEADER, NETLINK_SOCK_DIAG, NLM_F_REQUEST, SOCK_DIAG_BY_FAMILY
+
+DUMP = NLM_F_REQUEST | 0x300
+"""With NLM_F_DUMP."""
 ERROR, DONE = 2, 3
 TIME_WAIT = 6
-HEADER = struct.Struct("=IHHII")
 ASKED = struct.Struct("=BBxxI H46x")
 """inet_diag_req_v2: family, protocol, states, and of the socket's ends our port alone."""
 TOLD = struct.Struct("=BBxx 4x16s28x 4xI8xI")
@@ -39,11 +38,13 @@ def tcp(port: int = 0) -> Iterator[Found]:
     """Those whose own port it is, or all; none that is in TIME_WAIT. Raises OSError."""
     if sys.platform != "linux":
         raise OSError("only Linux has sock_diag")
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, SOCK_DIAG) as sock:
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as sock:
         for family in (socket.AF_INET, socket.AF_INET6):
             states = ~(1 << TIME_WAIT) & 0xFFFFFFFF
             asked = ASKED.pack(family, socket.IPPROTO_TCP, states, socket.htons(port))
-            sock.send(HEADER.pack(HEADER.size + len(asked), BY_FAMILY, DUMP, 0, 0) + asked)
+            sock.send(
+                HEADER.pack(HEADER.size + len(asked), SOCK_DIAG_BY_FAMILY, DUMP, 0, 0) + asked
+            )
             yield from _answered(sock)
 
 

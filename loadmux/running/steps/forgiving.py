@@ -11,13 +11,13 @@ What happens on the new connection is as ever.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from time import perf_counter
 
 from loadmux.driver.connection import Connection
 from loadmux.driver.loop import Interrupted, sleep_until
+from loadmux.driver.queues import TCP_CLOSE, state_of
 from loadmux.driver.user import VirtualUser
 from loadmux.errors import Fault, Kind
 from loadmux.measuring.recorder import Recorder
@@ -26,8 +26,6 @@ from loadmux.running.steps.exchanging import Exchange
 REFUSED_WITHIN = 0.25
 """Seconds between a FIN and the RST for what came behind it: shutdown(2) and close(2) are two."""
 LOOK_EVERY = 0.005
-TCP_CLOSE = 7
-"""`tcpi_state` once a RST has come; a FIN alone leaves TCP_CLOSE_WAIT: linux/net/tcp_states.h."""
 
 
 @dataclass(slots=True)
@@ -89,7 +87,5 @@ async def was_refused(user: VirtualUser, connection: Connection) -> bool:
 
 
 def has_reset(connection: Connection) -> bool:
-    info: int | None = getattr(socket, "TCP_INFO", None)
-    if connection.sock is None or info is None or not connection.streams_over_tcp:
-        return False
-    return connection.sock.getsockopt(socket.IPPROTO_TCP, info, 1)[0] == TCP_CLOSE
+    sock = connection.sock
+    return sock is not None and connection.streams_over_tcp and state_of(sock) == TCP_CLOSE

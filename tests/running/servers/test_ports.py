@@ -19,7 +19,7 @@ HOSTS = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6}
 @pytest.fixture(params=["sock_diag", "/proc"])
 def _source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "/proc":
-        monkeypatch.setattr(diag, "SOCK_DIAG", 31)  # no protocol has that number
+        monkeypatch.setattr(diag, "NETLINK_SOCK_DIAG", 31)  # no protocol has that number
         assert ports._diagnosed() is None
 
 
